@@ -1,0 +1,144 @@
+import { messageOf, StepError } from '../errors.ts';
+import { type Command, commandText, type Step } from '../plan/step.ts';
+import type { RunResult } from '../system/exec.ts';
+import type { System } from '../system/system.ts';
+
+/** Commands that go to the host in one go. */
+export interface Batch<T> {
+  readonly tool: Command['tool'];
+  readonly items: readonly T[];
+}
+
+const RESTORE: Record<'iptables' | 'ip6tables', string> = {
+  iptables: 'iptables-restore',
+  ip6tables: 'ip6tables-restore',
+};
+
+/**
+ * Gathers neighbours that one child process can do together: `ip` commands, and firewall lines of one family.
+ * @param items steps or commands, in order
+ * @param commandOf what each one runs
+ */
+export function batches<T>(items: readonly T[], commandOf: (item: T) => Command): Batch<T>[] {
+  const found: { tool: Command['tool']; items: T[] }[] = [];
+  for (const item of items) {
+    const { tool } = commandOf(item);
+    const last = found.at(-1);
+    const together = tool === 'ip' || tool === 'iptables' || tool === 'ip6tables';
+    if (together && last?.tool === tool) last.items.push(item);
+    else found.push({ tool, items: [item] });
+  }
+  return found;
+}
+
+/** How far a batch came: everything, or `done` commands and then `error`. */
+export interface Outcome {
+  readonly done: number;
+  /** Whether `done` is known; a child that was killed half-way leaves it open. */
+  readonly exact: boolean;
+  readonly error?: string;
+}
+
+/**
+ * Runs commands that belong together.
+ * @param system the way to the host
+ * @param tool what kind they all are
+ * @param commands in order
+ * @param force go on after a command that fails (only `ip` can)
+ */
+export function execute(
+  system: System,
+  tool: Command['tool'],
+  commands: readonly Command[],
+  force = false,
+): Outcome {
+  switch (tool) {
+    case 'ip':
+      return runIp(system, commands, force);
+    case 'iptables':
+    case 'ip6tables':
+      return runRestore(system, RESTORE[tool], commands);
+    default:
+      return runSingles(system, commands);
+  }
+}
+
+function runIp(system: System, commands: readonly Command[], force: boolean): Outcome {
+  const input = commands
+    .map((command) => (command.tool === 'ip' ? `${command.args.map(batchWord).join(' ')}\n` : ''))
+    .join('');
+  const result = system.run(['ip', ...(force ? ['-force'] : []), '-batch', '-'], { input });
+  if (result.status === 0) return { done: commands.length, exact: true };
+  const line = /^Command failed -:(\d+)/m.exec(result.stderr)?.[1];
+  const error = failureText(result, /^Command failed .*$/gm);
+  if (line === undefined || force)
+    return { done: force ? commands.length : 0, exact: force || result.status === 127, error };
+  return { done: Number(line) - 1, exact: true, error };
+}
+
+/** One transaction: either all lines of a table take effect or none. */
+function runRestore(system: System, program: string, commands: readonly Command[]): Outcome {
+  const tables = new Map<string, string[]>();
+  for (const command of commands) {
+    if (command.tool !== 'iptables' && command.tool !== 'ip6tables') continue;
+    tables.set(command.table, [...(tables.get(command.table) ?? []), command.line]);
+  }
+  const input = [...tables].map(([table, lines]) => `*${table}\n${lines.join('\n')}\nCOMMIT\n`).join('');
+  const result = system.run([program, '--noflush', '-w'], { input });
+  if (result.status === 0) return { done: commands.length, exact: true };
+  return {
+    done: 0,
+    exact: tables.size === 1,
+    error: failureText(result, /^(Try `.*|Error occurred at line: \d+)$/gm),
+  };
+}
+
+function runSingles(system: System, commands: readonly Command[]): Outcome {
+  for (const [done, command] of commands.entries()) {
+    const error = runSingle(system, command);
+    if (error !== undefined) return { done, exact: command.tool !== 'run', error };
+  }
+  return { done: commands.length, exact: true };
+}
+
+function runSingle(system: System, command: Command): string | undefined {
+  try {
+    if (command.tool === 'write') system.writeText(command.path, command.text);
+    else if (command.tool === 'record' && command.text === undefined) system.remove(command.path);
+    else if (command.tool === 'record') system.replaceFile(command.path, command.text ?? '');
+    else if (command.tool === 'run') {
+      const result = system.run(command.argv, { timeoutMs: 60_000 });
+      if (result.status !== 0) return failureText(result, /^$/g);
+    }
+    return undefined;
+  } catch (thrown) {
+    return messageOf(thrown);
+  }
+}
+
+function failureText(result: RunResult, noise: RegExp): string {
+  const text = result.stderr
+    .replace(noise, '')
+    .trim()
+    .replace(/\s*\n\s*/g, '; ');
+  if (result.status === 127 && text === '') return 'the program is not installed';
+  return text === '' ? `exit status ${result.status}` : text;
+}
+
+/** iproute2 splits a batch line at blanks, knows quotes and ends at any "#"; a plain word is left as it is. */
+function batchWord(word: string): string {
+  return /^[^\s"'#\\]+$/.test(word) ? word : `"${word.replace(/["#\\\n]/g, '')}"`;
+}
+
+/**
+ * The error for a step that failed.
+ * @param step the step
+ * @param error what the tool answered
+ * @param after what was done about it, a sentence
+ */
+export function stepError(step: Step, error: string, after: string): StepError {
+  return new StepError(
+    `Could not ${step.why}: "${commandText(step.do)}" failed (${error}). ${after}`,
+    step.do.tool,
+  );
+}

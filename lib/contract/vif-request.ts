@@ -1,0 +1,168 @@
+import { RequestError } from '../errors.ts';
+import { type Prefix, parseAddressList } from './addresses.ts';
+import { commandWord, mergeValues, type Values, wholeNumber, yesOrNo } from './arguments.ts';
+import { deviceName, type FittedName, fitVifname, TAP_SUFFIX } from './names.ts';
+import { quote } from './text.ts';
+
+export type VifCommand = 'online' | 'offline' | 'add' | 'remove';
+const VIF_COMMANDS: readonly VifCommand[] = ['online', 'offline', 'add', 'remove'];
+
+/** The keys under XENBUS_PATH that every vif hook reads (contract 2). */
+export const VIF_KEYS: readonly string[] = [
+  'bridge',
+  'ip',
+  'mac',
+  'vifname',
+  'mtu',
+  'vlan',
+  'handle',
+  'frontend-id',
+  'gatewaydev',
+  'script',
+  'domain',
+];
+
+/** The variables that a vif hook takes from its environment and its arguments. */
+export const VIF_VARIABLES: readonly string[] = [
+  'vif',
+  'type_if',
+  'bridge',
+  'ip',
+  'mac',
+  'vifname',
+  'mtu',
+  'vlan',
+  'netdev',
+  'filter',
+  'script',
+  'gatewaydev',
+  'handle',
+  'domain',
+  'INTERFACE',
+  'XENBUS_PATH',
+];
+
+/** Who is calling about which device; known before xenstore is asked. */
+export interface VifCall {
+  readonly command: VifCommand;
+  readonly type: 'vif' | 'tap';
+  /** Whether this pairing of command and type is one that hooks act on (contract 1). */
+  readonly acts: boolean;
+  /** The device's name as the kernel gave it: vif1.0 or vif1.0-emu. */
+  readonly device: string;
+  /** Absolute, or relative to dom0's home as libxl gives it. */
+  readonly path: string;
+  readonly domid: number;
+  readonly devid: number;
+  /** Whether the guest's NIC has an emulated twin. */
+  readonly hasTap: boolean;
+}
+
+/**
+ * Reads the command, the device and the xenstore path of a call (contract 1, 2).
+ * @param word the command word as given
+ * @param values environment and arguments, merged
+ * @throws RequestError when a word, a name or a path is not as xl, xend and udev give it
+ */
+export function parseVifCall(word: string | undefined, values: Values): VifCall {
+  const command = commandWord(word, VIF_COMMANDS);
+  const type = commandWordOfType(values['type_if']);
+  const acts = (command === 'online' || command === 'offline') === (type === 'vif');
+  const tap = values['INTERFACE'];
+  const device = type === 'vif' ? values['vif'] : tap;
+  if (!acts) return { command, type, acts, device: '', path: '', domid: 0, devid: 0, hasTap: false };
+  if (device === undefined) {
+    const variable = type === 'vif' ? 'vif' : 'INTERFACE';
+    throw new RequestError(
+      `${variable} is not set, so there is no device to work on; xl and udev set it to vifDOMID.DEVID.`,
+    );
+  }
+  const hasTap = type === 'tap' || tap?.endsWith(TAP_SUFFIX) === true;
+  return {
+    command,
+    type,
+    acts,
+    hasTap,
+    device: deviceName(device, type),
+    ...backendPath(type, device, values['XENBUS_PATH']),
+  };
+}
+
+function commandWordOfType(type: string | undefined): 'vif' | 'tap' {
+  if (type === undefined || type === 'vif') return 'vif';
+  if (type === 'tap') return 'tap';
+  throw new RequestError(`type_if is ${quote(type)}; say vif or tap.`);
+}
+
+/** A tap's path comes from its name, a vif's from XENBUS_PATH and else from its name too. */
+function backendPath(
+  type: 'vif' | 'tap',
+  device: string,
+  path: string | undefined,
+): { path: string; domid: number; devid: number } {
+  const named = /^vif(\d{1,5})\.(\d{1,5})(-emu)?$/.exec(device);
+  if (type === 'vif' && path !== undefined) {
+    const found = /^(?:\/local\/domain\/\d{1,5}\/)?backend\/vif\/(\d{1,5})\/(\d{1,5})$/.exec(path);
+    if (found === null) {
+      throw new RequestError(
+        `XENBUS_PATH is ${quote(path)}; it must be backend/vif/DOMID/DEVID, or the same with /local/domain/N/ before it.`,
+      );
+    }
+    return { path, domid: Number(found[1]), devid: Number(found[2]) };
+  }
+  if (named === null) {
+    throw new RequestError(
+      `The device ${device} is not named vifDOMID.DEVID and XENBUS_PATH is not set, so its place in xenstore is unknown.`,
+    );
+  }
+  const [domid, devid] = [Number(named[1]), Number(named[2])];
+  return { path: `/local/domain/0/backend/vif/${domid}/${devid}`, domid, devid };
+}
+
+/** What a guest's NIC is to get; every value is checked. */
+export interface VifSettings {
+  readonly bridge: string | undefined;
+  readonly addresses: readonly Prefix[];
+  /** What the device is to be called, with -emu for a tap; undefined when no vifname is set. */
+  readonly rename: FittedName | undefined;
+  readonly mtu: number | undefined;
+  readonly filter: boolean;
+}
+
+/**
+ * Checks what environment, arguments and xenstore say of a NIC (contract 1, 3).
+ * @param call the call it belongs to
+ * @param given environment and arguments, merged
+ * @param stored what xenstore holds under the call's path, by key
+ * @throws RequestError naming the first value that cannot be used
+ */
+export function parseVifSettings(
+  call: VifCall,
+  given: Values,
+  stored: Readonly<Record<string, string | undefined>>,
+): VifSettings {
+  const values = mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored);
+  const bridge = values['bridge'];
+  return {
+    bridge: bridge === undefined ? undefined : deviceName(bridge, 'bridge'),
+    addresses: parseAddressList(values['ip'] ?? ''),
+    rename: vifRename(call, values),
+    mtu: wholeNumber(values, 'mtu', 68, 65535),
+    filter: yesOrNo(values, 'filter', true),
+  };
+}
+
+/**
+ * The name that a NIC's device takes, if a vifname is set.
+ * @param call the call
+ * @param values environment, arguments and xenstore, merged
+ * @throws RequestError when the vifname is no usable name
+ */
+export function vifRename(call: VifCall, values: Values): FittedName | undefined {
+  const vifname = values['vifname'];
+  if (vifname === undefined || vifname === call.device) return undefined;
+  const fitted = fitVifname(vifname, call.hasTap);
+  if (call.type === 'vif') return fitted;
+  const name = `${fitted.name}${TAP_SUFFIX}`;
+  return fitted.altname === undefined ? { name } : { name, altname: `${fitted.altname}${TAP_SUFFIX}` };
+}

@@ -1,0 +1,41 @@
+import type { Plan } from '../plan/step.ts';
+import { commandText } from '../plan/step.ts';
+import type { Log } from '../system/log.ts';
+import type { System } from '../system/system.ts';
+
+/** All that a hook is given. */
+export interface Context {
+  /** The name it was called by. */
+  readonly hook: string;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly system: System;
+  readonly log: Log;
+  /** Writes to standard output. */
+  readonly print: (text: string) => void;
+  /** Whether a signal asked the run to stop. */
+  readonly interrupted: () => boolean;
+}
+
+/** A hook, or a command of the administrator's tool: resolves to the exit status, throws XenNetworkError. */
+export type Applet = (context: Context) => Promise<number>;
+
+/**
+ * Whether commands are only to be shown.
+ * @param context the call
+ * @param options the call's options, without dashes
+ */
+export function isDryRun(context: Context, options: ReadonlySet<string>): boolean {
+  return options.has('dry-run') || context.env['XEN_NETWORK_DRY_RUN'] === '1';
+}
+
+/**
+ * Prints a plan as commands that can be run by hand, each with its reason.
+ * @param context where to print
+ * @param plan what would be done
+ */
+export function printPlan(context: Context, plan: Plan): void {
+  for (const warning of plan.warnings) context.print(`# ${warning}\n`);
+  for (const step of plan.steps) context.print(`# ${step.why}\n${commandText(step.do)}\n`);
+  if (plan.steps.length === 0) context.print('# nothing to do\n');
+}

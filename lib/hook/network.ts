@@ -1,0 +1,120 @@
+import { applyPlan, recoverRun, UNDONE } from '../apply/apply.ts';
+import { deferUndo } from '../apply/confirm.ts';
+import { journalKeys } from '../apply/journal.ts';
+import { parsePrefix } from '../contract/addresses.ts';
+import { commandWord, mergeValues, parseArguments, type Values, wholeNumber } from '../contract/arguments.ts';
+import { quote } from '../contract/text.ts';
+import { RequestError, VerifyError } from '../errors.ts';
+import type { Plan } from '../plan/step.ts';
+import { type Context, isDryRun, printPlan } from './context.ts';
+import { withLock } from './locks.ts';
+
+export type NetworkCommand = 'start' | 'stop' | 'status';
+const NETWORK_COMMANDS: readonly NetworkCommand[] = ['start', 'stop', 'status'];
+/** Variables of every network hook, beside its own. */
+const GUARDS = ['check', 'confirm'] as const;
+const CHECK_SECONDS = 10;
+
+/** A plan, and what must be true of the host once it is carried out. */
+export interface NetworkWork {
+  readonly plan: Plan;
+  /** Looks at the host again; a sentence for each thing that is not as it should be. */
+  readonly verify: () => readonly string[] | Promise<readonly string[]>;
+  /** What to say when all went well. */
+  readonly done: string;
+}
+
+/** What a network hook does for each of its words. */
+export interface NetworkHook {
+  readonly variables: readonly string[];
+  /** undefined where there is nothing to do; the hook says why. */
+  readonly start: (context: Context, values: Values) => NetworkWork | undefined;
+  readonly stop: (context: Context, values: Values) => NetworkWork | undefined;
+  readonly status: (context: Context, values: Values, json: boolean) => void;
+}
+
+/**
+ * What is the same for every network hook: words, lock, recovery of an interrupted run, guards, one transaction.
+ * @param context the call
+ * @param hook the hook's own part
+ * @returns the exit status
+ */
+export async function runNetworkHook(context: Context, hook: NetworkHook): Promise<number> {
+  const known = [...hook.variables, ...GUARDS];
+  const args = parseArguments(context.argv, known);
+  for (const warning of args.warnings) context.log.warn(warning);
+  const command = commandWord(args.command, NETWORK_COMMANDS);
+  const values = mergeValues(known, context.env, args.values);
+  if (command === 'status') {
+    hook.status(context, values, args.options.has('json'));
+    return 0;
+  }
+  const guards = command === 'start' ? parseGuards(values) : { check: undefined, confirm: undefined };
+  const work = command === 'start' ? hook.start : hook.stop;
+  if (isDryRun(context, args.options)) {
+    const found = work(context, values);
+    if (found !== undefined) printPlan(context, found.plan);
+    return 0;
+  }
+  return withLock(context.system, context.hook, async () => {
+    await recoverNetwork(context);
+    const found = work(context, values);
+    if (found !== undefined) await perform(context, found, guards);
+    return 0;
+  });
+}
+
+interface Guards {
+  /** An address that has to answer a ping. */
+  readonly check: string | undefined;
+  /** Seconds until all is undone. */
+  readonly confirm: number | undefined;
+}
+
+function parseGuards(values: Values): Guards {
+  const check = values['check'];
+  const prefix = check === undefined || check.includes('/') ? undefined : parsePrefix(check);
+  if (check !== undefined && prefix === undefined)
+    throw new RequestError(`check is ${quote(check)}; say one IPv4 or IPv6 address, such as the gateway's.`);
+  return { check: prefix?.address, confirm: wholeNumber(values, 'confirm', 1, 86_400) };
+}
+
+/** Runs of all network hooks share one lock, so whatever journal of theirs is found belongs to a run that died. */
+async function recoverNetwork(context: Context): Promise<void> {
+  for (const key of journalKeys(context.system).filter((name) => name.startsWith('network-'))) {
+    for (const sentence of await recoverRun(context.system, key)) context.log.warn(sentence);
+  }
+}
+
+async function perform(context: Context, work: NetworkWork, guards: Guards): Promise<void> {
+  const { system, log } = context;
+  await applyPlan(system, work.plan, {
+    key: context.hook,
+    warn: log.warn,
+    interrupted: context.interrupted,
+    check: async () => {
+      const wrong = await work.verify();
+      if (wrong.length > 0) throw new VerifyError(`${wrong.join(' ')} ${UNDONE}`);
+      if (guards.check !== undefined) await mustAnswer(context, guards.check);
+      if (guards.confirm !== undefined) deferUndo(system, context.hook, guards.confirm);
+    },
+  });
+  log.info(work.done);
+  if (guards.confirm !== undefined)
+    context.print(`${work.done} It is undone in ${guards.confirm} s unless you run "xen-network confirm".\n`);
+}
+
+async function mustAnswer(context: Context, address: string): Promise<void> {
+  for (let second = 0; second < CHECK_SECONDS; second++) {
+    const begun = Date.now();
+    const { status } = context.system.run(['ping', '-n', '-q', '-c', '1', '-W', '1', address]);
+    if (status === 0) return;
+    if (status === 127)
+      throw new VerifyError(`check=${address} needs the program ping, which is not installed. ${UNDONE}`);
+    await context.system.sleep(Math.max(0, 1000 - (Date.now() - begun)));
+    if (context.interrupted()) break;
+  }
+  throw new VerifyError(
+    `${address} did not answer a ping within ${CHECK_SECONDS} s after the start. ${UNDONE}`,
+  );
+}

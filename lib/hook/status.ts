@@ -1,0 +1,57 @@
+import type { Values } from '../contract/arguments.ts';
+import { type HostState, type Link, observeHost } from '../observe/host.ts';
+import { readBridgeRecords } from '../observe/uplink.ts';
+import type { System } from '../system/system.ts';
+import type { Context } from './context.ts';
+
+interface BridgeStatus {
+  readonly name: string;
+  readonly id: string;
+  readonly stp: boolean;
+  readonly ports: readonly string[];
+}
+
+/**
+ * Prints what an administrator looks at: addresses, bridges as `brctl show` lists them, routes; or the same as JSON.
+ * @param context where to print
+ * @param _values no variable changes the answer
+ * @param json print JSON
+ */
+export function printStatus(context: Context, _values: Values, json: boolean): void {
+  const { system, print } = context;
+  const state = observeHost(system);
+  const bridges = state.links
+    .filter((link) => link.kind === 'bridge')
+    .map((link) => bridgeStatus(system, state, link));
+  if (json) {
+    print(
+      `${JSON.stringify({ links: state.links.map(linkJson), bridges, routes: state.routes, bridged: readBridgeRecords(system) }, null, 2)}\n`,
+    );
+    return;
+  }
+  const show = (...args: string[]) => system.run(['ip', ...args]).stdout;
+  print(
+    `${rule}\n${show('address', 'show')}${rule}\n${bridgeTable(bridges)}${rule}\n${show('-4', 'route', 'show')}${show('-6', 'route', 'show')}${rule}\n`,
+  );
+}
+
+const rule = '='.repeat(60);
+
+function bridgeStatus(system: System, state: HostState, link: Link): BridgeStatus {
+  const read = (file: string) => system.readText(`/sys/class/net/${link.name}/bridge/${file}`) ?? '';
+  const ports = state.links.filter((port) => port.master === link.name).map((port) => port.name);
+  return { name: link.name, id: read('bridge_id'), stp: read('stp_state') !== '0', ports: ports.sort() };
+}
+
+function bridgeTable(bridges: readonly BridgeStatus[]): string {
+  const lines = bridges.flatMap(({ name, id, stp, ports }) => [
+    `${name}\t\t${id}\t${stp ? 'yes' : 'no'}\t\t${ports[0] ?? ''}`,
+    ...ports.slice(1).map((port) => `\t\t\t\t\t\t\t${port}`),
+  ]);
+  return ['bridge name\tbridge id\t\tSTP enabled\tinterfaces', ...lines, ''].join('\n');
+}
+
+function linkJson(link: Link) {
+  const plain = link.addresses.map((address) => ({ ...address, flags: [...address.flags] }));
+  return { ...link, flags: [...link.flags], addresses: plain };
+}

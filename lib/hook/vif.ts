@@ -1,0 +1,134 @@
+import { recoverRun } from '../apply/apply.ts';
+import { type HookArguments, mergeValues, parseArguments, type Values } from '../contract/arguments.ts';
+import { parseVifCall, VIF_KEYS, VIF_VARIABLES, type VifCall } from '../contract/vif-request.ts';
+import { messageOf, XenNetworkError, XenstoreError } from '../errors.ts';
+import { openXenstore, type Xenstore } from '../system/xenstore.ts';
+import { type Context, isDryRun } from './context.ts';
+import { withLock } from './locks.ts';
+
+/** Present when libxl runs the hooks itself, so that udev's call is one too many (contract 1). */
+const DISABLE_UDEV = 'libxl/disable_udev';
+/** A message in xenstore: its payload holds 4096 bytes, path included. */
+const LONGEST_ERROR = 1024;
+
+/** A call, and everything that was said about its device. */
+export interface VifRun {
+  readonly context: Context;
+  readonly call: VifCall;
+  /** Environment and arguments. */
+  readonly given: Values;
+  /** What xenstore holds, by key. */
+  readonly stored: Readonly<Record<string, string | undefined>>;
+  /** Absent where no xenstore answers, which only an offline or a dry run survives. */
+  readonly store: Xenstore | undefined;
+  readonly dryRun: boolean;
+}
+
+/** What a vif hook does; each part throws XenNetworkError. */
+export interface VifWork {
+  /** online for a vif, add for a tap. */
+  readonly attach: (run: VifRun) => Promise<void>;
+  /** offline for a vif, remove for a tap: must cope with anything missing. */
+  readonly detach: (run: VifRun) => Promise<void>;
+}
+
+/**
+ * What is the same for every vif hook (contract 1, 2): it reads the call and xenstore, takes the device's lock, undoes
+ * what an interrupted run left, lets the work be done, and tells xenstore how it ended.
+ * @param context the call
+ * @param work the hook's own part
+ * @returns the exit status; detaching always gives 0
+ */
+export async function runVifHook(context: Context, work: VifWork): Promise<number> {
+  const args = parseArguments(context.argv, VIF_VARIABLES);
+  for (const warning of args.warnings) context.log.warn(warning);
+  const given = mergeValues(VIF_VARIABLES, context.env, args.values);
+  const call = parseVifCall(args.command, given);
+  if (!call.acts) return 0;
+  const leaving = call.command === 'offline' || call.command === 'remove';
+  const store = await openStore(context, leaving || isDryRun(context, args.options));
+  try {
+    const run = await readRun(context, call, args, given, store);
+    if (run === undefined) return 0;
+    await perform(run, leaving ? work.detach : work.attach);
+    return 0;
+  } catch (thrown) {
+    if (leaving) {
+      context.log.warn(`${call.device}: ${messageOf(thrown)}`);
+      return 0;
+    }
+    if (!isDryRun(context, args.options)) await tellFailure(context, store, call, messageOf(thrown));
+    throw thrown;
+  } finally {
+    store?.close();
+  }
+}
+
+async function openStore(context: Context, optional: boolean): Promise<Xenstore | undefined> {
+  try {
+    return await openXenstore(await context.system.native(), context.env);
+  } catch (thrown) {
+    if (!optional || !(thrown instanceof XenNetworkError)) throw thrown;
+    context.log.warn(messageOf(thrown));
+    return undefined;
+  }
+}
+
+/** @returns undefined when libxl has taken over and udev's call is to do nothing */
+async function readRun(
+  context: Context,
+  call: VifCall,
+  args: HookArguments,
+  given: Values,
+  store: Xenstore | undefined,
+): Promise<VifRun | undefined> {
+  const byUdev = context.env['UDEV_CALL'] !== undefined && context.env['UDEV_CALL'] !== '';
+  const paths = [...VIF_KEYS.map((key) => `${call.path}/${key}`), ...(byUdev ? [DISABLE_UDEV] : [])];
+  const values = (await store?.readMany(paths)) ?? [];
+  if (byUdev && values[VIF_KEYS.length] !== undefined) return undefined;
+  const stored = Object.fromEntries(VIF_KEYS.map((key, i) => [key, values[i]]));
+  return { context, call, given, stored, store, dryRun: isDryRun(context, args.options) };
+}
+
+async function perform(run: VifRun, work: (run: VifRun) => Promise<void>): Promise<void> {
+  if (run.dryRun) return work(run);
+  const { system, log } = run.context;
+  return withLock(system, run.call.device, async () => {
+    for (const sentence of await recoverRun(system, run.call.device)) log.warn(sentence);
+    await work(run);
+  });
+}
+
+/** A guest waits for `connected` for ever and xl for 40 s: a failure must be told as well (contract 2). */
+async function tellFailure(
+  context: Context,
+  store: Xenstore | undefined,
+  call: VifCall,
+  message: string,
+): Promise<void> {
+  try {
+    await store?.writeAll([
+      [
+        `${call.path}/hotplug-error`,
+        `${context.hook} ${call.command} ${call.device}: ${message}`.slice(0, LONGEST_ERROR),
+      ],
+      [`${call.path}/hotplug-status`, 'error'],
+    ]);
+  } catch (thrown) {
+    if (!(thrown instanceof XenstoreError)) throw thrown;
+    context.log.warn(messageOf(thrown));
+  }
+}
+
+/**
+ * Tells the guest's side that its NIC is ready (contract 2): its MTU first, `connected` last.
+ * @param run the call
+ * @param mtu bytes; undefined leaves the guest's MTU alone
+ */
+export async function tellSuccess(run: VifRun, mtu: number | undefined): Promise<void> {
+  const { call, store } = run;
+  if (call.type !== 'vif' || store === undefined) return;
+  if (mtu !== undefined)
+    await store.write(`/local/domain/${call.domid}/device/vif/${call.devid}/mtu`, `${mtu}`);
+  await store.write(`${call.path}/hotplug-status`, 'connected');
+}

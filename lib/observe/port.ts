@@ -1,0 +1,71 @@
+import type { System } from '../system/system.ts';
+
+const NET = '/sys/class/net';
+const IFF_UP = 1;
+
+/** A network device as sysfs shows it, without asking any program. */
+export interface Port {
+  readonly name: string;
+  readonly index: number;
+  readonly up: boolean;
+  readonly mtu: number;
+  /** Lower-case MAC address. */
+  readonly address: string;
+  /** The bridge it is a port of, if any. */
+  readonly master: string | undefined;
+  readonly alias: string;
+  /** The backend's name on the Xen bus, such as vif-1-0; only a real vif has one. */
+  readonly backend: string | undefined;
+}
+
+/**
+ * Reads one device.
+ * @param system the way to sysfs
+ * @param name the device's name
+ * @returns undefined when there is no such device
+ */
+export function readPort(system: System, name: string): Port | undefined {
+  const read = (file: string) => system.readText(`${NET}/${name}/${file}`);
+  const index = read('ifindex');
+  if (index === undefined) return undefined;
+  return {
+    name,
+    index: Number(index),
+    up: (Number(read('flags')) & IFF_UP) !== 0,
+    mtu: Number(read('mtu')),
+    address: read('address') ?? '',
+    master: baseName(system.linkTarget(`${NET}/${name}/master`)),
+    alias: read('ifalias') ?? '',
+    backend: baseName(system.linkTarget(`${NET}/${name}/device`)),
+  };
+}
+
+/**
+ * Whether a device is there.
+ * @param system the way to sysfs
+ * @param name the device's name
+ */
+export function deviceExists(system: System, name: string): boolean {
+  return system.exists(`${NET}/${name}/ifindex`);
+}
+
+/**
+ * Whether a device is a Linux bridge.
+ * @param system the way to sysfs
+ * @param name the device's name
+ */
+export function isBridge(system: System, name: string): boolean {
+  return system.exists(`${NET}/${name}/bridge`);
+}
+
+/**
+ * The host's Linux bridges, in the order in which `brctl show` lists them.
+ * @param system the way to sysfs
+ */
+export function listBridges(system: System): string[] {
+  return system.list(NET).filter((name) => isBridge(system, name));
+}
+
+function baseName(path: string | undefined): string | undefined {
+  return path?.slice(path.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,159 @@
+import { BRIDGE_RECORDS, bridgeRecordPath } from '../contract/paths.ts';
+import type { System } from '../system/system.ts';
+import type { HostState } from './host.ts';
+import { isRecord, readJson } from './records.ts';
+
+const SYSCTL_FOLDERS = ['net/ipv4/conf', 'net/ipv6/conf', 'net/ipv4/neigh', 'net/ipv6/neigh'] as const;
+/** Not settings of their own: the MTU's shadow, a read-only state, and units said twice. */
+const NO_SETTINGS = new Set(['mtu', 'mc_forwarding', 'base_reachable_time', 'retrans_time']);
+
+/** Kernel settings of one device: 'net/ipv4/conf' + '/' + name of the setting → value. */
+export type Settings = ReadonlyMap<string, string>;
+
+/**
+ * Reads a device's kernel settings.
+ * @param system the way to /proc/sys
+ * @param device a device's name, or 'default' for what a new device gets
+ */
+export function readSettings(system: System, device: string): Settings {
+  const settings = new Map<string, string>();
+  for (const folder of SYSCTL_FOLDERS) {
+    for (const name of system.list(`/proc/sys/${folder}/${device}`)) {
+      const value = NO_SETTINGS.has(name)
+        ? undefined
+        : system.readText(`/proc/sys/${folder}/${device}/${name}`);
+      if (value !== undefined) settings.set(`${folder}/${name}`, value);
+    }
+  }
+  return settings;
+}
+
+/**
+ * The device of the IPv4 default route with the lowest metric, or eth0 (contract 4).
+ * @param state the host
+ */
+export function defaultDevice(state: HostState): string {
+  const routes = state.routes.filter(
+    (route) => route.family === 4 && route.destination === 'default' && route.table === 'main',
+  );
+  const best = [...routes].sort((a, b) => (a.metric ?? 0) - (b.metric ?? 0))[0];
+  return best?.hops.find((hop) => hop.dev !== undefined)?.dev ?? 'eth0';
+}
+
+export type Topology = 'classic' | 'rename' | 'plain';
+
+/** What network-bridge start left, so that stop puts back what start found. */
+export interface BridgeRecord {
+  readonly topology: Topology;
+  readonly bridge: string;
+  /** The name the host's addresses had and, but for plain, have. */
+  readonly netdev: string;
+  /** The card's name while it is a port. */
+  readonly nic: string;
+  readonly nicIndex: number;
+  /** The bridge was made by start. */
+  readonly madeBridge: boolean;
+  readonly wasUp: boolean;
+  readonly hadArp: boolean;
+  /** The card's own MAC address. */
+  readonly mac: string;
+  readonly ifupdown: boolean;
+  readonly antispoof?: AntispoofRecord;
+}
+
+/** What antispoof=yes changed. */
+export interface AntispoofRecord {
+  /** FORWARD's policy before, by family. */
+  readonly policy: { readonly 4: string; readonly 6: string };
+  /** Our rules, without -A. */
+  readonly rules: readonly string[];
+  /** bridge-nf-call-* before, by path. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/**
+ * What earlier starts left.
+ * @param system the way to the files
+ */
+export function readBridgeRecords(system: System): BridgeRecord[] {
+  return system
+    .list(BRIDGE_RECORDS)
+    .map((name) => readJson(system, bridgeRecordPath(name), isBridgeRecord))
+    .filter((record) => record !== undefined);
+}
+
+function isBridgeRecord(value: unknown): value is BridgeRecord {
+  return (
+    isRecord(value) &&
+    ['topology', 'bridge', 'netdev', 'nic', 'mac'].every((key) => typeof value[key] === 'string') &&
+    typeof value['nicIndex'] === 'number'
+  );
+}
+
+/**
+ * Whether ifupdown is there and has brought the device up (interfaces(5), /run/network/ifstate).
+ * @param system the way to its state
+ * @param device the device's name
+ */
+export function managedByIfupdown(system: System, device: string): boolean {
+  const installed = ['/sbin/ifup', '/usr/sbin/ifup'].some((path) => system.exists(path));
+  const state = system.readText('/run/network/ifstate') ?? '';
+  return installed && state.split('\n').some((line) => line.split('=')[0] === device);
+}
+
+/**
+ * Who else believes to own a device, and the setting that makes it let go; one sentence each.
+ * @param system the way to their state
+ * @param device the device's name
+ * @param index the device's index
+ */
+export function otherOwners(system: System, device: string, index: number): string[] {
+  const sentences: string[] = [];
+  const manager = system.readText(`/run/NetworkManager/devices/${index}`) ?? '';
+  if (/^managed=true$/m.test(manager)) {
+    sentences.push(
+      `NetworkManager manages ${device} and may undo this; set "unmanaged-devices=interface-name:${device}" under [keyfile] in its configuration.`,
+    );
+  }
+  const networkd = system.readText(`/run/systemd/netif/links/${index}`) ?? '';
+  if (/^ADMIN_STATE=(configured|configuring)$/m.test(networkd)) {
+    sentences.push(
+      `systemd-networkd manages ${device} and may undo this; set "Unmanaged=yes" under [Link] in the .network file that matches it.`,
+    );
+  }
+  return sentences;
+}
+
+/**
+ * The addresses of the servers that hold the root file system, if it comes over the network (NFS, iSCSI).
+ * @param system the way to /proc and /sys
+ * @returns none when root is local; an empty address where the server is not known
+ */
+export function rootServers(system: System): string[] {
+  const mounts = (system.readText('/proc/mounts') ?? '').split('\n').map((line) => line.split(' '));
+  const root = mounts.filter(([, folder]) => folder === '/').at(-1);
+  const [source = '', , kind = '', options = ''] = root ?? [];
+  if (/^nfs4?$/.test(kind)) return [/(?:^|,)addr=([^,]+)/.exec(options)?.[1] ?? ''];
+  if (!source.startsWith('/dev/')) return [];
+  const fstab = (system.readText('/etc/fstab') ?? '').split('\n').map((line) => line.trim().split(/\s+/));
+  const overNetwork = fstab.some(
+    ([device = '#', folder, , given = '']) =>
+      !device.startsWith('#') && folder === '/' && given.split(',').includes('_netdev'),
+  );
+  const targets = iscsiTargets(system);
+  if (targets.length > 0 && isOnIscsi(system, source)) return targets;
+  return overNetwork ? [''] : [];
+}
+
+function iscsiTargets(system: System): string[] {
+  const folder = '/sys/class/iscsi_connection';
+  return system.list(folder).map((name) => system.readText(`${folder}/${name}/persistent_address`) ?? '');
+}
+
+function isOnIscsi(system: System, source: string): boolean {
+  const disk = (system.linkTarget(source) ?? source).replace(/^.*\//, '');
+  const below = system.list(`/sys/class/block/${disk}/slaves`);
+  return [disk, ...below].some((name) =>
+    (system.linkTarget(`/sys/class/block/${name}`) ?? '').includes('/session'),
+  );
+}

@@ -1,0 +1,97 @@
+import { aliasOf } from '../contract/names.ts';
+import type { VifCall, VifSettings } from '../contract/vif-request.ts';
+import { HostError } from '../errors.ts';
+import type { System } from '../system/system.ts';
+import { deviceExists, listBridges, type Port, readPort } from './port.ts';
+import { readVifRecord, type VifRecord } from './records.ts';
+
+/** How long a hook waits for the device that it is called about (udev may be early). */
+const DEVICE_WAIT_MS = 3000;
+const DEVICE_POLL_MS = 20;
+
+/** What a vif hook has to know of the host before it plans. */
+export interface VifState {
+  /** The guest's device, under whichever of its names it has now. */
+  readonly port: Port | undefined;
+  /** A device of somebody else that has the name ours is to take. */
+  readonly squatter: string | undefined;
+  /** What an earlier online left. */
+  readonly record: VifRecord | undefined;
+}
+
+/**
+ * Looks for the device of a call: by the kernel's name, by its vifname, by the name an earlier run gave it.
+ * @param system the way to the host
+ * @param call which device
+ * @param rename the name it is to have, if a vifname is set
+ */
+export function observeVif(system: System, call: VifCall, rename: VifSettings['rename']): VifState {
+  const record = readVifRecord(system, call.device);
+  const port = readPort(system, call.device);
+  const target = rename === undefined ? undefined : readPort(system, rename.name);
+  if (port !== undefined) return { port, record, squatter: target?.name };
+  if (target !== undefined && isThisVif(target, call)) return { port: target, record, squatter: undefined };
+  const before = record === undefined ? undefined : readPort(system, record.name);
+  const renamed = before !== undefined && isThisVif(before, call) ? before : undefined;
+  return { port: renamed, record, squatter: target?.name };
+}
+
+/** A real vif is known by its backend on the Xen bus, any other by the alias we gave it (contract 3). */
+function isThisVif(port: Port, call: VifCall): boolean {
+  if (port.alias === aliasOf(call.device)) return true;
+  return call.type === 'vif' && port.backend === `vif-${call.domid}-${call.devid}`;
+}
+
+/**
+ * Waits, up to three seconds, until the device of a call is there under one of its names.
+ * @param system the way to the host
+ * @param call which device
+ * @param rename the name it is to have, if a vifname is set
+ * @throws HostError when it does not come
+ */
+export async function awaitVif(
+  system: System,
+  call: VifCall,
+  rename: VifSettings['rename'],
+): Promise<VifState> {
+  for (let waited = 0; ; waited += DEVICE_POLL_MS) {
+    const state = observeVif(system, call, rename);
+    if (state.port !== undefined) return state;
+    if (waited >= DEVICE_WAIT_MS) break;
+    await system.sleep(DEVICE_POLL_MS);
+  }
+  const other = rename === undefined ? '' : `, nor is ${rename.name} this guest's`;
+  throw new HostError(
+    `There is no device ${call.device} after ${DEVICE_WAIT_MS / 1000} s${other}. Look in dmesg whether the netback driver made it ` +
+      '(modprobe xen-netback), and whether the guest is still alive.',
+  );
+}
+
+/**
+ * The bridge that a guest is to join (contract 3): the one asked for, ethN where an old configuration says xenbrN,
+ * else the host's first.
+ * @param system the way to sysfs
+ * @param wanted xenstore's or the argument's bridge
+ * @throws HostError naming the bridges there are
+ */
+export function findBridge(system: System, wanted: string | undefined): Port {
+  const bridges = listBridges(system);
+  const old = /^xenbr(.*)$/.exec(wanted ?? '');
+  const translated = old !== null && !deviceExists(system, wanted ?? '') ? `eth${old[1]}` : undefined;
+  const name = [wanted ?? bridges[0], translated].find(
+    (bridge) => bridge !== undefined && bridges.includes(bridge),
+  );
+  const bridge = name === undefined ? undefined : readPort(system, name);
+  if (bridge !== undefined) return bridge;
+  const there =
+    bridges.length === 0 ? 'This host has no bridge' : `The bridges of this host are ${bridges.join(', ')}`;
+  if (wanted === undefined) {
+    throw new HostError(
+      `${there} and the guest names none. Run "network-bridge start" or make one, then start the guest again.`,
+    );
+  }
+  const what = deviceExists(system, wanted) ? 'is a device but no bridge' : 'does not exist';
+  throw new HostError(
+    `The bridge ${wanted} ${what}. ${there}. Make it (network-bridge start bridge=${wanted}) or correct the guest's bridge=.`,
+  );
+}

@@ -1,0 +1,37 @@
+import type { Family } from '../contract/addresses.ts';
+import type { RuleSet } from '../filter/forward.ts';
+import type { Command, Step } from './step.ts';
+
+const FAMILIES: readonly Family[] = [4, 6];
+
+/**
+ * Steps that replace a port's FORWARD rules, in one transaction for each family. New rules go to the top, so that they
+ * stand before whatever an administrator drops there, as the hooks' rules always have (contract 3).
+ * @param port the port's name, for the reasons
+ * @param old rules that are in place
+ * @param fresh rules that are wanted, in the order they are to be listed; no step where they are in place already
+ */
+export function replaceForwardRules(port: string, old: RuleSet, fresh: RuleSet): Step[] {
+  return FAMILIES.filter((family) => old[family].join('\n') !== fresh[family].join('\n')).flatMap(
+    (family) => [
+      ...old[family].map(
+        (rule): Step => ({
+          do: line(family, `-D ${rule}`),
+          undo: [line(family, `-I ${rule}`)],
+          why: `take the rule of ${port} out of FORWARD`,
+        }),
+      ),
+      ...[...fresh[family]].reverse().map(
+        (rule): Step => ({
+          do: line(family, `-I ${rule}`),
+          undo: [line(family, `-D ${rule}`)],
+          why: `let packets of ${port} pass FORWARD`,
+        }),
+      ),
+    ],
+  );
+}
+
+function line(family: Family, text: string): Command {
+  return { tool: family === 4 ? 'iptables' : 'ip6tables', table: 'filter', line: text };
+}

@@ -1,0 +1,142 @@
+import {
+  concatBytes,
+  decodeStrings,
+  decodeText,
+  encodeStrings,
+  PAYLOAD_MAX,
+  XS_TYPE,
+} from '../contract/xenstore-wire.ts';
+import { Refusal, resolvePath, type XenstoreTree } from './xenstore-tree.ts';
+
+/** What a server keeps for all of its clients. */
+export interface Store {
+  readonly tree: XenstoreTree;
+  /** The domains beside domain 0 that a toolstack has introduced, by their numbers. */
+  readonly domains: Set<number>;
+}
+
+/** Carries out a request about one entry and gives the reply's payload. */
+type TreeRequest = (tree: XenstoreTree, payload: Uint8Array) => Uint8Array;
+/** Carries out a request about one domain and gives the reply's payload. */
+type DomainRequest = (store: Store, payload: Uint8Array) => Uint8Array;
+
+/** The payload of a reply that says no more than that the request was carried out. */
+export const OK: Uint8Array = encodeStrings(['OK']);
+
+/**
+ * The strings of a request.
+ * @param count how many there must be
+ * @throws Refusal EINVAL when there are more or fewer or the last one does not end
+ */
+export function requestStrings(payload: Uint8Array, count: number): string[] {
+  const strings = decodeStrings(payload);
+  if (payload.at(-1) !== 0 || strings.length !== count) {
+    throw new Refusal('EINVAL');
+  }
+  return strings;
+}
+
+function onlyPath(payload: Uint8Array): string {
+  return resolvePath(requestStrings(payload, 1).join());
+}
+
+/** The path that begins a payload, and the bytes after its NUL. */
+function pathAndRest(payload: Uint8Array): [path: string, rest: Uint8Array] {
+  const end = payload.indexOf(0);
+  if (end < 0) {
+    throw new Refusal('EINVAL');
+  }
+  return [resolvePath(decodeText(payload.subarray(0, end))), payload.subarray(end + 1)];
+}
+
+function write(tree: XenstoreTree, payload: Uint8Array): Uint8Array {
+  const [path, value] = pathAndRest(payload);
+  tree.write(path, value.slice());
+  return OK;
+}
+
+function setPermissions(tree: XenstoreTree, payload: Uint8Array): Uint8Array {
+  const [path, rest] = pathAndRest(payload);
+  const permissions = decodeStrings(rest);
+  if (permissions.length === 0 || !permissions.every((permission) => /^[nrwb]\d{1,5}$/.test(permission))) {
+    throw new Refusal('EINVAL');
+  }
+  tree.setPermissions(path, permissions);
+  return OK;
+}
+
+/** A range of a long list: whole names from an offset on, and after the last one an empty name. */
+function directoryPart(tree: XenstoreTree, payload: Uint8Array): Uint8Array {
+  const [path, rest] = pathAndRest(payload);
+  const [offset = ''] = requestStrings(rest, 1);
+  if (!/^\d{1,9}$/.test(offset)) {
+    throw new Refusal('EINVAL');
+  }
+  const node = tree.get(path);
+  const head = encodeStrings([String(node.generation)]);
+  const names = encodeStrings(node.children);
+  const start = Math.min(Number(offset), names.length);
+  const room = PAYLOAD_MAX - head.length - 1;
+  if (start + room >= names.length) {
+    return concatBytes([head, names.subarray(start), encodeStrings([''])]);
+  }
+  return concatBytes([head, names.subarray(start, names.lastIndexOf(0, start + room - 1) + 1)]);
+}
+
+function make(tree: XenstoreTree, payload: Uint8Array): Uint8Array {
+  tree.make(onlyPath(payload));
+  return OK;
+}
+
+function remove(tree: XenstoreTree, payload: Uint8Array): Uint8Array {
+  tree.remove(onlyPath(payload));
+  return OK;
+}
+
+/** The number of the domain that a payload of that many strings begins with. */
+function domainNumber(payload: Uint8Array, count: number): number {
+  const [domain = ''] = requestStrings(payload, count);
+  if (!/^\d{1,5}$/.test(domain)) {
+    throw new Refusal('EINVAL');
+  }
+  return Number(domain);
+}
+
+function introduce({ domains, tree }: Store, payload: Uint8Array): Uint8Array {
+  domains.add(domainNumber(payload, 3));
+  tree.announce('@introduceDomain');
+  return OK;
+}
+
+function release({ domains, tree }: Store, payload: Uint8Array): Uint8Array {
+  if (!domains.delete(domainNumber(payload, 1))) {
+    throw new Refusal('ENOENT');
+  }
+  tree.announce('@releaseDomain');
+  return OK;
+}
+
+function isIntroduced({ domains }: Store, payload: Uint8Array): Uint8Array {
+  const domain = domainNumber(payload, 1);
+  return encodeStrings([domain === 0 || domains.has(domain) ? 'T' : 'F']);
+}
+
+/** The requests about entries, by their type; each may run in a transaction. They throw Refusal. */
+export const TREE_REQUESTS: ReadonlyMap<number, TreeRequest> = new Map<number, TreeRequest>([
+  [XS_TYPE.directory, (tree, payload) => encodeStrings(tree.get(onlyPath(payload)).children)],
+  [XS_TYPE.directoryPart, directoryPart],
+  [XS_TYPE.read, (tree, payload) => tree.get(onlyPath(payload)).value],
+  [XS_TYPE.getPerms, (tree, payload) => encodeStrings(tree.get(onlyPath(payload)).permissions)],
+  [XS_TYPE.setPerms, setPermissions],
+  [XS_TYPE.write, write],
+  [XS_TYPE.mkdir, make],
+  [XS_TYPE.rm, remove],
+]);
+
+/** The requests about domains, by their type. They throw Refusal. */
+export const DOMAIN_REQUESTS: ReadonlyMap<number, DomainRequest> = new Map<number, DomainRequest>([
+  [XS_TYPE.introduce, introduce],
+  [XS_TYPE.release, release],
+  [XS_TYPE.isDomainIntroduced, isIntroduced],
+  [XS_TYPE.getDomainPath, (_, payload) => encodeStrings([`/local/domain/${domainNumber(payload, 1)}`])],
+]);

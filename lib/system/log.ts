@@ -1,0 +1,64 @@
+import type { System } from './system.ts';
+
+const DAEMON = 3;
+const SEVERITY = { error: 3, warning: 4, info: 6 } as const;
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+/** Where the stock vif scripts' messages go; xl's users look there (contract 5). */
+const HOTPLUG_LOG_FOLDER = '/var/log/xen';
+
+/** Tells people what happened: errors and warnings on stderr, everything in syslog. */
+export interface Log {
+  error(sentence: string): void;
+  warn(sentence: string): void;
+  info(sentence: string): void;
+  /** Waits until all is on its way. */
+  flush(): Promise<void>;
+}
+
+/**
+ * A log under a hook's name: syslog facility daemon, stderr, and for vif hooks the file that the stock scripts write.
+ * @param system the way to the socket and the file
+ * @param tag the hook's name
+ */
+export function openLog(system: System, tag: string): Log {
+  const underway: Promise<unknown>[] = [];
+  const say = (severity: keyof typeof SEVERITY, sentence: string): void => {
+    const text = sentence.replace(/\s*\n\s*/g, ' ');
+    if (severity !== 'info') toStderr(`${tag}: ${text}\n`);
+    if (severity !== 'info' && tag.startsWith('vif-')) toHotplugLog(system, `${tag}: ${text}\n`);
+    const line = `<${DAEMON * 8 + SEVERITY[severity]}>${timestamp(new Date())} ${tag}[${process.pid}]: ${text}`;
+    underway.push(
+      system.native().then((native) => native.sendDatagram('/dev/log', new TextEncoder().encode(line))),
+    );
+  };
+  return {
+    error: (sentence) => say('error', sentence),
+    warn: (sentence) => say('warning', sentence),
+    info: (sentence) => say('info', sentence),
+    flush: async () => void (await Promise.all(underway)),
+  };
+}
+
+/** The terminal may be gone (network-bridge over ssh): a message that nobody can read must not end the run. */
+function toStderr(line: string): void {
+  try {
+    process.stderr.write(line);
+  } catch {
+    return;
+  }
+}
+
+function toHotplugLog(system: System, line: string): void {
+  if (!system.exists(HOTPLUG_LOG_FOLDER)) return;
+  try {
+    system.appendText(`${HOTPLUG_LOG_FOLDER}/xen-hotplug.log`, line);
+  } catch {
+    return;
+  }
+}
+
+/** RFC 3164's date: "Jan  2 03:04:05". */
+function timestamp(now: Date): string {
+  const two = (n: number) => `${n}`.padStart(2, '0');
+  return `${MONTHS[now.getMonth()]} ${`${now.getDate()}`.padStart(2)} ${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`;
+}

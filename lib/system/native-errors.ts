@@ -1,0 +1,47 @@
+// What both twins of the native port share: Linux's error numbers in words, and the flags of open(2).
+
+/** Flags for opening a file, by Linux's numbers; the same on x86-64 and arm64. */
+export const OPEN = { readWrite: 2, create: 0o100, nonBlocking: 0o4000, closeOnExec: 0o2000000 } as const;
+
+const REASONS: readonly (readonly [number: number, name: string, words: string])[] = [
+  [1, 'EPERM', 'the operation is not permitted'],
+  [2, 'ENOENT', 'there is no such file'],
+  [5, 'EIO', 'an input/output error occurred'],
+  [6, 'ENXIO', 'there is no such device'],
+  [11, 'EAGAIN', 'it is too busy'],
+  [13, 'EACCES', 'permission is denied'],
+  [19, 'ENODEV', 'there is no such device'],
+  [20, 'ENOTDIR', 'a part of the path is not a directory'],
+  [21, 'EISDIR', 'it is a directory'],
+  [22, 'EINVAL', 'the argument is not valid'],
+  [23, 'ENFILE', 'the system has too many open files'],
+  [24, 'EMFILE', 'the process has too many open files'],
+  [28, 'ENOSPC', 'no space is left'],
+  [30, 'EROFS', 'the file system is read-only'],
+  [32, 'EPIPE', 'the other side has closed the connection'],
+  [37, 'ENOLCK', 'no lock is available'],
+  [104, 'ECONNRESET', 'the other side has closed the connection'],
+  [111, 'ECONNREFUSED', 'nobody listens there'],
+];
+
+/**
+ * The name of an error that a system call left.
+ * @param error a Node error, or the number from errno
+ * @returns a name such as ENOENT, or undefined when the error has none that is known
+ */
+export function errnoName(error: unknown): string | undefined {
+  if (error instanceof Error) {
+    return 'code' in error ? String(error.code) : undefined;
+  }
+  return REASONS.find(([number]) => number === error)?.[1];
+}
+
+/**
+ * Why a system call failed, in words and with the error's name after them.
+ * @param error a Node error, or the number from errno
+ */
+export function errnoWords(error: unknown): string {
+  const known = errnoName(error);
+  const words = REASONS.find(([, name]) => name === known)?.[2];
+  return words === undefined ? String(error) : `${words} (${known})`;
+}

@@ -1,0 +1,142 @@
+// The port in Node, which has neither flock nor Unix datagrams: helper programs do these two.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createConnection, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeText } from '../contract/xenstore-wire.ts';
+import { XenNetworkError } from '../errors.ts';
+import { CHILD_ENVIRONMENT } from './exec.ts';
+import { openFdDevice } from './fd-channel.ts';
+import { takeLock } from './file-lock.ts';
+import type { ByteChannel, Native } from './native.ts';
+import { errnoName, errnoWords } from './native-errors.ts';
+
+const RETRY_MS = 2;
+const LOGGER_TIMEOUT_MS = 1000;
+const FLOCK_TIMED_OUT = 1;
+const SYSLOG_MESSAGE = /^(<\d+>)\w{3} [ \d]\d \d\d:\d\d:\d\d ([^:[]+)(?:\[(\d+)\])?: (.*)$/s;
+
+class SocketChannel implements ByteChannel {
+  readonly #socket: Socket;
+  readonly #pieces: AsyncIterator<Uint8Array>;
+  readonly #path: string;
+  readonly #timeoutMs: number;
+
+  constructor(socket: Socket, path: string, timeoutMs: number) {
+    this.#socket = socket;
+    this.#pieces = socket[Symbol.asyncIterator]();
+    this.#path = path;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  async send(bytes: Uint8Array): Promise<void> {
+    const written = new Promise<void>((resolve, reject) => {
+      this.#socket.write(bytes, (error) => (error ? reject(error) : resolve()));
+    });
+    await inTime(written, this.#path, this.#timeoutMs);
+  }
+
+  async receive(): Promise<Uint8Array> {
+    const piece = await inTime(this.#pieces.next(), this.#path, this.#timeoutMs);
+    if (piece.done === true) {
+      throw new XenNetworkError(`The other side of ${this.#path} has closed the connection.`);
+    }
+    return piece.value;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+/** What the promise gives, or an error in words when it fails or takes longer than the given time. */
+async function inTime<T>(work: Promise<T>, path: string, timeoutMs: number): Promise<T> {
+  const timer = new AbortController();
+  const over = sleep(timeoutMs, undefined, { signal: timer.signal }).then(() => {
+    throw new XenNetworkError(`${path} did not answer within ${timeoutMs / 1000} s.`);
+  });
+  try {
+    return await Promise.race([work, over]);
+  } catch (error) {
+    if (error instanceof XenNetworkError) {
+      throw error;
+    }
+    throw new XenNetworkError(`${path} cannot be reached: ${errnoWords(error)}.`, { cause: error });
+  } finally {
+    over.catch(() => undefined);
+    timer.abort();
+  }
+}
+
+async function connectStream(path: string, timeoutMs: number): Promise<ByteChannel> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const socket = createConnection(path);
+    // Whoever sends or receives next is told of an error; nobody may be waiting when it comes.
+    socket.on('error', () => undefined);
+    try {
+      await inTime(once(socket, 'connect'), path, timeoutMs);
+      return new SocketChannel(socket, path, timeoutMs);
+    } catch (error) {
+      socket.destroy();
+      // EAGAIN: the listener's queue is full, and xenstored's holds one.
+      const isFull = error instanceof Error && errnoName(error.cause) === 'EAGAIN';
+      if (!isFull || performance.now() > deadline) {
+        throw error;
+      }
+    }
+    await sleep(RETRY_MS);
+  }
+}
+
+/** Node cannot poll a file: the channel looks again after a short while. */
+async function waitAWhile(): Promise<void> {
+  await sleep(RETRY_MS);
+}
+
+async function sendDatagram(path: string, bytes: Uint8Array): Promise<boolean> {
+  const [, priority, tag, pid, text] = SYSLOG_MESSAGE.exec(decodeText(bytes)) ?? [];
+  if (priority === undefined || tag === undefined || text === undefined) {
+    return false;
+  }
+  const id = pid === undefined ? [] : [`--id=${pid}`];
+  const logger = spawn(
+    'logger',
+    ['--socket', path, '--socket-errors=on', '--prio-prefix', '--tag', tag, ...id],
+    {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      env: CHILD_ENVIRONMENT,
+      timeout: LOGGER_TIMEOUT_MS,
+    },
+  );
+  logger.stdin.on('error', () => undefined);
+  logger.stdin.end(`${priority}${text}\n`);
+  try {
+    const [status] = await once(logger, 'exit');
+    return status === 0;
+  } catch {
+    return false;
+  }
+}
+
+/** flock(1) locks the open file that it inherits; the lock stays with the file after flock(1) has ended. */
+async function flock(fd: number, timeoutMs: number): Promise<boolean> {
+  const helper = spawn('flock', ['--exclusive', '--wait', String(timeoutMs / 1000), '3'], {
+    stdio: ['ignore', 'ignore', 'ignore', fd],
+    env: CHILD_ENVIRONMENT,
+  });
+  const [status] = await once(helper, 'exit');
+  if (status !== 0 && status !== FLOCK_TIMED_OUT) {
+    throw new Error(`flock(1) ended with status ${status}`);
+  }
+  return status === 0;
+}
+
+/** The port for Node, and for the program that is built without Bun. */
+export const nodeNative: Native = {
+  connectStream,
+  openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitAWhile),
+  sendDatagram,
+  lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock),
+};

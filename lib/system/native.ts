@@ -1,0 +1,54 @@
+// What a hook needs of the kernel and Node's library lacks or is slow to load: one port with two twins.
+
+/** A connection that carries bytes both ways. */
+export interface ByteChannel {
+  /** Sends all of the bytes. Throws XenNetworkError when the other side is gone or takes nothing in time. */
+  send(bytes: Uint8Array): void | Promise<void>;
+  /** The next bytes, one at least. Throws XenNetworkError at the end of the stream or when none come in time. */
+  receive(): Promise<Uint8Array>;
+  close(): void;
+}
+
+/** A lock that this process holds. */
+export interface FileLock {
+  /** Lets go of the lock and removes its file. A second call does nothing. */
+  release(): void;
+}
+
+/** Times are milliseconds, paths absolute. No file that this port opens is inherited by a child. */
+export interface Native {
+  /**
+   * Connects to a Unix stream socket. The time bounds the connecting and each later send and receive.
+   *
+   * @throws XenNetworkError when nobody listens there or answers in time
+   */
+  connectStream(path: string, timeoutMs: number): Promise<ByteChannel>;
+  /**
+   * Opens a character device for reading and writing. The time bounds each send and receive.
+   *
+   * @throws XenNetworkError when it cannot be opened
+   */
+  openDevice(path: string, timeoutMs: number): Promise<ByteChannel>;
+  /**
+   * Sends one syslog message ("<PRI>Mmm dd hh:mm:ss TAG: text") to a Unix datagram socket such as /dev/log.
+   * Never throws and never waits for a reader; false when nobody took it.
+   */
+  sendDatagram(path: string, bytes: Uint8Array): Promise<boolean>;
+  /**
+   * Takes the exclusive lock of a file as the stock scripts do, so that they and we exclude each other: create,
+   * flock, and begin again when the file at the path is not the locked one (contract 5). The file's directory is
+   * made where it is missing.
+   *
+   * @throws LockError when somebody else holds it for longer than the given time
+   * @throws XenNetworkError when the file cannot be made
+   */
+  lock(path: string, timeoutMs: number): Promise<FileLock>;
+}
+
+/** The twin for the runtime that this program runs in: bun:ffi in Bun, node:net and two helper programs in Node. */
+export async function loadNative(): Promise<Native> {
+  if (process.versions.bun !== undefined) {
+    return (await import('./native-bun.ts')).bunNative;
+  }
+  return (await import('./native-node.ts')).nodeNative;
+}

@@ -1,0 +1,77 @@
+import { messageOf, XenstoreError } from '../errors.ts';
+import type { Native } from './native.ts';
+import { XenstoreClient } from './xenstore-client.ts';
+import { XenstoreConnection } from './xenstore-connection.ts';
+
+const ANSWER_TIMEOUT_MS = 10_000;
+/** Requests under way at once on a socket: few enough that no buffer fills up and blocks either side. */
+const PIPELINE_DEPTH = 16;
+
+/**
+ * The entries of xenstore. A relative path (backend/vif/1/0) belongs to the caller's domain; xenstored resolves it.
+ * Each call throws XenstoreError, in full sentences: for a path that no entry can have, for a refusal, and when
+ * xenstored goes away or keeps silent for too long.
+ */
+export interface Xenstore {
+  /** The values at the paths, in their order; undefined where there is no entry. One round trip on a socket. */
+  readMany(paths: readonly string[]): Promise<(string | undefined)[]>;
+  /** The names right below a path; undefined where there is no entry. */
+  list(path: string): Promise<string[] | undefined>;
+  /** Stores a value, and makes the entries above it where they are missing. */
+  write(path: string, value: string): Promise<void>;
+  /** Removes an entry and all below it. That there is none is no error. */
+  remove(path: string): Promise<void>;
+  /** Stores several values in one transaction: others see all of them or none. */
+  writeAll(entries: readonly (readonly [path: string, value: string])[]): Promise<void>;
+  close(): void;
+}
+
+/** The variables that name another xenstored (contract 2). */
+export interface XenstoreEnvironment {
+  readonly XENSTORED_PATH?: string | undefined;
+  readonly XENSTORED_RUNDIR?: string | undefined;
+}
+
+/**
+ * Connects to xenstored: where XENSTORED_PATH or XENSTORED_RUNDIR is set there and nowhere else; otherwise by one of
+ * the usual sockets, or by the kernel's device, which reaches a xenstored in another domain (contract 2).
+ * @param native the port to sockets and devices
+ * @param env the process's environment
+ * @param timeoutMs how long xenstored may keep silent
+ * @throws XenstoreError when no place answers, with each one's reason
+ */
+export async function openXenstore(
+  native: Native,
+  env: XenstoreEnvironment,
+  timeoutMs = ANSWER_TIMEOUT_MS,
+): Promise<Xenstore> {
+  const reasons: string[] = [];
+  for (const place of places(env)) {
+    try {
+      return new XenstoreClient(await connect(native, place, timeoutMs));
+    } catch (error) {
+      reasons.push(messageOf(error));
+    }
+  }
+  throw new XenstoreError(
+    `xenstore cannot be reached. ${reasons.join(' ')} Start xenstored, or set XENSTORED_PATH to its socket.`,
+  );
+}
+
+function places(env: XenstoreEnvironment): string[] {
+  if (env.XENSTORED_PATH) {
+    return [env.XENSTORED_PATH];
+  }
+  if (env.XENSTORED_RUNDIR) {
+    return [`${env.XENSTORED_RUNDIR}/socket`];
+  }
+  return ['/run/xenstored/socket', '/var/run/xenstored/socket', '/dev/xen/xenbus', '/proc/xen/xenbus'];
+}
+
+async function connect(native: Native, place: string, timeoutMs: number): Promise<XenstoreConnection> {
+  if (place.endsWith('/xenbus')) {
+    // The driver takes one request in each write and drops what follows it.
+    return new XenstoreConnection(await native.openDevice(place, timeoutMs), place, 1);
+  }
+  return new XenstoreConnection(await native.connectStream(place, timeoutMs), place, PIPELINE_DEPTH);
+}

@@ -1,0 +1,226 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { runScenario } from '../support/native-scenarios.ts';
+
+let dir: string;
+let servers: Server[];
+let children: ChildProcess[];
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'xen-network-native-'));
+  servers = [];
+  children = [];
+});
+
+afterEach(async () => {
+  for (const child of children) {
+    child.kill('SIGKILL');
+    child.kill('SIGCONT');
+  }
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  rmSync(dir, { recursive: true });
+});
+
+async function serve(handle: (socket: Socket) => void): Promise<string> {
+  const path = join(dir, `socket${servers.length}`);
+  const server = createServer(handle);
+  servers.push(server);
+  server.listen(path);
+  await once(server, 'listening');
+  return path;
+}
+
+/** Starts a program that prints a line once it is ready. */
+async function startReady(file: string, ...args: string[]): Promise<ChildProcess> {
+  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  children.push(child);
+  await once(child.stdout, 'data');
+  return child;
+}
+
+function makeFifo(): string {
+  const path = join(dir, 'fifo');
+  execFileSync('mkfifo', [path]);
+  return path;
+}
+
+/** bash's half of the stock lock protocol, in our own words: take the lock, add one, remove the file, let go. */
+const bashCount = `
+for ((i = 0; i < $3; i++)); do
+  while :; do
+    exec 9>>"$1"
+    flock 9
+    [ "$(stat -L -c %D.%i /proc/self/fd/9)" = "$(stat -c %D.%i "$1" 2>/dev/null)" ] && break
+    exec 9>&-
+  done
+  read -r n < "$2"
+  echo $((n + 1)) > "$2"
+  rm -f "$1"
+  exec 9>&-
+done`;
+
+describe.each(['node', 'bun'] as const)('the native port in %s', (twin) => {
+  test('a stream carries bytes both ways', async () => {
+    const path = await serve((socket) => socket.pipe(socket));
+    expect(await runScenario(twin, 'echo', path, '100000')).toEqual({ received: 100_000, same: true });
+  });
+
+  test('a silent peer is an error', async () => {
+    const path = await serve((socket) => socket.on('error', () => {}).resume());
+    expect(await runScenario(twin, 'receive', path, '50')).toBe(
+      `XenNetworkError: ${path} did not answer within 0.05 s.`,
+    );
+  });
+
+  test('a peer that hangs up is an error', async () => {
+    const path = await serve((socket) => socket.end());
+    expect(await runScenario(twin, 'receive', path, '20000')).toBe(
+      `XenNetworkError: The other side of ${path} has closed the connection.`,
+    );
+  });
+
+  test('sending to a peer that has gone is an error, not a signal', async () => {
+    const path = await serve((socket) => socket.destroy());
+    expect(await runScenario(twin, 'sendMuch', path)).toMatch(
+      /^XenNetworkError: .*the other side has closed/,
+    );
+  });
+
+  test('no socket, a dead socket and too long a path are errors that say so', async () => {
+    const dead = join(dir, 'dead');
+    const owner = await startReady(
+      'perl',
+      '-MSocket',
+      '-e',
+      'socket(S, AF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un($ARGV[0])); $| = 1; print "bound\\n"; sleep 60',
+      dead,
+    );
+    const ended = once(owner, 'close');
+    owner.kill();
+    await ended;
+    expect(await runScenario(twin, 'receive', join(dir, 'none'), '1000')).toMatch(
+      /there is no such file \(ENOENT\)\.$/,
+    );
+    expect(await runScenario(twin, 'receive', dead, '1000')).toMatch(
+      /nobody listens there \(ECONNREFUSED\)\.$/,
+    );
+    expect(await runScenario(twin, 'receive', join(dir, 'x'.repeat(120)), '1000')).toMatch(
+      /^XenNetworkError: /,
+    );
+  });
+
+  test('a listener that accepts nobody is an error', async () => {
+    const path = join(dir, 'full');
+    const script = `
+      socket(S, AF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un($ARGV[0])); listen(S, 0);
+      socket(C, AF_UNIX, SOCK_STREAM, 0); connect(C, sockaddr_un($ARGV[0]));
+      $| = 1; print "full\\n"; sleep 60`;
+    await startReady('perl', '-MSocket', '-e', script, path);
+    expect(await runScenario(twin, 'receive', path, '50')).toMatch(
+      /^XenNetworkError: .* it is too busy \(EAGAIN\)\.$/,
+    );
+  });
+
+  test('a device carries bytes both ways, and its silence is an error', async () => {
+    const path = makeFifo();
+    expect(await runScenario(twin, 'device', path)).toEqual({
+      bytes: [1, 2, 3],
+      silence: `XenNetworkError: ${path} did not answer within 0.05 s.`,
+    });
+    expect(await runScenario(twin, 'device', join(dir, 'none'))).toBe(
+      `XenNetworkError: The device ${join(dir, 'none')} cannot be opened: there is no such file (ENOENT).`,
+    );
+  });
+
+  test('a syslog message arrives', async () => {
+    const path = join(dir, 'log');
+    const script =
+      'socket(S, AF_UNIX, SOCK_DGRAM, 0); bind(S, sockaddr_un($ARGV[0])); $| = 1; print "bound\\n"; recv(S, $b, 8192, 0); print $b';
+    const reader = await startReady('perl', '-MSocket', '-e', script, path);
+    const ended = once(reader, 'close');
+    let got = '';
+    reader.stdout?.on('data', (text) => (got += text));
+    const message = '<27>Jan  2 03:04:05 vif-bridge[123]: vif1.0: "ü" <b> $(id): no bridge';
+    expect(await runScenario(twin, 'log', path, message, '1')).toEqual([true]);
+    await ended;
+    expect(got).toMatch(
+      /^<27>\w{3} [ \d]\d [\d:]{8} (\S+ )?vif-bridge\[123\]: vif1\.0: "ü" <b> \$\(id\): no bridge/,
+    );
+  });
+
+  test('syslog without a reader, or with one that is stuck, is passed over', async () => {
+    const message = '<27>Jan  2 03:04:05 vif-bridge: x';
+    expect(await runScenario(twin, 'log', join(dir, 'none'), message, '1')).toEqual([false]);
+    const script =
+      'socket(S, AF_UNIX, SOCK_DGRAM, 0); bind(S, sockaddr_un($ARGV[0])); $| = 1; print "bound\\n"; sleep 60';
+    await startReady('perl', '-MSocket', '-e', script, join(dir, 'stuck'));
+    const queue = Number(readFileSync('/proc/sys/net/unix/max_dgram_qlen', 'utf8'));
+    const taken = await runScenario(twin, 'log', join(dir, 'stuck'), message, String(queue + 2));
+    expect(taken).toContain(true);
+    expect(taken).toContain(false);
+  });
+
+  test('a lock makes its folder, and its file is gone afterwards', async () => {
+    expect(await runScenario(twin, 'lock', join(dir, 'xen-hotplug/run/iptables'), '1000')).toBe('held');
+    expect(readdirSync(join(dir, 'xen-hotplug/run'))).toEqual([]);
+  });
+
+  test('a lock that another holds is an error that names it', async () => {
+    const path = join(dir, 'iptables');
+    await startReady('flock', '--no-fork', path, 'sh', '-c', 'echo held; exec sleep 60');
+    expect(await runScenario(twin, 'lock', path, '50')).toMatch(
+      new RegExp(`^LockError: The lock ${path} was still held by another program after 0.05 s;`),
+    );
+    expect(existsSync(path)).toBe(true);
+  });
+
+  test('a lock file that cannot be made is an error that says why', async () => {
+    writeFileSync(join(dir, 'file'), '');
+    expect(await runScenario(twin, 'lock', join(dir, 'file/iptables'), '50')).toMatch(
+      /^XenNetworkError: The lock file .* cannot be made: .*(EEXIST|ENOTDIR)/,
+    );
+  });
+
+  test('a lock that its holder removes passes to the file that is there then', async () => {
+    const path = join(dir, 'iptables');
+    const script = 'echo held; read -r _; rm -f "$1"';
+    const holder = await startReady('flock', '--no-fork', path, 'sh', '-c', script, 'sh', path);
+    const waiting = runScenario(twin, 'lock', path, '20000');
+    holder.stdin?.end('go\n');
+    expect(await waiting).toBe('held');
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test('no child inherits a lock, a socket or a device', async () => {
+    const socket = await serve((client) => client.on('error', () => {}).resume());
+    const [lock, device] = [join(dir, 'iptables'), makeFifo()];
+    const opened = await runScenario(twin, 'inherit', lock, socket, device);
+    for (const target of [lock, 'socket', device]) {
+      expect(opened).toContainEqual({ target, closesOnExec: true });
+    }
+    expect(opened).not.toContainEqual(expect.objectContaining({ closesOnExec: false }));
+  });
+});
+
+test('shell scripts and both twins exclude each other by the lock', async () => {
+  const path = join(dir, 'iptables');
+  const counter = join(dir, 'counter');
+  writeFileSync(counter, '0\n');
+  const shells = Array.from({ length: 4 }, () =>
+    spawn('bash', ['-c', bashCount, 'bash', path, counter, '20']),
+  );
+  children.push(...shells);
+  await Promise.all([
+    ...shells.map((shell) => once(shell, 'close')),
+    ...['bun', 'bun', 'bun', 'node'].map((twin) =>
+      runScenario(twin === 'bun' ? 'bun' : 'node', 'count', path, counter, '20'),
+    ),
+  ]);
+  expect(readFileSync(counter, 'utf8').trim()).toBe('160');
+  expect(existsSync(path)).toBe(false);
+});

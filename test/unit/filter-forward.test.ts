@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { parseAddressList } from '../../lib/contract/addresses.ts';
+import { rulesOfPort, vifForwardRules } from '../../lib/filter/forward.ts';
+
+const rules = (ip: string, families: readonly (4 | 6)[] = [4]) =>
+  vifForwardRules('vif1.0', parseAddressList(ip), families);
+
+const UNRESTRICTED = [
+  'FORWARD -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
+  'FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT',
+];
+
+describe('the FORWARD rules of a guest', () => {
+  test('with no address: one unrestricted pair, in the families that need one', () => {
+    expect(rules('')).toEqual({ 4: UNRESTRICTED, 6: [] });
+    expect(rules('', [4, 6])).toEqual({ 4: UNRESTRICTED, 6: UNRESTRICTED });
+  });
+
+  test('with IPv4 addresses and ranges: each of them, DHCP, and one way back', () => {
+    expect(rules('192.0.2.7 10.1.2.3/8')).toEqual({
+      4: [
+        'FORWARD -s 192.0.2.7/32 -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
+        'FORWARD -s 10.0.0.0/8 -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
+        'FORWARD -p udp -m physdev --physdev-in vif1.0 --physdev-is-bridged -m udp --sport 68 --dport 67 -j ACCEPT',
+        'FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT',
+      ],
+      6: [],
+    });
+  });
+
+  test('with IPv6 addresses: those, link-local, and the two messages an unconfigured address sends', () => {
+    expect(rules('2001:db8::7', [4, 6])).toEqual({
+      4: [],
+      6: [
+        'FORWARD -s 2001:db8::7/128 -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
+        'FORWARD -s fe80::/10 -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
+        'FORWARD -s ::/128 -p ipv6-icmp -m physdev --physdev-in vif1.0 --physdev-is-bridged -m icmp6 --icmpv6-type 135 -j ACCEPT',
+        'FORWARD -s ::/128 -p ipv6-icmp -m physdev --physdev-in vif1.0 --physdev-is-bridged -m icmp6 --icmpv6-type 143 -j ACCEPT',
+        'FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT',
+      ],
+    });
+  });
+
+  test('with both: both, never mixed', () => {
+    const both = rules('2001:db8::/64 192.0.2.7');
+    expect(both[4]).toHaveLength(3);
+    expect(both[6]).toHaveLength(5);
+    expect(both[4].join('\n')).not.toContain('2001:');
+    expect(both[6].join('\n')).not.toContain('192.0.2.7');
+  });
+
+  test('a range of everything is no condition', () => {
+    expect(rules('0.0.0.0/0')[4][0]).toBe(UNRESTRICTED[0]);
+  });
+
+  test('there is one rule for each direction and address, however often an address is given', () => {
+    expect(rules('192.0.2.7 192.0.2.7/32')[4]).toEqual(rules('192.0.2.7')[4]);
+  });
+});
+
+describe("a port's rules in a listing", () => {
+  const listing = [
+    '-P FORWARD DROP',
+    '-A FORWARD -s 192.0.2.7/32 -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
+    '-A FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT',
+    '-A FORWARD -m physdev --physdev-in vif1.01 --physdev-is-bridged -j ACCEPT',
+    '-A FORWARD -m physdev --physdev-in vif1.0-emu --physdev-is-bridged -j ACCEPT',
+    '-A FORWARD -m physdev --physdev-in vif11.0 --physdev-is-bridged -j ACCEPT',
+    '-A FORWARD -m physdev --physdev-in vif1.0 --physdev-is-bridged -j DROP',
+    '-A FORWARD -i vif1.0 -j ACCEPT',
+    '-A OUTPUT -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT',
+    '',
+  ].join('\n');
+
+  test('are those that accept what it carries, and nobody else of a like name', () => {
+    expect(rulesOfPort(listing, 'vif1.0')).toEqual([
+      'FORWARD -s 192.0.2.7/32 -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
+      'FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT',
+    ]);
+    expect(rulesOfPort(listing, 'vif1.0-emu')).toHaveLength(1);
+    expect(rulesOfPort(listing, 'vif1')).toEqual([]);
+  });
+
+  test('are told from a listing of exactly what was inserted', () => {
+    const inserted = rules('192.0.2.7 2001:db8::7')[4];
+    expect(rulesOfPort(inserted.map((rule) => `-A ${rule}`).join('\n'), 'vif1.0')).toEqual(inserted);
+  });
+});

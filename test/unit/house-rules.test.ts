@@ -1,0 +1,117 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const root = join(import.meta.dirname, '../..');
+
+interface Import {
+  readonly target: string;
+  readonly typeOnly: boolean;
+}
+
+/** Every module that a source text names, written as it stands there. */
+function importsOf(text: string): Import[] {
+  const found: Import[] = [];
+  const statements = /^\s*(?:import\s*|(?:import|export)\s+(type\s)?[^'"();=]*?\bfrom\s*)(['"])([^'"]+)\2/gm;
+  for (const match of text.matchAll(statements)) {
+    found.push({ target: match[3] ?? '', typeOnly: match[1] !== undefined });
+  }
+  for (const match of text.matchAll(/\b(?:import|require)\(\s*(['"])([^'"]+)\1/g)) {
+    found.push({ target: match[2] ?? '', typeOnly: false });
+  }
+  return found;
+}
+
+/** The project's sources under a folder, as paths from the project's root. */
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(folder, name))
+    .sort();
+}
+
+/** `file -> what it imports` for each import that is not allowed, with local targets as paths from the root. */
+function offenders(
+  files: readonly string[],
+  allowed: (target: string, typeOnly: boolean) => boolean,
+): string[] {
+  return files.flatMap((file) =>
+    importsOf(readFileSync(join(root, file), 'utf8'))
+      .map(({ target, typeOnly }) => ({
+        target: target.startsWith('.') ? relative(root, join(root, dirname(file), target)) : target,
+        typeOnly,
+      }))
+      .filter(({ target, typeOnly }) => !allowed(target, typeOnly))
+      .map(({ target }) => `${file} -> ${target}`),
+  );
+}
+
+function under(file: string, ...folders: string[]): boolean {
+  return folders.some((folder) => file.startsWith(`${folder}/`));
+}
+
+const program = [...sources('bin'), ...sources('lib'), ...sources('scripts')];
+const pure = ['lib/contract', 'lib/filter', 'lib/plan'];
+
+describe('the house rules', () => {
+  test('imports are recognised in every form', () => {
+    const text = [
+      "import a from 'a';",
+      "import type { B } from './b.ts';",
+      "import {\n  c,\n  d,\n} from '../c.ts';",
+      "import 'e';",
+      "export * from './f.ts';",
+      "export type { G } from 'g';",
+      "const h = await import('h');",
+      "export const i = 'not from here';",
+      "// the import of 'j' is only spoken of",
+    ].join('\n');
+    expect(importsOf(text)).toEqual([
+      { target: 'a', typeOnly: false },
+      { target: './b.ts', typeOnly: true },
+      { target: '../c.ts', typeOnly: false },
+      { target: 'e', typeOnly: false },
+      { target: './f.ts', typeOnly: false },
+      { target: 'g', typeOnly: true },
+      { target: 'h', typeOnly: false },
+    ]);
+  });
+
+  test('lib/contract, lib/filter and lib/plan import nothing that has an effect', () => {
+    const files = ['lib/errors.ts', ...program.filter((file) => under(file, ...pure))];
+    expect(files.length).toBeGreaterThan(3);
+    expect(
+      offenders(
+        files,
+        (target, typeOnly) => typeOnly || target === 'lib/errors.ts' || under(target, ...pure),
+      ),
+    ).toEqual([]);
+  });
+
+  test('only lib/system and lib/sandbox touch files, processes and sockets', () => {
+    const doors =
+      /^(?:node:)?(?:child_process|cluster|dgram|fs|fs\/promises|http|https|net|tls|worker_threads)$/;
+    const files = program.filter((file) => !under(file, 'lib/system', 'lib/sandbox'));
+    expect(
+      offenders(files, (target, typeOnly) => typeOnly || !(doors.test(target) || /^bun(?::|$)/.test(target))),
+    ).toEqual([]);
+    expect(files.filter((file) => /\bBun\./.test(readFileSync(join(root, file), 'utf8')))).toEqual([]);
+  });
+
+  test('zx and yargs stay off the hook path', () => {
+    const files = program.filter((file) => !under(file, 'scripts/admin'));
+    expect(offenders(files, (target) => !/^(?:zx|yargs)(?:\/|$)/.test(target))).toEqual([]);
+  });
+
+  test('a hook has at most 110 lines, any other module at most 300', () => {
+    const tooLong = [...program, ...sources('tools')].filter((file) => {
+      const lines = readFileSync(join(root, file), 'utf8').trimEnd().split('\n').length;
+      return lines > (dirname(file) === 'scripts' ? 110 : 300);
+    });
+    expect(tooLong).toEqual([]);
+  });
+
+  test('package-lock.json names no registry', () => {
+    expect(readFileSync(join(root, 'package-lock.json'), 'utf8')).not.toContain('"resolved"');
+  });
+});

@@ -1,0 +1,111 @@
+#!/bin/sh
+# Makes a Debian machine ready for `npm run demo` or `npm test`: the Debian packages that are missing, then
+# node_modules. A second run does nothing and needs no network.
+# Usage: tools/setup.sh demo|test
+set -eu
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+policy=/usr/sbin/policy-rc.d
+log=
+made_policy=
+
+say() { printf 'setup: %s\n' "$*"; }
+die() {
+  printf 'setup: %s\n' "$*" >&2
+  exit 1
+}
+
+cleanup() {
+  if [ -n "$made_policy" ]; then rm -f "$policy"; fi
+  if [ -n "$log" ]; then rm -f "$log"; fi
+}
+
+# Runs a command with its output kept back; shows that only when the command fails.
+quietly() {
+  if ! "$@" >"$log" 2>&1 </dev/null; then
+    cat "$log" >&2
+    return 1
+  fi
+}
+
+installed() { dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
+
+# Packages ask policy-rc.d whether they may start their services: 101 says no.
+hold_services() {
+  if [ -e "$policy" ] || [ -L "$policy" ]; then return 0; fi
+  made_policy=yes
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+}
+
+apt() { DEBIAN_FRONTEND=noninteractive quietly apt-get -q -y -o DPkg::Lock::Timeout=600 "$@"; }
+
+# The name of a xen-utils package carries the Xen version; each Debian release has one.
+xen_utils() {
+  apt-cache search --names-only '^xen-utils-4\.[0-9]+$' | cut -d ' ' -f 1 | sort -V | tail -n 1
+}
+
+install_packages() {
+  missing=
+  for package in "$@"; do
+    installed "$package" || missing="$missing $package"
+  done
+  [ -n "$missing" ] || return 0
+  say "installing the Debian packages$missing"
+  hold_services
+  apt update || say "apt-get update failed; going on with the package lists that are here"
+  names=
+  for package in $missing; do
+    case $package in
+      'xen-utils-4.*')
+        package=$(xen_utils)
+        [ -n "$package" ] || die "apt offers no xen-utils-4.x package, which holds xenstored; check the apt sources."
+        ;;
+    esac
+    names="$names $package"
+  done
+  # shellcheck disable=SC2086 # package names, one word each
+  apt install --no-install-recommends $names || die "apt-get could not install$names; its output is above."
+}
+
+install_modules() {
+  if [ -f node_modules/.package-lock.json ] &&
+    [ -z "$(find package-lock.json -newer node_modules/.package-lock.json)" ]; then
+    return 0
+  fi
+  say "installing node_modules from package-lock.json"
+  # npm run puts node_modules/.bin, which npm ci is about to delete, first in PATH; it holds a node as well.
+  PATH=$(printf '%s\n' "$PATH" | tr ':' '\n' | grep -v '/node_modules/\.bin$' | paste -s -d : -)
+  quietly npm ci --include=dev --include=optional --no-audit --no-fund --loglevel=error ||
+    die "npm ci failed; its output is above."
+}
+
+what=${1-}
+case $what in
+  demo | test) ;;
+  *)
+    echo "usage: tools/setup.sh demo|test" >&2
+    exit 2
+    ;;
+esac
+[ "$(id -u)" -eq 0 ] || die "must run as root: the $what makes network namespaces and may install Debian packages."
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+  die "this is no Debian (no apt-get and dpkg-query), so the tools that the $what needs cannot be installed."
+fi
+major=$(node -p 'process.versions.node.split(".")[0]') || die "node does not run; install Node 20 or newer."
+[ "$major" -ge 20 ] || die "Node $major is too old; install Node 20 or newer."
+
+cd "$root"
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
+log=$(mktemp)
+
+set -- iproute2 iptables nftables iputils-ping xenstore-utils util-linux
+if [ "$what" = test ]; then
+  set -- "$@" bridge-utils strace xen-utils-common 'xen-utils-4.*' gcc libc6-dev ebtables dnsmasq-base \
+    isc-dhcp-server isc-dhcp-client openvswitch-switch ethtool iputils-arping shellcheck
+fi
+install_packages "$@"
+install_modules
+say "ready"

@@ -1,3 +1,5 @@
+import { messageOf } from '../errors.ts';
+
 /** What a child process left. */
 export interface RunResult {
   /** Its exit status; 127 when it could not be started, 128 + n when signal n ended it. */
@@ -31,8 +33,30 @@ const MOST_OUTPUT = 256 * 1024 * 1024;
  * @param options input, variables, time limit
  */
 export function run(argv: readonly string[], options: RunOptions = {}): RunResult {
+  return process.versions.bun === undefined ? runByNode(argv, options) : runByBun(argv, options);
+}
+
+/** Bun's own call: through its node:child_process the first child would cost two milliseconds more. */
+function runByBun(argv: readonly string[], options: RunOptions): RunResult {
+  try {
+    const done = Bun.spawnSync([...argv], {
+      stdin: new TextEncoder().encode(options.input ?? ''),
+      stdout: 'pipe',
+      stderr: 'pipe',
+      env: { ...CHILD_ENVIRONMENT, ...options.env },
+      timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+      cwd: '/',
+    });
+    const status = typeof done.signalCode === 'string' ? signalStatus(done.signalCode) : done.exitCode;
+    return { status, stdout: `${done.stdout}`, stderr: `${done.stderr}` };
+  } catch (thrown) {
+    return { status: 127, stdout: '', stderr: messageOf(thrown) };
+  }
+}
+
+function runByNode(argv: readonly string[], options: RunOptions): RunResult {
   const [file = '', ...args] = argv;
-  // Asked for when first needed: at start-up the module would cost every hook a millisecond.
   const { spawnSync } = process.getBuiltinModule('node:child_process');
   const done = spawnSync(file, args, {
     input: options.input ?? '',
@@ -43,10 +67,13 @@ export function run(argv: readonly string[], options: RunOptions = {}): RunResul
     encoding: 'utf8',
     cwd: '/',
   });
-  const { signals } = process.getBuiltinModule('node:os').constants;
   const why = done.error === undefined ? '' : done.error.message;
-  const status = done.status ?? (done.signal === null ? 127 : 128 + (signals[done.signal] ?? 0));
+  const status = done.status ?? (done.signal === null ? 127 : signalStatus(done.signal));
   return { status, stdout: done.stdout ?? '', stderr: `${done.stderr ?? ''}${why}` };
+}
+
+function signalStatus(signal: NodeJS.Signals): number {
+  return 128 + process.getBuiltinModule('node:os').constants.signals[signal];
 }
 
 /**

@@ -79,7 +79,7 @@ export class FdChannel implements ByteChannel {
  */
 export function openFdDevice(path: string, timeoutMs: number, wait: WaitReady): ByteChannel {
   try {
-    const fd = openSync(path, OPEN.readWrite | OPEN.nonBlocking | OPEN.closeOnExec);
+    const fd = openSync(path, OPEN.readWrite | OPEN.nonBlocking);
     return new FdChannel(fd, path, timeoutMs, wait);
   } catch (error) {
     throw new XenNetworkError(`The device ${path} cannot be opened: ${errnoWords(error)}.`, { cause: error });

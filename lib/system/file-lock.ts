@@ -35,7 +35,7 @@ export async function takeLock(path: string, timeoutMs: number, flock: Flock): P
 function openLockFile(path: string): number {
   try {
     mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true });
-    return openSync(path, OPEN.readWrite | OPEN.create | OPEN.closeOnExec, 0o600);
+    return openSync(path, OPEN.readWrite | OPEN.create, 0o600);
   } catch (error) {
     throw new XenNetworkError(`The lock file ${path} cannot be made: ${errnoWords(error)}.`, {
       cause: error,

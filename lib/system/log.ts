@@ -2,7 +2,6 @@ import type { System } from './system.ts';
 
 const DAEMON = 3;
 const SEVERITY = { error: 3, warning: 4, info: 6 } as const;
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 /** Where the stock vif scripts' messages go; xl's users look there (contract 5). */
 const HOTPLUG_LOG_FOLDER = '/var/log/xen';
 
@@ -26,7 +25,8 @@ export function openLog(system: System, tag: string): Log {
     const text = sentence.replace(/\s*\n\s*/g, ' ');
     if (severity !== 'info') toStderr(`${tag}: ${text}\n`);
     if (severity !== 'info' && tag.startsWith('vif-')) toHotplugLog(system, `${tag}: ${text}\n`);
-    const line = `<${DAEMON * 8 + SEVERITY[severity]}>${timestamp(new Date())} ${tag}[${process.pid}]: ${text}`;
+    // No timestamp: every syslog daemon sets its own, and to ask for the local time costs four milliseconds.
+    const line = `<${DAEMON * 8 + SEVERITY[severity]}>${tag}[${process.pid}]: ${text}`;
     underway.push(
       system.native().then((native) => native.sendDatagram('/dev/log', new TextEncoder().encode(line))),
     );
@@ -55,10 +55,4 @@ function toHotplugLog(system: System, line: string): void {
   } catch {
     return;
   }
-}
-
-/** RFC 3164's date: "Jan  2 03:04:05". */
-function timestamp(now: Date): string {
-  const two = (n: number) => `${n}`.padStart(2, '0');
-  return `${MONTHS[now.getMonth()]} ${`${now.getDate()}`.padStart(2)} ${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`;
 }

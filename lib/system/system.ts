@@ -13,7 +13,7 @@ export type FileSystem = Pick<
   | 'existsSync'
   | 'mkdirSync'
   | 'renameSync'
-  | 'rmSync'
+  | 'unlinkSync'
 >;
 
 /** Every way to the outside that a hook has; tests hand in one that fails at will. */
@@ -52,7 +52,10 @@ export function openSystem(fs: FileSystem = nodeFs): System {
       fs.renameSync(fresh, path);
     },
     appendText: (path, text) => fs.appendFileSync(path, text),
-    remove: (path) => fs.rmSync(path, { force: true }),
+    // Not rmSync: Bun takes seven milliseconds to load it.
+    remove(path) {
+      if (fs.existsSync(path)) fs.unlinkSync(path);
+    },
     list: (path) => (attempt(() => fs.readdirSync(path)) ?? []).map(String).sort(),
     linkTarget: (path) => attempt(() => fs.readlinkSync(path, 'utf8')),
     exists: (path) => fs.existsSync(path),

@@ -14,10 +14,11 @@ const HOOKS: Readonly<Record<string, () => Promise<Applet>>> = {
 async function main(): Promise<number> {
   const called = process.argv0.slice(process.argv0.lastIndexOf('/') + 1);
   const words = process.argv.slice(2);
-  const hook = called in HOOKS ? called : (words[0] ?? '');
-  const load = HOOKS[hook];
+  const linked = Object.hasOwn(HOOKS, called);
+  const hook = linked ? called : (words[0] ?? '');
+  const load = Object.hasOwn(HOOKS, hook) ? HOOKS[hook] : undefined;
   if (load === undefined) return runTool(words);
-  const argv = called in HOOKS ? words : words.slice(1);
+  const argv = linked ? words : words.slice(1);
   if (argv.includes('--help')) return print(helpText(hook));
   if (argv.includes('--version')) return print(`${hook} (xen-network) ${manifest.version}\n`);
   return runApplet(hook, argv, load);

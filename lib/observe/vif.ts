@@ -19,6 +19,11 @@ export interface VifState {
   readonly record: VifRecord | undefined;
 }
 
+/** The same, once the device is there. */
+export interface PresentVif extends VifState {
+  readonly port: Port;
+}
+
 /**
  * Looks for the device of a call: by the kernel's name, by its vifname, by the name an earlier run gave it.
  * @param system the way to the host
@@ -53,10 +58,10 @@ export async function awaitVif(
   system: System,
   call: VifCall,
   rename: VifSettings['rename'],
-): Promise<VifState> {
+): Promise<PresentVif> {
   for (let waited = 0; ; waited += DEVICE_POLL_MS) {
     const state = observeVif(system, call, rename);
-    if (state.port !== undefined) return state;
+    if (state.port !== undefined) return { ...state, port: state.port };
     if (waited >= DEVICE_WAIT_MS) break;
     await system.sleep(DEVICE_POLL_MS);
   }

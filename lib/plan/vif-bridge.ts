@@ -4,7 +4,7 @@ import { HostError } from '../errors.ts';
 import { NO_RULES, type RuleSet } from '../filter/forward.ts';
 import type { Port } from '../observe/port.ts';
 import type { VifRecord } from '../observe/records.ts';
-import type { VifState } from '../observe/vif.ts';
+import type { PresentVif, VifState } from '../observe/vif.ts';
 import { replaceForwardRules } from './rules.ts';
 import { type DeviceMark, ip, type Plan, record, type Step } from './step.ts';
 
@@ -31,7 +31,7 @@ export interface JoinRequest {
  * @param request what it is to become
  * @throws HostError when the name it is to take belongs to another device
  */
-export function planJoin(state: VifState & { readonly port: Port }, request: JoinRequest): Plan {
+export function planJoin(state: PresentVif, request: JoinRequest): Plan {
   const { call, rename, bridge } = request;
   const target = rename?.name ?? state.port.name;
   if (state.squatter !== undefined) throw nameTaken(call.device, target);
@@ -136,12 +136,12 @@ function portSteps(port: Port, target: string, request: JoinRequest): Step[] {
  * Takes a guest's device off its bridge and its rules away (contract 3, offline and remove). Whatever is gone already
  * needs no step.
  * @param state the device as it is
+ * @param name its name, or the one that it had
  * @param rules its rules that are in place
  * @param recordPath where its record lies
  */
-export function planLeave(state: VifState, rules: RuleSet, recordPath: string): Plan {
+export function planLeave(state: VifState, name: string, rules: RuleSet, recordPath: string): Plan {
   const { port } = state;
-  const name = port?.name ?? state.record?.name ?? 'the device';
   const steps: Step[] = [];
   if (port !== undefined) {
     const set = (...rest: string[]) => ip('link', 'set', 'dev', port.name, ...rest);

@@ -3,6 +3,7 @@
 # script, which .npmrc keeps from running, so the binary is taken from where the registry package has it.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+export BUN_RUNTIME_TRANSPILER_CACHE_PATH=0 # keeps nothing in the user's home
 for bun in "$root"/node_modules/@oven/bun-linux-*/bin/bun "$root/node_modules/bun/bin/bun.exe"; do
   if [ -x "$bun" ] && "$bun" --version >/dev/null 2>&1; then
     exec "$bun" "$@"

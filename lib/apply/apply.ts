@@ -1,4 +1,6 @@
 import { messageOf, XenNetworkError } from '../errors.ts';
+import { isRuleInPlace } from '../observe/rules.ts';
+import { pendingRules } from '../plan/pending-rules.ts';
 import type { Command, Plan } from '../plan/step.ts';
 import { planUndo } from '../plan/undo.ts';
 import type { System } from '../system/system.ts';
@@ -102,7 +104,9 @@ export async function undoJournal(system: System, journal: Journal): Promise<str
   const commands = planUndo(journal.steps.slice(0, journal.begun), deviceIndexes(system), journal.indexes);
   const failures: string[] = [];
   for (const batch of batches(commands, (command) => command)) {
-    const { error } = await executeLocked(system, batch.tool, batch.items, true);
+    const items = pendingRules(batch.items, (line) => isRuleInPlace(system, line));
+    if (items.length === 0) continue;
+    const { error } = await executeLocked(system, batch.tool, items, true);
     failures.push(...(error?.split('; ').filter((part) => !ALREADY.test(part)) ?? []));
   }
   closeJournal(system, journal.key);

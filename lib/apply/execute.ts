@@ -64,9 +64,10 @@ export function execute(
 }
 
 function runIp(system: System, commands: readonly Command[], force: boolean): Outcome {
-  const input = commands
-    .map((command) => (command.tool === 'ip' ? `${command.args.map(batchWord).join(' ')}\n` : ''))
-    .join('');
+  const all = commands.flatMap((command) => (command.tool === 'ip' ? [command.args] : []));
+  const direct = system.rtnetlink?.(all, force);
+  if (direct !== undefined) return { ...direct, exact: true };
+  const input = all.map((args) => `${args.map(batchWord).join(' ')}\n`).join('');
   const result = system.run(['ip', ...(force ? ['-force'] : []), '-batch', '-'], { input });
   if (result.status === 0) return { done: commands.length, exact: true };
   const line = /^Command failed -:(\d+)/m.exec(result.stderr)?.[1];
@@ -130,6 +131,9 @@ function batchWord(word: string): string {
   return /^[^\s"'#\\]+$/.test(word) ? word : `"${word.replace(/["#\\\n]/g, '')}"`;
 }
 
+/** A record's whole content would push the rest of the sentence out of hotplug-error. */
+const LONGEST_SHOWN = 200;
+
 /**
  * The error for a step that failed.
  * @param step the step
@@ -137,8 +141,7 @@ function batchWord(word: string): string {
  * @param after what was done about it, a sentence
  */
 export function stepError(step: Step, error: string, after: string): StepError {
-  return new StepError(
-    `Could not ${step.why}: "${commandText(step.do)}" failed (${error}). ${after}`,
-    step.do.tool,
-  );
+  const text = commandText(step.do);
+  const shown = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+  return new StepError(`Could not ${step.why}: "${shown}" failed (${error}). ${after}`, step.do.tool);
 }

@@ -2,6 +2,7 @@ import type { Family } from '../contract/addresses.ts';
 import { HostError } from '../errors.ts';
 import { type RuleSet, rulesOfPort } from '../filter/forward.ts';
 import type { ForwardFacts } from '../plan/antispoof.ts';
+import type { RuleLine } from '../plan/pending-rules.ts';
 import type { System } from '../system/system.ts';
 import { readBridgeRecords } from './uplink.ts';
 
@@ -16,6 +17,16 @@ export function listPortRules(system: System, port: string): RuleSet {
     return listing.status === 0 ? rulesOfPort(listing.stdout, port) : [];
   };
   return { 4: list('iptables'), 6: list('ip6tables') };
+}
+
+/**
+ * Whether the rule that a restore line puts in or takes out is there now.
+ * @param system the way to iptables
+ * @param line "-I CHAIN …" or "-D CHAIN …", with no quoted words
+ */
+export function isRuleInPlace(system: System, line: RuleLine): boolean {
+  const rule = line.line.split(' ').slice(1);
+  return system.run([line.tool, '-w', '-t', line.table, '-C', ...rule]).status === 0;
 }
 
 /**

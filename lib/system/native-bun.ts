@@ -2,13 +2,14 @@
 // milliseconds to load.
 
 import { dlopen, FFIType, read } from 'bun:ffi';
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, readSync, writeSync } from 'node:fs';
 import { encodeText } from '../contract/xenstore-wire.ts';
 import { XenNetworkError } from '../errors.ts';
 import { FdChannel, openFdDevice } from './fd-channel.ts';
 import { takeLock } from './file-lock.ts';
 import type { ByteChannel, Native } from './native.ts';
 import { errnoWords, OPEN } from './native-errors.ts';
+import type { NetlinkSocket } from './rtnetlink.ts';
 
 // Linux's numbers; the same on x86-64 and arm64, the two that Bun runs on.
 const AF_UNIX = 1;
@@ -17,6 +18,14 @@ const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const NETLINK_ROUTE = 0;
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12;
+const NETLINK_SECONDS = 10n;
 const POLLIN = 1;
 const POLLOUT = 4;
 const LOCK_EX_NB = 2 | 4;
@@ -43,6 +52,7 @@ function openLibrary(name: string) {
     poll: { args: [ptr, u64, i32], returns: i32 },
     setsockopt: { args: [i32, i32, i32, ptr, u32], returns: i32 },
     socket: { args: [i32, i32, i32], returns: i32 },
+    strerror: { args: [i32], returns: FFIType.cstring },
   }).symbols;
 }
 
@@ -136,10 +146,33 @@ async function flock(fd: number, timeoutMs: number): Promise<boolean> {
   return true;
 }
 
+/** A netlink socket that filters dumps and explains errors where the kernel can (netlink(7)). */
+function openRtnetlink(): NetlinkSocket {
+  libc ??= openLibc();
+  const lib = libc;
+  const fd = lib.socket(AF_NETLINK, SOCK_RAW | OPEN.closeOnExec, NETLINK_ROUTE);
+  if (fd < 0) {
+    throw new XenNetworkError(`No netlink socket can be opened: ${errnoWords(lastError(lib))}.`);
+  }
+  const limit = new BigInt64Array([NETLINK_SECONDS, 0n]);
+  lib.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, limit, limit.byteLength);
+  for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
+    lib.setsockopt(fd, SOL_NETLINK, option, new Int32Array([1]), 4);
+  }
+  const buffer = new Uint8Array(65_536);
+  return {
+    send: (bytes) => void writeSync(fd, bytes),
+    receive: () => buffer.subarray(0, readSync(fd, buffer)),
+    errorText: (errno) => `${lib.strerror(errno)}`,
+    close: () => closeSync(fd),
+  };
+}
+
 /** The port for the compiled program and for scripts that Bun runs. */
 export const bunNative: Native = {
   connectStream,
   openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitByPoll),
   sendDatagram,
   lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock),
+  openRtnetlink,
 };

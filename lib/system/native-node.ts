@@ -1,9 +1,6 @@
 // The port in Node, which has neither flock nor Unix datagrams: helper programs do these two.
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createConnection, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { Socket } from 'node:net';
 import { decodeText } from '../contract/xenstore-wire.ts';
 import { XenNetworkError } from '../errors.ts';
 import { CHILD_ENVIRONMENT } from './exec.ts';
@@ -11,6 +8,12 @@ import { openFdDevice } from './fd-channel.ts';
 import { takeLock } from './file-lock.ts';
 import type { ByteChannel, Native } from './native.ts';
 import { errnoName, errnoWords } from './native-errors.ts';
+
+// Bun's compiler would load imported modules at the start of the program that never runs this file.
+const { spawn } = process.getBuiltinModule('node:child_process');
+const { once } = process.getBuiltinModule('node:events');
+const { createConnection } = process.getBuiltinModule('node:net');
+const { setTimeout: sleep } = process.getBuiltinModule('node:timers/promises');
 
 const RETRY_MS = 2;
 const LOGGER_TIMEOUT_MS = 1000;
@@ -122,7 +125,7 @@ async function sendDatagram(path: string, bytes: Uint8Array): Promise<boolean> {
 
 /** flock(1) locks the open file that it inherits; the lock stays with the file after flock(1) has ended. */
 async function flock(fd: number, timeoutMs: number): Promise<boolean> {
-  const helper = spawn('flock', ['--exclusive', '--wait', String(timeoutMs / 1000), '3'], {
+  const helper = spawn('flock', ['--exclusive', '--wait', (timeoutMs / 1000).toFixed(3), '3'], {
     stdio: ['ignore', 'ignore', 'ignore', fd],
     env: CHILD_ENVIRONMENT,
   });

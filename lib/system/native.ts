@@ -1,5 +1,7 @@
 // What a hook needs of the kernel and Node's library lacks or is slow to load: one port with two twins.
 
+import type { NetlinkSocket } from './rtnetlink.ts';
+
 /** A connection that carries bytes both ways. */
 export interface ByteChannel {
   /** Sends all of the bytes. Throws XenNetworkError when the other side is gone or takes nothing in time. */
@@ -43,6 +45,8 @@ export interface Native {
    * @throws XenNetworkError when the file cannot be made
    */
   lock(path: string, timeoutMs: number): Promise<FileLock>;
+  /** A socket to the kernel's routing and link tables; absent where only `ip` can be asked. */
+  readonly openRtnetlink?: () => NetlinkSocket;
 }
 
 /** The twin for the runtime that this program runs in: bun:ffi in Bun, node:net and two helper programs in Node. */

@@ -1,6 +1,7 @@
 import * as nodeFs from 'node:fs';
 import { type RunOptions, type RunResult, run } from './exec.ts';
 import { loadNative, type Native } from './native.ts';
+import { type RtOutcome, runRtnetlink } from './rtnetlink.ts';
 
 /** The part of node:fs that hooks need; memfs fits it as well. */
 export type FileSystem = Pick<
@@ -31,6 +32,11 @@ export interface System {
   linkTarget(path: string): string | undefined;
   exists(path: string): boolean;
   run(argv: readonly string[], options?: RunOptions): RunResult;
+  /**
+   * Does `ip` commands without a child, by asking the kernel itself; undefined, with nothing done, where that cannot be
+   * and `ip` has to be run.
+   */
+  rtnetlink?(commands: readonly (readonly string[])[], force: boolean): RtOutcome | undefined;
   native(): Promise<Native>;
   sleep(ms: number): Promise<void>;
 }
@@ -41,6 +47,7 @@ export interface System {
  */
 export function openSystem(fs: FileSystem = nodeFs): System {
   let native: Promise<Native> | undefined;
+  let loaded: Native | undefined;
   return {
     run,
     readText: (path) => attempt(() => fs.readFileSync(path, 'utf8').replace(/\n$/, '')),
@@ -59,7 +66,15 @@ export function openSystem(fs: FileSystem = nodeFs): System {
     list: (path) => (attempt(() => fs.readdirSync(path)) ?? []).map(String).sort(),
     linkTarget: (path) => attempt(() => fs.readlinkSync(path, 'utf8')),
     exists: (path) => fs.existsSync(path),
-    native: () => (native ??= loadNative()),
+    native: () => (native ??= loadNative().then((port) => (loaded = port))),
+    rtnetlink(commands, force) {
+      const open = loaded?.openRtnetlink;
+      const indexOf = (name: string) => {
+        const index = attempt(() => fs.readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
+        return index === undefined ? undefined : Number(index);
+      };
+      return open === undefined ? undefined : runRtnetlink(open, commands, indexOf, force);
+    },
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
 }

@@ -15,6 +15,7 @@ import type { Xenstore } from './xenstore.ts';
 import type { Answer, XenstoreConnection } from './xenstore-connection.ts';
 
 const MOST_TRIES = 20;
+const LONGEST_PAUSE_MS = 100;
 
 interface Write {
   readonly path: string;
@@ -57,7 +58,9 @@ export class XenstoreClient implements Xenstore {
       if (await this.#transact(writes)) {
         return;
       }
-      await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 9));
+      // Random and ever longer, so that many who compete do not keep step.
+      const pause = Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** tries);
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
     const names = listed(entries.map(([path]) => quote(path)));
     throw new XenstoreError(

@@ -130,14 +130,15 @@ function settle(frame: Frame, waiting: Map<number, Pending>): void {
   if (pending === undefined) {
     throw new XenstoreError('It answered a request that was not made.');
   }
+  if (frame.type !== pending.request.type && frame.type !== XS_TYPE.error) {
+    throw new XenstoreError(
+      `It answered a request of type ${pending.request.type} by one of type ${frame.type}.`,
+    );
+  }
   waiting.delete(frame.requestId);
-  if (frame.type === pending.request.type) {
-    pending.resolve({ payload: frame.payload });
-  } else if (frame.type === XS_TYPE.error) {
+  if (frame.type === XS_TYPE.error) {
     pending.resolve({ error: decodeStrings(frame.payload)[0] ?? 'EIO' });
   } else {
-    pending.reject(
-      new XenstoreError(`xenstored answered a request of type ${pending.request.type} by ${frame.type}.`),
-    );
+    pending.resolve({ payload: frame.payload });
   }
 }

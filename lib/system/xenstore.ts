@@ -26,11 +26,8 @@ export interface Xenstore {
   close(): void;
 }
 
-/** The variables that name another xenstored (contract 2). */
-export interface XenstoreEnvironment {
-  readonly XENSTORED_PATH?: string | undefined;
-  readonly XENSTORED_RUNDIR?: string | undefined;
-}
+/** The process's environment: XENSTORED_PATH and XENSTORED_RUNDIR name another xenstored (contract 2). */
+export type XenstoreEnvironment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Connects to xenstored: where XENSTORED_PATH or XENSTORED_RUNDIR is set there and nowhere else; otherwise by one of

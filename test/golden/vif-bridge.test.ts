@@ -28,7 +28,11 @@ function childrenText(plan: Plan): string {
     remove: (path) => void children.push(`> ${path} removed\n`),
   };
   for (const batch of batches(plan.steps, (step) => step.do)) {
-    execute(system, batch.tool, batch.items.map((step) => step.do));
+    execute(
+      system,
+      batch.tool,
+      batch.items.map((step) => step.do),
+    );
   }
   return children.join('\n');
 }

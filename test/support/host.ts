@@ -73,7 +73,16 @@ export class Host extends Namespace {
    */
   static async create(options: HostOptions = {}): Promise<Host> {
     if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is not there; run "npm run build" first.`);
-    const words = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'];
+    const words = [
+      '--net',
+      '--mount',
+      '--pid',
+      '--fork',
+      '--kill-child',
+      '--mount-proc',
+      '--propagation',
+      'private',
+    ];
     const holder = spawn('unshare', [...words, 'sh', '-c', HOLDER], {
       env: { ...PLAIN_ENV, PROGRAM, HOOKS: HOOKS.join(' '), DAD: options.dad === true ? 'on' : 'off' },
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -82,7 +91,9 @@ export class Host extends Namespace {
     holder.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     await new Promise<void>((resolve, reject) => {
       holder.stdout.once('data', () => resolve());
-      holder.once('close', (status) => reject(new Error(`No namespaces for a test host (status ${status}): ${said}`)));
+      holder.once('close', (status) =>
+        reject(new Error(`No namespaces for a test host (status ${status}): ${said}`)),
+      );
     });
     return new Host(holder);
   }
@@ -110,8 +121,7 @@ export class Host extends Namespace {
    * @param mode its permissions
    */
   write(file: string, text: string, mode = '644'): void {
-    const script = 'mkdir -p "${1%/*}" && cat > "$1" && chmod "$2" "$1"';
-    const ran = this.run(['sh', '-c', script, 'write', file, mode], { input: text });
+    const ran = this.run(['install', '-D', '-m', mode, '/dev/stdin', file], { input: text });
     if (ran.status !== 0) throw new Error(`${file} cannot be written: ${ran.stderr}`);
   }
 
@@ -127,7 +137,13 @@ export class Host extends Namespace {
     }
     const pid = `${this.#holder.pid}`;
     const mount = `--mount=/proc/${pid}/ns/mnt`;
-    return new Namespace(['nsenter', `--net=${this.path(path)}`, mount, `--pid=/proc/${pid}/ns/pid_for_children`, '--']);
+    return new Namespace([
+      'nsenter',
+      `--net=${this.path(path)}`,
+      mount,
+      `--pid=/proc/${pid}/ns/pid_for_children`,
+      '--',
+    ]);
   }
 
   /**
@@ -145,11 +161,20 @@ export class Host extends Namespace {
       [options.address6, options.gateway6],
     ] as const;
     this.ip(`link add ${name}${mac}${mtu} type veth peer name eth0${mtu} netns gw-${name}`);
-    gateway.ip('link set eth0 up', ...sides.filter(([, via]) => via !== undefined).map(([address, via]) => `address add ${via}/${lengthOf(address)} dev eth0`));
+    gateway.ip(
+      'link set eth0 up',
+      ...sides
+        .filter(([, via]) => via !== undefined)
+        .map(([address, via]) => `address add ${via}/${lengthOf(address)} dev eth0`),
+    );
     this.ip(
       `link set ${name} up`,
-      ...sides.filter(([address]) => address !== undefined).map(([address]) => `address add ${address} ${broadcastOf(address)} dev ${name}`),
-      ...sides.filter(([, via]) => via !== undefined).map(([, via]) => `route add default via ${via} dev ${name}`),
+      ...sides
+        .filter(([address]) => address !== undefined)
+        .map(([address]) => `address add ${address} ${broadcastOf(address)} dev ${name}`),
+      ...sides
+        .filter(([, via]) => via !== undefined)
+        .map(([, via]) => `route add default via ${via} dev ${name}`),
     );
     return gateway;
   }
@@ -176,7 +201,10 @@ export class Host extends Namespace {
    */
   tap(domid: number, devid = 0): void {
     const name = `vif${domid}.${devid}-emu`;
-    this.ip(`tuntap add dev ${name} mode tap`, `link set dev ${name} address ${vifMac('02:00:5f', domid, devid)}`);
+    this.ip(
+      `tuntap add dev ${name} mode tap`,
+      `link set dev ${name} address ${vifMac('02:00:5f', domid, devid)}`,
+    );
   }
 
   /** This host's xenstore, served by the real daemon; started when it is first asked for. */
@@ -222,7 +250,7 @@ export class Host extends Namespace {
     for (;;) {
       const now = this.snapshot();
       if (JSON.stringify(now) === wanted || performance.now() > end) return now;
-      await sleep(50);
+      await sleep(20);
     }
   }
 
@@ -239,7 +267,8 @@ export class Host extends Namespace {
   }
 }
 
-const OFF_DAD = 'ip link set lo up; for dev in all default lo; do echo 0 > /proc/sys/net/ipv6/conf/$dev/accept_dad; done';
+const OFF_DAD =
+  'ip link set lo up; for dev in all default lo; do echo 0 > /proc/sys/net/ipv6/conf/$dev/accept_dad; done';
 
 /**
  * What xl sets when it calls a vif hook (contract 1).
@@ -247,7 +276,11 @@ const OFF_DAD = 'ip link set lo up; for dev in all default lo; do echo 0 > /proc
  * @param devid which of its cards
  * @param more what is set beside, or instead; INTERFACE for an emulated card
  */
-export function xlEnv(domid: number, devid = 0, more: Readonly<Record<string, string>> = {}): Record<string, string> {
+export function xlEnv(
+  domid: number,
+  devid = 0,
+  more: Readonly<Record<string, string>> = {},
+): Record<string, string> {
   return {
     script: `${SCRIPTS}/vif-bridge`,
     XENBUS_TYPE: 'vif',

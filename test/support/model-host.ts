@@ -1,4 +1,5 @@
 import { batches } from '../../lib/apply/execute.ts';
+import { pendingRules } from '../../lib/plan/pending-rules.ts';
 import type { Command } from '../../lib/plan/step.ts';
 
 interface Device {
@@ -27,7 +28,13 @@ export class ModelHost {
    * @param more what differs from a fresh device: down, MTU 1500
    */
   device(name: string, more: Partial<Device> = {}): void {
-    const fresh = { index: this.#nextIndex, mac: `02:00:00:00:00:0${this.#nextIndex}`, mtu: 1500, up: false, master: undefined };
+    const fresh = {
+      index: this.#nextIndex,
+      mac: `02:00:00:00:00:0${this.#nextIndex}`,
+      mtu: 1500,
+      up: false,
+      master: undefined,
+    };
     this.#nextIndex = Math.max(this.#nextIndex, more.index ?? 0) + 1;
     this.#devices.set(name, { ...fresh, alias: '', altnames: [], ...more });
   }
@@ -56,16 +63,27 @@ export class ModelHost {
   /** Everything there is, in a form that can be compared. */
   state(): unknown {
     const byName = <T>(map: Map<string, T>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
-    const devices = byName(this.#devices).map(([name, device]) => ({ name, ...device, altnames: [...device.altnames].sort() }));
-    return structuredClone({ devices, rules: byName(this.#rules).filter(([, rules]) => rules.length > 0), files: byName(this.#files) });
+    const devices = byName(this.#devices).map(([name, device]) => ({
+      name,
+      ...device,
+      altnames: [...device.altnames].sort(),
+    }));
+    return structuredClone({
+      devices,
+      rules: byName(this.#rules).filter(([, rules]) => rules.length > 0),
+      files: byName(this.#files),
+    });
   }
 
   /**
-   * Runs commands as lib/apply does: `ip` line by line, a firewall restore as a whole; each that fails is passed over.
+   * Runs an undo as lib/apply does: `ip` line by line, a firewall restore as a whole; each that fails is passed over.
    * @param commands in order
    */
   force(commands: readonly Command[]): void {
-    for (const { tool, items } of batches(commands, (command) => command)) {
+    for (const { tool, items: batch } of batches(commands, (command) => command)) {
+      const items = pendingRules(batch, (line) =>
+        this.#listOf(line.tool).includes(line.line.slice('-I '.length)),
+      );
       const atomic = tool === 'iptables' || tool === 'ip6tables';
       const before = this.#listOf(tool).slice();
       for (const command of items) {
@@ -90,7 +108,8 @@ export class ModelHost {
       if (command.text === undefined) this.#files.delete(command.path);
       else this.#files.set(command.path, command.text);
     } else if (command.tool === 'ip') this.#ip(command.args);
-    else if (command.tool === 'iptables' || command.tool === 'ip6tables') this.#restoreLine(command.tool, command.line);
+    else if (command.tool === 'iptables' || command.tool === 'ip6tables')
+      this.#restoreLine(command.tool, command.line);
     else throw new Error(`The model knows no ${command.tool}.`);
   }
 
@@ -176,7 +195,9 @@ export class ModelHost {
   }
 
   #taken(name: string): boolean {
-    return this.#devices.has(name) || [...this.#devices.values()].some((device) => device.altnames.includes(name));
+    return (
+      this.#devices.has(name) || [...this.#devices.values()].some((device) => device.altnames.includes(name))
+    );
   }
 }
 

@@ -61,7 +61,11 @@ export class Namespace {
    */
   start(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
     const [file = '', ...args] = [...this.enter, ...argv];
-    const child = spawn(file, args, { env: { ...(options.env ?? PLAIN_ENV) }, timeout: LIMIT_MS, killSignal: 'SIGKILL' });
+    const child = spawn(file, args, {
+      env: { ...(options.env ?? PLAIN_ENV) },
+      timeout: LIMIT_MS,
+      killSignal: 'SIGKILL',
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

@@ -134,6 +134,19 @@ async function inherit(native: Native, lockPath = '', socketPath = '', devicePat
   return kinds.filter(({ target }) => target === 'socket' || target === lockPath || target === devicePath);
 }
 
+/** Opens the store, writes two entries together (one of them everybody's) and closes it, time and again. */
+async function compete(native: Native, path = '', name = '', times = ''): Promise<unknown> {
+  for (let done = 1; done <= Number(times); done += 1) {
+    const store = await openXenstore(native, { XENSTORED_PATH: path });
+    await store.writeAll([
+      [`/compete/${name}`, String(done)],
+      ['/compete/last', name],
+    ]);
+    store.close();
+  }
+  return 'written';
+}
+
 /** Every kind of request to a xenstored, of our client's methods. */
 async function xenstore(native: Native, path = ''): Promise<unknown> {
   const store = await openXenstore(native, { XENSTORED_PATH: path });
@@ -197,10 +210,18 @@ async function xenstore(native: Native, path = ''): Promise<unknown> {
   return said;
 }
 
-const scenarios = { echo, receive, sendMuch, device, log, lock, count, inherit, xenstore } satisfies Record<
-  string,
-  Scenario
->;
+const scenarios = {
+  echo,
+  receive,
+  sendMuch,
+  device,
+  log,
+  lock,
+  count,
+  inherit,
+  compete,
+  xenstore,
+} satisfies Record<string, Scenario>;
 
 /** The name of something that a twin can be let do. */
 export type ScenarioName = keyof typeof scenarios;

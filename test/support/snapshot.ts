@@ -40,7 +40,9 @@ export function takeSnapshot(host: Namespace): Snapshot {
     links: objects(text('links')).map(linkText).sort(),
     addresses: objects(text('addresses')).flatMap(addressTexts),
     routes: [...routeTexts('inet', text('routes4')), ...routeTexts('inet6', text('routes6'))],
-    rules: [...objects(text('rules4')), ...objects(text('rules6'))].map((rule) => JSON.stringify(sorted(rule))),
+    rules: [...objects(text('rules4')), ...objects(text('rules6'))].map((rule) =>
+      JSON.stringify(sorted(rule)),
+    ),
     iptables: tableLines(text('iptables')),
     ip6tables: tableLines(text('ip6tables')),
     'iptables-legacy': tableLines(text('iptables-legacy')),
@@ -58,7 +60,9 @@ function isFields(value: unknown): value is Fields {
 
 function objects(json: string): Fields[] {
   const value: unknown = json.trim() === '' ? [] : JSON.parse(json);
-  return Array.isArray(value) ? value.filter(isFields).filter((fields) => Object.keys(fields).length > 0) : [];
+  return Array.isArray(value)
+    ? value.filter(isFields).filter((fields) => Object.keys(fields).length > 0)
+    : [];
 }
 
 function list(value: unknown): readonly unknown[] {
@@ -75,7 +79,10 @@ function linkText(link: Fields): string {
   const flags = list(link['flags']);
   const info = isFields(link['linkinfo']) ? link['linkinfo'] : {};
   const data = isFields(info['info_data']) ? info['info_data'] : {};
-  const bridge = info['info_kind'] === 'bridge' ? ['stp_state', 'forward_delay', 'vlan_filtering'].map((key) => `${key} ${data[key]}`) : [];
+  const bridge =
+    info['info_kind'] === 'bridge'
+      ? ['stp_state', 'forward_delay', 'vlan_filtering'].map((key) => `${key} ${data[key]}`)
+      : [];
   const altnames = list(link['altnames']).map(String).sort();
   return [
     link['ifname'],
@@ -143,7 +150,8 @@ function sysctlLines(found: string): string[] {
   for (const [path, value] of values) {
     const [family, folder, device = '', name = ''] = path.split('/');
     if (DERIVED.test(name)) continue;
-    const isDefault = folder === 'conf' && device !== 'default' && values.get(`${family}/conf/default/${name}`) === value;
+    const isDefault =
+      folder === 'conf' && device !== 'default' && values.get(`${family}/conf/default/${name}`) === value;
     if (!isDefault) lines.push(`${path} = ${value}`);
   }
   return lines.sort();

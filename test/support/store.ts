@@ -68,7 +68,10 @@ export class Store {
    * @param domid the guest's domain
    * @param devid which of its cards
    */
-  told(domid: number, devid = 0): { status: string | undefined; error: string | undefined; mtu: string | undefined } {
+  told(
+    domid: number,
+    devid = 0,
+  ): { status: string | undefined; error: string | undefined; mtu: string | undefined } {
     return {
       status: this.read(`${backend(domid, devid)}/hotplug-status`),
       error: this.read(`${backend(domid, devid)}/hotplug-error`),

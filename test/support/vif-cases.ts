@@ -13,7 +13,15 @@ import { planJoin, planLeave } from '../../lib/plan/vif-bridge.ts';
  * @param more what differs from a fresh vif: down, MTU 1500, on no bridge
  */
 export function port(name: string, more: Partial<Port> = {}): Port {
-  const fresh = { index: 7, up: false, mtu: 1500, address: '02:00:5e:00:01:00', master: undefined, alias: '', backend: undefined };
+  const fresh = {
+    index: 7,
+    up: false,
+    mtu: 1500,
+    address: '02:00:5e:00:01:00',
+    master: undefined,
+    alias: '',
+    backend: undefined,
+  };
   return { name, ...fresh, ...more };
 }
 
@@ -42,11 +50,20 @@ export function state(found: Port | undefined, record?: VifRecord): VifState {
  * @param wanted what is configured
  * @param before its rules in place, and the record that says so
  */
-export function joinPlan(found: Port, wanted: Wanted = {}, before?: { inPlace: RuleSet; record?: VifRecord }): Plan {
+export function joinPlan(
+  found: Port,
+  wanted: Wanted = {},
+  before?: { inPlace: RuleSet; record?: VifRecord },
+): Plan {
   const command = wanted.command ?? 'online';
   const type = command === 'add' ? 'tap' : 'vif';
   const tap = type === 'tap' ? { INTERFACE: 'vif1.0-emu' } : {};
-  const call = parseVifCall(command, { vif: 'vif1.0', type_if: type, XENBUS_PATH: 'backend/vif/1/0', ...tap });
+  const call = parseVifCall(command, {
+    vif: 'vif1.0',
+    type_if: type,
+    XENBUS_PATH: 'backend/vif/1/0',
+    ...tap,
+  });
   const settings = parseVifSettings(call, {}, { vifname: wanted.vifname });
   const name = settings.rename?.name ?? found.name;
   return planJoin(
@@ -85,12 +102,23 @@ export const CASES: Readonly<Record<string, () => Plan>> = {
   'online-vifname-cut': () => joinPlan(port('vif1.0'), { vifname: 'webserver-number-one', ip: '192.0.2.7' }),
   'online-mtu': () => joinPlan(port('vif1.0', { up: true, mtu: 1400 }), { mtu: 9000 }),
   'online-again': () =>
-    joinPlan(port('vif1.0', joined), { ip: both }, { inPlace: rulesOf('vif1.0', both), record: recordOf('vif1.0', both) }),
+    joinPlan(
+      port('vif1.0', joined),
+      { ip: both },
+      { inPlace: rulesOf('vif1.0', both), record: recordOf('vif1.0', both) },
+    ),
   'online-other-addresses': () =>
-    joinPlan(port('vif1.0', joined), { ip: '192.0.2.8' }, { inPlace: rulesOf('vif1.0', both), record: recordOf('vif1.0', both) }),
-  'online-other-bridge': () => joinPlan(port('web', { ...joined, master: 'br9', alias: 'xenvif' }), { vifname: 'web' }),
-  'add-vifname': () => joinPlan(port('vif1.0-emu'), { command: 'add', vifname: 'webserver-one', ip: '192.0.2.7' }),
-  offline: () => planLeave(state(port('vif1.0', joined), recordOf('vif1.0', both)), rulesOf('vif1.0', both), recordPath),
-  'offline-gone': () => planLeave(state(undefined, recordOf('web', both)), rulesOf('web', both), recordPath),
-  'offline-nothing': () => planLeave(state(undefined), NO_RULES, recordPath),
+    joinPlan(
+      port('vif1.0', joined),
+      { ip: '192.0.2.8' },
+      { inPlace: rulesOf('vif1.0', both), record: recordOf('vif1.0', both) },
+    ),
+  'online-other-bridge': () =>
+    joinPlan(port('web', { ...joined, master: 'br9', alias: 'xenvif' }), { vifname: 'web' }),
+  'add-vifname': () =>
+    joinPlan(port('vif1.0-emu'), { command: 'add', vifname: 'webserver-one', ip: '192.0.2.7' }),
+  offline: () =>
+    planLeave(state(port('vif1.0', joined), recordOf('vif1.0', both)), 'vif1.0', rulesOf('vif1.0', both), recordPath),
+  'offline-gone': () => planLeave(state(undefined, recordOf('web', both)), 'web', rulesOf('web', both), recordPath),
+  'offline-nothing': () => planLeave(state(undefined), 'vif1.0', NO_RULES, recordPath),
 };

@@ -13,7 +13,11 @@ export function sleep(ms: number): Promise<void> {
  * @returns what `holds` found
  * @throws Error when the time is over
  */
-export async function waitUntil<T>(what: string, holds: () => T | undefined | false, boundMs = 10_000): Promise<T> {
+export async function waitUntil<T>(
+  what: string,
+  holds: () => T | undefined | false,
+  boundMs = 10_000,
+): Promise<T> {
   const end = performance.now() + boundMs;
   for (;;) {
     const found = holds();

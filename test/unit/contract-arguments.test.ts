@@ -29,7 +29,14 @@ describe('a command line', () => {
   });
 
   test.each([
-    'nosuch=1', '=1', 'PATH=/tmp', '__proto__=1', 'constructor=1', 'BRIDGE=br0', ' bridge=br0', '--bridge=br0',
+    'nosuch=1',
+    '=1',
+    'PATH=/tmp',
+    '__proto__=1',
+    'constructor=1',
+    'BRIDGE=br0',
+    ' bridge=br0',
+    '--bridge=br0',
   ])('%j sets no variable, and a warning says so', (word) => {
     const { values, warnings, command } = parse('online', word);
     expect(values).toEqual({});
@@ -90,8 +97,16 @@ describe('the command word', () => {
 
 describe('yes or no', () => {
   test.each([
-    ['yes', true], ['YES', true], ['on', true], ['true', true], ['1', true],
-    ['no', false], ['No', false], ['off', false], ['false', false], ['0', false],
+    ['yes', true],
+    ['YES', true],
+    ['on', true],
+    ['true', true],
+    ['1', true],
+    ['no', false],
+    ['No', false],
+    ['off', false],
+    ['false', false],
+    ['0', false],
   ])('%s is %s', (text, expected) => {
     expect(yesOrNo({ antispoof: text }, 'antispoof', !expected)).toBe(expected);
   });
@@ -102,13 +117,18 @@ describe('yes or no', () => {
   });
 
   test('anything else is refused', () => {
-    expect(() => yesOrNo({ antispoof: 'maybe' }, 'antispoof', false)).toThrow('antispoof is "maybe"; say yes or no.');
+    expect(() => yesOrNo({ antispoof: 'maybe' }, 'antispoof', false)).toThrow(
+      'antispoof is "maybe"; say yes or no.',
+    );
   });
 });
 
 describe('a whole number', () => {
   test.each([
-    ['68', 68], ['1500', 1500], ['65535', 65535], ['00068', 68],
+    ['68', 68],
+    ['1500', 1500],
+    ['65535', 65535],
+    ['00068', 68],
   ])('%s is one', (text, expected) => {
     expect(wholeNumber({ mtu: text }, 'mtu', 68, 65535)).toBe(expected);
   });
@@ -117,7 +137,10 @@ describe('a whole number', () => {
     expect(wholeNumber({}, 'mtu', 68, 65535)).toBeUndefined();
   });
 
-  test.each(['67', '65536', '-1', '1e3', '1500 ', '0x5dc', '15OO', '1.5', '9999999999999'])('%j is refused', (text) => {
-    expect(() => wholeNumber({ mtu: text }, 'mtu', 68, 65535)).toThrow(RequestError);
-  });
+  test.each(['67', '65536', '-1', '1e3', '1500 ', '0x5dc', '15OO', '1.5', '9999999999999'])(
+    '%j is refused',
+    (text) => {
+      expect(() => wholeNumber({ mtu: text }, 'mtu', 68, 65535)).toThrow(RequestError);
+    },
+  );
 });

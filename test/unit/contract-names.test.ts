@@ -5,7 +5,16 @@ import { RequestError } from '../../lib/errors.ts';
 
 describe('device names', () => {
   test.each([
-    'a', 'eth0', 'eth0.5', 'enp3s0', 'vif1.0-emu', 'br_lan', 'wlan@0', '_x', '123456789012345', '...',
+    'a',
+    'eth0',
+    'eth0.5',
+    'enp3s0',
+    'vif1.0-emu',
+    'br_lan',
+    'wlan@0',
+    '_x',
+    '123456789012345',
+    '...',
   ])('%s is one', (name) => {
     expect(isDeviceName(name)).toBe(true);
     expect(deviceName(name, 'bridge')).toBe(name);
@@ -77,6 +86,11 @@ describe('words in messages', () => {
   });
 
   test('lists read as in a sentence', () => {
-    expect([[], ['a'], ['a', 'b'], ['a', 'b', 'c']].map(listed)).toEqual(['none', 'a', 'a and b', 'a, b and c']);
+    expect([[], ['a'], ['a', 'b'], ['a', 'b', 'c']].map(listed)).toEqual([
+      'none',
+      'a',
+      'a and b',
+      'a, b and c',
+    ]);
   });
 });

@@ -8,19 +8,35 @@ const TAP = { ...XL, type_if: 'tap', INTERFACE: 'vif7.1-emu' };
 describe('a call', () => {
   test('of xl, for a vif', () => {
     expect(parseVifCall('online', XL)).toEqual({
-      command: 'online', type: 'vif', acts: true, device: 'vif7.1', path: 'backend/vif/7/1', domid: 7, devid: 1, hasTap: false,
+      command: 'online',
+      type: 'vif',
+      acts: true,
+      device: 'vif7.1',
+      path: 'backend/vif/7/1',
+      domid: 7,
+      devid: 1,
+      hasTap: false,
     });
   });
 
   test('of xl, for an emulated card: the path comes from the name', () => {
     expect(parseVifCall('add', TAP)).toEqual({
-      command: 'add', type: 'tap', acts: true, device: 'vif7.1-emu', path: '/local/domain/0/backend/vif/7/1',
-      domid: 7, devid: 1, hasTap: true,
+      command: 'add',
+      type: 'tap',
+      acts: true,
+      device: 'vif7.1-emu',
+      path: '/local/domain/0/backend/vif/7/1',
+      domid: 7,
+      devid: 1,
+      hasTap: true,
     });
   });
 
   test('of udev, with an absolute path', () => {
-    const { path, domid, devid } = parseVifCall('online', { vif: 'vif7.1', XENBUS_PATH: '/local/domain/3/backend/vif/12/4' });
+    const { path, domid, devid } = parseVifCall('online', {
+      vif: 'vif7.1',
+      XENBUS_PATH: '/local/domain/3/backend/vif/12/4',
+    });
     expect({ path, domid, devid }).toEqual({ path: '/local/domain/3/backend/vif/12/4', domid: 12, devid: 4 });
   });
 
@@ -33,7 +49,10 @@ describe('a call', () => {
   });
 
   test.each([
-    ['online', 'tap'], ['offline', 'tap'], ['add', 'vif'], ['remove', 'vif'],
+    ['online', 'tap'],
+    ['offline', 'tap'],
+    ['add', 'vif'],
+    ['remove', 'vif'],
   ])('%s for a %s is not acted on, even with nothing else set', (command, type_if) => {
     expect(parseVifCall(command, { type_if }).acts).toBe(false);
   });
@@ -41,13 +60,33 @@ describe('a call', () => {
   test.each([
     ['no device', 'online', {}, 'vif is not set'],
     ['no tap', 'add', { type_if: 'tap', vif: 'vif7.1' }, 'INTERFACE is not set'],
-    ['an unknown command', 'up', XL, '"up" is no command of this hook; say one of online, offline, add and remove.'],
+    [
+      'an unknown command',
+      'up',
+      XL,
+      '"up" is no command of this hook; say one of online, offline, add and remove.',
+    ],
     ['an unknown type', 'online', { ...XL, type_if: 'tun' }, 'type_if is "tun"; say vif or tap.'],
     ['a name no device can have', 'online', { ...XL, vif: 'vif7.1;id' }, 'vif is "vif7.1;id"'],
-    ['a path elsewhere', 'online', { ...XL, XENBUS_PATH: 'backend/vbd/7/1' }, 'XENBUS_PATH is "backend/vbd/7/1"'],
-    ['a path with more behind it', 'online', { ...XL, XENBUS_PATH: 'backend/vif/7/1/../../../x' }, 'XENBUS_PATH is'],
+    [
+      'a path elsewhere',
+      'online',
+      { ...XL, XENBUS_PATH: 'backend/vbd/7/1' },
+      'XENBUS_PATH is "backend/vbd/7/1"',
+    ],
+    [
+      'a path with more behind it',
+      'online',
+      { ...XL, XENBUS_PATH: 'backend/vif/7/1/../../../x' },
+      'XENBUS_PATH is',
+    ],
     ['a path with a newline', 'online', { ...XL, XENBUS_PATH: 'backend/vif/7/1\n' }, 'XENBUS_PATH is'],
-    ['a tap of another name', 'add', { type_if: 'tap', INTERFACE: 'tap0' }, 'The device tap0 is not named vifDOMID.DEVID'],
+    [
+      'a tap of another name',
+      'add',
+      { type_if: 'tap', INTERFACE: 'tap0' },
+      'The device tap0 is not named vifDOMID.DEVID',
+    ],
   ])('%s is refused', (_what, command, values, message) => {
     expect(() => parseVifCall(command, values)).toThrow(RequestError);
     expect(() => parseVifCall(command, values)).toThrow(message);
@@ -60,7 +99,11 @@ describe('settings', () => {
 
   test('nothing set', () => {
     expect(parseVifSettings(vif, {}, {})).toEqual({
-      bridge: undefined, addresses: [], rename: undefined, mtu: undefined, filter: true,
+      bridge: undefined,
+      addresses: [],
+      rename: undefined,
+      mtu: undefined,
+      filter: true,
     });
   });
 
@@ -80,9 +123,13 @@ describe('settings', () => {
 
   test('a vifname over 11 characters is cut alike for a vif and its tap', () => {
     const twin = parseVifCall('online', { ...XL, INTERFACE: 'vif7.1-emu' });
-    expect(parseVifSettings(twin, {}, { vifname: 'webserver-one' }).rename).toEqual({ name: 'webserver-o', altname: 'webserver-one' });
+    expect(parseVifSettings(twin, {}, { vifname: 'webserver-one' }).rename).toEqual({
+      name: 'webserver-o',
+      altname: 'webserver-one',
+    });
     expect(parseVifSettings(tap, {}, { vifname: 'webserver-one' }).rename).toEqual({
-      name: 'webserver-o-emu', altname: 'webserver-one-emu',
+      name: 'webserver-o-emu',
+      altname: 'webserver-one-emu',
     });
   });
 
@@ -91,8 +138,15 @@ describe('settings', () => {
   });
 
   test.each([
-    ['bridge', 'br0; reboot'], ['bridge', 'x'.repeat(5000)], ['ip', '10.0.0.1 -j DROP'], ['vifname', '--help'], ['mtu', '67'],
-    ['mtu', '1500 up'], ['filter', 'perhaps'], ['vifname', '$(id)'], ['bridge', '\ufffd\ufffd'],
+    ['bridge', 'br0; reboot'],
+    ['bridge', 'x'.repeat(5000)],
+    ['ip', '10.0.0.1 -j DROP'],
+    ['vifname', '--help'],
+    ['mtu', '67'],
+    ['mtu', '1500 up'],
+    ['filter', 'perhaps'],
+    ['vifname', '$(id)'],
+    ['bridge', '\ufffd\ufffd'],
   ])('%s is refused when it is %j', (key, value) => {
     expect(() => parseVifSettings(vif, { [key]: value }, {})).toThrow(RequestError);
     expect(() => parseVifSettings(vif, { [key]: value }, {})).toThrow(`${key} `);

@@ -1,0 +1,175 @@
+import { encodeIp, RTM, type RtMessage } from '../contract/rtnetlink.ts';
+
+/** One read or write of a datagram on a netlink socket. */
+export interface NetlinkSocket {
+  send(bytes: Uint8Array): void;
+  /** All that one datagram holds; throws when none comes in time. */
+  receive(): Uint8Array;
+  /** What the system calls an error, as strerror(3) has it. */
+  errorText(errno: number): string;
+  close(): void;
+}
+
+/** How far a list of commands came; `undefined` when they are not all of a kind that the kernel is asked for directly. */
+export interface RtOutcome {
+  readonly done: number;
+  readonly error?: string;
+}
+
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const NLM_F_REQUEST_ACK = 1 | 4;
+const NLM_F_REQUEST_DUMP = 1 | 0x300;
+const NLM_F_CAPPED = 0x100;
+const NLM_F_ACK_TLVS = 0x200;
+const NLMSGERR_ATTR_MSG = 1;
+const HEADER = 16;
+const EADDRNOTAVAIL = 99;
+/** Deleting an address may make the kernel promote another one, which is then there to be deleted. */
+const FLUSH_ROUNDS = 10;
+
+/**
+ * Does what `ip -batch` would do for these commands, without the child process.
+ * @param open makes the socket
+ * @param commands the words of each command
+ * @param indexOf gives a device's index, undefined when there is none
+ * @param force go on after a command that fails
+ * @returns undefined, with nothing done, when one of them is beyond what is encoded here
+ */
+export function runRtnetlink(
+  open: () => NetlinkSocket,
+  commands: readonly (readonly string[])[],
+  indexOf: (name: string) => number | undefined,
+  force: boolean,
+): RtOutcome | undefined {
+  if (!commands.every((args) => encodeIp(args, () => 1) !== undefined)) return undefined;
+  const socket = open();
+  const errors: string[] = [];
+  try {
+    for (const [done, args] of commands.entries()) {
+      const error = runOne(socket, args, indexOf);
+      if (error === undefined) continue;
+      errors.push(error);
+      if (!force) return { done, error };
+    }
+  } finally {
+    socket.close();
+  }
+  return errors.length === 0
+    ? { done: commands.length }
+    : { done: commands.length, error: errors.join('; ') };
+}
+
+class NoSuchDevice extends Error {}
+
+function runOne(
+  socket: NetlinkSocket,
+  args: readonly string[],
+  indexOf: (name: string) => number | undefined,
+): string | undefined {
+  try {
+    const message = encodeIp(args, (name) => {
+      const index = indexOf(name);
+      if (index === undefined) throw new NoSuchDevice(`Cannot find device "${name}"`);
+      return index;
+    });
+    if (message === undefined) return 'this command needs ip itself';
+    return 'flush' in message ? flush(socket, message.index) : request(socket, message)?.text;
+  } catch (thrown) {
+    if (thrown instanceof NoSuchDevice) return thrown.message;
+    throw thrown;
+  }
+}
+
+interface Refusal {
+  readonly errno: number;
+  readonly text: string;
+}
+
+/** Sends a request and waits for its acknowledgement. */
+function request(socket: NetlinkSocket, message: RtMessage): Refusal | undefined {
+  socket.send(framed(message.type, NLM_F_REQUEST_ACK | message.flags, message.payload));
+  for (const reply of frames(socket.receive())) {
+    if (reply.type !== NLMSG_ERROR) continue;
+    const errno = -reply.view.getInt32(HEADER, true);
+    return errno === 0
+      ? undefined
+      : { errno, text: extendedText(reply) ?? `RTNETLINK answers: ${socket.errorText(errno)}` };
+  }
+  return { errno: 0, text: 'RTNETLINK gave no answer' };
+}
+
+function flush(socket: NetlinkSocket, index: number): string | undefined {
+  for (let round = 0; round < FLUSH_ROUNDS; round++) {
+    const addresses = dumpAddresses(socket, index);
+    if (addresses.length === 0) return undefined;
+    for (const payload of addresses) {
+      const refusal = request(socket, { type: RTM.delAddress, flags: 0, payload });
+      if (refusal !== undefined && refusal.errno !== EADDRNOTAVAIL) return refusal.text;
+    }
+  }
+  return 'addresses keep coming back while they are taken away';
+}
+
+/** The payloads of all address messages of one device. */
+function dumpAddresses(socket: NetlinkSocket, index: number): Uint8Array[] {
+  const question = new Uint8Array(8);
+  new DataView(question.buffer).setUint32(4, index, true);
+  socket.send(framed(RTM.getAddress, NLM_F_REQUEST_DUMP, question));
+  const found: Uint8Array[] = [];
+  for (;;) {
+    for (const { type, view, bytes } of frames(socket.receive())) {
+      if (type === NLMSG_DONE || type === NLMSG_ERROR) return found;
+      // An old kernel knows no filter and tells the addresses of all devices.
+      if (type === RTM.newAddress && view.getUint32(HEADER + 4, true) === index)
+        found.push(bytes.slice(HEADER));
+    }
+  }
+}
+
+interface NetlinkFrame {
+  readonly type: number;
+  readonly flags: number;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+function frames(datagram: Uint8Array): NetlinkFrame[] {
+  const found: NetlinkFrame[] = [];
+  const whole = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
+  for (let at = 0; at + HEADER <= datagram.length; ) {
+    const length = whole.getUint32(at, true);
+    if (length < HEADER || at + length > datagram.length) break;
+    const bytes = datagram.subarray(at, at + length);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+    found.push({ type: view.getUint16(4, true), flags: view.getUint16(6, true), bytes, view });
+    at += (length + 3) & ~3;
+  }
+  return found;
+}
+
+function framed(type: number, flags: number, payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(HEADER + payload.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, bytes.length, true);
+  view.setUint16(4, type, true);
+  view.setUint16(6, flags, true);
+  bytes.set(payload, HEADER);
+  return bytes;
+}
+
+/** The kernel's own sentence behind an error number, where it gives one (NETLINK_EXT_ACK). */
+function extendedText({ flags, view, bytes }: NetlinkFrame): string | undefined {
+  if ((flags & NLM_F_ACK_TLVS) === 0) return undefined;
+  const original = (flags & NLM_F_CAPPED) === 0 ? view.getUint32(HEADER + 4, true) : HEADER;
+  for (let at = HEADER + 4 + ((original + 3) & ~3); at + 4 <= bytes.length; ) {
+    const length = view.getUint16(at, true);
+    if (length < 4) break;
+    if ((view.getUint16(at + 2, true) & 0x3fff) === NLMSGERR_ATTR_MSG) {
+      const text = new TextDecoder().decode(bytes.subarray(at + 4, at + length));
+      return `Error: ${text.replace(/\0+$/, '')}.`;
+    }
+    at += (length + 3) & ~3;
+  }
+  return undefined;
+}

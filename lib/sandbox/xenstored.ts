@@ -1,5 +1,5 @@
 import { chmodSync } from 'node:fs';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { encodeFrame, FrameDecoder } from '../contract/xenstore-wire.ts';
 import { messageOf, XenstoreError } from '../errors.ts';
 import type { Store } from './xenstore-requests.ts';
@@ -15,7 +15,8 @@ export interface RunningXenstored {
 /**
  * Starts a small xenstore server of our own, for a host without Xen. It speaks the protocol of Xen's
  * docs/misc/xenstore.txt, so that xenstore-ls and its kin work with it; permissions are kept, not enforced, since
- * only root can reach the socket and thus everybody is domain 0.
+ * only root can reach the socket and thus everybody is domain 0. It answers from this process's event loop: whoever
+ * blocks that (Bun's twin of the native port, a child that is waited for synchronously) must not wait for an answer.
  * @param socketPath the Unix socket to make, in an existing folder
  * @throws XenstoreError when it cannot listen there
  */
@@ -24,6 +25,8 @@ export async function startXenstored(socketPath: string): Promise<RunningXenstor
   store.tree.make('/tool/xenstored');
   const sessions = new Set<XenstoreSession>();
   const sockets = new Set<Socket>();
+  // Asked for when needed: as an import, Bun's compiler would load it at the start of every hook.
+  const { createServer } = process.getBuiltinModule('node:net');
   const server = createServer((socket) => {
     sockets.add(socket);
     const session = serve(socket, store, sessions);

@@ -1,6 +1,67 @@
+import { RequestError } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
+import type { Topology } from '../../lib/observe/uplink.ts';
+import { enterSandbox, INTERRUPTED, networkNamespace } from '../../lib/sandbox/enter.ts';
+import { runInside } from '../../lib/sandbox/inside.ts';
+import { openShow, type Show, wantsColour } from '../../lib/sandbox/show.ts';
 
-export async function sandbox(context: Context): Promise<number> {
-  context.print('sandbox\n');
+/** The command's options. */
+export interface SandboxOptions {
+  readonly topology: Topology;
+  /** Open a shell in the running sandbox. */
+  readonly shell: boolean;
+  /** Set for the program that runs in the namespaces: the caller's network namespace. */
+  readonly inside: string | undefined;
+}
+
+/**
+ * Shows the main job in throw-away namespaces: a host is bridged, guests join, packets pass, all is taken back.
+ * @param context the call
+ * @param options the command's options
+ * @param hooks the names of all hooks
+ * @throws RequestError when a shell is asked for without a terminal
+ * @throws HostError when the machine lacks something, and at the first act that fails
+ */
+export async function sandbox(
+  context: Context,
+  options: SandboxOptions,
+  hooks: readonly string[],
+): Promise<number> {
+  // Whoever read the output may have seen enough (head): what follows is played unseen.
+  process.stdout.on('error', () => {});
+  const show = showOf(context);
+  return options.inside === undefined
+    ? outside(context, show, options)
+    : inside(context, show, { ...options, inside: options.inside }, hooks);
+}
+
+async function outside(context: Context, show: Show, { topology, shell }: SandboxOptions): Promise<number> {
+  if (shell && !(process.stdin.isTTY && process.stdout.isTTY))
+    throw new RequestError('--shell needs a terminal for standard input and output; leave it out.');
+  const begun = performance.now();
+  const words = ['sandbox', '--inside', networkNamespace(), '--topology', topology];
+  const status = await enterSandbox(context, shell ? [...words, '--shell'] : words);
+  const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+  if (status === 0) show.title(`\nNothing is left of the sandbox. It took ${seconds} s.`);
+  return status;
+}
+
+async function inside(
+  { system, env, interrupted }: Context,
+  show: Show,
+  options: SandboxOptions & { readonly inside: string },
+  hooks: readonly string[],
+): Promise<number> {
+  // All that runs in here ends with this process, and there is nothing to take back.
+  const stop = () => process.exit(INTERRUPTED);
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  if (interrupted()) stop();
+  const { topology, shell } = options;
+  await runInside({ show, system, env, topology, shell, hooks, outside: options.inside });
   return 0;
+}
+
+function showOf({ print, env }: Context): Show {
+  const { isTTY, columns } = process.stdout;
+  return openShow(print, wantsColour(isTTY, env), isTTY ? (columns ?? 80) : Infinity);
 }

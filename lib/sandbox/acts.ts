@@ -1,0 +1,176 @@
+import type { Family } from '../contract/addresses.ts';
+import { HostError } from '../errors.ts';
+import type { Topology } from '../observe/uplink.ts';
+import type { System } from '../system/system.ts';
+import { runChild } from './child.ts';
+import { type Facts, readBridges, settledDifferences, settledFacts } from './facts.ts';
+import { columns, type Show } from './show.ts';
+import { callNetworkScript, type Desk, networkScript, xlCreate, xlDestroy } from './toolstack.ts';
+import {
+  commandOn,
+  connectDom0,
+  DOM0,
+  families,
+  GATEWAY,
+  GUEST1,
+  GUEST2,
+  GUEST3,
+  type Machine,
+  prefixOf,
+} from './world.ts';
+
+const MISSING_BRIDGE = 'xenbr7';
+const PING_SECONDS = 3;
+
+/** What every act needs. */
+export interface Stage extends Desk {
+  readonly system: System;
+  readonly topology: Topology;
+}
+
+/**
+ * Plays the main job, from a host without a bridge back to one.
+ * @param stage where
+ * @param interlude what else happens while all is running
+ * @throws HostError at the first act that fails; what was made until then goes with the namespaces
+ */
+export async function play(stage: Stage, interlude: () => Promise<void>): Promise<void> {
+  const before = await raiseDom0(stage);
+  const bridge = await startBridge(stage);
+  await createGuests(stage, bridge);
+  await lookAround(stage);
+  await pingAll(stage);
+  await askForMissingBridge(stage);
+  await interlude();
+  await destroyGuests(stage);
+  await stopBridge(stage, before);
+}
+
+async function raiseDom0({ show, system }: Stage): Promise<Facts> {
+  show.act('A host (dom0) with one NIC, and a gateway at the other end of its cable');
+  await connectDom0();
+  const facts = await settledFacts(system);
+  const prefixes = families().map((family) => prefixOf(DOM0, family));
+  show.good(`eth0 has ${prefixes.join(' and ')}, a default route and a static one`);
+  show.good('xenstore answers, from a small server of our own');
+  return facts;
+}
+
+/** @returns the bridge's name */
+async function startBridge(stage: Stage): Promise<string> {
+  const { show, system, topology } = stage;
+  const script = networkScript(topology);
+  show.act(`xend starts, with (network-script '${script}')`);
+  const { status, took, sentence } = await callNetworkScript(stage, script, 'start');
+  if (status !== 0) fail(show, 'there is no bridge', sentence);
+  const [bridge] = readBridges(system);
+  if (bridge === undefined || bridge.ports.length === 0)
+    fail(show, 'there is no bridge', `No bridge of this host has a port, though ${sentence}`);
+  show.good(`the bridge ${bridge.name} has ${bridge.ports.join(' and ')}`, took);
+  return bridge.name;
+}
+
+async function createGuests(stage: Stage, bridge: string): Promise<void> {
+  const { show } = stage;
+  show.act(`xl creates two guests on the bridge ${bridge}, the second with vifname=${GUEST2.vifname}`);
+  for (const guest of [GUEST1, GUEST2]) {
+    const { status, told, took, sentence } = await xlCreate(stage, guest, bridge);
+    if (status !== 0 || told !== 'connected')
+      fail(show, `${guest.name} is not connected`, `${guest.name} has hotplug-status "${told}": ${sentence}`);
+    const named = guest.vifname === undefined ? '' : `, and its vif is called ${guest.vifname}`;
+    show.good(`${guest.name} has hotplug-status "${told}"${named}`, took);
+  }
+}
+
+async function lookAround({ show, system }: Stage): Promise<void> {
+  show.act('The bridge and the filter rules');
+  for (const { table } of readBridges(system)) show.output(table);
+  const words = ['iptables', '-S', 'FORWARD'];
+  show.command(DOM0.name, words.join(' '));
+  const { status, stdout, stderr } = await runChild(words);
+  if (status !== 0) fail(show, 'the rules cannot be read', `"${words.join(' ')}" failed: ${stderr.trim()}`);
+  show.output(stdout.trim().split('\n'));
+}
+
+async function pingAll({ show }: Stage): Promise<void> {
+  show.act('Everybody reaches everybody');
+  const pairs: readonly (readonly [Machine, Machine])[] = [
+    [GUEST1, GUEST2],
+    [GUEST2, GUEST1],
+    [GUEST1, GATEWAY],
+    [GUEST2, GATEWAY],
+    [DOM0, GATEWAY],
+    [DOM0, GUEST1],
+  ];
+  const rows: string[][] = [];
+  for (const [from, to] of pairs) {
+    const row = [`${from.name} → ${to.name}`];
+    for (const family of families()) row.push(to.addresses[family], await ping(show, from, to, family));
+    rows.push(row);
+  }
+  for (const row of columns(rows)) show.good(row);
+}
+
+/** @returns the time that the answer took, for people */
+async function ping(show: Show, from: Machine, to: Machine, family: Family): Promise<string> {
+  const address = to.addresses[family];
+  const words = ['ping', '-n', '-c', '1', '-W', `${PING_SECONDS}`, address];
+  const { status, stdout, stderr } = await runChild(commandOn(from, words));
+  if (status === 0) return /time=(\S+ ms)/.exec(stdout)?.[1] ?? 'answers';
+  const why = stderr.trim() || `no answer within ${PING_SECONDS} s`;
+  return fail(
+    show,
+    `${from.name} → ${to.name} ${address}`,
+    `${from.name} cannot reach ${to.name} at ${address}, though all hooks ended well: ${why}.`,
+  );
+}
+
+async function askForMissingBridge(stage: Stage): Promise<void> {
+  const { show } = stage;
+  show.act(`A mistake: a third guest wants the bridge ${MISSING_BRIDGE}, which is not there`);
+  const { status, told, error, took, sentence } = await xlCreate(stage, GUEST3, MISSING_BRIDGE);
+  if (status === 0 || told !== 'error' || !error)
+    fail(
+      show,
+      `${GUEST3.name} was not refused`,
+      `${GUEST3.name} has hotplug-status "${told}" and no proper hotplug-error: ${sentence}`,
+    );
+  show.good('refused, and xl prints why:', took);
+  show.output([error]);
+}
+
+async function destroyGuests(stage: Stage): Promise<void> {
+  const { show } = stage;
+  show.act('xl destroys the guests');
+  for (const guest of [GUEST1, GUEST2, GUEST3]) {
+    const { status, took, sentence } = await xlDestroy(stage, guest);
+    if (status !== 0) fail(show, `${guest.name} is still on a bridge`, sentence);
+    show.good(`${guest.name} is gone`, took);
+  }
+}
+
+async function stopBridge(stage: Stage, before: Facts): Promise<void> {
+  const { show, system, topology } = stage;
+  show.act('xend stops');
+  const { status, took, sentence } = await callNetworkScript(stage, networkScript(topology), 'stop');
+  if (status !== 0) fail(show, 'eth0 is still bridged', sentence);
+  const [bridge] = readBridges(system);
+  if (bridge !== undefined)
+    fail(show, 'eth0 is still bridged', `The bridge ${bridge.name} is there, though ${sentence}`);
+  show.good('the bridge is gone', took);
+  const changed = await settledDifferences(system, before);
+  if (changed.length > 0) {
+    show.output(changed);
+    fail(
+      show,
+      'dom0 is not as it was',
+      `After network-bridge stop dom0 differs from before the start: ${changed.join('; ')}.`,
+    );
+  }
+  show.good('dom0 has the devices, addresses, routes and rules that it had before');
+}
+
+function fail(show: Show, short: string, sentence: string): never {
+  show.bad(short);
+  throw new HostError(sentence);
+}

@@ -1,0 +1,90 @@
+import { readlinkSync } from 'node:fs';
+import { HostError, XenNetworkError } from '../errors.ts';
+import type { Context } from '../hook/context.ts';
+import { CHILD_ENVIRONMENT } from '../system/exec.ts';
+import type { System } from '../system/system.ts';
+import { runChild, runInTerminal } from './child.ts';
+
+/** Programs that the sandbox calls, and Debian's package of each. */
+const PROGRAMS: readonly (readonly [program: string, debianPackage: string])[] = [
+  ['ip', 'iproute2'],
+  ['iptables', 'iptables'],
+  ['ip6tables', 'iptables'],
+  ['mount', 'mount'],
+  ['ping', 'iputils-ping'],
+  ['setpriv', 'util-linux'],
+  ['unshare', 'util-linux'],
+];
+
+/** The first process of a PID namespace takes all others with it when it ends (unshare(1), pid_namespaces(7)). */
+const UNSHARE = [
+  ...['unshare', '--net', '--mount', '--propagation', 'private'],
+  ...['--pid', '--fork', '--kill-child', '--mount-proc', '--'],
+];
+/** The exit status of what SIGINT or SIGTERM ended. */
+export const INTERRUPTED = 130;
+const ASK_AGAIN_MS = 20;
+
+/** Which network namespace this process is in: "net:[4026531840]" (namespaces(7)). */
+export function networkNamespace(): string {
+  return readlinkSync('/proc/self/ns/net');
+}
+
+/**
+ * Runs this program again in network, mount and PID namespaces of its own, on the same terminal. However this process
+ * or that one ends, all that was made in there ends too.
+ * @param context the call; a shell in the sandbox gets its environment as well
+ * @param words arguments for the program inside
+ * @returns its exit status
+ * @throws HostError without root, without a program that is needed, or where the kernel refuses namespaces
+ * @throws XenNetworkError when SIGINT or SIGTERM ended it
+ */
+export async function enterSandbox(context: Context, words: readonly string[]): Promise<number> {
+  const { system, env, interrupted } = context;
+  if (process.getuid?.() !== 0)
+    throw new HostError('The sandbox makes network namespaces, which only root may: run it with sudo.');
+  checkPrograms(system);
+  const tried = await runChild([...UNSHARE, 'true']);
+  if (tried.status !== 0)
+    throw new HostError(
+      `This machine lets nobody make namespaces (${tried.stderr.trim()}), so there can be no sandbox: run it outside of the container, or in a privileged one.`,
+    );
+  const status = await runInTerminal(
+    // unshare dies with this process, even by SIGKILL, and what is inside dies with unshare.
+    ['setpriv', '--pdeathsig', 'KILL', '--', ...UNSHARE, process.execPath, ...words],
+    { ...env, PATH: CHILD_ENVIRONMENT['PATH'] },
+    (pid) => {
+      const stop = () => setInterval(() => endInside(system, pid), ASK_AGAIN_MS);
+      process.once('SIGINT', stop).once('SIGTERM', stop);
+      if (interrupted()) stop();
+    },
+  );
+  if (interrupted())
+    throw new XenNetworkError('The sandbox was interrupted; nothing is left of it.', {
+      exitCode: INTERRUPTED,
+    });
+  return status;
+}
+
+function checkPrograms(system: System): void {
+  const folders = (CHILD_ENVIRONMENT['PATH'] ?? '').split(':');
+  const missing = PROGRAMS.filter(([name]) => !folders.some((folder) => system.exists(`${folder}/${name}`)));
+  if (missing.length === 0) return;
+  const names = missing.map(([name]) => name).join(', ');
+  const packages = [...new Set(missing.map(([, debianPackage]) => debianPackage))].join(' ');
+  throw new HostError(`The sandbox needs ${names}, not installed here: apt-get install ${packages}`);
+}
+
+/**
+ * Asks unshare's child, the first process inside, to end: unshare waits until it and thus all of them are gone. Asked
+ * again and again, since that process takes no signal before it has a handler (pid_namespaces(7)).
+ */
+function endInside(system: System, unshare: number | undefined): void {
+  if (unshare === undefined) return;
+  const inside = Number(system.readText(`/proc/${unshare}/task/${unshare}/children`)?.split(' ')[0]);
+  try {
+    process.kill(inside > 0 ? inside : unshare, 'SIGTERM');
+  } catch {
+    return;
+  }
+}

@@ -1,0 +1,72 @@
+/** What the sandbox prints: acts with a headline, and in each the commands, their results and what was seen. */
+export interface Show {
+  title(text: string): void;
+  act(headline: string): void;
+  /** A command that is about to run, and on which of the machines. */
+  command(machine: string, words: string): void;
+  good(text: string, aside?: string): void;
+  bad(text: string): void;
+  /** What was seen, line by line; a terminal gets long lines broken. */
+  output(lines: readonly string[]): void;
+}
+
+const STYLES = { bold: '1', dim: '2', red: '31', green: '32', cyan: '36' } as const;
+
+/**
+ * Whether the printed text may hold colours: a person reads it, and has not said no (no-color.org).
+ * @param isTerminal of standard output
+ * @param env the process's environment
+ */
+export function wantsColour(isTerminal: boolean, env: Readonly<Record<string, string | undefined>>): boolean {
+  return isTerminal && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
+}
+
+/**
+ * Makes a show.
+ * @param print writes text
+ * @param colour whether with escape codes
+ * @param width characters in a line of the terminal; Infinity for anything else
+ */
+export function openShow(print: (text: string) => void, colour: boolean, width: number): Show {
+  const paint = (style: keyof typeof STYLES, text: string) =>
+    colour && text !== '' ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
+  const line = (text: string) => print(`${text}\n`);
+  return {
+    title: (text) => line(paint('bold', text)),
+    act: (headline) => line(`\n${paint('cyan', headline)}`),
+    command: (machine, words) => line(`  ${paint('dim', `${machine}# ${words}`)}`),
+    good: (text, aside = '') =>
+      line(`  ${paint('green', '✓')} ${text}${aside === '' ? '' : ` ${paint('dim', `(${aside})`)}`}`),
+    bad: (text) => line(`  ${paint('red', '✗')} ${text}`),
+    output: (lines) => {
+      for (const text of lines.flatMap((whole) => broken(whole, width - 4))) line(`    ${text}`);
+    },
+  };
+}
+
+/** A line in pieces of at most so many characters, but for a longer word; all but the first are indented. */
+function broken(whole: string, width: number): string[] {
+  if (whole.length <= width) return [whole];
+  const pieces: string[] = [];
+  for (const word of whole.split(' ')) {
+    const last = pieces.at(-1);
+    if (last === undefined) pieces.push(word);
+    else if (last.length + 1 + word.length > width) pieces.push(`  ${word}`);
+    else pieces[pieces.length - 1] = `${last} ${word}`;
+  }
+  return pieces;
+}
+
+/**
+ * Sets cells in columns; the last one is not padded.
+ * @param rows of cells, each row of the same length
+ */
+export function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}

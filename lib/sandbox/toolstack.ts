@@ -1,0 +1,143 @@
+import type { Topology } from '../observe/uplink.ts';
+import type { Xenstore } from '../system/xenstore.ts';
+import { runChild } from './child.ts';
+import type { Show } from './show.ts';
+import { createGuest, DOM0, destroyGuest, families, type Guest, SCRIPTS, vifOf } from './world.ts';
+
+/** How a hook ended. */
+export interface Called {
+  readonly status: number;
+  /** The time it took, for people. */
+  readonly took: string;
+  /** What it said, with its status, in one sentence. */
+  readonly sentence: string;
+}
+
+/** How an online ended, and what it told xl by hotplug-status and hotplug-error. */
+export interface Online extends Called {
+  readonly told: string | undefined;
+  readonly error: string | undefined;
+}
+
+/** What the toolstack works with. */
+export interface Desk {
+  readonly show: Show;
+  readonly store: Xenstore;
+}
+
+/**
+ * The value of network-script in xend's configuration.
+ * @param topology classic, which is the default, or another one
+ */
+export function networkScript(topology: Topology): string {
+  return topology === 'classic' ? 'network-bridge' : `network-bridge topology=${topology}`;
+}
+
+/**
+ * Calls the network script as xend does: the word becomes the first argument (contract 1).
+ * @param desk where to show the call
+ * @param script the value of network-script
+ * @param command when xend starts or stops
+ */
+export function callNetworkScript(desk: Desk, script: string, command: 'start' | 'stop'): Promise<Called> {
+  const [name = '', ...words] = script.split(' ');
+  return callHook(desk.show, [name, command, ...words], {});
+}
+
+/**
+ * Makes a guest as xl does: its NIC's entries in xenstore, then vif-bridge online (contract 1 and 2).
+ * @param desk where to show the call, and xenstore
+ * @param guest which one
+ * @param bridge the bridge= of its vif
+ * @throws HostError when the kernel refuses the guest's devices
+ */
+export async function xlCreate({ show, store }: Desk, guest: Guest, bridge: string): Promise<Online> {
+  await createGuest(guest);
+  await store.writeAll(vifEntries(guest, bridge));
+  const called = await callHook(show, ['vif-bridge', 'online', 'type_if=vif'], vifEnvironment(guest));
+  const backend = backendOf(guest);
+  const [told, error] = await store.readMany([`${backend}/hotplug-status`, `${backend}/hotplug-error`]);
+  return { ...called, told, error };
+}
+
+/**
+ * Ends a guest as xl does: vif-bridge offline, then its devices and entries go.
+ * @param desk where to show the call, and xenstore
+ * @param guest which one
+ * @throws HostError when the kernel refuses
+ */
+export async function xlDestroy({ show, store }: Desk, guest: Guest): Promise<Called> {
+  const called = await callHook(show, ['vif-bridge', 'offline', 'type_if=vif'], vifEnvironment(guest));
+  await destroyGuest(guest);
+  await store.remove(backendOf(guest));
+  await store.remove(homeOf(guest));
+  return called;
+}
+
+async function callHook(
+  show: Show,
+  words: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Called> {
+  const needed = ['XENBUS_PATH', 'vif'].filter((key) => key in env).map((key) => `${key}=${env[key]}`);
+  show.command(DOM0.name, [...needed, ...words].join(' '));
+  const begun = performance.now();
+  const { status, stderr } = await runChild([`${SCRIPTS}/${words[0]}`, ...words.slice(1)], { env });
+  const took = `${Math.round(performance.now() - begun)} ms`;
+  const said = stderr.trim() === '' ? 'and said nothing.' : `and said: ${stderr.trim()}`;
+  return { status, took, sentence: `"${words.join(' ')}" ended with status ${status} ${said}` };
+}
+
+/** All of the variables that xl sets for a vif script. */
+function vifEnvironment(guest: Guest): Record<string, string> {
+  return {
+    script: `${SCRIPTS}/vif-bridge`,
+    XENBUS_TYPE: 'vif',
+    XENBUS_PATH: relativeBackendOf(guest),
+    XENBUS_BASE_PATH: 'backend',
+    netdev: '',
+    vif: vifOf(guest),
+  };
+}
+
+/** What xl writes for a guest's NIC before it calls the script. */
+function vifEntries(guest: Guest, bridge: string): (readonly [path: string, value: string])[] {
+  const backend = backendOf(guest);
+  const frontend = `${homeOf(guest)}/device/vif/0`;
+  const vif: Readonly<Record<string, string>> = {
+    frontend,
+    'frontend-id': `${guest.domid}`,
+    online: '1',
+    state: '2',
+    script: `${SCRIPTS}/vif-bridge`,
+    mac: guest.mac,
+    ip: families()
+      .map((family) => guest.addresses[family])
+      .join(' '),
+    bridge,
+    handle: '0',
+    type: 'vif',
+    'hotplug-status': '',
+    ...(guest.vifname === undefined ? {} : { vifname: guest.vifname }),
+  };
+  return [
+    [`${homeOf(guest)}/name`, guest.name],
+    [`${frontend}/backend`, backend],
+    [`${frontend}/backend-id`, '0'],
+    [`${frontend}/handle`, '0'],
+    [`${frontend}/mac`, guest.mac],
+    ...Object.entries(vif).map(([key, value]) => [`${backend}/${key}`, value] as const),
+  ];
+}
+
+function homeOf(guest: Guest): string {
+  return `/local/domain/${guest.domid}`;
+}
+
+function relativeBackendOf(guest: Guest): string {
+  return `backend/vif/${guest.domid}/0`;
+}
+
+function backendOf(guest: Guest): string {
+  return `/local/domain/0/${relativeBackendOf(guest)}`;
+}

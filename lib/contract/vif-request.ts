@@ -1,7 +1,21 @@
 import { RequestError } from '../errors.ts';
 import { type Prefix, parseAddressList } from './addresses.ts';
-import { commandWord, mergeValues, type Values, wholeNumber, yesOrNo } from './arguments.ts';
+import {
+  type Antispoof,
+  commandWord,
+  LOCKING_MODES,
+  type LockingMode,
+  mergeValues,
+  type Notrack,
+  oneOf,
+  parseAntispoof,
+  parseNotrack,
+  type Values,
+  wholeNumber,
+  yesOrNo,
+} from './arguments.ts';
 import { deviceName, type FittedName, fitVifname, TAP_SUFFIX } from './names.ts';
+import { SETTINGS_MARK } from './settings-mark.ts';
 import { quote } from './text.ts';
 
 export type VifCommand = 'online' | 'offline' | 'add' | 'remove';
@@ -20,6 +34,12 @@ export const VIF_KEYS: readonly string[] = [
   'gatewaydev',
   'script',
   'domain',
+  'antispoof',
+  'locking',
+  'notrack',
+  SETTINGS_MARK,
+  'uuid',
+  'iface-id',
 ];
 
 /** The variables that a vif hook takes from its environment and its arguments. */
@@ -34,10 +54,15 @@ export const VIF_VARIABLES: readonly string[] = [
   'vlan',
   'netdev',
   'filter',
+  'antispoof',
+  'locking',
+  'notrack',
   'script',
   'gatewaydev',
   'handle',
   'domain',
+  'dhcp',
+  'iface-id',
   'INTERFACE',
   'XENBUS_PATH',
 ];
@@ -94,21 +119,34 @@ function commandWordOfType(type: string | undefined): 'vif' | 'tap' {
   throw new RequestError(`type_if is ${quote(type)}; say vif or tap.`);
 }
 
+/** A NIC's place in xenstore. */
+export interface BackendPath {
+  readonly path: string;
+  readonly domid: number;
+  readonly devid: number;
+}
+
+/**
+ * Takes a backend's path apart (contract 1).
+ * @param path absolute, or relative as libxl gives it
+ * @returns undefined when it has another form
+ */
+export function parseBackendPath(path: string): BackendPath | undefined {
+  const found = /^(?:\/local\/domain\/\d{1,5}\/)?backend\/vif\/(\d{1,5})\/(\d{1,5})$/.exec(path);
+  return found === null ? undefined : { path, domid: Number(found[1]), devid: Number(found[2]) };
+}
+
 /** A tap's path comes from its name, a vif's from XENBUS_PATH and else from its name too. */
-function backendPath(
-  type: 'vif' | 'tap',
-  device: string,
-  path: string | undefined,
-): { path: string; domid: number; devid: number } {
+function backendPath(type: 'vif' | 'tap', device: string, path: string | undefined): BackendPath {
   const named = /^vif(\d{1,5})\.(\d{1,5})(-emu)?$/.exec(device);
   if (type === 'vif' && path !== undefined) {
-    const found = /^(?:\/local\/domain\/\d{1,5}\/)?backend\/vif\/(\d{1,5})\/(\d{1,5})$/.exec(path);
-    if (found === null) {
+    const found = parseBackendPath(path);
+    if (found === undefined) {
       throw new RequestError(
         `XENBUS_PATH is ${quote(path)}; it must be backend/vif/DOMID/DEVID, or the same with /local/domain/N/ before it.`,
       );
     }
-    return { path, domid: Number(found[1]), devid: Number(found[2]) };
+    return found;
   }
   if (named === null) {
     throw new RequestError(
@@ -127,6 +165,13 @@ export interface VifSettings {
   readonly rename: FittedName | undefined;
   readonly mtu: number | undefined;
   readonly filter: boolean;
+  /** yes and no are network-bridge's business; strict holds this device to what it is configured to be. */
+  readonly antispoof: Antispoof;
+  /** Undefined where nobody said it: then it is locked where antispoof is strict. */
+  readonly locking: LockingMode | undefined;
+  readonly notrack: Notrack;
+  /** Lower-case. */
+  readonly mac: string | undefined;
 }
 
 /**
@@ -149,7 +194,18 @@ export function parseVifSettings(
     rename: vifRename(call, values),
     mtu: wholeNumber(values, 'mtu', 68, 65535),
     filter: yesOrNo(values, 'filter', true),
+    antispoof: parseAntispoof(values),
+    locking: oneOf(values, 'locking', LOCKING_MODES),
+    notrack: parseNotrack(values),
+    mac: macAddress(values['mac']),
   };
+}
+
+function macAddress(value: string | undefined): string | undefined {
+  if (value === undefined || /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(value)) return value?.toLowerCase();
+  throw new RequestError(
+    `mac is ${quote(value)}, which is no MAC address; give six hexadecimal octets such as 00:16:3e:00:00:01.`,
+  );
 }
 
 /**
@@ -165,4 +221,19 @@ export function vifRename(call: VifCall, values: Values): FittedName | undefined
   if (call.type === 'vif') return fitted;
   const name = `${fitted.name}${TAP_SUFFIX}`;
   return fitted.altname === undefined ? { name } : { name, altname: `${fitted.altname}${TAP_SUFFIX}` };
+}
+
+/**
+ * The name that a NIC's device may have been given, for a call that ends its use: a vifname that no device can have
+ * was never given, and must not keep the rest from being taken away.
+ * @param call the call
+ * @param values environment, arguments and xenstore, merged
+ */
+export function formerRename(call: VifCall, values: Values): FittedName | undefined {
+  try {
+    return vifRename(call, values);
+  } catch (thrown) {
+    if (thrown instanceof RequestError) return undefined;
+    throw thrown;
+  }
 }

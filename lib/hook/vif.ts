@@ -1,6 +1,12 @@
 import { recoverRun } from '../apply/apply.ts';
 import { type HookArguments, mergeValues, parseArguments, type Values } from '../contract/arguments.ts';
-import { parseVifCall, VIF_KEYS, VIF_VARIABLES, type VifCall } from '../contract/vif-request.ts';
+import {
+  parseBackendPath,
+  parseVifCall,
+  VIF_KEYS,
+  VIF_VARIABLES,
+  type VifCall,
+} from '../contract/vif-request.ts';
 import { messageOf, XenNetworkError, XenstoreError } from '../errors.ts';
 import { openXenstore, type Xenstore } from '../system/xenstore.ts';
 import { type Context, isDryRun } from './context.ts';
@@ -43,9 +49,9 @@ export async function runVifHook(context: Context, work: VifWork): Promise<numbe
   const args = parseArguments(context.argv, VIF_VARIABLES);
   for (const warning of args.warnings) context.log.warn(warning);
   const given = mergeValues(VIF_VARIABLES, context.env, args.values);
-  const call = parseVifCall(args.command, given);
-  if (!call.acts) return 0;
-  const leaving = call.command === 'offline' || call.command === 'remove';
+  const call = await readCall(context, args, given);
+  if (call === undefined || !call.acts) return 0;
+  const leaving = isLeaving(call.command);
   const store = await openStore(context, leaving || isDryRun(context, args.options));
   try {
     const run = await readRun(context, call, args, given, store);
@@ -57,10 +63,36 @@ export async function runVifHook(context: Context, work: VifWork): Promise<numbe
       context.log.warn(`${call.device}: ${messageOf(thrown)}`);
       return 0;
     }
-    if (!isDryRun(context, args.options)) await tellFailure(context, store, call, messageOf(thrown));
+    if (!isDryRun(context, args.options))
+      await tellFailure(context, store, call.path, `${call.command} ${call.device}: ${messageOf(thrown)}`);
     throw thrown;
   } finally {
     store?.close();
+  }
+}
+
+function isLeaving(command: string | undefined): boolean {
+  return command === 'offline' || command === 'remove';
+}
+
+/** @returns undefined for the end of a device that nobody can name: there is nothing that could be taken away */
+async function readCall(context: Context, args: HookArguments, given: Values): Promise<VifCall | undefined> {
+  try {
+    return parseVifCall(args.command, given);
+  } catch (thrown) {
+    if (isLeaving(args.command)) {
+      context.log.warn(messageOf(thrown));
+      return undefined;
+    }
+    // A guest waits for an answer even if it is the call that is wrong, as long as it says where the guest is.
+    const backend = parseBackendPath(given['XENBUS_PATH'] ?? '');
+    const comes = args.command === 'online' || args.command === 'add';
+    if (backend !== undefined && comes && !isDryRun(context, args.options)) {
+      const store = await openStore(context, true);
+      await tellFailure(context, store, backend.path, `${args.command}: ${messageOf(thrown)}`);
+      store?.close();
+    }
+    throw thrown;
   }
 }
 
@@ -103,16 +135,13 @@ async function perform(run: VifRun, work: (run: VifRun) => Promise<void>): Promi
 async function tellFailure(
   context: Context,
   store: Xenstore | undefined,
-  call: VifCall,
-  message: string,
+  path: string,
+  sentence: string,
 ): Promise<void> {
   try {
     await store?.writeAll([
-      [
-        `${call.path}/hotplug-error`,
-        `${context.hook} ${call.command} ${call.device}: ${message}`.slice(0, LONGEST_ERROR),
-      ],
-      [`${call.path}/hotplug-status`, 'error'],
+      [`${path}/hotplug-error`, `${context.hook} ${sentence}`.slice(0, LONGEST_ERROR)],
+      [`${path}/hotplug-status`, 'error'],
     ]);
   } catch (thrown) {
     if (!(thrown instanceof XenstoreError)) throw thrown;

@@ -114,7 +114,8 @@ export class XenstoreConnection {
     const frames = [...waiting].map(([requestId, { request }]) => encodeFrame({ ...request, requestId }));
     await this.#channel.send(concatBytes(frames));
     while (waiting.size > 0) {
-      for (const frame of this.#decoder.push(await this.#channel.receive())) {
+      const piece = this.#channel.receive();
+      for (const frame of this.#decoder.push(piece instanceof Uint8Array ? piece : await piece)) {
         settle(frame, waiting);
       }
     }

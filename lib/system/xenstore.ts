@@ -5,7 +5,7 @@ import { XenstoreConnection } from './xenstore-connection.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
 /** Requests under way at once on a socket: few enough that no buffer fills up and blocks either side. */
-const PIPELINE_DEPTH = 16;
+const PIPELINE_DEPTH = 32;
 
 /**
  * The entries of xenstore. A relative path (backend/vif/1/0) belongs to the caller's domain; xenstored resolves it.

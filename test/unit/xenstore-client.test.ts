@@ -66,12 +66,12 @@ const event: Frame = {
 };
 
 describe('the xenstore client', () => {
-  test('sends up to 16 requests at once to a socket', async () => {
+  test('sends up to 32 requests at once to a socket', async () => {
     const host = fakeHost('/run/xenstored/socket', (requests) => requests.map(readReply));
     const store = await openXenstore(host.native, {});
     const paths = Array.from({ length: 35 }, (_, index) => `/a/${index}`);
     expect(await store.readMany(paths)).toEqual(paths.map((_, index) => `${index}`));
-    expect(host.writes.map((requests) => requests.length)).toEqual([16, 16, 3]);
+    expect(host.writes.map((requests) => requests.length)).toEqual([32, 3]);
   });
 
   test('sends one request at a time to the device, after no socket answered', async () => {

@@ -1,14 +1,23 @@
 import { messageOf, XenNetworkError } from '../lib/errors.ts';
 import type { Applet, Context } from '../lib/hook/context.ts';
-import { helpText } from '../lib/hook/help.ts';
+import { withFirewall } from '../lib/system/firewall.ts';
 import { openLog } from '../lib/system/log.ts';
+import { loadNative } from '../lib/system/native.ts';
 import { openSystem } from '../lib/system/system.ts';
 import manifest from '../package.json' with { type: 'json' };
 
 /** Every hook by the name it has in /etc/xen/scripts, loaded only when it is called. */
 const HOOKS: Readonly<Record<string, () => Promise<Applet>>> = {
   'network-bridge': async () => (await import('../scripts/network-bridge.ts')).networkBridge,
+  'network-multi-bridge': async () => (await import('../scripts/network-multi-bridge.ts')).networkMultiBridge,
+  'network-nat': async () => (await import('../scripts/network-nat.ts')).networkNat,
+  'network-route': async () => (await import('../scripts/network-route.ts')).networkRoute,
+  'network-virtual': async () => (await import('../scripts/network-virtual.ts')).networkVirtual,
   'vif-bridge': async () => (await import('../scripts/vif-bridge.ts')).vifBridge,
+  'vif-nat': async () => (await import('../scripts/vif-nat.ts')).vifNat,
+  'vif-openvswitch': async () => (await import('../scripts/vif-openvswitch.ts')).vifOpenvswitch,
+  'vif-route': async () => (await import('../scripts/vif-route.ts')).vifRoute,
+  'vif-setup': async () => (await import('../scripts/vif-setup.ts')).vifSetup(HOOKS),
 };
 
 async function main(): Promise<number> {
@@ -19,7 +28,7 @@ async function main(): Promise<number> {
   const load = Object.hasOwn(HOOKS, hook) ? HOOKS[hook] : undefined;
   if (load === undefined) return runTool(words);
   const argv = linked ? words : words.slice(1);
-  if (argv.includes('--help')) return print(helpText(hook));
+  if (argv.includes('--help')) return print((await import('../lib/hook/help.ts')).helpText(hook));
   if (argv.includes('--version')) return print(`${hook} (xen-network) ${manifest.version}\n`);
   return runApplet(hook, argv, load);
 }
@@ -37,7 +46,8 @@ async function runApplet(
   argv: readonly string[],
   load: () => Promise<Applet>,
 ): Promise<number> {
-  const system = openSystem();
+  const native = await loadNative();
+  const system = withFirewall(openSystem(native.files, native));
   const log = openLog(system, hook);
   let stop = false;
   const ask = () => {
@@ -49,7 +59,7 @@ async function runApplet(
     env: process.env,
     system,
     log,
-    print: (text) => void print(text),
+    print: (text) => system.print(text, 'out'),
     interrupted: () => stop,
   };
   // The terminal may go away while the host's only NIC is being moved: that must not end the run half-way.

@@ -89,10 +89,7 @@ function encodeLinkSet(
       return message(attribute(IFLA.master, u32(indexOf(value))));
     case 'address':
       return message(
-        attribute(
-          IFLA.address,
-          Uint8Array.from(value.split(':'), (octet) => Number.parseInt(octet, 16)),
-        ),
+        attribute(IFLA.address, new Uint8Array(value.split(':').map((octet) => Number.parseInt(octet, 16)))),
       );
     default:
       return undefined;
@@ -130,7 +127,7 @@ function encodeAddress(
   if (kind === undefined || target === undefined || dev !== 'dev' || (more.length > 0 && !nodad))
     return undefined;
   const { family, length, bytes } = target;
-  const header = Uint8Array.from([family, length, 0, 0, ...u32(indexOf(name))]);
+  const header = new Uint8Array([family, length, 0, 0, ...u32(indexOf(name))]);
   const both = [attribute(IFA.local, bytes), attribute(IFA.address, bytes)];
   return {
     ...kind,
@@ -167,7 +164,7 @@ function encodeRoute(
   if (source === undefined) return undefined;
   const deleting = kind.type === RTM.delRoute;
   const scope = deleting ? SCOPE_NOWHERE : family === AF_INET ? SCOPE_LINK : SCOPE_UNIVERSE;
-  const header = Uint8Array.from([
+  const header = new Uint8Array([
     family,
     length,
     0,
@@ -200,13 +197,13 @@ function prefixBytes(
   const [address = '', length] = text.split('/');
   const octets = ipv4Octets(address);
   if (octets !== undefined)
-    return { family: AF_INET, length: Number(length ?? 32), bytes: Uint8Array.from(octets) };
+    return { family: AF_INET, length: Number(length ?? 32), bytes: new Uint8Array(octets) };
   const groups = ipv6Groups(address);
   if (groups === undefined) return undefined;
   return {
     family: AF_INET6,
     length: Number(length ?? 128),
-    bytes: Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 255])),
+    bytes: new Uint8Array(groups.flatMap((group) => [group >> 8, group & 255])),
   };
 }
 

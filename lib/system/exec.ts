@@ -1,4 +1,5 @@
-import { messageOf } from '../errors.ts';
+import { XenNetworkError } from '../errors.ts';
+import { heldLocks } from './file-lock.ts';
 
 /** What a child process left. */
 export interface RunResult {
@@ -15,6 +16,13 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** After this many milliseconds it is killed. */
   readonly timeoutMs?: number;
+  /** It changes the host: what the terminal sends (hangup, Ctrl-C) does not reach it. */
+  readonly ownSession?: boolean;
+  /**
+   * This process's locks stay held until it ends, even if this process is killed before. Not for what starts daemons,
+   * which would hold them for ever.
+   */
+  readonly keepsLocks?: boolean;
 }
 
 /** Nothing of the caller's environment reaches a child: neither its PATH nor its locale nor a loader's variable. */
@@ -24,7 +32,7 @@ export const CHILD_ENVIRONMENT: Readonly<Record<string, string>> = {
   LANG: 'C',
 };
 
-const DEFAULT_TIMEOUT_MS = 30_000;
+export const DEFAULT_TIMEOUT_MS = 30_000;
 const MOST_OUTPUT = 256 * 1024 * 1024;
 
 /**
@@ -33,33 +41,12 @@ const MOST_OUTPUT = 256 * 1024 * 1024;
  * @param options input, variables, time limit
  */
 export function run(argv: readonly string[], options: RunOptions = {}): RunResult {
-  return process.versions.bun === undefined ? runByNode(argv, options) : runByBun(argv, options);
-}
-
-/** Bun's own call: through its node:child_process the first child would cost two milliseconds more. */
-function runByBun(argv: readonly string[], options: RunOptions): RunResult {
-  try {
-    const done = Bun.spawnSync([...argv], {
-      stdin: new TextEncoder().encode(options.input ?? ''),
-      stdout: 'pipe',
-      stderr: 'pipe',
-      env: { ...CHILD_ENVIRONMENT, ...options.env },
-      timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-      killSignal: 'SIGKILL',
-      cwd: '/',
-    });
-    const status = typeof done.signalCode === 'string' ? signalStatus(done.signalCode) : done.exitCode;
-    return { status, stdout: `${done.stdout}`, stderr: `${done.stderr}` };
-  } catch (thrown) {
-    return { status: 127, stdout: '', stderr: messageOf(thrown) };
-  }
-}
-
-function runByNode(argv: readonly string[], options: RunOptions): RunResult {
   const [file = '', ...args] = argv;
   const { spawnSync } = process.getBuiltinModule('node:child_process');
   const done = spawnSync(file, args, {
     input: options.input ?? '',
+    stdio: ['pipe', 'pipe', 'pipe', ...inherited(options)],
+    ...(options.ownSession === true ? { detached: true } : {}),
     env: { ...CHILD_ENVIRONMENT, ...options.env },
     timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     killSignal: 'SIGKILL',
@@ -72,6 +59,10 @@ function runByNode(argv: readonly string[], options: RunOptions): RunResult {
   return { status, stdout: done.stdout ?? '', stderr: `${done.stderr ?? ''}${why}` };
 }
 
+function inherited({ keepsLocks }: RunOptions): number[] {
+  return keepsLocks === true ? heldLocks() : [];
+}
+
 function signalStatus(signal: NodeJS.Signals): number {
   return 128 + process.getBuiltinModule('node:os').constants.signals[signal];
 }
@@ -79,15 +70,40 @@ function signalStatus(signal: NodeJS.Signals): number {
 /**
  * Starts a program in a session of its own, with no terminal, and does not wait for it.
  * @param argv the program and its arguments
+ * @param name what it is called by
+ * @throws XenNetworkError when it cannot be started
  */
-export function startDetached(argv: readonly string[]): void {
+export function startDetached(argv: readonly string[], name: string): void {
   const [file = '', ...args] = argv;
   const { spawn } = process.getBuiltinModule('node:child_process');
   const child = spawn(file, args, {
+    argv0: name,
     detached: true,
     stdio: 'ignore',
     cwd: '/',
     env: { ...CHILD_ENVIRONMENT },
   });
+  child.on('error', () => {});
+  if (child.pid === undefined) throw new XenNetworkError(`The program ${file} cannot be started.`);
   child.unref();
+}
+
+/** How a program ended that had this process's own place. */
+export interface PassResult {
+  readonly status: number;
+  /** Why it could not be started. */
+  readonly failure?: string;
+}
+
+/**
+ * Runs a program in this process's place, with its standard streams and the environment given, and waits for it.
+ * @param argv the program's path and its arguments
+ * @param env its whole environment
+ */
+export function pass(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): PassResult {
+  const [file = '', ...args] = argv;
+  const { spawnSync } = process.getBuiltinModule('node:child_process');
+  const done = spawnSync(file, args, { stdio: 'inherit', env: { ...env } });
+  if (done.error !== undefined) return { status: 127, failure: done.error.message };
+  return { status: done.status ?? (done.signal === null ? 127 : signalStatus(done.signal)) };
 }

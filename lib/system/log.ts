@@ -23,7 +23,7 @@ export function openLog(system: System, tag: string): Log {
   const underway: Promise<unknown>[] = [];
   const say = (severity: keyof typeof SEVERITY, sentence: string): void => {
     const text = sentence.replace(/\s*\n\s*/g, ' ');
-    if (severity !== 'info') toStderr(`${tag}: ${text}\n`);
+    if (severity !== 'info') system.print(`${tag}: ${text}\n`, 'err');
     if (severity !== 'info' && tag.startsWith('vif-')) toHotplugLog(system, `${tag}: ${text}\n`);
     // No timestamp: every syslog daemon sets its own, and to ask for the local time costs four milliseconds.
     const line = `<${DAEMON * 8 + SEVERITY[severity]}>${tag}[${process.pid}]: ${text}`;
@@ -37,15 +37,6 @@ export function openLog(system: System, tag: string): Log {
     info: (sentence) => say('info', sentence),
     flush: async () => void (await Promise.all(underway)),
   };
-}
-
-/** The terminal may be gone (network-bridge over ssh): a message that nobody can read must not end the run. */
-function toStderr(line: string): void {
-  try {
-    process.stderr.write(line);
-  } catch {
-    return;
-  }
 }
 
 function toHotplugLog(system: System, line: string): void {

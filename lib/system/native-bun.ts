@@ -1,12 +1,12 @@
-// The port in Bun: the calls of libc that node:fs lacks, by bun:ffi. node:net would cost each hook five
-// milliseconds to load.
+// The port in Bun, by the C library.
 
-import { dlopen, FFIType, read } from 'bun:ffi';
-import { closeSync, readSync, writeSync } from 'node:fs';
 import { encodeText } from '../contract/xenstore-wire.ts';
 import { XenNetworkError } from '../errors.ts';
+import { runByLibc } from './child-bun.ts';
 import { FdChannel, openFdDevice } from './fd-channel.ts';
-import { takeLock } from './file-lock.ts';
+import { type Taken, takeLock } from './file-lock.ts';
+import { bunFiles, bunOpenFiles } from './files-bun.ts';
+import { CallError, lastErrno, libc } from './libc.ts';
 import type { ByteChannel, Native } from './native.ts';
 import { errnoWords, OPEN } from './native-errors.ts';
 import type { NetlinkSocket } from './rtnetlink.ts';
@@ -28,38 +28,13 @@ const NETLINK_GET_STRICT_CHK = 12;
 const NETLINK_SECONDS = 10n;
 const POLLIN = 1;
 const POLLOUT = 4;
-const LOCK_EX_NB = 2 | 4;
+const [LOCK_EX, LOCK_NB] = [2, 4];
+const [EINTR, EAGAIN] = [4, 11];
+const SIGALRM = 14;
+const PRINT_WAIT_MS = 1000;
+const ITIMER_REAL = 0;
 
 const LONGEST_SOCKET_PATH = 107;
-
-type Libc = ReturnType<typeof openLibrary>;
-let libc: Libc | undefined;
-
-function openLibc(): Libc {
-  try {
-    return openLibrary('libc.so.6');
-  } catch {
-    return openLibrary(`libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`);
-  }
-}
-
-function openLibrary(name: string) {
-  const { i32, u32, u64, ptr } = FFIType;
-  return dlopen(name, {
-    __errno_location: { args: [], returns: ptr },
-    connect: { args: [i32, ptr, u32], returns: i32 },
-    flock: { args: [i32, i32], returns: i32 },
-    poll: { args: [ptr, u64, i32], returns: i32 },
-    setsockopt: { args: [i32, i32, i32, ptr, u32], returns: i32 },
-    socket: { args: [i32, i32, i32], returns: i32 },
-    strerror: { args: [i32], returns: FFIType.cstring },
-  }).symbols;
-}
-
-function lastError(lib: Libc): number {
-  const location = lib.__errno_location();
-  return location === null ? 0 : read.i32(location, 0);
-}
 
 /** A socket that is connected, or the number of the error that kept it from being so. */
 type Connected = { readonly fd: number; readonly error?: undefined } | { readonly error: number };
@@ -69,7 +44,6 @@ type Connected = { readonly fd: number; readonly error?: undefined } | { readonl
  * read and write, which then fail with EAGAIN.
  */
 function connectUnix(type: number, path: string, timeoutMs: number): Connected {
-  libc ??= openLibc();
   const name = encodeText(path);
   const address = new Uint8Array(2 + name.length + 1);
   address[0] = AF_UNIX;
@@ -78,29 +52,29 @@ function connectUnix(type: number, path: string, timeoutMs: number): Connected {
     BigInt(Math.floor(timeoutMs / 1000)),
     BigInt(Math.round((timeoutMs % 1000) * 1000)),
   ]);
-  const fd = libc.socket(AF_UNIX, type | OPEN.closeOnExec, 0);
+  const fd = libc().socket(AF_UNIX, type | OPEN.closeOnExec, 0);
   if (
     fd >= 0 &&
-    libc.setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, limit, limit.byteLength) === 0 &&
-    libc.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, limit, limit.byteLength) === 0 &&
-    libc.connect(fd, address, address.length) === 0
+    libc().setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, limit, limit.byteLength) === 0 &&
+    libc().setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, limit, limit.byteLength) === 0 &&
+    libc().connect(fd, address, address.length) === 0
   ) {
     return { fd };
   }
-  const error = lastError(libc);
+  const error = lastErrno();
   if (fd >= 0) {
-    closeSync(fd);
+    bunOpenFiles.close(fd);
   }
   return { error };
 }
 
-function waitByPoll(fd: number, direction: 'in' | 'out', timeoutMs: number): void {
-  libc ??= openLibc();
+/** @returns whether the file may be used now */
+function waitByPoll(fd: number, direction: 'in' | 'out', timeoutMs: number): boolean {
   const request = new Uint8Array(8);
   const fields = new DataView(request.buffer);
   fields.setInt32(0, fd, true);
   fields.setInt16(4, direction === 'in' ? POLLIN : POLLOUT, true);
-  libc.poll(request, 1, Math.ceil(timeoutMs));
+  return libc().poll(request, 1, Math.ceil(timeoutMs)) > 0;
 }
 
 async function connectStream(path: string, timeoutMs: number): Promise<ByteChannel> {
@@ -113,7 +87,7 @@ async function connectStream(path: string, timeoutMs: number): Promise<ByteChann
   if (connected.error !== undefined) {
     throw new XenNetworkError(`The socket ${path} cannot be reached: ${errnoWords(connected.error)}.`);
   }
-  return new FdChannel(connected.fd, path, timeoutMs, waitByPoll);
+  return new FdChannel(connected.fd, path, timeoutMs, waitByPoll, bunOpenFiles);
 }
 
 async function sendDatagram(path: string, bytes: Uint8Array): Promise<boolean> {
@@ -125,34 +99,45 @@ async function sendDatagram(path: string, bytes: Uint8Array): Promise<boolean> {
     return false;
   }
   try {
-    return writeSync(connected.fd, bytes) === bytes.length;
+    return bunOpenFiles.write(connected.fd, bytes) === bytes.length;
   } catch {
     return false;
   } finally {
-    closeSync(connected.fd);
+    bunOpenFiles.close(connected.fd);
   }
 }
 
-async function flock(fd: number, timeoutMs: number): Promise<boolean> {
-  libc ??= openLibc();
-  const deadline = performance.now() + timeoutMs;
-  while (libc.flock(fd, LOCK_EX_NB) !== 0) {
-    if (performance.now() > deadline) {
-      return false;
-    }
-    // Random, so that a hundred waiting hooks do not wake together.
-    await Bun.sleep(1 + Math.random() * 9);
+/** The kernel lets those who wait have the lock one by one in their order; a timer's signal ends the wait. */
+async function flock(fd: number, timeoutMs: number): Promise<Taken> {
+  const lib = libc();
+  if (lib.flock(fd, LOCK_EX | LOCK_NB) === 0) return 'free';
+  if (lastErrno() !== EAGAIN) throw new CallError(lastErrno());
+  const end = performance.now() + timeoutMs;
+  process.on('SIGALRM', () => {});
+  // Without this the call would begin again after a signal.
+  lib.siginterrupt(SIGALRM, 1);
+  for (let rest = timeoutMs; rest > 0; rest = end - performance.now()) {
+    lib.setitimer(ITIMER_REAL, timer(rest), null);
+    const result = lib.flock(fd, LOCK_EX);
+    const errno = lastErrno();
+    lib.setitimer(ITIMER_REAL, timer(0), null);
+    if (result === 0) return 'waited';
+    if (errno !== EINTR) throw new CallError(errno);
   }
-  return true;
+  return 'busy';
+}
+
+/** A struct itimerval that goes off once. */
+function timer(ms: number): BigInt64Array {
+  return new BigInt64Array([0n, 0n, BigInt(Math.floor(ms / 1000)), BigInt(Math.round((ms % 1000) * 1000))]);
 }
 
 /** A netlink socket that filters dumps and explains errors where the kernel can (netlink(7)). */
 function openRtnetlink(): NetlinkSocket {
-  libc ??= openLibc();
-  const lib = libc;
+  const lib = libc();
   const fd = lib.socket(AF_NETLINK, SOCK_RAW | OPEN.closeOnExec, NETLINK_ROUTE);
   if (fd < 0) {
-    throw new XenNetworkError(`No netlink socket can be opened: ${errnoWords(lastError(lib))}.`);
+    throw new XenNetworkError(`No netlink socket can be opened: ${errnoWords(lastErrno())}.`);
   }
   const limit = new BigInt64Array([NETLINK_SECONDS, 0n]);
   lib.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, limit, limit.byteLength);
@@ -161,18 +146,31 @@ function openRtnetlink(): NetlinkSocket {
   }
   const buffer = new Uint8Array(65_536);
   return {
-    send: (bytes) => void writeSync(fd, bytes),
-    receive: () => buffer.subarray(0, readSync(fd, buffer)),
+    send: (bytes) => void bunOpenFiles.write(fd, bytes),
+    receive: () => buffer.subarray(0, bunOpenFiles.read(fd, buffer)),
     errorText: (errno) => `${lib.strerror(errno)}`,
-    close: () => closeSync(fd),
+    close: () => bunOpenFiles.close(fd),
   };
+}
+
+/** A terminal that is gone, or a reader that takes nothing for a second, must not end or hold up the run. */
+function print(text: string, to: 'out' | 'err'): void {
+  const fd = to === 'out' ? 1 : 2;
+  for (let rest = encodeText(text); rest.length > 0; ) {
+    const written = Number(libc().write(fd, rest, rest.length));
+    if (written >= 0) rest = rest.subarray(written);
+    else if (lastErrno() !== EAGAIN || !waitByPoll(fd, 'out', PRINT_WAIT_MS)) return;
+  }
 }
 
 /** The port for the compiled program and for scripts that Bun runs. */
 export const bunNative: Native = {
   connectStream,
-  openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitByPoll),
+  openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitByPoll, bunOpenFiles),
   sendDatagram,
-  lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock),
+  lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock, { ...bunFiles, ...bunOpenFiles }),
   openRtnetlink,
+  files: bunFiles,
+  run: runByLibc,
+  print,
 };

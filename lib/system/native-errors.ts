@@ -1,15 +1,25 @@
 // What both twins of the native port share: Linux's error numbers in words, and the flags of open(2).
 
 /** Flags for opening a file, by Linux's numbers; the same on x86-64 and arm64. */
-export const OPEN = { readWrite: 2, create: 0o100, nonBlocking: 0o4000, closeOnExec: 0o2000000 } as const;
+export const OPEN = {
+  writeOnly: 1,
+  readWrite: 2,
+  create: 0o100,
+  truncate: 0o1000,
+  append: 0o2000,
+  nonBlocking: 0o4000,
+  closeOnExec: 0o2000000,
+} as const;
 
 const REASONS: readonly (readonly [number: number, name: string, words: string])[] = [
   [1, 'EPERM', 'the operation is not permitted'],
   [2, 'ENOENT', 'there is no such file'],
   [5, 'EIO', 'an input/output error occurred'],
   [6, 'ENXIO', 'there is no such device'],
+  [4, 'EINTR', 'a signal came'],
   [11, 'EAGAIN', 'it is too busy'],
   [13, 'EACCES', 'permission is denied'],
+  [17, 'EEXIST', 'it is there already'],
   [19, 'ENODEV', 'there is no such device'],
   [20, 'ENOTDIR', 'a part of the path is not a directory'],
   [21, 'EISDIR', 'it is a directory'],

@@ -5,12 +5,14 @@ import { decodeText } from '../contract/xenstore-wire.ts';
 import { XenNetworkError } from '../errors.ts';
 import { CHILD_ENVIRONMENT } from './exec.ts';
 import { openFdDevice } from './fd-channel.ts';
-import { takeLock } from './file-lock.ts';
+import { type Taken, takeLock } from './file-lock.ts';
+import type { OpenFiles } from './files.ts';
 import type { ByteChannel, Native } from './native.ts';
 import { errnoName, errnoWords } from './native-errors.ts';
 
 // Bun's compiler would load imported modules at the start of the program that never runs this file.
 const { spawn } = process.getBuiltinModule('node:child_process');
+const fs = process.getBuiltinModule('node:fs');
 const { once } = process.getBuiltinModule('node:events');
 const { createConnection } = process.getBuiltinModule('node:net');
 const { setTimeout: sleep } = process.getBuiltinModule('node:timers/promises');
@@ -124,7 +126,7 @@ async function sendDatagram(path: string, bytes: Uint8Array): Promise<boolean> {
 }
 
 /** flock(1) locks the open file that it inherits; the lock stays with the file after flock(1) has ended. */
-async function flock(fd: number, timeoutMs: number): Promise<boolean> {
+async function flock(fd: number, timeoutMs: number): Promise<Taken> {
   const helper = spawn('flock', ['--exclusive', '--wait', (timeoutMs / 1000).toFixed(3), '3'], {
     stdio: ['ignore', 'ignore', 'ignore', fd],
     env: CHILD_ENVIRONMENT,
@@ -133,13 +135,25 @@ async function flock(fd: number, timeoutMs: number): Promise<boolean> {
   if (status !== 0 && status !== FLOCK_TIMED_OUT) {
     throw new Error(`flock(1) ended with status ${status}`);
   }
-  return status === 0;
+  return status === 0 ? 'free' : 'busy';
 }
+
+const openFiles: OpenFiles = {
+  open: fs.openSync,
+  read: fs.readSync,
+  write: fs.writeSync,
+  close: fs.closeSync,
+  isAt(fd, path) {
+    const ours = fs.fstatSync(fd, { bigint: true });
+    const there = fs.statSync(path, { bigint: true, throwIfNoEntry: false });
+    return there !== undefined && there.ino === ours.ino && there.dev === ours.dev;
+  },
+};
 
 /** The port for Node, and for the program that is built without Bun. */
 export const nodeNative: Native = {
   connectStream,
-  openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitAWhile),
+  openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitAWhile, openFiles),
   sendDatagram,
-  lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock),
+  lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock, { ...fs, ...openFiles }),
 };

@@ -1,5 +1,7 @@
 // What a hook needs of the kernel and Node's library lacks or is slow to load: one port with two twins.
 
+import type { RunOptions, RunResult } from './exec.ts';
+import type { FileSystem } from './files.ts';
 import type { NetlinkSocket } from './rtnetlink.ts';
 
 /** A connection that carries bytes both ways. */
@@ -7,7 +9,7 @@ export interface ByteChannel {
   /** Sends all of the bytes. Throws XenNetworkError when the other side is gone or takes nothing in time. */
   send(bytes: Uint8Array): void | Promise<void>;
   /** The next bytes, one at least. Throws XenNetworkError at the end of the stream or when none come in time. */
-  receive(): Promise<Uint8Array>;
+  receive(): Uint8Array | Promise<Uint8Array>;
   close(): void;
 }
 
@@ -47,6 +49,12 @@ export interface Native {
   lock(path: string, timeoutMs: number): Promise<FileLock>;
   /** A socket to the kernel's routing and link tables; absent where only `ip` can be asked. */
   readonly openRtnetlink?: () => NetlinkSocket;
+  /** Files by a shorter way than node:fs. */
+  readonly files?: FileSystem;
+  /** Children by a shorter way than node:child_process. */
+  readonly run?: (argv: readonly string[], options?: RunOptions) => RunResult;
+  /** Standard output and error by a shorter way than process.stdout. Never throws. */
+  readonly print?: (text: string, to: 'out' | 'err') => void;
 }
 
 /** The twin for the runtime that this program runs in: bun:ffi in Bun, node:net and two helper programs in Node. */

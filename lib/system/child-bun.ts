@@ -1,0 +1,149 @@
+import { concatBytes, decodeText, encodeText } from '../contract/xenstore-wire.ts';
+import { CHILD_ENVIRONMENT, DEFAULT_TIMEOUT_MS, type RunOptions, type RunResult } from './exec.ts';
+import { heldLocks } from './file-lock.ts';
+import { bunOpenFiles } from './files-bun.ts';
+import { CallError, checked, cString, cStrings, libc } from './libc.ts';
+import { OPEN } from './native-errors.ts';
+
+const POLLIN = 1;
+const [SIGKILL, SIGCHLD] = [9, 17];
+const SIG_DFL = 0n;
+const [SETSIGDEF, SETSIGMASK, SETSID] = [4, 8, 0x80];
+/** Larger than what glibc and musl need: 80 and 336 bytes. */
+const OPAQUE_SIZE = 512;
+const SIGNAL_SET_SIZE = 128;
+const X_OK = 1;
+const ENOENT = 2;
+const WNOHANG = 1;
+const F_SETFL = 4;
+const MFD_CLOEXEC = 1;
+const SYS_PIDFD_OPEN = 434n;
+/** How often a child is asked after where the kernel has no descriptor for it (before Linux 5.3). */
+const ASK_AGAIN_MS = 10;
+/** Far from the numbers of the child's own standard files. */
+const FIRST_LOCK_FD = 100;
+/** For whatever is read; nothing is kept in it from one call to the next. */
+const piece = new Uint8Array(65_536);
+
+/** A child under way, and this process's ends of its standard output and error. */
+interface Child {
+  readonly pid: number;
+  readonly outputs: readonly [stdout: number, stderr: number];
+}
+
+/**
+ * Runs a program and waits for it, with no shell.
+ * @param argv the program, found by the clean PATH, and its arguments
+ * @param options input, variables, time limit
+ */
+export function runByLibc(argv: readonly string[], options: RunOptions = {}): RunResult {
+  let child: Child;
+  try {
+    child = start(argv, options);
+  } catch (thrown) {
+    if (!(thrown instanceof CallError)) throw thrown;
+    return { status: 127, stdout: '', stderr: thrown.code === 'ENOENT' ? '' : thrown.message };
+  }
+  return attend(child, performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
+}
+
+function start(argv: readonly string[], options: RunOptions): Child {
+  const lib = libc();
+  const file = cString(findProgram(argv[0] ?? ''));
+  // A caller may have let SIGCHLD be ignored: then there would be no status to wait for.
+  lib.signal(SIGCHLD, SIG_DFL);
+  checked(lib.chdir(cString('/')));
+  const [ourOut, childOut] = pipe();
+  const [ourErr, childErr] = pipe();
+  const theirs = [inputFile(options.input ?? ''), childOut, childErr];
+  const actions = new Uint8Array(OPAQUE_SIZE);
+  lib.posix_spawn_file_actions_init(actions);
+  for (const [target, fd] of theirs.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, target);
+  const locks = options.keepsLocks === true ? heldLocks() : [];
+  for (const [i, fd] of locks.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, FIRST_LOCK_FD + i);
+  const variables = Object.entries({ ...CHILD_ENVIRONMENT, ...options.env });
+  const [words, settings] = [cStrings(argv), cStrings(variables.map(([name, value]) => `${name}=${value}`))];
+  const pid = new Int32Array(1);
+  const errno = lib.posix_spawn(pid, file, actions, attributes(options), words.array, settings.array);
+  for (const fd of theirs) bunOpenFiles.close(fd);
+  if (errno === 0) return { pid: pid[0] ?? 0, outputs: [ourOut, ourErr] };
+  for (const fd of [ourOut, ourErr]) bunOpenFiles.close(fd);
+  throw new CallError(errno);
+}
+
+/** All signals as they are by default: this process's own handling is none of the child's business. */
+function attributes({ ownSession }: RunOptions): Uint8Array {
+  const lib = libc();
+  const made = new Uint8Array(OPAQUE_SIZE);
+  lib.posix_spawnattr_init(made);
+  lib.posix_spawnattr_setflags(made, SETSIGDEF | SETSIGMASK | (ownSession === true ? SETSID : 0));
+  lib.posix_spawnattr_setsigdefault(made, new Uint8Array(SIGNAL_SET_SIZE).fill(255));
+  lib.posix_spawnattr_setsigmask(made, new Uint8Array(SIGNAL_SET_SIZE));
+  return made;
+}
+
+/** Not posix_spawnp: it would look in the PATH of whoever called us. */
+function findProgram(name: string): string {
+  if (name.includes('/')) return name;
+  const found = (CHILD_ENVIRONMENT['PATH'] ?? '')
+    .split(':')
+    .map((folder) => `${folder}/${name}`)
+    .find((path) => libc().access(cString(path), X_OK) === 0);
+  if (found === undefined) throw new CallError(ENOENT);
+  return found;
+}
+
+/** A pipe whose reading end does not block. */
+function pipe(): readonly [read: number, write: number] {
+  const ends = new Int32Array(2);
+  checked(libc().pipe2(ends, OPEN.closeOnExec));
+  const [read = -1, write = -1] = ends;
+  libc().fcntl(read, F_SETFL, OPEN.nonBlocking);
+  return [read, write];
+}
+
+/** Not a pipe: it could fill up while the child waits for its output to be taken. */
+function inputFile(text: string): number {
+  const fd = checked(libc().memfd_create(cString('input'), MFD_CLOEXEC));
+  for (let rest = encodeText(text); rest.length > 0; ) rest = rest.subarray(bunOpenFiles.write(fd, rest));
+  libc().lseek(fd, 0n, 0);
+  return fd;
+}
+
+/** Takes what a child says until it has ended or its time is over, whoever else may still hold its output open. */
+function attend({ pid, outputs }: Child, deadline: number): RunResult {
+  const lib = libc();
+  const pidfd = Number(lib.syscall(SYS_PIDFD_OPEN, BigInt(pid), 0n));
+  // struct pollfd: the file, and what is waited for in the lower half of the second number.
+  const watched = new Int32Array([outputs[0], POLLIN, outputs[1], POLLIN, pidfd, POLLIN]);
+  const heard: readonly [Uint8Array[], Uint8Array[]] = [[], []];
+  const status = new Int32Array(1);
+  for (;;) {
+    // Asked first, so that nothing is missed that was said before the end.
+    const gone = lib.waitpid(pid, status, WNOHANG) !== 0;
+    if (!hear(outputs[0], heard[0])) watched[0] = -1;
+    if (!hear(outputs[1], heard[1])) watched[2] = -1;
+    if (gone) break;
+    const rest = deadline - performance.now();
+    if (rest <= 0) lib.kill(pid, SIGKILL);
+    lib.poll(watched, 3, Math.max(1, Math.ceil(pidfd < 0 ? Math.min(rest, ASK_AGAIN_MS) : rest)));
+  }
+  for (const fd of [...outputs, ...(pidfd < 0 ? [] : [pidfd])]) bunOpenFiles.close(fd);
+  const text = (pieces: readonly Uint8Array[]) => decodeText(concatBytes(pieces));
+  return { status: exitStatus(status[0] ?? 0), stdout: text(heard[0]), stderr: text(heard[1]) };
+}
+
+/** Takes what is there; false once there will be no more. */
+function hear(fd: number, pieces: Uint8Array[]): boolean {
+  for (;;) {
+    const got = Number(libc().read(fd, piece, piece.length));
+    if (got <= 0) return got < 0;
+    pieces.push(piece.slice(0, got));
+  }
+}
+
+/** What wait(2) tells, as shells number it. */
+function exitStatus(status: number): number {
+  const signal = status & 0x7f;
+  return signal === 0 ? (status >> 8) & 0xff : 128 + signal;
+}

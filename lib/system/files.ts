@@ -1,0 +1,41 @@
+/** The part of node:fs that hooks need; memfs fits it as well. Failures are Errors with a code such as ENOENT. */
+export interface FileSystem {
+  readFileSync(path: string, encoding: 'utf8' | 'latin1'): string;
+  writeFileSync(path: string, text: string, options: WriteOptions): void;
+  appendFileSync(path: string, text: string): void;
+  readdirSync(path: string): string[];
+  readlinkSync(path: string, encoding: 'utf8'): string;
+  existsSync(path: string): boolean;
+  mkdirSync(path: string, options: { readonly recursive: true; readonly mode?: number }): unknown;
+  renameSync(path: string, to: string): void;
+  unlinkSync(path: string): void;
+  statSync(path: string): {
+    readonly mtimeMs: number;
+    readonly mode: number;
+    readonly uid: number;
+    readonly gid: number;
+  };
+  chmodSync(path: string, mode: number): void;
+  chownSync(path: string, uid: number, gid: number): void;
+  realpathSync(path: string): string;
+}
+
+export interface WriteOptions {
+  /** r+ for a file that has to be there already. */
+  readonly flag?: 'r+';
+  readonly mode?: number;
+  /** UTF-8 unless told. */
+  readonly encoding?: 'latin1';
+}
+
+/** Calls on open files, by their numbers. Failures as above. */
+export interface OpenFiles {
+  open(path: string, flags: number, mode: number): number;
+  /** How many bytes were read, 0 at the end. */
+  read(fd: number, buffer: Uint8Array): number;
+  /** How many of the bytes were written. */
+  write(fd: number, bytes: Uint8Array): number;
+  close(fd: number): void;
+  /** Whether the file at a path is the open one. */
+  isAt(fd: number, path: string): boolean;
+}

@@ -1,0 +1,65 @@
+import { RUN_FOLDER } from '../contract/paths.ts';
+import type { System } from './system.ts';
+
+const TOOL = /^(ip6?tables)(-save|-restore)?$/;
+/** Where the choice is kept until the next boot: rules have to be taken out where they were put in. */
+const CHOICE = `${RUN_FOLDER}/iptables`;
+const HELD = /^(-A |:\S+ DROP)/m;
+
+type BackEnd = 'usual' | 'legacy';
+
+/**
+ * The system, with iptables in the back end that is in use here: the one that the command `iptables` has, but the
+ * legacy one where its tables hold rules or a policy of DROP, and those of nftables hold neither.
+ * @param system the system itself
+ */
+export function withFirewall(system: System): System {
+  let known: BackEnd | undefined;
+  let unsaved = false;
+  const backEnd = (): BackEnd => {
+    // The kernel lists the tables of the legacy back end, and only once somebody used them.
+    const tables = ['ip', 'ip6'].map((family) => system.readText(`/proc/net/${family}_tables_names`) ?? '');
+    if (tables.join('') === '' || isLegacy(system)) return 'usual';
+    const kept = system.readText(CHOICE);
+    if (kept === 'legacy' || kept === 'usual') return kept;
+    unsaved = true;
+    return holdsRules(system, 'legacy') && !holdsRules(system, 'nft') ? 'legacy' : 'usual';
+  };
+  const program = (name: string): string => {
+    if (!TOOL.test(name)) return name;
+    known ??= backEnd();
+    return known === 'usual' ? name : named(name, 'legacy');
+  };
+  return {
+    ...system,
+    program,
+    run([name = '', ...rest], options) {
+      const own = program(name);
+      if (unsaved && known !== undefined && name.endsWith('-restore')) {
+        system.replaceFile(CHOICE, known);
+        unsaved = false;
+      }
+      return system.run([own, ...rest], options);
+    },
+  };
+}
+
+/** Whether the command `iptables` is the legacy one, behind all its links. */
+function isLegacy(system: System): boolean {
+  const usual = ['/usr/sbin/iptables', '/sbin/iptables'].find((path) => system.exists(path));
+  for (let path = usual, links = 0; path !== undefined && links < 8; links++) {
+    if (path.includes('legacy')) return true;
+    const target = system.linkTarget(path);
+    path = target === undefined || target.startsWith('/') ? target : `/usr/sbin/${target}`;
+  }
+  return false;
+}
+
+function holdsRules(system: System, backEnd: 'legacy' | 'nft'): boolean {
+  const tools = ['iptables-save', 'ip6tables-save'].map((name) => named(name, backEnd));
+  return tools.some((tool) => HELD.test(system.run([tool]).stdout));
+}
+
+function named(tool: string, backEnd: 'legacy' | 'nft'): string {
+  return tool.replace('tables', `tables-${backEnd}`);
+}

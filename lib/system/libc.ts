@@ -1,0 +1,122 @@
+// The C library, called by bun:ffi. Bun's own node:fs takes a millisecond to load, its node:net five and its way to a
+// child process one more, which is much of the time that a hook takes altogether.
+
+import { dlopen, FFIType, ptr, read } from 'bun:ffi';
+import { encodeText } from '../contract/xenstore-wire.ts';
+import { errnoName } from './native-errors.ts';
+
+export type Libc = ReturnType<typeof openLibrary>;
+let opened: Libc | undefined;
+
+/** The library's functions, opened once. All fail as they do in C: -1, and errno tells why. */
+export function libc(): Libc {
+  opened ??= openLibc();
+  return opened;
+}
+
+function openLibc(): Libc {
+  try {
+    return openLibrary('libc.so.6');
+  } catch {
+    return openLibrary(`/lib/libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`);
+  }
+}
+
+// The variable arguments of open and fcntl are passed like others on both machines that Bun runs on, x86-64 and arm64.
+function openLibrary(name: string) {
+  const { i32, i64, u32, u64, ptr: pointer, cstring } = FFIType;
+  const call = (...args: FFIType[]) => ({ args, returns: i32 }) as const;
+  const sized = (...args: FFIType[]) => ({ args, returns: FFIType.i64_fast }) as const;
+  return dlopen(name, {
+    __errno_location: { args: [], returns: pointer },
+    access: call(pointer, i32),
+    chdir: call(pointer),
+    close: call(i32),
+    closedir: call(pointer),
+    connect: call(i32, pointer, u32),
+    fcntl: call(i32, i32, i32),
+    flock: call(i32, i32),
+    kill: call(i32, i32),
+    lseek: sized(i32, i64, i32),
+    memfd_create: call(pointer, u32),
+    mkdir: call(pointer, u32),
+    open: call(pointer, i32, u32),
+    opendir: { args: [pointer], returns: pointer },
+    pipe2: call(pointer, i32),
+    poll: call(pointer, u64, i32),
+    posix_spawn: call(pointer, pointer, pointer, pointer, pointer, pointer),
+    posix_spawn_file_actions_adddup2: call(pointer, i32, i32),
+    posix_spawn_file_actions_init: call(pointer),
+    posix_spawnattr_init: call(pointer),
+    posix_spawnattr_setflags: call(pointer, FFIType.i16),
+    posix_spawnattr_setsigdefault: call(pointer, pointer),
+    posix_spawnattr_setsigmask: call(pointer, pointer),
+    read: sized(i32, pointer, u64),
+    readdir: { args: [pointer], returns: pointer },
+    readlink: sized(pointer, pointer, u64),
+    rename: call(pointer, pointer),
+    setitimer: call(i32, pointer, pointer),
+    setsockopt: call(i32, i32, i32, pointer, u32),
+    siginterrupt: call(i32, i32),
+    signal: { args: [i32, i64], returns: i64 },
+    socket: call(i32, i32, i32),
+    statx: call(i32, pointer, i32, u32, pointer),
+    strerror: { args: [i32], returns: cstring },
+    syscall: sized(i64, i64, i64),
+    unlink: call(pointer),
+    waitpid: call(i32, pointer, i32),
+    write: sized(i32, pointer, u64),
+  }).symbols;
+}
+
+/** errno, as the last call that failed left it. */
+export function lastErrno(): number {
+  const location = libc().__errno_location();
+  return location === null ? 0 : read.i32(location, 0);
+}
+
+/** A call that failed, in the form of node:fs's errors. */
+export class CallError extends Error {
+  /** A name such as ENOENT. */
+  readonly code: string;
+
+  constructor(errno: number) {
+    super(`${libc().strerror(errno)}`);
+    this.code = errnoName(errno) ?? `errno ${errno}`;
+  }
+}
+
+/**
+ * A call's result, once it is known not to be a failure.
+ * @param result what the call returned
+ * @throws CallError when it is negative
+ */
+export function checked(result: number | bigint): number {
+  if (result < 0) throw new CallError(lastErrno());
+  return Number(result);
+}
+
+/**
+ * A text as C has it.
+ * @param text any text; what follows a NUL in it is not seen
+ */
+export function cString(text: string): Uint8Array {
+  return encodeText(`${text}\0`);
+}
+
+/** An array of strings as C has it; the texts must be kept as long as the array is used. */
+export interface CStrings {
+  readonly array: BigUint64Array;
+  readonly texts: readonly Uint8Array[];
+}
+
+/**
+ * A list of texts as execve(2) wants it.
+ * @param texts any texts without a NUL
+ */
+export function cStrings(texts: readonly string[]): CStrings {
+  const encoded = texts.map(cString);
+  const array = new BigUint64Array(texts.length + 1);
+  for (const [i, text] of encoded.entries()) array[i] = BigInt(ptr(text));
+  return { array, texts: encoded };
+}

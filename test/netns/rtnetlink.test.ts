@@ -1,0 +1,131 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findBun } from '../support/faults.ts';
+import { Host } from '../support/host.ts';
+
+const DRIVER = join(import.meta.dirname, '../support/rtnetlink-driver.ts');
+
+/** Two hosts alike: in one the kernel is asked, in the other `ip` is run. */
+let asked: Host;
+let told: Host;
+
+beforeAll(async () => {
+  [asked, told] = await Promise.all([Host.create(), Host.create()]);
+  for (const host of [asked, told]) {
+    host.ip(
+      'link add xenbr0 address 00:16:3e:00:00:fe type bridge',
+      'link set xenbr0 up',
+      'link add vif1.0 address 00:16:3e:00:00:01 type veth peer name card1 address 00:16:3e:00:00:02',
+      'link set card1 up',
+    );
+  }
+});
+
+afterAll(() => Promise.all([asked.close(), told.close()]));
+
+interface Outcome {
+  readonly done: number;
+  readonly error?: string;
+}
+
+function byKernel(lines: readonly string[], force = false): Outcome | null {
+  const input = JSON.stringify(lines.map((line) => line.split(' ')));
+  const ran = asked.run([findBun(), DRIVER, force ? 'force' : 'stop'], { input });
+  if (ran.status !== 0) throw new Error(ran.stderr);
+  return JSON.parse(ran.stdout);
+}
+
+function byIp(lines: readonly string[], force = false): { readonly status: number; readonly stderr: string } {
+  return told.run(['ip', ...(force ? ['-force'] : []), '-batch', '-'], { input: `${lines.join('\n')}\n` });
+}
+
+describe('what the kernel is asked for is what ip would have done', () => {
+  test.each([
+    [
+      'a vif joins a bridge',
+      [
+        'link set dev vif1.0 down',
+        'link set dev vif1.0 name web',
+        'link set dev web alias xen-network-vif1.0',
+        'link property add dev web altname a-name-that-is-too-long-for-a-device',
+        'link set dev web address fe:ff:ff:ff:ff:ff',
+        'address flush dev web',
+        'link set dev web mtu 1400',
+        'link set dev web master xenbr0',
+        'link set dev web up',
+      ],
+    ],
+    [
+      'addresses and routes for it',
+      [
+        'address add 192.0.2.1/24 dev web',
+        'address replace 192.0.2.2/32 dev web',
+        'address replace 192.0.2.2/32 dev web',
+        'address add 2001:db8::1/128 dev web nodad',
+        'route add 198.51.100.7/32 dev web src 192.0.2.1 metric 2',
+        'route replace 198.51.100.7/32 dev web src 192.0.2.2 metric 2',
+        'route add 198.51.100.128/25 dev web metric 1',
+        'route add 2001:db8:7::/48 dev web metric 2',
+        'route del 198.51.100.128/25 dev web metric 1',
+      ],
+    ],
+    [
+      'a flush of many addresses, with secondaries',
+      ['address add 192.0.2.3/24 dev web', 'address add 192.0.2.4/24 dev web', 'address flush dev web'],
+    ],
+    [
+      'and the way back',
+      [
+        'link set dev web nomaster',
+        'link set dev web down',
+        'link property del dev web altname a-name-that-is-too-long-for-a-device',
+        'link set dev web name vif1.0',
+      ],
+    ],
+  ])('%s', async (_what, lines) => {
+    expect(byKernel(lines)).toEqual({ done: lines.length });
+    expect(byIp(lines)).toMatchObject({ status: 0, stderr: '' });
+    const wanted = await told.settled();
+    expect(await asked.snapshotLike(wanted)).toEqual(wanted);
+  });
+
+  test.each([
+    ['a device that is not there', 'link set dev vif9.0 up'],
+    ['a name that is taken', 'link set dev vif1.0 name xenbr0'],
+    ['a master that is no bridge', 'link set dev vif1.0 master card1'],
+    ['an MTU that the device has not', 'link set dev vif1.0 mtu 70000'],
+    ['an address that is not there', 'address del 203.0.113.1/32 dev vif1.0'],
+    ['a route that is not there', 'route del 203.0.113.0/24 dev vif1.0 metric 2'],
+    ['a source that is not ours', 'route add 203.0.113.0/24 dev xenbr0 src 203.0.113.9 metric 2'],
+  ])('%s is refused in the same words', (_what, line) => {
+    const first = byIp([line])
+      .stderr.split('\n')[0]
+      ?.replace(/^Error: (argument .*)$/, '$1');
+    expect(byKernel([line])).toEqual({ done: 0, error: first });
+  });
+
+  test('a bridge that is not there is named, in clearer words than those of ip', () => {
+    const line = 'link set dev vif1.0 master xenbr9';
+    expect(byKernel([line])).toEqual({ done: 0, error: 'Cannot find device "xenbr9"' });
+    expect(byIp([line]).stderr).toMatch(/xenbr9/);
+  });
+
+  test('it stops at the command that fails, and with force goes on', () => {
+    const lines = ['link set dev vif1.0 mtu 1300', 'link set dev vif9.0 up', 'link set dev vif1.0 mtu 1280'];
+    expect(byKernel(lines)).toEqual({ done: 1, error: 'Cannot find device "vif9.0"' });
+    expect(asked.ok('cat', '/sys/class/net/vif1.0/mtu')).toBe('1300\n');
+    expect(byKernel(lines, true)).toEqual({ done: 3, error: 'Cannot find device "vif9.0"' });
+    expect(asked.ok('cat', '/sys/class/net/vif1.0/mtu')).toBe('1280\n');
+  });
+
+  test.each([
+    'link add name xenbr1 type bridge',
+    'link set dev vif1.0 txqueuelen 5',
+    'address add 192.0.2.1/24 dev vif1.0 label vif1.0:x',
+    'route add default via 192.0.2.9 dev vif1.0',
+    'rule add from all lookup 7',
+  ])('"%s" is left to ip, and nothing of its batch is done', (line) => {
+    expect(byKernel(['link set dev vif1.0 mtu 1290', line])).toBeNull();
+    expect(asked.ok('cat', '/sys/class/net/vif1.0/mtu')).not.toBe('1290\n');
+  });
+});

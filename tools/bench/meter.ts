@@ -1,0 +1,75 @@
+// Times commands by meter.c, the only part of the benchmark that runs while something is being timed.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+
+const SOURCE = join(import.meta.dirname, 'meter.c');
+const FOLDER = join(import.meta.dirname, '../../node_modules/.cache/xen-network');
+const LONGEST_RUN_MS = 15 * 60_000;
+
+/** A command with its environment, which is all that it finds set. */
+export interface Job {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** What a command took. */
+export interface Sample {
+  /** Milliseconds from the start of its group's first command to its own start. */
+  readonly begunMs: number;
+  readonly wallMs: number;
+  /** User and system time, its children's as well. */
+  readonly cpuMs: number;
+  /** The largest of its processes, at its largest. */
+  readonly peakMb: number;
+  readonly status: number;
+}
+
+function buildMeter(): string {
+  const version = Bun.hash(readFileSync(SOURCE)).toString(16);
+  const program = join(FOLDER, `meter-${version}`);
+  if (existsSync(program)) return program;
+  mkdirSync(FOLDER, { recursive: true });
+  const fresh = `${program}.${process.pid}`;
+  const gcc = spawnSync('gcc', ['-O2', '-Wall', '-o', fresh, SOURCE], { encoding: 'utf8' });
+  if (gcc.status !== 0) throw new Error(`gcc cannot build ${SOURCE}: ${gcc.error?.message ?? gcc.stderr}`);
+  renameSync(fresh, program);
+  return program;
+}
+
+/**
+ * Runs groups of commands, one group after the other, the commands of a group at once.
+ * @param enter words before a command that run it in other namespaces
+ * @param groups the commands
+ * @returns a sample for each command, in the groups' form
+ * @throws Error when the meter itself fails; a command that fails only shows its status
+ */
+export function measure(enter: readonly string[], groups: readonly (readonly Job[])[]): Sample[][] {
+  const [file = '', ...args] = [...enter, buildMeter()];
+  const done = spawnSync(file, args, {
+    input: groups.map((jobs) => `${jobs.map(jobLine).join('')}!\n`).join(''),
+    encoding: 'utf8',
+    timeout: LONGEST_RUN_MS,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (done.status !== 0) throw new Error(`The meter failed (${done.status}): ${done.stderr}`);
+  const samples = done.stdout.trim().split('\n').map(parseSample);
+  return groups.map((jobs) => samples.splice(0, jobs.length));
+}
+
+function jobLine({ argv, env }: Job): string {
+  const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  return `${[...settings, ...argv].join('\t')}\n`;
+}
+
+function parseSample(line: string): Sample {
+  const [begun = 0, wall = 0, cpu = 0, peak = 0, status = 0] = line.split(' ').map(Number);
+  return {
+    begunMs: begun / 1000,
+    wallMs: wall / 1000,
+    cpuMs: cpu / 1000,
+    peakMb: peak / 1024,
+    status,
+  };
+}

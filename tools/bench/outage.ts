@@ -1,0 +1,105 @@
+// How long the host is off the network while network-bridge starts and stops, seen by the machine at the other end.
+
+import { spawn } from 'node:child_process';
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { Host } from '../../test/support/host.ts';
+import { PLAIN_ENV } from '../../test/support/namespace.ts';
+import { sleep, waitUntil } from '../../test/support/wait.ts';
+import { median } from './numbers.ts';
+
+const TOPOLOGIES = ['classic', 'rename', 'plain'] as const;
+const COMMANDS = ['start', 'stop'] as const;
+const ADDRESS = '192.0.2.10';
+/** Time before and after, in which answers must come. */
+const CALM_MS = 150;
+/** An answer that comes no later than this after the one before is no outage. */
+const USUAL_MS = 5;
+
+type Topology = (typeof TOPOLOGIES)[number];
+type Maker = 'ours' | 'sequence';
+
+/** Medians of one maker's outages. */
+export interface OutageResult {
+  readonly topology: Topology;
+  readonly command: string;
+  readonly maker: Maker;
+  /** The sum of all times without an answer. */
+  readonly outageMs: number;
+}
+
+/**
+ * Measures the outage in all topologies.
+ * @param rounds how often
+ */
+export async function measureOutages(rounds: number): Promise<OutageResult[]> {
+  const found = new Map<string, number[]>();
+  const results: OutageResult[] = [];
+  for (const topology of TOPOLOGIES) {
+    for (let round = 0; round < rounds; round++) {
+      for (const maker of ['ours', 'sequence'] as const) {
+        const host = await Host.create();
+        cpSync(join(import.meta.dirname, 'sequence'), host.path('/run/sequence'), { recursive: true });
+        const gateway = host.nic('eth0', { address: `${ADDRESS}/24`, gateway: '192.0.2.1' });
+        // The other machine knows the host: how often it asks again for a MAC address is not what is measured.
+        const mac = host.ok('cat', '/sys/class/net/eth0/address').trim();
+        gateway.ip(`neigh replace ${ADDRESS} lladdr ${mac} dev eth0 nud permanent`);
+        for (const command of COMMANDS) {
+          const key = `${topology} ${command} ${maker}`;
+          const outage = await outageOf(key, gateway.enter, () => act(host, maker, command, topology));
+          found.set(key, [...(found.get(key) ?? []), outage]);
+        }
+        await host.close();
+      }
+    }
+    for (const command of COMMANDS) {
+      for (const maker of ['ours', 'sequence'] as const) {
+        const outageMs = median(found.get(`${topology} ${command} ${maker}`) ?? []);
+        results.push({ topology, command, maker, outageMs });
+      }
+    }
+  }
+  return results;
+}
+
+async function act(host: Host, maker: Maker, command: string, topology: Topology): Promise<void> {
+  const argv =
+    maker === 'ours'
+      ? ['/etc/xen/scripts/network-bridge', command, `topology=${topology}`]
+      : ['/run/sequence/network-bridge', command, topology];
+  const { status, stderr } = await host.start(argv);
+  if (status !== 0) throw new Error(`network-bridge ${command} (${maker}, ${topology}) failed: ${stderr}`);
+}
+
+/** @returns how long no answers came, in milliseconds */
+async function outageOf(what: string, enter: readonly string[], work: () => Promise<void>): Promise<number> {
+  const [file = '', ...args] = [
+    ...enter,
+    'sh',
+    '-c',
+    'echo $$; exec ping -n -D -i 0.001 "$1"',
+    'ping',
+    ADDRESS,
+  ];
+  const ping = spawn(file, args, { env: { ...PLAIN_ENV }, stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  ping.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+  const ended = new Promise<void>((resolve) => ping.once('close', () => resolve()));
+  await sleep(CALM_MS);
+  await work();
+  const answered = said.length;
+  await waitUntil(`an answer to ping after ${what}`, () => / bytes from /.test(said.slice(answered)));
+  await sleep(CALM_MS);
+  const pid = /^\d+/.exec(said)?.[0] ?? '';
+  const [kill = '', ...words] = [...enter, 'kill', '-INT', pid];
+  spawn(kill, words);
+  await ended;
+  const answers = [...said.matchAll(/^\[(\d+\.\d+)\] \d+ bytes from/gm)].map(
+    ([, time]) => Number(time) * 1000,
+  );
+  const gaps = answers.slice(1).map((time, i) => time - (answers[i] ?? time));
+  const long = gaps.filter((gap) => gap > USUAL_MS);
+  if (answers.length < CALM_MS / USUAL_MS)
+    throw new Error(`${what}: ping was hardly answered: ${said.slice(0, 300)}`);
+  return long.reduce((sum, gap) => sum + gap, 0);
+}

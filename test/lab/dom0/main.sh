@@ -1,0 +1,61 @@
+#!/bin/bash
+# The work of one boot, in dom0: gives dom0 the network of a small server, installs the build under test, and runs
+# each scenario that is named at the console. What this prints about a scenario, lab.ts reads.
+# shellcheck source=test/lab/dom0/tools.sh
+. /payload/dom0/tools.sh
+bound=600 # seconds for one scenario; an HVM guest takes its time
+stty -echo
+
+# eth0, eth1 and lan0 hang on one switch of QEMU's. lan0 is in a namespace of its own: the world outside.
+modprobe virtio_net
+modprobe dummy numdummies=0 # makes devices of its own accord otherwise
+modprobe bonding max_bonds=0
+ip link set eth1 up # gives it the queue that it keeps
+ip link set eth1 down
+ip netns add outside
+ip link set eth2 netns outside
+ip -n outside link set eth2 name lan0 up
+ip -n outside link set lo up
+ip -n outside addr add 192.0.2.1/24 dev lan0
+ip -n outside addr add 2001:db8::1/64 dev lan0 nodad
+ip addr add 192.0.2.10/24 dev eth0
+ip addr add 2001:db8::10/64 dev eth0 nodad
+ip link set eth0 up
+ip route add default via 192.0.2.1
+
+# iptables makes a table when it is first used, and never takes it away: that is no difference that counts.
+for tables in iptables ip6tables; do
+  "$tables-restore" <<'END'
+*filter
+:INPUT ACCEPT
+:FORWARD ACCEPT
+:OUTPUT ACCEPT
+COMMIT
+*nat
+:PREROUTING ACCEPT
+:INPUT ACCEPT
+:OUTPUT ACCEPT
+:POSTROUTING ACCEPT
+COMMIT
+*raw
+:PREROUTING ACCEPT
+:OUTPUT ACCEPT
+COMMIT
+END
+done
+sh /payload/project/install.sh || exit
+xl info | grep -E '^(release|xen_version|xen_caps|free_memory)'
+echo "lab: xl of $(dpkg-query -W -f '${Package} ${Version}' xen-utils-4.17), $(xen-network --version)"
+echo 'lab: ready'
+
+while read -r name && [ "$name" != end ]; do
+  echo "lab: begin $name"
+  rm -f "$reason"
+  if timeout -k 10 "$bound" bash /payload/dom0/scenario.sh "$name"; then
+    echo "lab: ok $name"
+  else
+    [ -s "$reason" ] || echo "it took more than $bound s" >"$reason"
+    echo "lab: FAILED $name: $(tr '\n' ' ' <"$reason")"
+    clean_up
+  fi
+done

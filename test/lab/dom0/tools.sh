@@ -1,0 +1,169 @@
+# What the scenarios share; sourced.
+
+reason=/run/lab-reason   # why a scenario failed
+consoles=/var/log/xen/console
+cleanup=()
+
+# Usage: fail WORDS  Ends the scenario; the words are kept, with the scenario's line.
+fail() {
+  local i line=
+  trap - ERR
+  for i in "${!BASH_SOURCE[@]}"; do
+    if [[ $i -gt 0 && ${BASH_SOURCE[i]} == */scenarios/* ]]; then line="line ${BASH_LINENO[i - 1]}: "; fi
+  done
+  [ -s "$reason" ] || echo "$line$*" >"$reason"
+  for i in 'ip -br link' 'ip -br addr' 'bridge link' 'ip neigh' 'iptables -S FORWARD' 'xl list'; do
+    echo "--- $i" && $i
+  done >&2
+  exit 1
+}
+
+# Usage: later COMMAND…  To be run at the scenario's end, the last one first, whatever happens.
+later() { cleanup=("$(printf '%q ' "$@")" "${cleanup[@]}"); }
+
+clean_up() {
+  local name command
+  set +e
+  trap - ERR
+  for name in $(xl list 2>/dev/null | awk 'NR > 2 { print $1 }'); do xl destroy "$name"; done
+  for command in "${cleanup[@]}"; do eval "$command" 2>/dev/null; done
+}
+
+# Usage: is GOT WANTED  Both have to be the same text.
+is() { [ "$1" = "$2" ] || fail "got '$1', not '$2'"; }
+
+# Usage: has TEXT PATTERN  An extended regular expression has to match one of the lines.
+has() { grep -qE -e "$2" <<<"$1" || fail "no line matches '$2' in: $1"; }
+lacks() { ! grep -qE -e "$2" <<<"$1" || fail "a line matches '$2' in: $1"; }
+
+# Usage: fails COMMAND…  Must fail; what it printed is in $said.
+fails() {
+  if said=$("$@" 2>&1); then fail "succeeded: $*"; fi
+  echo "$said"
+}
+
+# Usage: soon COMMAND…  Succeeds as soon as the command does, within 20 s.
+soon() {
+  local end=$((SECONDS + 20))
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $end ] || fail "not within 20 s: $*"
+    sleep 0.2
+  done
+}
+
+# Usage: make_bridge NAME [ADDRESS/LENGTH…]  A bridge for the time of the scenario.
+make_bridge() {
+  local name=$1 address
+  shift
+  ip link add "$name" type bridge
+  later ip link del "$name"
+  for address; do ip addr add "$address" dev "$name"; done
+  ip link set "$name" up
+}
+
+# Usage: outside COMMAND…  Runs it on the machine at the other end of dom0's network cable.
+outside() { ip netns exec outside "$@"; }
+
+# Usage: guest NAME pv|pvh|hvm VIF…  Writes the guest's configuration. lines= holds more lines of it.
+guest() {
+  local name=$1 type=$2 vif list=
+  shift 2
+  for vif; do list+="'$vif', "; done
+  cat >"/run/$name.cfg" <<END
+name = '$name'
+type = '$type'
+kernel = '/guest/$([ "$type" = hvm ] && echo vmlinuz || echo vmlinux)'
+ramdisk = '/guest/initrd.img'
+extra = 'console=hvc0 quiet mitigations=off'
+memory = $([ "$type" = hvm ] && echo 256 || echo 160)
+vif = [ $list ]
+${lines-}
+END
+}
+
+# Usage: start NAME  Makes the guest, and waits until it takes commands.
+start() {
+  local before
+  before=$(count_starts "$1")
+  xl create "/run/$1.cfg"
+  await_guest "$1" "$before"
+}
+
+count_starts() { cat "$consoles/guest-$1.log" 2>/dev/null | grep -c '^guest: ready' || true; }
+
+# Usage: await_guest NAME BEFORE  Waits until the guest has started once more than BEFORE times.
+await_guest() {
+  local end=$((SECONDS + 120))
+  until [ "$(count_starts "$1")" -gt "${2:-0}" ]; do
+    [ $SECONDS -lt $end ] || fail "$1 does not start; its console: $(tail -3 "$consoles/guest-$1.log")"
+    sleep 0.3
+  done
+}
+
+# Usage: in_guest NAME COMMAND…  Runs a shell command in a guest, through its console; prints what that printed and
+# ends with its status.
+in_guest() {
+  local name=$1 log=$consoles/guest-$1.log number=$EPOCHREALTIME end=$((SECONDS + 60)) from
+  shift
+  from=$(($(stat -c %s "$log") + 1))
+  echo "$number $*" >"$(xenstore-read "/local/domain/$(xl domid "$name")/console/tty")"
+  until answer=$(tail -c "+$from" "$log" | tr -d '\r' | grep -E "^guest: $number "); do
+    [ $SECONDS -lt $end ] || fail "$name does not answer to: $*"
+    sleep 0.1
+  done
+  tail -c "+$from" "$log" | tr -d '\r' | sed "/^guest: $number /d"
+  return "${answer##* }"
+}
+
+# Usage: address GUEST ADDRESS/LENGTH…  Gives a guest's eth0 these addresses and no others.
+address() {
+  local name=$1 address commands='ip addr flush dev eth0'
+  shift
+  for address; do commands+="; ip addr add $address dev eth0"; done
+  in_guest "$name" "$commands; ip link set eth0 up"
+}
+
+# Usage: reaches GUEST ADDRESS / cannot_reach GUEST ADDRESS  Whether the guest's pings are answered.
+reaches() { in_guest "$1" "ping -c 1 -W 2 $2 || ping -c 2 -W 4 $2" || fail "$1 does not reach $2"; }
+cannot_reach() { ! in_guest "$1" "ping -c 2 -W 2 $2" || fail "$1 reaches $2"; }
+
+# Usage: vif NAME [DEVID]  A guest's device by the kernel's name.
+vif() { echo "vif$(xl domid "$1").${2:-0}"; }
+
+# Usage: backend NAME KEY [DEVID]  What xenstore holds of a guest's vif.
+backend() { xenstore-read "/local/domain/0/backend/vif/$(xl domid "$1")/${3:-0}/$2"; }
+
+# The device's bridge, or nothing.
+master() { basename "$(readlink "/sys/class/net/$1/master" || true)"; }
+
+# iptables' rules that name a device.
+rules_of() { iptables -S | grep -F -w -e "$1" || true; }
+has_no_rules() { [ -z "$(rules_of "$1")" ]; }
+rules6_of() { ip6tables -S | grep -F -w -e "$1" || true; }
+
+# All of dom0's network that a scenario has to leave as it was.
+host_state() {
+  {
+    ip -o link
+    ip -o addr
+    ip route show table all
+    ip -6 route show table all
+    ip rule
+    ip -6 rule
+    bridge vlan
+    nft -s list ruleset
+    sysctl net.ipv4.ip_forward net.ipv4.conf.eth0.proxy_arp net.ipv6.conf.all.forwarding
+    xenstore-ls -f /local/domain/0/backend/vif
+    find /run/xen-network -type f
+  } 2>/dev/null | sed 's/^[0-9]*: //' || true
+}
+
+# Usage: unchanged_since STATE  STATE is what host_state said before. What comes back by itself has 10 s to do so, as
+# an IPv6 address has that the kernel first looks for in the network.
+unchanged_since() {
+  local end=$((SECONDS + 10)) left
+  until left=$(diff <(echo "$1") <(host_state)); do
+    [ $SECONDS -lt $end ] || fail "dom0 is not as it was: $left"
+    sleep 1
+  done
+}

@@ -1,0 +1,39 @@
+#!/bin/bash
+# Usage: root.sh DIR
+# Unpacks dom0's root file system into DIR: Debian with Xen, its kernel, and what network hooks work with.
+# The Debian mirrors are those of this machine's own apt.
+set -euo pipefail
+
+suite=bookworm # the Debian release that has Xen 4.17
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+packages=(
+  linux-image-amd64 xen-hypervisor-4.17-amd64 xen-utils-4.17 xen-utils-common xenstore-utils qemu-system-xen
+  bridge-utils busybox-static dnsmasq-base ebtables ethtool ifupdown iproute2 iptables iputils-arping iputils-ping
+  isc-dhcp-server kmod mount nftables openvswitch-switch procps psmisc tcpdump util-linux
+)
+# Left out of the packages, as no run needs them: they are most of the time and of the disk that the image takes.
+drivers=(gpu hid hwmon iio infiniband input media mmc mtd net/ethernet net/wireless platform scsi staging thermal usb video)
+texts=(doc locale man)
+
+# A machine of another Debian release has this one on the same mirror.
+mirrors() {
+  apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(LABEL)' 'Identifier: Packages' 'Component: main' |
+    awk -v suite="$suite" -v keyring="$keyring" '
+      $3 !~ /^Debian/ { next }
+      $3 == "Debian" && uri == "" { uri = $1 }
+      $2 ~ "^" suite { print "deb [signed-by=" keyring "] " $1, $2, "main"; found = 1 }
+      END { if (!found && uri != "") print "deb [signed-by=" keyring "] " uri, suite, "main" }' | sort -u
+}
+
+mapfile -t sources < <(mirrors)
+if [ ${#sources[@]} -eq 0 ]; then
+  echo "apt has no Debian mirror to take $suite from; see /etc/apt/sources.list." >&2
+  exit 1
+fi
+options=(--dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/lib/modules/*/kernel/sound/*')
+for driver in "${drivers[@]}"; do options+=(--dpkgopt="path-exclude=/lib/modules/*/kernel/drivers/$driver/*"); done
+for text in "${texts[@]}"; do options+=(--dpkgopt="path-exclude=/usr/share/$text/*"); done
+
+# INITRD=No: the kernel's package makes no initramfs, the lab has its own.
+INITRD=No mmdebstrap --mode=root --variant=essential --include="$(IFS=, && echo "${packages[*]}")" "${options[@]}" \
+  "$suite" "$1" "${sources[@]}"

@@ -1,0 +1,94 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+
+const DOM0_MIB = 1024;
+const PROCESSORS = 2;
+
+/** A machine that QEMU plays, with Xen and dom0 on it. */
+export interface Machine {
+  /** Types a line at dom0's console. */
+  readonly type: (line: string) => void;
+  /** Ends with the machine. */
+  readonly off: Promise<void>;
+  readonly kill: () => void;
+}
+
+/**
+ * Starts QEMU without hardware virtualisation, so that any x86-64 machine will do.
+ * @param images the folder with what image/build.sh makes
+ * @param payload the disk with this run's files
+ * @param memory in MiB
+ * @param log where the console is kept
+ * @param heard is called with every line of the console
+ */
+export function startMachine(
+  images: string,
+  payload: string,
+  memory: number,
+  log: string,
+  heard: (line: string) => void,
+): Machine {
+  // When this process dies, however, QEMU dies with it.
+  const child = spawn(
+    'setpriv',
+    ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...qemu(images, payload, memory)],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
+  const file = createWriteStream(log);
+  const off = follow(child, (line) => {
+    file.write(`${line}\n`);
+    heard(line);
+  }).finally(() => file.end());
+  return {
+    type: (line) => child.stdin.write(`${line}\n`),
+    off,
+    kill: () => child.kill('SIGKILL'),
+  };
+}
+
+function follow(
+  child: ChildProcessByStdio<Writable, Readable, null>,
+  heard: (line: string) => void,
+): Promise<void> {
+  child.stdin.on('error', () => undefined); // a machine that is off hears nothing
+  let rest = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text.replaceAll('\r', '')).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) heard(line);
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject).on('close', () => resolve());
+  });
+}
+
+function qemu(images: string, payload: string, memory: number): string[] {
+  // QEMU 7.2 stops a PV dom0 at its first return to user mode where SMAP is on, and tells Xen of an intercepted
+  // RDTSC where an HVM guest ran RDTSCP.
+  const machine = ['-machine', 'pc', '-accel', 'tcg,thread=multi', '-cpu', 'max,-smap,-rdtscp'];
+  const size = ['-m', String(memory), '-smp', String(PROCESSORS)];
+  const screenless = ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-monitor', 'none'];
+  // Guards against attacks on the processor cost time and protect nobody here.
+  const xen =
+    `console=com1 com1=115200,8n1 dom0_mem=${DOM0_MIB}M,max:${DOM0_MIB}M dom0_max_vcpus=${PROCESSORS} ` +
+    'sched=credit noreboot=1 loglvl=info guest_loglvl=warning spec-ctrl=no xpti=no pv-l1tf=no';
+  const linux = 'console=hvc0 rw net.ifnames=0 mitigations=off panic=1 loglevel=4';
+  const modules = `${join(images, 'vmlinux')} ${linux},${join(images, 'initrd.img')}`;
+  const disks = [
+    ['-drive', `file=${join(images, 'dom0.img')},format=raw,if=virtio,snapshot=on`],
+    ['-drive', `file=${payload},format=raw,if=virtio,cache=unsafe`],
+  ];
+  // Three cards on one switch; which is which is in dom0/main.sh.
+  const cards = [0, 1, 2].map((card) => [
+    '-netdev',
+    `hubport,id=port${card},hubid=0`,
+    '-device',
+    `virtio-net-pci,netdev=port${card},mac=52:54:00:00:00:0${card}`,
+  ]);
+  const boot = ['-serial', 'stdio', '-kernel', join(images, 'xen'), '-append', xen, '-initrd', modules];
+  return [...machine, ...size, ...screenless, ...boot, ...disks.flat(), ...cards.flat()];
+}

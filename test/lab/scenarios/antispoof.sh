@@ -1,0 +1,19 @@
+# antispoof=yes: a guest gets nowhere with an address that is not its own, and is let pass again with its own
+
+before=$(host_state)
+later network-bridge stop
+network-bridge start antispoof=yes
+has "$(iptables -S FORWARD)" '-P FORWARD DROP'
+guest web pv 'mac=00:16:3e:00:00:11,bridge=xenbr0,ip=192.0.2.11'
+start web
+address web 192.0.2.11/24
+reaches web 192.0.2.1
+address web 192.0.2.99/24
+cannot_reach web 192.0.2.1
+address web 192.0.2.11/24
+reaches web 192.0.2.1
+outside ping -c 2 192.0.2.11
+ping -c 2 192.0.2.1
+xl destroy web
+network-bridge stop
+unchanged_since "$before"

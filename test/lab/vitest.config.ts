@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+import type { Reporter } from 'vitest/node';
+
+/** Says how each scenario went as soon as it is over: all of them take a while. */
+const progress: Reporter = {
+  onTestCaseResult: (test) => void process.stdout.write(`${test.result().state}: ${test.name}\n`),
+};
+
+// All scenarios of the lab. The core of them is in the project's own configuration.
+export default defineConfig({
+  test: {
+    include: ['test/lab/whole.test.ts'],
+    reporters: [progress, './tools/summary-reporter.ts'],
+  },
+});

@@ -2,12 +2,26 @@ import type { Family, Prefix } from '../contract/addresses.ts';
 import { prefixText } from '../contract/addresses.ts';
 
 /**
- * Rules for one family, in the order and the very words in which `iptables -S FORWARD` shows them, so that what is in
- * place can be told by comparing; without the leading -A.
+ * Rules for one family, in the order and the very words in which `iptables-save` shows them, so that what is in place
+ * can be told by comparing; without the leading -A. FORWARD is the filter table's, PREROUTING the raw table's.
  */
 export type RuleSet = Readonly<Record<Family, readonly string[]>>;
 
 export const NO_RULES: RuleSet = { 4: [], 6: [] };
+
+/** How the comment of every rule of ours begins. */
+const OURS = '-m comment --comment "xen-network ';
+
+/**
+ * The comment by which a guest's rules are told from everybody else's, so that taking them out never takes another's
+ * with the same address, nor an administrator's.
+ * @param call the device as the kernel calls it, and its domain
+ * @param domain the domain's name, where it is known
+ */
+export function ownerComment(call: { readonly device: string; readonly domid: number }, domain = ''): string {
+  const named = /^[\w.+-]{1,64}$/.test(domain) ? ` ${domain}` : '';
+  return `${OURS}${call.device} domain ${call.domid}${named}"`;
+}
 
 /**
  * What lets a guest's bridged packets pass, as administrators know it (contract 3): each of its addresses, its DHCP
@@ -15,25 +29,52 @@ export const NO_RULES: RuleSet = { 4: [], 6: [] };
  * @param device the port's name, vif or tap
  * @param addresses the guest's addresses and ranges
  * @param families the families in which a guest without any address needs a rule
+ * @param owner what ownerComment gives
  */
 export function vifForwardRules(
   device: string,
   addresses: readonly Prefix[],
   families: readonly Family[],
+  owner: string,
 ): RuleSet {
   const from = `-m physdev --physdev-in ${device} --physdev-is-bridged`;
-  const to = `FORWARD -m physdev --physdev-out ${device} --physdev-is-bridged -j ACCEPT`;
+  const to = `-m physdev --physdev-out ${device} --physdev-is-bridged`;
+  const accept = (match: string) => `FORWARD ${match} ${owner} -j ACCEPT`;
   const rules = (family: Family): string[] => {
-    if (addresses.length === 0) return families.includes(family) ? [`FORWARD ${from} -j ACCEPT`, to] : [];
+    if (addresses.length === 0) return families.includes(family) ? [from, to] : [];
     const own = addresses.filter((prefix) => prefix.family === family);
     if (own.length === 0) return [];
-    return [
-      ...own.map((prefix) => `FORWARD ${source(prefix)}${from} -j ACCEPT`),
-      ...companions(family, from),
-      to,
-    ];
+    return [...own.map((prefix) => `${source(prefix)}${from}`), ...companions(family, from), to];
   };
-  return { 4: rules(4), 6: rules(6) };
+  return { 4: rules(4).map(accept), 6: rules(6).map(accept) };
+}
+
+/**
+ * What lets a routed guest's packets pass: the rules that administrators know (contract 3) and, where antispoof drops
+ * the rest, rules by device, since these packets cross no bridge.
+ * @param device the guest's device, vif or tap
+ * @param addresses the guest's addresses and ranges
+ * @param families the families in which a guest without any address needs a rule; more than IPv4 under antispoof
+ * @param owner what ownerComment gives
+ */
+export function routedForwardRules(
+  device: string,
+  addresses: readonly Prefix[],
+  families: readonly Family[],
+  owner: string,
+): RuleSet {
+  const known = vifForwardRules(device, addresses, families, owner);
+  if (families.length < 2) return known;
+  const pair = (from: string, to: string) => [
+    `FORWARD ${from}-i ${device} ${owner} -j ACCEPT`,
+    `FORWARD ${to}-o ${device} ${owner} -j ACCEPT`,
+  ];
+  const direct = (family: Family): string[] => {
+    if (addresses.length === 0) return families.includes(family) ? pair('', '') : [];
+    const own = addresses.filter((prefix) => prefix.family === family);
+    return own.flatMap((prefix) => pair(source(prefix), source(prefix).replace('-s ', '-d ')));
+  };
+  return { 4: [...known[4], ...direct(4)], 6: [...known[6], ...direct(6)] };
 }
 
 /** A range that holds every address is no condition, and iptables lists none. */
@@ -43,24 +84,36 @@ function source(prefix: Prefix): string {
 
 /** What an honest guest sends from other addresses than its own: DHCP requests; in IPv6 all that is link-local, and duplicate address detection. */
 function companions(family: Family, from: string): string[] {
-  if (family === 4) return [`FORWARD -p udp ${from} -m udp --sport 68 --dport 67 -j ACCEPT`];
+  if (family === 4) return [`-p udp ${from} -m udp --sport 68 --dport 67`];
   return [
-    `FORWARD -s fe80::/10 ${from} -j ACCEPT`,
-    `FORWARD -s ::/128 -p ipv6-icmp ${from} -m icmp6 --icmpv6-type 135 -j ACCEPT`,
-    `FORWARD -s ::/128 -p ipv6-icmp ${from} -m icmp6 --icmpv6-type 143 -j ACCEPT`,
+    `-s fe80::/10 ${from}`,
+    `-s ::/128 -p ipv6-icmp ${from} -m icmp6 --icmpv6-type 135`,
+    `-s ::/128 -p ipv6-icmp ${from} -m icmp6 --icmpv6-type 143`,
   ];
 }
 
 /**
- * Those lines of a chain's listing that speak of one port.
- * @param listing what `iptables -S FORWARD` prints
- * @param device the port's name
- * @returns the rules without the leading -A
+ * Those lines of a listing that are a device's own, by their comment.
+ * @param listing what `iptables-save` prints
+ * @param device the kernel's name of the device, vif1.0 or vif1.0-emu
+ * @returns the rules of FORWARD and of the raw table's PREROUTING, without the leading -A
  */
-export function rulesOfPort(listing: string, device: string): string[] {
-  return listing
-    .split('\n')
-    .filter((line) => line.startsWith('-A FORWARD ') && line.endsWith(' -j ACCEPT'))
-    .filter((line) => / --physdev-(in|out) (\S+)/.exec(line)?.[2] === device)
-    .map((line) => line.slice('-A '.length));
+export function rulesOf(listing: string, device: string): string[] {
+  const rules: string[] = [];
+  let table = '';
+  for (const line of listing.split('\n')) {
+    if (line.startsWith('*')) table = line.slice(1);
+    const rule = line.slice('-A '.length);
+    if (line.startsWith('-A ') && line.includes(` ${OURS}${device} `) && tableOf(rule) === table)
+      rules.push(rule);
+  }
+  return rules;
+}
+
+/**
+ * The table that a rule of ours belongs to.
+ * @param rule without the leading -A
+ */
+export function tableOf(rule: string): 'filter' | 'raw' {
+  return rule.startsWith('PREROUTING ') ? 'raw' : 'filter';
 }

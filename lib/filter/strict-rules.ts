@@ -1,0 +1,242 @@
+/** The table of our own. Nothing of anybody else's is ever in it but the chain that is reserved for the administrator. */
+export const STRICT_TABLE = 'bridge xen_network';
+
+/** The administrator's own chain: what guests may send goes through it, and we never touch what is in it. */
+export const CUSTOM_CHAIN = 'xen-network-custom';
+
+/** A chain's name and its rules. */
+export type Chain = readonly [name: string, rules: readonly string[]];
+
+/** Sets, keyed by port: what a packet costs does not grow with the number of guests. */
+export const SETS: readonly string[] = [
+  // A guest's MAC address, and the same as the plain number that DHCP and neighbour discovery carry.
+  'set macs { type ifname . ether_addr; }',
+  'set hw { typeof iifname . @th,288,48; }',
+  // Its single addresses with its MAC address, so that one look answers for both.
+  'set own4 { type ifname . ether_addr . ipv4_addr; }',
+  'set own6 { type ifname . ether_addr . ipv6_addr; }',
+  // Its ranges.
+  'set net4 { type ifname . ipv4_addr; flags interval; }',
+  'set net6 { type ifname . ipv6_addr; flags interval; }',
+  // Its IPv6 addresses once more, as neighbour discovery's targets: nft before 1.0.8 knows these as 128 bits only.
+  'set targets { typeof iifname . @th,64,128; }',
+  'set target_nets { typeof iifname . @th,64,128; flags interval; }',
+  // Guests with no address of their own: any may be used.
+  'set anyaddress { type ifname; }',
+  // Guests that may neither send nor receive.
+  'set disabled { type ifname; }',
+  // Guests whose frames stay out of connection tracking, their MAC addresses, and those of the host on their bridges.
+  'set untracked { type ifname; }',
+  'set untracked_macs { type ether_addr; }',
+  'set host_macs { type ifname . ether_addr; }',
+  // Ethertypes beside ARP, IPv4 and IPv6; for the administrator to add to.
+  'set ethertypes { type ether_type; }',
+  // What was dropped, counted for each guest.
+  'set refused { type ifname; counter; }',
+  // Guests whose drops are logged, each at a rate of its own.
+  'set logged { type ifname; limit rate 10/second burst 20 packets; }',
+  // What to do with a guest's frames.
+  'map guests { type ifname : verdict; }',
+];
+
+/** A later fragment is nothing without the first one, which is looked at; some kernels take its data for a header. */
+const LATER = 'ip frag-off & 0x1fff != 0 return';
+
+/** Chains in the order in which nft has to read them: a chain stands before those that go to it. */
+export const CHAINS: readonly Chain[] = [
+  ['refuse', ['iifname @logged log prefix "xen-network drops: "', 'iifname @refused drop', 'drop']],
+  // What a DHCP server is asked is about the guest's own card: nobody else's lease is taken or given back.
+  [
+    'dhcp_guard',
+    [
+      // In pieces the card's address might be one that only the frame's padding holds.
+      'ip frag-off & 0x3fff != 0 goto refuse',
+      'iifname . @th,288,48 @hw return',
+      'goto refuse',
+    ],
+  ],
+  [
+    'udp_guard',
+    [
+      LATER,
+      'udp dport 67 goto dhcp_guard',
+      // To port 68 only a DHCP server sends.
+      'udp dport != 68 return',
+      'goto refuse',
+    ],
+  ],
+  // What only a router sends.
+  ['icmp_guard', [LATER, 'icmp type { redirect, router-advertisement } goto refuse', 'return']],
+  ['igmp_guard', [LATER, 'igmp type { membership-query, 48, 50 } goto refuse', 'return']],
+  [
+    'ip_service_guard',
+    [
+      'meta l4proto vmap { icmp : goto icmp_guard, igmp : goto igmp_guard, udp : goto udp_guard }',
+      // A header that cannot be read has no protocol, and compares with nothing.
+      'meta l4proto != 255 return',
+      'goto refuse',
+    ],
+  ],
+  [
+    'ip_guard',
+    [
+      'iifname . ip saddr @net4 goto ip_service_guard',
+      // Before a guest has an address it may ask for one, and join groups.
+      'ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 goto dhcp_guard',
+      'ip saddr 0.0.0.0 ip frag-off & 0x3fff == 0 igmp type { membership-report-v1, membership-report-v2, membership-report-v3 } return',
+      'goto refuse',
+    ],
+  ],
+  [
+    'arp_guard',
+    [
+      // Ethernet and IPv4 with addresses of 6 and 4 bytes: else what follows stands somewhere else.
+      'ether type arp @nh,0,48 != 0x000108000604 goto refuse',
+      'iifname . arp saddr ether . arp saddr ip @own4 return',
+      'iifname @anyaddress iifname . arp saddr ether @macs return',
+      'iifname . arp saddr ether != @macs goto refuse',
+      'iifname . arp saddr ip @net4 return',
+      // Duplicate address detection (RFC 5227) asks for an address before it has it.
+      'arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @own4 return',
+      'arp saddr ip 0.0.0.0 iifname . arp daddr ip @net4 return',
+      'goto refuse',
+    ],
+  ],
+  [
+    'target_guard',
+    [
+      'iifname . @th,64,128 @targets return',
+      'iifname . @th,64,128 @target_nets return',
+      'iifname @anyaddress return',
+      'goto refuse',
+    ],
+  ],
+  // Neighbour discovery has the one form, to the byte, that honest guests give it: no extension header before it, in
+  // which it hides from filters (RFC 6980), and one option at most, of which no reader sees more than another.
+  [
+    'router_solicit_guard',
+    [
+      'ip6 nexthdr != icmpv6 goto refuse',
+      'ip6 length 8 return',
+      'ip6 length 16 @th,64,16 0x0101 iifname . @th,80,48 @hw return',
+      'goto refuse',
+    ],
+  ],
+  [
+    'solicit_guard',
+    [
+      'ip6 nexthdr != icmpv6 goto refuse',
+      // Duplicate address detection has no source yet, so nothing but the guest's own address may be asked for; a nonce
+      // (RFC 7527) is its one option.
+      'ip6 saddr :: ip6 length 24 goto target_guard',
+      'ip6 saddr :: ip6 length 32 @th,192,16 0x0e01 goto target_guard',
+      'ip6 saddr :: goto refuse',
+      'ip6 length 24 return',
+      'ip6 length 32 @th,192,16 0x0101 iifname . @th,208,48 @hw return',
+      'goto refuse',
+    ],
+  ],
+  [
+    'advert_guard',
+    [
+      'ip6 nexthdr != icmpv6 goto refuse',
+      'ip6 length 24 goto target_guard',
+      'ip6 length 32 @th,192,16 0x0201 iifname . @th,208,48 @hw goto target_guard',
+      'goto refuse',
+    ],
+  ],
+  [
+    'icmp6_guard',
+    [
+      // Options in a first fragment can push what follows out of it and out of sight (RFC 7113).
+      'ip6 nexthdr != icmpv6 frag nexthdr { 0, 43, 44, 51, 60 } goto refuse',
+      'icmpv6 type vmap { nd-router-solicit : goto router_solicit_guard, nd-neighbor-solicit : goto solicit_guard, nd-neighbor-advert : goto advert_guard }',
+      // What only a router sends: queries, advertisements, redirects, renumbering, certification, multicast routers.
+      'icmpv6 type { mld-listener-query, nd-router-advert, nd-redirect, router-renumbering, 149, 151, 153 } goto refuse',
+      'icmpv6 type != 255 return',
+      // A later fragment has no type, and is nothing without the first one, which has.
+      'frag frag-off > 0 return',
+      'goto refuse',
+    ],
+  ],
+  // To port 546 only a DHCPv6 server sends.
+  [
+    'udp6_guard',
+    [
+      'ip6 nexthdr != udp frag nexthdr { 0, 43, 44, 51, 60 } goto refuse',
+      'udp dport != 546 return',
+      'frag frag-off > 0 return',
+      'goto refuse',
+    ],
+  ],
+  // Some kernels follow a chain of headers no further than to authentication.
+  ['ah_guard', ['@th,0,8 { 0, 43, 44, 51, 58, 60 } goto refuse', 'return']],
+  [
+    'ip6_service_guard',
+    [
+      'meta l4proto vmap { icmpv6 : goto icmp6_guard, udp : goto udp6_guard, ah : goto ah_guard }',
+      // A chain of headers that cannot be followed to its end has no protocol, and compares with nothing.
+      'meta l4proto != 59 return',
+      'goto refuse',
+    ],
+  ],
+  [
+    'ip6_guard',
+    [
+      'iifname . ip6 saddr @net6 goto ip6_service_guard',
+      'ip6 saddr :: icmpv6 type { nd-router-solicit, nd-neighbor-solicit, mld-listener-report, mld2-listener-report, mld-listener-done } goto icmp6_guard',
+      'goto refuse',
+    ],
+  ],
+  [
+    'guest_guard',
+    [
+      'ether type ip iifname . ether saddr . ip saddr @own4 goto ip_service_guard',
+      'ether type ip6 iifname . ether saddr . ip6 saddr @own6 goto ip6_service_guard',
+      'iifname . ether saddr != @macs goto refuse',
+      'ether type vmap { arp : goto arp_guard, ip : goto ip_guard, ip6 : goto ip6_guard }',
+      'ether type @ethertypes return',
+      'goto refuse',
+    ],
+  ],
+  [
+    'mac_guard',
+    [
+      'iifname . ether saddr != @macs goto refuse',
+      'ether type vmap { arp : goto arp_guard, ip : goto ip_service_guard, ip6 : goto ip6_service_guard }',
+      'ether type @ethertypes return',
+      'goto refuse',
+    ],
+  ],
+  ['guest', ['jump guest_guard', `jump ${CUSTOM_CHAIN}`]],
+  ['anyguest', ['jump mac_guard', `jump ${CUSTOM_CHAIN}`]],
+];
+
+/** Where frames come by; policies accept, so that nobody else's bridge notices this table. */
+export const BASES: readonly (readonly [name: string, hook: string, rules: readonly string[]])[] = [
+  ['from_guests', 'prerouting priority -300', ['iifname vmap @guests']],
+  // Frames to 01:80:c2:00:00:02 to 0f, which bridges keep to themselves, come by here and not by prerouting.
+  [
+    'to_host',
+    'input priority -300',
+    ['ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname vmap @guests'],
+  ],
+];
+
+/** Base chains that are made once the set is used that they are for, since every frame of every bridge pays for them. */
+export const BASES_ON_DEMAND: Readonly<
+  Record<string, readonly [name: string, hook: string, rules: readonly string[]]>
+> = {
+  disabled: ['to_guests', 'postrouting priority 300', ['oifname @disabled drop']],
+  // Before bridged packets come to iptables (priority 0). What goes to the host itself stays tracked: a firewall of its
+  // own may need that, and where the host routes or masquerades the guest's packets, it does.
+  untracked: [
+    'untrack',
+    'prerouting priority -290',
+    [
+      'ether daddr @untracked_macs notrack',
+      'iifname . ether daddr @host_macs return',
+      'iifname @untracked notrack',
+    ],
+  ],
+};

@@ -1,0 +1,146 @@
+import { strictRecordPath } from '../contract/paths.ts';
+import { SETTINGS_MARK, settingsMark } from '../contract/settings-mark.ts';
+import type { VifSettings } from '../contract/vif-request.ts';
+import { RequestError } from '../errors.ts';
+import { loggedElement, strictElements } from '../filter/strict.ts';
+import type { Port } from '../observe/port.ts';
+import { readStrictRecord, readStrictRecords, type StrictRecord } from '../observe/strict.ts';
+import { type Step, setting } from '../plan/step.ts';
+import { planStrict, planStrictTable } from '../plan/strict.ts';
+import type { System } from '../system/system.ts';
+import { untracksStrictly } from './bridged-rules.ts';
+import { strictBridges } from './strict-table.ts';
+import type { VifRun } from './vif.ts';
+
+/** Held while the strict filter is given what several guests' records say, and while a record goes. */
+export const STRICT_LOCK = 'strict';
+
+/**
+ * Whether a guest's device is to be held by the strict filter: because of its own settings, or of the antispoof=strict
+ * that its bridge was started with.
+ * @param system the way to the bridges' records
+ * @param settings the guest's settings
+ * @param bridge the bridge's name
+ */
+export function wantsStrict(system: System, settings: VifSettings, bridge: string): boolean {
+  if (settings.antispoof === 'strict' || settings.locking !== undefined) return true;
+  return strictBridges(system).includes(bridge);
+}
+
+/**
+ * What the strict filter is to hold for a guest's device.
+ * @param system the way to the records
+ * @param device the kernel's name of it
+ * @param settings the guest's settings
+ * @param port its name once it is attached
+ * @param bridge the bridge that it joins
+ * @throws RequestError when the guest's MAC address is not known: then nothing could tell it from the others
+ */
+export function strictRecord(
+  system: System,
+  device: string,
+  settings: VifSettings,
+  port: string,
+  bridge: Port,
+): StrictRecord {
+  const { mac, addresses, locking: mode = 'locked' } = settings;
+  if (mac === undefined) {
+    throw new RequestError(
+      `${device} has no mac in xenstore, and antispoof=strict cannot do without. Set mac= in the guest's configuration.`,
+    );
+  }
+  const untrackedBut = untracksStrictly(system, settings) ? bridge.address : undefined;
+  const old = readStrictRecord(system, port);
+  const logged = old?.device === device && old.elements.includes(loggedElement(port));
+  const elements = strictElements({ port, mac, addresses, mode, untrackedBut });
+  return { device, mode, elements: logged ? [...elements, loggedElement(port)] : elements };
+}
+
+/** What the strict filter does for a device that is attached. */
+export interface Guard {
+  /** The device's name once it is attached. */
+  readonly port: string;
+  /** A name that it may have been attached under before. */
+  readonly former: string | undefined;
+  readonly bridge: string;
+  /** What it is to be held to; undefined where the strict filter is not wanted. */
+  readonly fresh: StrictRecord | undefined;
+}
+
+/**
+ * Steps after which a device is held to its record and to nothing else, whatever it or its port's name was held to.
+ * @param system the way to the records
+ * @param device the kernel's name of the device
+ * @param guard its names and its record
+ * @param flushed the table, or some of it, is not there: it is made first, for all guests
+ */
+export function guardSteps(system: System, device: string, guard: Guard, flushed: boolean): Step[] {
+  const { port, former, fresh, bridge } = guard;
+  const others = flushed ? [...readStrictRecords(system)].filter(([name]) => name !== port) : [];
+  const table = flushed ? planStrictTable(others.flatMap(([, record]) => record.elements)) : [];
+  const left = [former, device].filter((name) => name !== undefined).filter((name) => name !== port);
+  return [
+    ...table,
+    ...(fresh === undefined ? [] : learningSteps(system, bridge)),
+    ...planStrict({
+      port,
+      recordPath: strictRecordPath(port),
+      // Of a guest that is gone without a word, its port's name may be another's by now.
+      old: readStrictRecord(system, port),
+      fresh,
+      flushed,
+    }),
+    ...unguardSteps(system, device, left),
+  ];
+}
+
+/**
+ * Frames to 01:80:c2:00:00:00 and 0e pass no filter of the bridge family, and yet the bridge learns their source: one of
+ * them, and another guest's packets go the wrong way (net/bridge/br_input.c; ip-link(8), no_linklocal_learn). It is not
+ * undone: the bridge's other guests may rely on it by then.
+ */
+export function learningSteps(system: System, bridge: string): Step[] {
+  const path = `/sys/class/net/${bridge}/bridge/no_linklocal_learn`;
+  if (system.readText(path) !== '0') return [];
+  return [
+    {
+      do: setting(path, '1'),
+      undo: [],
+      why: `let ${bridge} learn no address from frames that pass no filter`,
+    },
+  ];
+}
+
+/**
+ * Steps that take a device out of the strict filter, under each of the names that it may have been attached under.
+ * @param system the way to the records
+ * @param device the kernel's name of the device
+ * @param ports the names
+ */
+export function unguardSteps(system: System, device: string, ports: readonly string[]): Step[] {
+  return [...new Set(ports)].flatMap((port) => {
+    const old = readStrictRecord(system, port);
+    // The name may be another guest's by now.
+    if (old === undefined || old.device !== device) return [];
+    return planStrict({ port, recordPath: strictRecordPath(port), old, fresh: undefined, flushed: true });
+  });
+}
+
+/**
+ * Leaves in xenstore what of a device's settings it does not tell otherwise, for a refilter to find.
+ * @param run the call
+ * @param settings the settings that the device was attached with; undefined once it is detached
+ * @param strict the strict filter holds it
+ */
+export async function markSettings(
+  run: VifRun,
+  settings: VifSettings | undefined,
+  strict: boolean,
+): Promise<void> {
+  // A tap has its vif's place in xenstore, and the vif its settings.
+  if (run.call.type === 'tap') return;
+  const path = `${run.call.path}/${SETTINGS_MARK}`;
+  const text = settings === undefined ? undefined : settingsMark(settings, strict);
+  if (text !== undefined) await run.store?.write(path, text);
+  else if (run.stored[SETTINGS_MARK] !== undefined) await run.store?.remove(path);
+}

@@ -1,0 +1,130 @@
+import { applyTeardown } from '../apply/apply.ts';
+import { strictRecordPath } from '../contract/paths.ts';
+import { HostError, messageOf, XenNetworkError } from '../errors.ts';
+import { type RuleSet, rulesOf, tableOf } from '../filter/forward.ts';
+import { readBeside, readPresent } from '../observe/forwarding.ts';
+import { readLedger } from '../observe/ledger.ts';
+import { readStrictRecords, type StrictRecord } from '../observe/strict.ts';
+import { readBridgeRecords } from '../observe/uplink.ts';
+import { type Claim, claim } from '../plan/forwarding.ts';
+import { replaceForwardRules } from '../plan/rules.ts';
+import type { Step } from '../plan/step.ts';
+import { planStrict, planStrictTable } from '../plan/strict.ts';
+import type { System } from '../system/system.ts';
+import { openXenstore } from '../system/xenstore.ts';
+import type { Context } from './context.ts';
+import { learningSteps, STRICT_LOCK } from './guard.ts';
+import { withLocks } from './locks.ts';
+import { deviceNames, listBackends, type RunningVif, runningVifs, wantedFilter } from './running.ts';
+
+/** What a device's filters are to be. */
+interface Wanted extends RunningVif {
+  readonly rules: RuleSet;
+  readonly strict: StrictRecord | undefined;
+}
+
+/**
+ * Puts the filters of all running guests back, as xenstore says that they are to be: one nft transaction, one restore
+ * for each family. What is in place stays, so that no guest is unfiltered meanwhile. Nothing of it is undone when a part
+ * fails: a filter that could be put back is better than none.
+ * @param context the call
+ * @returns the number of devices
+ * @throws XenstoreError; HostError naming what could not be put back
+ */
+export async function refilter(context: Context): Promise<number> {
+  const { system } = context;
+  const store = await openXenstore(await system.native(), context.env);
+  try {
+    const backends = await listBackends(store);
+    const devices = backends.flatMap(deviceNames);
+    // No hook attaches or detaches one of them meanwhile.
+    return await withLocks(system, [...devices.toSorted(), STRICT_LOCK], async () => {
+      const { wanted, failures } = wantedOf(await runningVifs(context, store, backends));
+      const steps = refilterSteps(system, wanted, new Set(devices));
+      const done = await applyTeardown(system, { steps, warnings: [] });
+      if (failures.length + done.length > 0) throw new HostError([...failures, ...done].join(' '));
+      return wanted.length;
+    });
+  } finally {
+    store.close();
+  }
+}
+
+function wantedOf(vifs: readonly RunningVif[]): { readonly wanted: Wanted[]; readonly failures: string[] } {
+  const wanted: Wanted[] = [];
+  const failures: string[] = [];
+  for (const vif of vifs) {
+    try {
+      wanted.push({ ...vif, ...wantedFilter(vif) });
+    } catch (thrown) {
+      if (!(thrown instanceof XenNetworkError)) throw thrown;
+      failures.push(`${vif.run.call.device} has no new filter: ${messageOf(thrown)}`);
+    }
+  }
+  return { wanted, failures };
+}
+
+function refilterSteps(system: System, wanted: readonly Wanted[], devices: ReadonlySet<string>): Step[] {
+  const steps = [...claimSteps(system), ...ruleSteps(system, wanted)];
+  const of = (tool: Step['do']['tool']) => steps.filter((step) => step.do.tool === tool);
+  // What one child can do together stands together; settings come last, when what they let in is there to be met.
+  return [...of('iptables'), ...of('ip6tables'), ...strictSteps(system, wanted, devices), ...of('write')];
+}
+
+/** What started hooks hold of the whole host: FORWARD's policy, the rules of their cards, bridge-nf-call-*. */
+function claimSteps(system: System): readonly Step[] {
+  const antispoof = readBridgeRecords(system).flatMap((record) =>
+    record.antispoof === undefined ? [] : [record.antispoof],
+  );
+  const claims: Claim[] = [
+    ...antispoof.flatMap(({ settings, policy, rules }): Claim[] => [
+      ...Object.keys(settings).map((path): Claim => ({ kind: 'setting', path, value: '1' })),
+      ...([4, 6] as const)
+        .filter((family) => policy[family] !== undefined)
+        .flatMap((family): Claim[] => [
+          { kind: 'policy', family, value: 'DROP' },
+          ...rules.map((rule): Claim => ({ kind: 'rule', family, table: tableOf(rule), rule, place: 'top' })),
+        ]),
+    ]),
+    ...readLedger(system).map((held) => held.claim),
+  ];
+  return claim([], readPresent(system, claims), readBeside(system), claims, 'refilter').steps;
+}
+
+function ruleSteps(system: System, wanted: readonly Wanted[]): Step[] {
+  const listing = (tool: string) => system.run([`${tool}-save`]).stdout;
+  const listings = { 4: listing('iptables'), 6: listing('ip6tables') };
+  return wanted.flatMap(({ run, state, rules }) => {
+    const { device } = run.call;
+    const there = { 4: rulesOf(listings[4], device), 6: rulesOf(listings[6], device) };
+    return replaceForwardRules(state.port.name, there, rules);
+  });
+}
+
+function strictSteps(system: System, wanted: readonly Wanted[], devices: ReadonlySet<string>): Step[] {
+  const records = readStrictRecords(system);
+  const fresh = new Map(
+    wanted.flatMap(({ state, strict }) => (strict === undefined ? [] : [[state.port.name, strict] as const])),
+  );
+  if (fresh.size === 0 && records.size === 0) return [];
+  const settled = new Set(wanted.map(({ run }) => run.call.device));
+  // Guests that are gone without a word are forgotten; others of which nothing more is known keep what they have.
+  const kept = (old: StrictRecord | undefined) =>
+    old !== undefined && devices.has(old.device) && !settled.has(old.device) ? old : undefined;
+  const steps = [...new Set([...fresh.keys(), ...records.keys()])].flatMap((port) => {
+    const old = records.get(port);
+    const now = fresh.get(port) ?? kept(old);
+    return planStrict({ port, recordPath: strictRecordPath(port), old, fresh: now, flushed: true });
+  });
+  const bridges = new Set(
+    wanted.flatMap(({ bridge, strict }) =>
+      bridge === undefined || strict === undefined ? [] : [bridge.name],
+    ),
+  );
+  return [
+    ...[...bridges].flatMap((bridge) => learningSteps(system, bridge)),
+    ...planStrictTable([]),
+    ...steps.filter((step) => step.do.tool === 'nft'),
+    ...steps.filter((step) => step.do.tool !== 'nft'),
+  ];
+}

@@ -1,0 +1,141 @@
+import { mergeValues } from '../contract/arguments.ts';
+import { TAP_SUFFIX } from '../contract/names.ts';
+import { natAddresses } from '../contract/nat-address.ts';
+import { markedValues, SETTINGS_MARK } from '../contract/settings-mark.ts';
+import {
+  formerRename,
+  parseVifCall,
+  parseVifSettings,
+  VIF_KEYS,
+  VIF_VARIABLES,
+} from '../contract/vif-request.ts';
+import { NO_RULES, ownerComment, type RuleSet, routedForwardRules } from '../filter/forward.ts';
+import { isBridge, type Port, readPort } from '../observe/port.ts';
+import { unrestrictedFamilies } from '../observe/rules.ts';
+import type { StrictRecord } from '../observe/strict.ts';
+import { observeVif, type PresentVif } from '../observe/vif.ts';
+import { natGuestAddresses } from '../plan/vif-nat.ts';
+import type { System } from '../system/system.ts';
+import type { Xenstore } from '../system/xenstore.ts';
+import { bridgedRules } from './bridged-rules.ts';
+import type { Context } from './context.ts';
+import { strictRecord, wantsStrict } from './guard.ts';
+import type { VifRun } from './vif.ts';
+
+/** A guest's device that is in use. */
+export interface RunningVif {
+  /** The call that attached it, as far as xenstore tells. */
+  readonly run: VifRun;
+  readonly state: PresentVif;
+  /** The bridge that it is a port of; undefined for a device that is routed to. */
+  readonly bridge: Port | undefined;
+}
+
+/** What a device's filters are to be. */
+export interface WantedFilter {
+  readonly rules: RuleSet;
+  /** Undefined where the strict filter does not hold it. */
+  readonly strict: StrictRecord | undefined;
+}
+
+/** A card of a guest, as xenstore lists it. */
+export interface Backend {
+  readonly domid: string;
+  readonly devid: string;
+}
+
+/**
+ * The cards of all guests.
+ * @param store xenstore
+ */
+export async function listBackends(store: Xenstore): Promise<Backend[]> {
+  const isNumber = (name: string) => /^\d{1,5}$/.test(name);
+  const found: Backend[] = [];
+  for (const domid of ((await store.list('backend/vif')) ?? []).filter(isNumber)) {
+    const devids = ((await store.list(`backend/vif/${domid}`)) ?? []).filter(isNumber);
+    found.push(...devids.map((devid) => ({ domid, devid })));
+  }
+  return found;
+}
+
+/**
+ * The kernel's names of a card's devices: the vif, and its emulated twin.
+ * @param backend the card
+ */
+export function deviceNames({ domid, devid }: Backend): readonly [vif: string, tap: string] {
+  return [`vif${domid}.${devid}`, `vif${domid}.${devid}${TAP_SUFFIX}`];
+}
+
+/**
+ * Those devices of guests' cards that this host has and that are in use.
+ * @param context the call
+ * @param store xenstore
+ * @param backends the cards
+ */
+export async function runningVifs(
+  context: Context,
+  store: Xenstore,
+  backends: readonly Backend[],
+): Promise<RunningVif[]> {
+  const found: RunningVif[] = [];
+  for (const backend of backends) found.push(...(await devicesOf(context, store, backend)));
+  return found;
+}
+
+async function devicesOf(context: Context, store: Xenstore, backend: Backend): Promise<RunningVif[]> {
+  const { system } = context;
+  const path = `backend/vif/${backend.domid}/${backend.devid}`;
+  const values = await store.readMany(VIF_KEYS.map((key) => `${path}/${key}`));
+  const stored = Object.fromEntries(VIF_KEYS.map((key, i) => [key, values[i]]));
+  const given = markedValues(stored[SETTINGS_MARK]);
+  const [vif, tap] = deviceNames(backend);
+  const calls = [
+    parseVifCall('online', { vif, XENBUS_PATH: path }),
+    parseVifCall('add', { INTERFACE: tap, type_if: 'tap' }),
+  ];
+  return calls.flatMap((call) => {
+    const run: VifRun = { context, call: { ...call, path }, given, stored, store, dryRun: false };
+    const rename = formerRename(call, mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored));
+    const state = observeVif(system, call, rename);
+    const { port } = state;
+    if (port === undefined || !port.up) return [];
+    const master = port.master === undefined ? undefined : readPort(system, port.master);
+    const bridge = master !== undefined && isBridge(system, master.name) ? master : undefined;
+    return [{ run, state: { ...state, port }, bridge }];
+  });
+}
+
+/**
+ * What the filters of a device in use are to be, as its hook would make them.
+ * @param vif the device
+ * @throws RequestError when xenstore holds what cannot be used
+ */
+export function wantedFilter({ run, state, bridge }: RunningVif): WantedFilter {
+  const { system } = run.context;
+  const { name } = state.port;
+  if (bridge === undefined) return { rules: routedRules(system, run, state), strict: undefined };
+  const settings = parseVifSettings(run.call, run.given, run.stored);
+  const strict = wantsStrict(system, settings, bridge.name);
+  return {
+    rules: bridgedRules(run, settings, { port: name, bridge: bridge.name, strict }),
+    strict: strict ? strictRecord(system, run.call.device, settings, name, bridge) : undefined,
+  };
+}
+
+/** Its record tells a routed device's rules; without one, they are made of what xenstore says. */
+function routedRules(system: System, run: VifRun, { port, record }: PresentVif): RuleSet {
+  if (record !== undefined) return record.rules;
+  const { call, stored } = run;
+  const script = stored['script'] ?? '';
+  if (/openvswitch/.test(script)) return NO_RULES;
+  const handle = Number(stored['handle'] ?? call.devid);
+  const addresses = /vif-nat/.test(script)
+    ? natGuestAddresses(natAddresses(stored['ip'] ?? '', call.domid, handle))
+    : parseVifSettings(call, {}, stored).addresses;
+  return routedForwardRules(
+    port.name,
+    addresses,
+    unrestrictedFamilies(system),
+    ownerComment(call, stored['domain']),
+  );
+}

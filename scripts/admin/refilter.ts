@@ -1,0 +1,12 @@
+import type { Context } from '../../lib/hook/context.ts';
+import { refilter } from '../../lib/hook/refilter.ts';
+
+/**
+ * Puts the filters of all running guests back after somebody reloaded or flushed a firewall.
+ * @param context the call
+ */
+export async function refilterAll(context: Context): Promise<number> {
+  const count = await refilter(context);
+  context.print(`The filters of ${count} ${count === 1 ? 'device is' : 'devices are'} in place.\n`);
+  return 0;
+}

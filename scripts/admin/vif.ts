@@ -1,0 +1,183 @@
+import { applyPlan } from '../../lib/apply/apply.ts';
+import { LOCKING_MODES, type LockingMode } from '../../lib/contract/arguments.ts';
+import { strictRecordPath } from '../../lib/contract/paths.ts';
+import { listed, quote } from '../../lib/contract/text.ts';
+import { parseBackendPath } from '../../lib/contract/vif-request.ts';
+import { HostError, RequestError } from '../../lib/errors.ts';
+import { loggedElement } from '../../lib/filter/strict.ts';
+import { STRICT_TABLE } from '../../lib/filter/strict-rules.ts';
+import type { Context } from '../../lib/hook/context.ts';
+import { guardSteps, STRICT_LOCK } from '../../lib/hook/guard.ts';
+import { withLocks } from '../../lib/hook/locks.ts';
+import { runningVifs, wantedFilter } from '../../lib/hook/running.ts';
+import { readStrictRecord, readStrictRecords } from '../../lib/observe/strict.ts';
+import { planStrict } from '../../lib/plan/strict.ts';
+import { openXenstore } from '../../lib/system/xenstore.ts';
+
+/** What is asked of the strict filter: to list its ports, or something about one of them. */
+export interface VifOptions {
+  /** The port's name, or the kernel's name of the device. */
+  readonly name: string | undefined;
+  /** A locking mode, or "log". */
+  readonly setting: string | undefined;
+  /** For log: on or off. */
+  readonly value: string | undefined;
+  readonly json: boolean;
+}
+
+/**
+ * Shows what the strict filter holds each guest to and what it dropped, or changes a guest's mode or logging.
+ * @param context the call
+ * @param options what is asked
+ * @throws RequestError, HostError
+ */
+export async function vif(context: Context, options: VifOptions): Promise<number> {
+  const { name, setting, value } = options;
+  if (name === undefined || setting === undefined) return show(context, name, options.json);
+  const mode = LOCKING_MODES.find((word) => word === setting);
+  if (mode !== undefined && value === undefined) return setMode(context, name, mode);
+  if (setting === 'log' && (value === 'on' || value === 'off')) return setLog(context, name, value === 'on');
+  throw new RequestError(
+    `${quote([setting, value ?? ''].join(' ').trim())} is nothing that can be set; say one of ${listed([...LOCKING_MODES, '"log on"', '"log off"'])}.`,
+  );
+}
+
+interface PortStatus {
+  readonly port: string;
+  readonly device: string;
+  readonly mode: LockingMode;
+  readonly droppedPackets: number;
+  readonly droppedBytes: number;
+  readonly log: boolean;
+}
+
+function show(context: Context, name: string | undefined, json: boolean): number {
+  const { system, print } = context;
+  const listing = system.run(['nft', 'list', 'set', ...STRICT_TABLE.split(' '), 'refused']);
+  const counters = new Map(
+    [...listing.stdout.matchAll(/"([^"]+)" counter packets (\d+) bytes (\d+)/g)].map(
+      ([, port = '', packets, bytes]) => [port, [Number(packets), Number(bytes)]] as const,
+    ),
+  );
+  const ports: PortStatus[] = [...readStrictRecords(system)]
+    .filter(([port, { device }]) => name === undefined || name === port || name === device)
+    .map(([port, { device, mode, elements }]) => {
+      const [droppedPackets = 0, droppedBytes = 0] = counters.get(port) ?? [];
+      return {
+        port,
+        device,
+        mode,
+        droppedPackets,
+        droppedBytes,
+        log: elements.includes(loggedElement(port)),
+      };
+    });
+  if (name !== undefined && ports.length === 0) throw notHeld(name);
+  const rows = ports.map(({ port, device, mode, droppedPackets, log }) => [
+    port,
+    device,
+    mode,
+    `${droppedPackets}`,
+    log ? 'on' : 'off',
+  ]);
+  print(
+    json
+      ? `${JSON.stringify(ports, null, 2)}\n`
+      : table([['PORT', 'DEVICE', 'MODE', 'DROPPED', 'LOG'], ...rows]),
+  );
+  if (ports.length > 0 && listing.status !== 0)
+    context.log.warn('The table of the strict filter is not there: run "xen-network refilter".');
+  return 0;
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)));
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}
+
+function notHeld(name: string): HostError {
+  return new HostError(
+    `${quote(name)} is no port that the strict filter holds; "xen-network vif" lists them. ` +
+      'Set antispoof=strict for the guest, or when its bridge is started.',
+  );
+}
+
+/** The mode stands in xenstore, where a later online and a refilter find it. */
+async function setMode(context: Context, name: string, mode: LockingMode): Promise<number> {
+  const { system } = context;
+  const device = deviceOf(context, name);
+  const [, domid = '', devid = ''] = /^vif(\d+)\.(\d+)/.exec(device) ?? [];
+  const path = `backend/vif/${domid}/${devid}`;
+  if (parseBackendPath(path) === undefined) throw notHeld(name);
+  const store = await openXenstore(await system.native(), context.env);
+  try {
+    const backend = { domid, devid };
+    const found = (await runningVifs(context, store, [backend])).filter(({ bridge }) => bridge !== undefined);
+    if (found.length === 0)
+      throw new HostError(
+        `${name} is not in use on a bridge of this host; its mode can be set once it is online.`,
+      );
+    await store.write(`${path}/locking`, mode);
+    const keys = found.map(({ run }) => run.call.device).toSorted();
+    await withLocks(system, [...keys, STRICT_LOCK], async () => {
+      for (const each of await runningVifs(context, store, [backend])) {
+        const { device: own } = each.run.call;
+        const guard = {
+          port: each.state.port.name,
+          former: each.state.record?.name,
+          bridge: each.bridge?.name ?? '',
+          fresh: wantedFilter(each).strict,
+        };
+        const steps = guardSteps(system, own, guard, true);
+        await applyPlan(
+          system,
+          { steps, warnings: [] },
+          { key: own, warn: context.log.warn, check: () => {} },
+        );
+      }
+    });
+  } finally {
+    store.close();
+  }
+  context.print(`${name} is ${mode}.\n`);
+  return 0;
+}
+
+async function setLog(context: Context, name: string, on: boolean): Promise<number> {
+  const { system } = context;
+  const port = [...readStrictRecords(system)].find(
+    ([each, { device }]) => each === name || device === name,
+  )?.[0];
+  if (port === undefined) throw notHeld(name);
+  const device = deviceOf(context, name);
+  await withLocks(system, [device, STRICT_LOCK], async () => {
+    const old = readStrictRecord(system, port);
+    if (old === undefined) throw notHeld(name);
+    const others = old.elements.filter((element) => element !== loggedElement(port));
+    const fresh = { ...old, elements: on ? [...others, loggedElement(port)] : others };
+    const steps = planStrict({ port, recordPath: strictRecordPath(port), old, fresh, flushed: true });
+    await applyPlan(
+      system,
+      { steps, warnings: [] },
+      { key: device, warn: context.log.warn, check: () => {} },
+    );
+  });
+  context.print(
+    `What ${port} may not send is ${on ? 'written to the kernel log, 10 lines a second at most' : 'not logged'}.\n`,
+  );
+  return 0;
+}
+
+/** A vif that is not held yet is known by the kernel's name of it. */
+function deviceOf(context: Context, name: string): string {
+  const records = readStrictRecords(context.system);
+  return records.get(name)?.device ?? name;
+}

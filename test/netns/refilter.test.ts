@@ -1,0 +1,207 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { xlEnv } from '../support/host.ts';
+import { ether, ipv4, PROTO, TYPE, zeros } from '../support/packets.ts';
+import { guestMac, StrictHost } from '../support/strict-host.ts';
+
+let host: StrictHost;
+
+beforeAll(async () => {
+  host = await StrictHost.create();
+  host.marker();
+});
+
+afterAll(() => host.vif.host.close());
+
+const { run, ok } = {
+  run: (...words: string[]) => host.vif.host.run(words),
+  ok: (...words: string[]) => host.vif.host.ok(...words),
+};
+const refilter = () => host.vif.host.hook('xen-network', ['refilter']);
+const save = (tool: string): string[] =>
+  ok(tool)
+    .split('\n')
+    .filter((line) => line.startsWith('-A') || / DROP /.test(line))
+    .map((line) => line.replace(/ \[\d+:\d+\]$/, ''));
+const rules = (): string[] => [...save('iptables-save'), ...save('ip6tables-save')];
+const mayBe = (domid: number, ...addresses: string[]): string[] => {
+  const frame = (from: string) =>
+    ether(guestMac(domid), TYPE.ip, ipv4({ from, proto: PROTO.tcp }, zeros(20)));
+  const frames = new Map(addresses.map((address) => [frame(address), address]));
+  return host.send(domid, [...frames.keys()]).map((sent) => frames.get(sent) ?? '');
+};
+
+beforeEach(() => {
+  run('nft', 'flush', 'ruleset');
+  ok('sh', '-c', 'rm -rf /run/xen-network; iptables -P FORWARD ACCEPT; ip6tables -P FORWARD ACCEPT');
+});
+
+afterEach(() => {
+  for (const domid of [1, 2, 3]) host.vif.unplug(domid);
+});
+
+/** A strict guest with a vifname, one with a range and a mode, and one with iptables rules of both families. */
+function threeGuests(): void {
+  host.guest(1, { ip: '192.0.2.1 2001:db8::1', vifname: 'web' });
+  host.guest(2, { ip: '198.51.100.0/24', locking: 'locked' });
+  host.vif.card(3, { ip: '192.0.2.3 2001:db8::3', mac: guestMac(3) });
+  expect(host.vif.online(3).status).toBe(0);
+}
+
+describe.each([
+  ['somebody flushes the whole ruleset', () => ok('nft', 'flush', 'ruleset')],
+  ['somebody deletes the table', () => ok('nft', 'delete', 'table', 'bridge', 'xen_network')],
+  [
+    'somebody flushes chains, sets and FORWARD',
+    () => {
+      ok('nft', 'flush', 'chain', 'bridge', 'xen_network', 'guest_guard');
+      ok('nft', 'flush', 'set', 'bridge', 'xen_network', 'own4');
+      ok('nft', 'flush', 'map', 'bridge', 'xen_network', 'guests');
+      ok('iptables', '-F', 'FORWARD');
+    },
+  ],
+  [
+    'somebody reloads other rules with iptables-restore',
+    () => {
+      const text = '*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -s 203.0.113.9 -j DROP\nCOMMIT\n';
+      for (const tool of ['iptables-restore', 'ip6tables-restore'])
+        host.vif.host.run([tool], {
+          input: tool.includes('6') ? text.replace('-s 203.0.113.9', '-p tcp') : text,
+        });
+    },
+  ],
+])('after %s', (_what, harm) => {
+  test.each([
+    ['with our records', () => {}],
+    ['from xenstore alone', () => ok('rm', '-rf', '/run/xen-network')],
+  ])('xen-network refilter puts all guests back, %s', (_how, forget) => {
+    threeGuests();
+    const [elements, before] = [host.elements(), rules()];
+    harm();
+    forget();
+    expect(refilter()).toEqual({
+      status: 0,
+      stdout: 'The filters of 3 devices are in place.\n',
+      stderr: '',
+    });
+    expect(host.elements()).toEqual(elements);
+    expect(rules().filter((line) => line.includes('xen-network'))).toEqual(before);
+    expect(mayBe(1, '192.0.2.1', '192.0.2.9')).toEqual(['192.0.2.1']);
+    expect(mayBe(2, '198.51.100.7', '192.0.2.9')).toEqual(['198.51.100.7']);
+    // What offline takes is known again.
+    for (const domid of [1, 2, 3]) expect(host.vif.offline(domid).status).toBe(0);
+    expect(host.elements()).toEqual([]);
+    expect(rules().filter((line) => line.includes('xen-network'))).toEqual([]);
+  });
+});
+
+describe('xen-network refilter', () => {
+  test('changes nothing where nothing is missing', () => {
+    threeGuests();
+    ok('iptables', '-I', 'FORWARD', '-s', '203.0.113.9', '-j', 'DROP');
+    mayBe(1, '192.0.2.9');
+    const [elements, before, drops] = [host.elements(), rules(), host.drops('web')];
+    expect(drops).toBeGreaterThan(0);
+    expect(refilter().status).toBe(0);
+    expect(refilter().status).toBe(0);
+    expect(host.elements()).toEqual(elements);
+    expect(rules()).toEqual(before);
+    expect(host.drops('web')).toBe(drops);
+  });
+
+  test('forgets guests that are gone without a word, and takes in what xenstore says by now', () => {
+    threeGuests();
+    host.vif.unplug(1);
+    host.vif.store.write({ '/local/domain/0/backend/vif/2/0/ip': '192.0.2.22' });
+    expect(refilter().status).toBe(0);
+    expect(host.elements().join()).not.toContain('"web"');
+    expect(mayBe(2, '198.51.100.7', '192.0.2.22')).toEqual(['192.0.2.22']);
+  });
+
+  test('does for the others what it can when one guest cannot be filtered, and says which', () => {
+    threeGuests();
+    host.vif.store.write({ '/local/domain/0/backend/vif/1/0/ip': 'nonsense' });
+    const elements = host.elements();
+    ok('nft', 'flush', 'ruleset');
+    const ran = refilter();
+    expect(ran.status).toBe(1);
+    expect(ran.stderr).toContain('vif1.0 has no new filter: ip holds "nonsense", which is no address.');
+    // The old one is better than none.
+    expect(host.elements()).toEqual(elements);
+    expect(mayBe(2, '198.51.100.7', '192.0.2.9')).toEqual(['198.51.100.7']);
+  });
+
+  test('with no guest at all does nothing', () => {
+    expect(refilter()).toEqual({
+      status: 0,
+      stdout: 'The filters of 0 devices are in place.\n',
+      stderr: '',
+    });
+    expect(ok('nft', 'list', 'ruleset')).not.toContain('xen_network');
+  });
+
+  test('without xenstore says so', () => {
+    const env = { XENSTORED_PATH: '/nonexistent' };
+    const ran = host.vif.host.hook('xen-network', ['refilter'], env);
+    expect(ran.status).toBe(1);
+    expect(ran.stderr).toContain('xenstore cannot be reached.');
+  });
+});
+
+describe('another card that comes online after a flush', () => {
+  test('brings all others back under the strict filter', () => {
+    host.guest(1, { ip: '192.0.2.1' });
+    host.guest(2, { ip: '192.0.2.2' });
+    const elements = host.elements();
+    ok('nft', 'flush', 'ruleset');
+    expect(host.vif.host.hook('vif-bridge', ['online', 'antispoof=strict'], xlEnv(2)).status).toBe(0);
+    expect(host.elements()).toEqual(elements);
+    expect(mayBe(1, '192.0.2.1', '192.0.2.9')).toEqual(['192.0.2.1']);
+  });
+
+  test('offline after a flush is as clean as ever', () => {
+    host.guest(1, { ip: '192.0.2.1' });
+    ok('nft', 'flush', 'ruleset');
+    expect(host.vif.offline(1)).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(host.vif.host.snapshot()['files']).toEqual([]);
+  });
+
+  test('offline with half of its elements gone takes the rest', () => {
+    host.guest(1, { ip: '192.0.2.1 192.0.2.11' });
+    ok(
+      'nft',
+      'delete',
+      'element',
+      'bridge',
+      'xen_network',
+      'own4',
+      `{ "vif1.0" . ${guestMac(1)} . 192.0.2.1 }`,
+    );
+    expect(host.vif.offline(1)).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(host.elements()).toEqual([]);
+  });
+});
+
+test('a thousand guests are as well held as one', () => {
+  const many = Array.from({ length: 1000 }, (_, i) => i + 100);
+  host.guest(1, { ip: '192.0.2.1' });
+  const port = (domid: number) => `"vif${domid}.0"`;
+  const lines = many.flatMap((domid) => {
+    const address = `10.${domid >> 8}.${domid & 255}.1`;
+    const mac = `00:16:3e:01:${(domid >> 8).toString(16).padStart(2, '0')}:${(domid & 255).toString(16).padStart(2, '0')}`;
+    return [
+      `macs { ${port(domid)} . ${mac} }`,
+      `own4 { ${port(domid)} . ${mac} . ${address} }`,
+      `net4 { ${port(domid)} . 10.${domid >> 8}.${domid & 255}.0/24 }`,
+      `guests { ${port(domid)} : jump guest }`,
+    ].map((element) => `add element bridge xen_network ${element}\n`);
+  });
+  expect(host.vif.host.run(['nft', '-f', '-'], { input: lines.join('') }).status).toBe(0);
+  host.guest(2, { ip: '192.0.2.2 198.51.100.0/24' });
+  expect(mayBe(2, '192.0.2.2', '198.51.100.9', '192.0.2.1', '10.1.1.1')).toEqual([
+    '192.0.2.2',
+    '198.51.100.9',
+  ]);
+  expect(host.vif.offline(2).status).toBe(0);
+  expect(host.elements().filter((line) => line.includes('"vif2.0"'))).toEqual([]);
+  expect(mayBe(1, '192.0.2.1', '192.0.2.2')).toEqual(['192.0.2.1']);
+});

@@ -1,0 +1,151 @@
+/*
+ * Sends raw Ethernet frames from one network namespace and tells which of them come out in another:
+ *   frames SENDER DEVICE WATCHER DEVICE MARKER DEVICE <frames in hex, one a line >those that arrived, in hex
+ * The three namespaces are files. After the frames the marker, whom nothing filters, broadcasts one of its own. All is
+ * done on one CPU, whose queue keeps the order: when that frame has arrived, no other is under way any more.
+ *   frames SENDER DEVICE <frames
+ * sends them over and over, whether the device runs or not, until it is killed.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { LONGEST = 65536, PATIENCE_MS = 10000, QUEUE = 64 << 20, TAG = 4, ADDRESSES = 12 };
+
+static const unsigned char mark[] = "\xff\xff\xff\xff\xff\xff\x02\x00\x00\x00\xfe\xed\x88\xb5xen-network: all sent";
+
+static void die(const char *what)
+{
+	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static int open_in(const char *space, const char *device, int protocol)
+{
+	int file = open(space, O_RDONLY | O_CLOEXEC), size = QUEUE, on = 1;
+	if (file < 0 || setns(file, CLONE_NEWNET) < 0)
+		die(space);
+	close(file);
+	int s = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	struct sockaddr_ll where = {.sll_family = AF_PACKET, .sll_protocol = htons(protocol)};
+	where.sll_ifindex = (int)if_nametoindex(device);
+	if (s < 0 || where.sll_ifindex == 0 || bind(s, (struct sockaddr *)&where, sizeof where) < 0)
+		die(device);
+	struct packet_mreq all = {.mr_ifindex = where.sll_ifindex, .mr_type = PACKET_MR_PROMISC};
+	if (setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0 ||
+	    setsockopt(s, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0 ||
+	    setsockopt(s, SOL_PACKET, PACKET_AUXDATA, &on, sizeof on) < 0 ||
+	    setsockopt(s, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof all) < 0)
+		die("setsockopt");
+	return s;
+}
+
+/* The next frame of the input; 0 at its end. */
+static size_t next_frame(unsigned char *frame)
+{
+	static char line[2 * LONGEST + 2];
+	while (fgets(line, sizeof line, stdin) != NULL) {
+		size_t length = strspn(line, "0123456789abcdef") / 2;
+		for (size_t i = 0; i < length; i++)
+			if (sscanf(line + 2 * i, "%2hhx", &frame[i]) != 1)
+				die("hex");
+		if (length > 0)
+			return length;
+	}
+	return 0;
+}
+
+static void send_all(int s)
+{
+	static unsigned char frame[LONGEST];
+	for (size_t length; (length = next_frame(frame)) > 0;)
+		if (send(s, frame, length, 0) != (ssize_t)length)
+			die("send");
+}
+
+static void send_for_ever(int s)
+{
+	static unsigned char frames[16][2048];
+	size_t lengths[16], count = 0;
+	static unsigned char frame[LONGEST];
+	for (size_t length; count < 16 && (length = next_frame(frame)) > 0 && length <= sizeof frames[0]; count++)
+		memcpy(frames[count], frame, lengths[count] = length);
+	for (size_t i = 0; count > 0; i = (i + 1) % count) {
+		send(s, frames[i], lengths[i], 0);
+		usleep(200);
+	}
+}
+
+/* The kernel hands a VLAN tag over beside the frame. */
+static void print(const unsigned char *frame, ssize_t length, struct msghdr *message)
+{
+	struct tpacket_auxdata aux = {0};
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c))
+		if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA)
+			memcpy(&aux, CMSG_DATA(c), sizeof aux);
+	for (ssize_t i = 0; i < length; i++) {
+		if (i == ADDRESSES && (aux.tp_status & TP_STATUS_VLAN_VALID))
+			printf("%04x%04x", aux.tp_vlan_tpid, aux.tp_vlan_tci);
+		printf("%02x", frame[i]);
+	}
+	putchar('\n');
+}
+
+static void print_arrivals(int s)
+{
+	static unsigned char frame[LONGEST];
+	char control[256];
+	for (;;) {
+		struct pollfd ready = {.fd = s, .events = POLLIN};
+		struct sockaddr_ll from;
+		struct iovec part = {frame, sizeof frame};
+		struct msghdr message = {&from, sizeof from, &part, 1, control, sizeof control, 0};
+		if (poll(&ready, 1, PATIENCE_MS) != 1) {
+			errno = ETIMEDOUT;
+			die("the mark");
+		}
+		ssize_t length = recvmsg(s, &message, 0);
+		if (length < 0)
+			die("recvmsg");
+		if (from.sll_pkttype == PACKET_OUTGOING)
+			continue;
+		if (length == sizeof mark - 1 && memcmp(frame, mark, sizeof mark - 1) == 0)
+			return;
+		print(frame, length, &message);
+	}
+}
+
+int main(int count, char **word)
+{
+	if (count == 3)
+		send_for_ever(open_in(word[1], word[2], 0));
+	if (count != 7) {
+		fprintf(stderr, "usage: frames SENDER DEVICE [WATCHER DEVICE MARKER DEVICE]\n");
+		return 2;
+	}
+	cpu_set_t one;
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	if (sched_setaffinity(0, sizeof one, &one) < 0)
+		die("sched_setaffinity");
+	int sender = open_in(word[1], word[2], 0);
+	int marker = open_in(word[5], word[6], 0);
+	int watcher = open_in(word[3], word[4], ETH_P_ALL);
+	send_all(sender);
+	if (send(marker, mark, sizeof mark - 1, 0) < 0)
+		die("send");
+	print_arrivals(watcher);
+	return 0;
+}

@@ -1,15 +1,21 @@
 import { mergeValues } from '../lib/contract/arguments.ts';
 import { vifRecordPath } from '../lib/contract/paths.ts';
-import { parseVifSettings, VIF_KEYS, VIF_VARIABLES, vifRename } from '../lib/contract/vif-request.ts';
+import { formerRename, parseVifSettings, VIF_KEYS, VIF_VARIABLES } from '../lib/contract/vif-request.ts';
+import { parseVlans } from '../lib/contract/vlan.ts';
 import { VerifyError } from '../lib/errors.ts';
-import { NO_RULES, vifForwardRules } from '../lib/filter/forward.ts';
+import { NO_RULES } from '../lib/filter/forward.ts';
 import { attachVif, detachVif } from '../lib/hook/attach.ts';
+import { bridgedRules } from '../lib/hook/bridged-rules.ts';
 import type { Context } from '../lib/hook/context.ts';
+import { strictRecord, wantsStrict } from '../lib/hook/guard.ts';
 import { runVifHook, type VifRun } from '../lib/hook/vif.ts';
-import { type Port, readPort } from '../lib/observe/port.ts';
-import { listPortRules, unrestrictedFamilies } from '../lib/observe/rules.ts';
+import { readPort } from '../lib/observe/port.ts';
+import { listRules } from '../lib/observe/rules.ts';
 import { awaitVif, findBridge, observeVif } from '../lib/observe/vif.ts';
+import { defaultPvid, hasVlans } from '../lib/observe/vlan.ts';
 import { isJoined, type JoinRequest, planJoin, planLeave } from '../lib/plan/vif-bridge.ts';
+import { type PortVlans, portVlans } from '../lib/plan/vlan.ts';
+import type { System } from '../lib/system/system.ts';
 
 /** Puts a guest's vif (online, offline) or tap (add, remove) on a bridge: contract 3, vif-bridge. */
 export function vifBridge(context: Context): Promise<number> {
@@ -24,15 +30,15 @@ async function attach(run: VifRun): Promise<void> {
   const name = settings.rename?.name ?? state.port.name;
   // A device that nobody has attached yet has no rules: then there is no need to list them all.
   const known = state.record !== undefined || state.port.master !== undefined;
+  const strict = wantsStrict(system, settings, bridge.name);
   const request: JoinRequest = {
     call: run.call,
     rename: settings.rename,
     bridge,
     mtu: settings.mtu ?? bridge.mtu,
-    inPlace: known ? listPortRules(system, name) : NO_RULES,
-    rules: settings.filter
-      ? vifForwardRules(name, settings.addresses, unrestrictedFamilies(system))
-      : NO_RULES,
+    vlans: vlansOf(run, bridge.name),
+    inPlace: known ? listRules(system, run.call.device) : NO_RULES,
+    rules: bridgedRules(run, settings, { port: name, bridge: bridge.name, strict }),
     recordPath: vifRecordPath(run.call.device),
   };
   await attachVif(run, {
@@ -41,15 +47,22 @@ async function attach(run: VifRun): Promise<void> {
     rules: request.rules,
     restricted: settings.addresses.length > 0,
     plan: (rules) => planJoin(state, { ...request, rules }),
-    verify: () => verify(readPort(system, name), name, request),
+    verify: () => verify(system, name, request),
     mtu: request.mtu,
+    guard: {
+      settings,
+      port: name,
+      former: state.record?.name,
+      bridge: bridge.name,
+      fresh: strict ? strictRecord(system, run.call.device, settings, name, bridge) : undefined,
+    },
   });
   if (!run.dryRun) log.info(`${name} is a port of ${bridge.name}.`);
 }
 
 async function detach(run: VifRun): Promise<void> {
   const values = mergeValues([...VIF_VARIABLES, ...VIF_KEYS], run.given, run.stored);
-  const rename = vifRename(run.call, values);
+  const rename = formerRename(run.call, values);
   const state = observeVif(run.context.system, run.call, rename);
   const name = state.port?.name ?? state.record?.name ?? rename?.name ?? run.call.device;
   await detachVif(run, {
@@ -61,10 +74,25 @@ async function detach(run: VifRun): Promise<void> {
   if (!run.dryRun) run.context.log.info(`${name} is off its bridge.`);
 }
 
-function verify(port: Port | undefined, name: string, request: JoinRequest): void {
-  if (port !== undefined && isJoined(port, name, request)) return;
+function vlansOf(run: VifRun, bridge: string): PortVlans | undefined {
+  const { vlan } = mergeValues(['vlan'], run.given, run.stored);
+  return vlan === undefined
+    ? undefined
+    : portVlans(vlan, parseVlans(vlan), defaultPvid(run.context.system, bridge));
+}
+
+function verify(system: System, name: string, request: JoinRequest): void {
+  const port = readPort(system, name);
+  const { bridge, mtu, vlans } = request;
+  const what =
+    port === undefined || !isJoined(port, name, request)
+      ? `is not a running port of ${bridge.name} with MTU ${mtu}`
+      : vlans === undefined || hasVlans(system, name, vlans.ranges)
+        ? undefined
+        : `has not exactly the VLANs ${vlans.text} on ${bridge.name}`;
+  if (what === undefined) return;
   throw new VerifyError(
-    `${name} is not a running port of ${request.bridge.name} with MTU ${request.mtu} after all steps: ` +
-      'something else changes it at the same time (NetworkManager, systemd-networkd?). Keep it away from vif devices.',
+    `${name} ${what} after all steps: something else changes it at the same time (NetworkManager, systemd-networkd?). ` +
+      'Keep it away from vif devices.',
   );
 }

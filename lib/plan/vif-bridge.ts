@@ -1,15 +1,24 @@
-import { aliasOf } from '../contract/names.ts';
 import type { VifCall, VifSettings } from '../contract/vif-request.ts';
-import { HostError } from '../errors.ts';
 import { NO_RULES, type RuleSet } from '../filter/forward.ts';
 import type { Port } from '../observe/port.ts';
 import type { VifRecord } from '../observe/records.ts';
 import type { PresentVif, VifState } from '../observe/vif.ts';
+import {
+  deviceStep,
+  downStep,
+  forgetSteps,
+  markOf,
+  mtuStep,
+  mustBeFree,
+  nameSteps,
+  nameWarnings,
+  PORT_MAC,
+  rememberStep,
+  setLink,
+} from './device.ts';
 import { replaceForwardRules } from './rules.ts';
-import { type DeviceMark, ip, type Plan, record, type Step } from './step.ts';
-
-/** A port's address is the highest there is, so that no bridge takes it for its own (IEEE 802.1D takes the lowest). */
-export const PORT_MAC = 'fe:ff:ff:ff:ff:ff';
+import { ip, type Plan, type Step } from './step.ts';
+import { type PortVlans, vlanCommands, vlanSteps } from './vlan.ts';
 
 /** What decides how a guest's device joins a bridge. */
 export interface JoinRequest {
@@ -18,6 +27,8 @@ export interface JoinRequest {
   readonly bridge: Port;
   /** Bytes. */
   readonly mtu: number;
+  /** Its VLANs; undefined leaves it the bridge's default. */
+  readonly vlans?: PortVlans | undefined;
   /** FORWARD rules of the device that are in place. */
   readonly inPlace: RuleSet;
   /** FORWARD rules that it is to have. */
@@ -34,19 +45,17 @@ export interface JoinRequest {
 export function planJoin(state: PresentVif, request: JoinRequest): Plan {
   const { call, rename, bridge } = request;
   const target = rename?.name ?? state.port.name;
-  if (state.squatter !== undefined) throw nameTaken(call.device, target);
-  const saved: VifRecord = { name: target, bridge: bridge.name, rules: request.rules };
-  const before = state.record === undefined ? undefined : JSON.stringify(state.record);
+  mustBeFree(state, call.device, target);
+  const vlans = request.vlans === undefined ? {} : { vlans: request.vlans };
+  const saved: VifRecord = { name: target, bridge: bridge.name, rules: request.rules, ...vlans };
+  // The VLANs that a port was given are known by its record alone.
+  const sameVlans = state.record?.vlans?.text === request.vlans?.text;
   return {
-    warnings: rename?.altname === undefined ? [] : [cutWarning(call.device, rename.altname, target)],
+    warnings: nameWarnings(call.device, rename),
     steps: [
       ...replaceForwardRules(target, request.inPlace, request.rules),
-      ...(isJoined(state.port, target, request) ? [] : portSteps(state.port, target, request)),
-      {
-        do: record(request.recordPath, JSON.stringify(saved)),
-        undo: [record(request.recordPath, before)],
-        why: `remember what ${target} was given`,
-      },
+      ...(isJoined(state.port, target, request) && sameVlans ? [] : portSteps(state, target, request)),
+      rememberStep(request.recordPath, state.record, saved),
     ],
   };
 }
@@ -67,69 +76,52 @@ export function isJoined(port: Port, target: string, request: Pick<JoinRequest, 
   );
 }
 
-function portSteps(port: Port, target: string, request: JoinRequest): Step[] {
-  const { bridge, rename, call } = request;
-  const step = (name: string, why: string, args: string[], undo: string[]): Step => ({
-    do: ip(...args),
-    undo: undo.length === 0 ? [] : [ip(...undo)],
-    why: `${why} ${name}`,
-    device: mark(port, name),
-  });
-  const set = (name: string, ...rest: string[]) => ['link', 'set', 'dev', name, ...rest];
-  const steps = [step(port.name, 'take down', set(port.name, 'down'), port.up ? set(port.name, 'up') : [])];
-  if (target !== port.name) {
-    steps.push(
-      step(target, `rename ${port.name} to`, set(port.name, 'name', target), set(target, 'name', port.name)),
-      step(
-        target,
-        'mark the owner of',
-        set(target, 'alias', aliasOf(call.device)),
-        set(target, 'alias', port.alias),
-      ),
-    );
-    if (rename?.altname !== undefined) {
-      const property = (verb: string, altname: string) => [
-        'link',
-        'property',
-        verb,
-        'dev',
-        target,
-        'altname',
-        altname,
-      ];
-      steps.push(
-        step(
-          target,
-          'keep the full name of',
-          property('add', rename.altname),
-          property('del', rename.altname),
-        ),
-      );
-    }
-  }
-  steps.push(
+function portSteps({ port, record }: PresentVif, target: string, request: JoinRequest): Step[] {
+  const { bridge, rename, call, vlans } = request;
+  const step = (why: string, args: string[], undo: string[]): Step =>
+    deviceStep(port, target, why, args, undo);
+  const leave = leaveSteps(port, target, record?.vlans, vlans);
+  return [
+    downStep(port),
+    ...nameSteps(port, target, call, rename),
     step(
-      target,
       'give the MAC address of a port to',
-      set(target, 'address', PORT_MAC),
-      set(target, 'address', port.address),
+      setLink(target, 'address', PORT_MAC),
+      setLink(target, 'address', port.address),
     ),
-    step(target, 'take all addresses from', ['address', 'flush', 'dev', target], []),
+    step('take all addresses from', ['address', 'flush', 'dev', target], []),
+    mtuStep(port, target, request.mtu),
+    ...leave,
     step(
-      target,
-      `set the MTU ${request.mtu} of`,
-      set(target, 'mtu', `${request.mtu}`),
-      set(target, 'mtu', `${port.mtu}`),
-    ),
-    step(
-      target,
       `enslave to ${bridge.name} the device`,
-      set(target, 'master', bridge.name),
-      port.master === undefined ? set(target, 'nomaster') : set(target, 'master', port.master),
+      setLink(target, 'master', bridge.name),
+      port.master === undefined || leave.length > 0
+        ? setLink(target, 'nomaster')
+        : setLink(target, 'master', port.master),
     ),
-    step(target, 'bring up', set(target, 'up'), set(target, 'down')),
+    ...vlanSteps(port, target, vlans),
+    step('bring up', setLink(target, 'up'), setLink(target, 'down')),
+  ];
+}
+
+/** A port that joins a bridge again has the bridge's default VLAN and no other. */
+function leaveSteps(
+  port: Port,
+  target: string,
+  before: PortVlans | undefined,
+  wanted: PortVlans | undefined,
+): Step[] {
+  if (port.master === undefined || (before === undefined && wanted === undefined)) return [];
+  const leave = deviceStep(
+    port,
+    target,
+    `release from ${port.master} the device`,
+    setLink(target, 'nomaster'),
+    [],
   );
-  return steps;
+  return [
+    { ...leave, undo: [ip(...setLink(target, 'master', port.master)), ...vlanCommands(target, before)] },
+  ];
 }
 
 /**
@@ -146,40 +138,22 @@ export function planLeave(state: VifState, name: string, rules: RuleSet, recordP
   if (port !== undefined) {
     const set = (...rest: string[]) => ip('link', 'set', 'dev', port.name, ...rest);
     if (port.up)
-      steps.push({ do: set('down'), undo: [set('up')], why: `take down ${name}`, device: mark(port, name) });
+      steps.push({
+        do: set('down'),
+        undo: [set('up')],
+        why: `take down ${name}`,
+        device: markOf(port, name),
+      });
     if (port.master !== undefined) {
       const undo = [set('master', port.master)];
       steps.push({
         do: set('nomaster'),
         undo,
         why: `release ${name} from ${port.master}`,
-        device: mark(port, name),
+        device: markOf(port, name),
       });
     }
   }
-  steps.push(...replaceForwardRules(name, rules, NO_RULES));
-  const before = state.record === undefined ? undefined : JSON.stringify(state.record);
-  if (before !== undefined) {
-    steps.push({
-      do: record(recordPath, undefined),
-      undo: [record(recordPath, before)],
-      why: `forget ${name}`,
-    });
-  }
+  steps.push(...replaceForwardRules(name, rules, NO_RULES), ...forgetSteps(recordPath, state.record, name));
   return { steps, warnings: [] };
-}
-
-function mark(port: Port, name: string): DeviceMark {
-  return { name, index: port.index };
-}
-
-function nameTaken(device: string, target: string): HostError {
-  return new HostError(
-    `${device} cannot take the name ${target}: another device has it already and is left alone. ` +
-      `Give this guest another vifname, or shut down the guest that uses ${target}.`,
-  );
-}
-
-function cutWarning(device: string, full: string, cut: string): string {
-  return `${device}: the vifname ${full} is longer than the kernel allows, so the device is called ${cut} and ${full} is kept as its altname.`;
 }

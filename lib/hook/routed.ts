@@ -1,0 +1,243 @@
+import type { Family, Prefix } from '../contract/addresses.ts';
+import { mergeValues } from '../contract/arguments.ts';
+import { deviceName, TAP_SUFFIX } from '../contract/names.ts';
+import { settingPath, vifRecordPath } from '../contract/paths.ts';
+import { formerRename, VIF_KEYS, VIF_VARIABLES, type VifSettings } from '../contract/vif-request.ts';
+import { VerifyError } from '../errors.ts';
+import { NO_RULES, ownerComment, routedForwardRules } from '../filter/forward.ts';
+import { stillLaid } from '../observe/address.ts';
+import { type KernelRoute, readKernelRoutes } from '../observe/kernel-routes.ts';
+import { deviceExists, readPort } from '../observe/port.ts';
+import { readVifRecords, type VifRecord } from '../observe/records.ts';
+import { listRules, unrestrictedFamilies } from '../observe/rules.ts';
+import { observeVif, type PresentVif, type VifState } from '../observe/vif.ts';
+import { isRouted, type Laid, sameLaid } from '../plan/laid.ts';
+import { mustBeUnrouted, planRouted, planUnrouted, routeSettings } from '../plan/routed.ts';
+import { type Step, setting } from '../plan/step.ts';
+import { rangeWarnings, type Uplink } from '../plan/vif-route.ts';
+import type { System } from '../system/system.ts';
+import { attachVif, detachVif } from './attach.ts';
+import { withLock } from './locks.ts';
+import type { VifRun } from './vif.ts';
+
+/** A guest whose packets are routed: what vif-route and vif-nat have in common. */
+export interface RoutedGuest {
+  readonly state: PresentVif;
+  readonly settings: VifSettings;
+  /** What the filter lets the guest send from. */
+  readonly addresses: readonly Prefix[];
+  /** The network's device, where the guest has IPv6 addresses. */
+  readonly uplink: Uplink | undefined;
+  /** All that is laid for it. */
+  readonly laid: readonly Laid[];
+  /** What gives the guest a lease, or takes an earlier one away; none where nothing is to be done. */
+  readonly leaseSteps: readonly Step[];
+  /** The lease that it then has. */
+  readonly lease: VifRecord['lease'];
+}
+
+/** The lock of everybody who changes the network's device's proxy_ndp. */
+const NDP_LOCK = 'proxy-ndp';
+
+/**
+ * The name that a guest's device has once it is attached.
+ * @param state the device as it is
+ * @param settings what it is to get
+ */
+export function attachedName(state: PresentVif, settings: VifSettings): string {
+  return settings.rename?.name ?? state.port.name;
+}
+
+/**
+ * The network's device as the call names it: xl's gatewaydev, or netdev (contract 1, 3).
+ * @param run the call
+ * @throws RequestError when it is no name of a device
+ */
+export function wantedNetdev(run: VifRun): string | undefined {
+  const { given, stored } = run;
+  const values = [stored['gatewaydev'], given['netdev'], given['gatewaydev']];
+  const name = values.find((value) => value !== undefined && value !== '');
+  return name === undefined ? undefined : deviceName(name, 'netdev');
+}
+
+/**
+ * Says what cannot be done for a guest's IPv6 ranges.
+ * @param run the call
+ * @param name the guest's device
+ * @param uplink the network's device, where the guest has IPv6 addresses
+ * @param addresses the guest's
+ */
+export function warnOfRanges(
+  run: VifRun,
+  name: string,
+  uplink: Uplink | undefined,
+  addresses: readonly Prefix[],
+): void {
+  if (uplink === undefined) return;
+  for (const warning of rangeWarnings(name, uplink.device, addresses)) run.context.log.warn(warning);
+}
+
+/**
+ * Carries an online or add of a routed guest out.
+ * @param run the call
+ * @param guest what it is to get
+ * @throws HostError when another device has one of its addresses; StepError, VerifyError; the host is then as it was
+ */
+export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
+  const attach = () => attachUnlocked(run, guest);
+  return guest.uplink === undefined || run.dryRun ? attach() : withLock(run.context.system, NDP_LOCK, attach);
+}
+
+function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
+  const { system } = run.context;
+  const { state, settings, addresses, uplink, laid } = guest;
+  const name = attachedName(state, settings);
+  const before = state.record?.laid ?? [];
+  const routes = readKernelRoutes(system, familiesOf([...laid, ...before]));
+  mustBeUnrouted(
+    name,
+    ownNames(run, state, name),
+    laid,
+    [...routes, ...hostAddresses(system)],
+    guestsAmong(system, routes),
+  );
+  const stale = before.filter((item) => !laid.some((wanted) => sameLaid(wanted, item)));
+  const facts = {
+    routes,
+    uplink,
+    stale: stale.length === 0 ? [] : stillLaid(system, stale, routes),
+    settings: readSettings(system, routeSettings(state.port.name, uplink?.device)),
+  };
+  // A device that nobody has attached yet has no rules: then there is no need to list them all.
+  const known = state.record !== undefined || state.port.up;
+  const request = {
+    call: run.call,
+    rename: settings.rename,
+    mtu: settings.mtu,
+    laid,
+    proxyNdpBefore: uplink === undefined ? undefined : proxyNdpBefore(system, run.call.device, uplink.device),
+    inPlace: known ? listRules(system, run.call.device) : NO_RULES,
+    rules: settings.filter
+      ? routedForwardRules(
+          name,
+          addresses,
+          unrestrictedFamilies(system),
+          ownerComment(run.call, run.stored['domain']),
+        )
+      : NO_RULES,
+    leaseSteps: guest.leaseSteps,
+    lease: guest.lease,
+    recordPath: vifRecordPath(run.call.device),
+  };
+  return attachVif(run, {
+    name,
+    bridge: '',
+    rules: request.rules,
+    restricted: (run.stored['ip'] ?? run.given['ip'] ?? '') !== '',
+    plan: (rules) => planRouted(state, facts, { ...request, rules }),
+    verify: () => verify(system, name, uplink, laid),
+    mtu: settings.mtu,
+  });
+}
+
+/**
+ * Carries an offline or remove of a routed guest out.
+ * @param run the call
+ * @param release steps that take the guest's lease away
+ */
+export function detachRouted(
+  run: VifRun,
+  release: (state: VifState, name: string) => readonly Step[],
+): Promise<void> {
+  const { system } = run.context;
+  const rename = formerRename(run.call, mergeValues([...VIF_VARIABLES, ...VIF_KEYS], run.given, run.stored));
+  const state = observeVif(system, run.call, rename);
+  const name = state.port?.name ?? state.record?.name ?? rename?.name ?? run.call.device;
+  const detach = () =>
+    detachVif(run, {
+      state,
+      name,
+      bridge: '',
+      plan: (rules) =>
+        planUnrouted(state, name, rules, vifRecordPath(run.call.device), {
+          before: release(state, name),
+          after: ndpSteps(system, run.call.device, state),
+        }),
+    });
+  return state.record?.proxyNdp === undefined || run.dryRun ? detach() : withLock(system, NDP_LOCK, detach);
+}
+
+function familiesOf(laid: readonly Laid[]): Family[] {
+  const isSix = (item: Laid) => item.kind !== 'proxy' && item.prefix.includes(':');
+  return laid.some(isSix) ? [4, 6] : [4];
+}
+
+/** Under all its names, before and after a rename; a tap and its vif have the same addresses. */
+function ownNames(run: VifRun, state: PresentVif, name: string): string[] {
+  const twin = (own: string) =>
+    own.endsWith(TAP_SUFFIX) ? own.slice(0, -TAP_SUFFIX.length) : `${own}${TAP_SUFFIX}`;
+  return [name, state.port.name, run.call.device].flatMap((own) => [own, twin(own)]);
+}
+
+/** The host's own IPv4 addresses, in the form of routes; /proc/net/route tells nothing of them. */
+function hostAddresses(system: System): KernelRoute[] {
+  return Object.entries(system.addresses()).flatMap(([device, addresses]) =>
+    addresses
+      .filter((address) => !address.includes(':'))
+      .map((address) => ({ family: 4, prefix: `${address}/32`, device, metric: 0, local: true })),
+  );
+}
+
+function guestsAmong(system: System, routes: readonly KernelRoute[]): Set<string> {
+  const names = new Set([...readVifRecords(system).values()].map((record) => record.name));
+  const isGuest = (device: string) => /^vif\d+\.\d+(-emu)?$/.test(device) || names.has(device);
+  return new Set(routes.map((route) => route.device).filter(isGuest));
+}
+
+function readSettings(system: System, paths: readonly string[]): Record<string, string | undefined> {
+  return Object.fromEntries(paths.map((path) => [path, system.readText(path)]));
+}
+
+const proxyNdpPath = (device: string) => settingPath('net/ipv6/conf/proxy_ndp', device);
+
+/** Guests share the setting: each remembers what it was before the first of them. */
+function proxyNdpBefore(system: System, device: string, uplink: string): string {
+  const first = [...readVifRecords(system)].find(
+    ([other, { name, proxyNdp }]) =>
+      proxyNdp?.device === uplink && (other === device || deviceExists(system, name)),
+  );
+  return first?.[1].proxyNdp?.before ?? system.readText(proxyNdpPath(uplink)) ?? '0';
+}
+
+/** The last guest that needed the setting puts it back. */
+function ndpSteps(system: System, device: string, { record }: VifState): Step[] {
+  const shared = record?.proxyNdp;
+  if (shared === undefined) return [];
+  const others = [...readVifRecords(system)].filter(
+    ([other, { name, proxyNdp }]) =>
+      other !== device && proxyNdp?.device === shared.device && deviceExists(system, name),
+  );
+  const path = proxyNdpPath(shared.device);
+  const now = system.readText(path);
+  if (others.length > 0 || now === undefined || now === shared.before) return [];
+  return [
+    {
+      do: setting(path, shared.before),
+      undo: [setting(path, now)],
+      why: `let ${shared.device} answer for no guest`,
+    },
+  ];
+}
+
+function verify(system: System, name: string, uplink: Uplink | undefined, laid: readonly Laid[]): void {
+  const routes = readKernelRoutes(system, familiesOf(laid));
+  const missing = laid.filter((item) => item.kind === 'route').find((route) => !isRouted(routes, route));
+  const settings = readSettings(system, routeSettings(name, uplink?.device));
+  const off = Object.keys(settings).find((path) => settings[path] === '0');
+  if (readPort(system, name)?.up === true && missing === undefined && off === undefined) return;
+  const what = missing === undefined ? (off ?? 'the device is down') : `no route to ${missing.prefix}`;
+  throw new VerifyError(
+    `${name} is not routed to as planned after all steps (${what}): something else changes it at the same time ` +
+      '(NetworkManager, systemd-networkd?). Keep it away from vif devices.',
+  );
+}

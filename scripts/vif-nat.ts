@@ -1,0 +1,62 @@
+import { mergeValues, type Values } from '../lib/contract/arguments.ts';
+import { guestName } from '../lib/contract/dhcp.ts';
+import { natAddresses } from '../lib/contract/nat-address.ts';
+import { parseVifSettings, VIF_KEYS, VIF_VARIABLES } from '../lib/contract/vif-request.ts';
+import type { Context } from '../lib/hook/context.ts';
+import { leaseGuest, releaseGuest } from '../lib/hook/lease.ts';
+import { attachedName, attachRouted, detachRouted, wantedNetdev, warnOfRanges } from '../lib/hook/routed.ts';
+import { runVifHook, type VifRun } from '../lib/hook/vif.ts';
+import { observeUplink } from '../lib/observe/address.ts';
+import { awaitVif } from '../lib/observe/vif.ts';
+import { natGuestAddresses, natLaid } from '../lib/plan/vif-nat.ts';
+import { ROUTE_METRIC } from '../lib/plan/vif-route.ts';
+
+/** Gives a guest's vif (online, offline) or tap (add, remove) a private network of its own: contract 3, vif-nat. */
+export function vifNat(context: Context): Promise<number> {
+  return runVifHook(context, { attach, detach });
+}
+
+async function attach(run: VifRun): Promise<void> {
+  const { system, log } = run.context;
+  const values = valuesOf(run);
+  const { domid, handle } = guestOf(run, values);
+  // The list means something else here than for the other hooks, and is read by natAddresses alone.
+  const settings = parseVifSettings(run.call, { ...run.given, ip: '' }, { ...run.stored, ip: undefined });
+  const addresses = natAddresses(values['ip'] ?? '', domid, handle);
+  const { guest, router, others } = addresses;
+  const hasSix = others.some(({ family }) => family === 6);
+  const uplink = hasSix ? observeUplink(system, wantedNetdev(run), [6]) : undefined;
+  const state = await awaitVif(system, run.call, settings.rename);
+  const device = attachedName(state, settings);
+  warnOfRanges(run, device, uplink, others);
+  const lease = { name: guestName(domid, handle), mac: values['mac'] ?? '', address: guest, router, device };
+  await attachRouted(run, {
+    state,
+    settings,
+    addresses: natGuestAddresses(addresses),
+    uplink,
+    laid: natLaid(device, addresses, uplink, ROUTE_METRIC[run.call.type]),
+    ...leaseGuest(run, values, lease, state.record),
+  });
+  if (!run.dryRun) log.info(`${device} leads to ${guest}, whose router is ${router}.`);
+}
+
+async function detach(run: VifRun): Promise<void> {
+  const values = valuesOf(run);
+  const { domid, handle } = guestOf(run, values);
+  await detachRouted(run, ({ record }, device) =>
+    releaseGuest(run, values, { name: guestName(domid, handle), device }, record),
+  );
+  if (!run.dryRun) run.context.log.info(`${run.call.device} leads to no guest any more.`);
+}
+
+function valuesOf(run: VifRun): Values {
+  return mergeValues([...VIF_VARIABLES, ...VIF_KEYS], run.given, run.stored);
+}
+
+/** The guest's domain and which of its cards it is, by which it is numbered (contract 3). */
+function guestOf(run: VifRun, values: Values): { readonly domid: number; readonly handle: number } {
+  const number = (key: string, otherwise: number) =>
+    /^\d{1,5}$/.test(values[key] ?? '') ? Number(values[key]) : otherwise;
+  return { domid: number('frontend-id', run.call.domid), handle: number('handle', run.call.devid) };
+}

@@ -1,0 +1,87 @@
+import { mergeValues, type Values } from '../lib/contract/arguments.ts';
+import { parseOvsBridge } from '../lib/contract/ovs-bridge.ts';
+import { vifRecordPath } from '../lib/contract/paths.ts';
+import { formerRename, parseVifSettings, VIF_KEYS, VIF_VARIABLES } from '../lib/contract/vif-request.ts';
+import { VerifyError } from '../lib/errors.ts';
+import { NO_RULES } from '../lib/filter/forward.ts';
+import { attachVif, detachVif } from '../lib/hook/attach.ts';
+import type { Context } from '../lib/hook/context.ts';
+import { noBridge, switchIds, switchName } from '../lib/hook/switch.ts';
+import { runVifHook, type VifRun } from '../lib/hook/vif.ts';
+import { deviceExists, isPromiscuous, readPort } from '../lib/observe/port.ts';
+import { awaitVif, observeVif } from '../lib/observe/vif.ts';
+import { isReady, planSwitchJoin, planSwitchLeave } from '../lib/plan/vif-openvswitch.ts';
+
+/** Puts a guest's vif (online, offline) or tap (add, remove) on an Open vSwitch bridge: contract 3. */
+export function vifOpenvswitch(context: Context): Promise<number> {
+  return runVifHook(context, { attach, detach });
+}
+
+async function attach(run: VifRun): Promise<void> {
+  const { system, log } = run.context;
+  const values = valuesOf(run);
+  // The bridge has VLANs beside its name here, and is read by parseOvsBridge alone.
+  const settings = parseVifSettings(
+    run.call,
+    { ...run.given, bridge: '' },
+    { ...run.stored, bridge: undefined },
+  );
+  const target = parseOvsBridge(values['bridge'] ?? noBridge());
+  const ids = await switchIds(run, values);
+  const state = await awaitVif(system, run.call, settings.rename);
+  const name = switchName(settings.rename?.name ?? state.port.name);
+  if (settings.addresses.length > 0)
+    log.warn(
+      `${name}: ip= makes no filter rules for a switch's port; packets in Open vSwitch never pass FORWARD.`,
+    );
+  const { rename, mtu } = settings;
+  const request = { call: run.call, rename, target, mtu, ids, recordPath: vifRecordPath(run.call.device) };
+  const join = () =>
+    attachVif(run, {
+      name,
+      bridge: target.bridge,
+      rules: NO_RULES,
+      restricted: true,
+      plan: () => planSwitchJoin(state, request),
+      verify: () => verify(run, name, target.bridge, mtu),
+      mtu,
+    });
+  try {
+    await join();
+  } catch (thrown) {
+    if (!(thrown instanceof Error && thrown.cause instanceof VerifyError)) throw thrown;
+    // A dead guest's port of the same name may have been taken for this one; taking ours back has removed it.
+    await join();
+  }
+  if (!run.dryRun) log.info(`${name} is a port of the switch ${target.bridge}.`);
+}
+
+async function detach(run: VifRun): Promise<void> {
+  const { system, log } = run.context;
+  const values = valuesOf(run);
+  const rename = formerRename(run.call, values);
+  const state = observeVif(system, run.call, rename);
+  const name = state.port?.name ?? state.record?.name ?? rename?.name ?? run.call.device;
+  const taken = state.port === undefined && deviceExists(system, name);
+  await detachVif(run, {
+    state,
+    name,
+    bridge: state.record?.bridge ?? values['bridge'] ?? '',
+    plan: (rules) => planSwitchLeave(state, name, rules, vifRecordPath(run.call.device), taken),
+  });
+  if (!run.dryRun) log.info(`${name} is off its switch.`);
+}
+
+function valuesOf(run: VifRun): Values {
+  return mergeValues([...VIF_VARIABLES, ...VIF_KEYS], run.given, run.stored);
+}
+
+/** ovs-vsctl tells success even when the switch could not open the device: one that it has taken is promiscuous. */
+function verify(run: VifRun, name: string, bridge: string, mtu: number | undefined): void {
+  const { system } = run.context;
+  const port = readPort(system, name);
+  if (port !== undefined && isReady(port, name, mtu) && isPromiscuous(system, name)) return;
+  throw new VerifyError(
+    `${name} is no running port of the switch ${bridge} after all steps. Look for its name in ovs-vswitchd's log, and whether ovs-vswitchd runs.`,
+  );
+}

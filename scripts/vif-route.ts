@@ -1,0 +1,42 @@
+import { parseVifSettings } from '../lib/contract/vif-request.ts';
+import type { Context } from '../lib/hook/context.ts';
+import { attachedName, attachRouted, detachRouted, wantedNetdev, warnOfRanges } from '../lib/hook/routed.ts';
+import { runVifHook, type VifRun } from '../lib/hook/vif.ts';
+import { observeUplink } from '../lib/observe/address.ts';
+import { awaitVif } from '../lib/observe/vif.ts';
+import { ROUTE_METRIC, routedLaid } from '../lib/plan/vif-route.ts';
+
+/** Routes a guest's addresses to its vif (online, offline) or tap (add, remove): contract 3, vif-route. */
+export function vifRoute(context: Context): Promise<number> {
+  return runVifHook(context, { attach, detach });
+}
+
+async function attach(run: VifRun): Promise<void> {
+  const { system, log } = run.context;
+  const settings = parseVifSettings(run.call, run.given, run.stored);
+  const { addresses } = settings;
+  const hasSix = addresses.some(({ family }) => family === 6);
+  const hasFour = addresses.length === 0 || addresses.some(({ family }) => family === 4);
+  const uplink = observeUplink(system, wantedNetdev(run), [
+    ...(hasFour ? ([4] as const) : []),
+    ...(hasSix ? ([6] as const) : []),
+  ]);
+  const state = await awaitVif(system, run.call, settings.rename);
+  const name = attachedName(state, settings);
+  warnOfRanges(run, name, uplink, addresses);
+  await attachRouted(run, {
+    state,
+    settings,
+    addresses,
+    uplink: hasSix ? uplink : undefined,
+    laid: routedLaid(name, uplink, addresses, ROUTE_METRIC[run.call.type]),
+    leaseSteps: [],
+    lease: undefined,
+  });
+  if (!run.dryRun) log.info(`${name} is routed to by way of ${uplink.device}.`);
+}
+
+async function detach(run: VifRun): Promise<void> {
+  await detachRouted(run, () => []);
+  if (!run.dryRun) run.context.log.info(`${run.call.device} is not routed to any more.`);
+}

@@ -1,0 +1,16 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { childrenText, planText } from '../support/plan-text.ts';
+import { VLAN_CASES } from '../support/routed-cases.ts';
+
+const golden = (name: string) => join(import.meta.dirname, 'vlan', `${name}.txt`);
+
+describe.each(Object.entries(VLAN_CASES))('vlan: %s', (name, makePlan) => {
+  test('the plan', async () => {
+    await expect(planText(makePlan())).toMatchFileSnapshot(golden(name));
+  });
+
+  test('what its children are fed', async () => {
+    await expect(childrenText(makePlan())).toMatchFileSnapshot(golden(`${name}.children`));
+  });
+});

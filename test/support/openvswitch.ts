@@ -1,0 +1,53 @@
+import type { Host } from './host.ts';
+
+// The switch in user space, by hand: its own scripts look for systemd and the kernel's module.
+const START = `
+set -e
+mkdir -p /run/openvswitch
+ovsdb-tool create /run/openvswitch/conf.db /usr/share/openvswitch/vswitch.ovsschema
+ovsdb-server /run/openvswitch/conf.db --remote=punix:/run/openvswitch/db.sock --pidfile --detach --no-chdir \
+  --log-file=/run/openvswitch/db.log 2>/dev/null
+ovs-vsctl --no-wait init
+ovs-vswitchd --pidfile --detach --no-chdir --log-file=/run/openvswitch/vswitchd.log 2>/dev/null
+for bridge in "$@"; do ovs-vsctl add-br "$bridge" -- set bridge "$bridge" datapath_type=netdev; done
+`;
+
+/**
+ * Starts Open vSwitch in a host, which ends with it.
+ * @param host where
+ * @param bridges the bridges that it is to have
+ */
+export function startOpenVswitch(host: Host, ...bridges: string[]): void {
+  host.ok('sh', '-c', START, 'sh', ...bridges);
+}
+
+/**
+ * The ports of all switches with their settings, as text that can be compared; the switch's own numbers left out.
+ * @param host where
+ */
+export function switchPorts(host: Host): string {
+  const list = (columns: string, table: string): unknown[] => {
+    const listing = host.json('ovs-vsctl', '--format=json', `--columns=${columns}`, 'list', table);
+    const rows = typeof listing === 'object' && listing !== null && 'data' in listing ? listing.data : [];
+    return Array.isArray(rows) ? rows.map((row) => JSON.stringify(row)).sort() : [];
+  };
+  const bridges = host.ok('ovs-vsctl', 'list-br').trim().split('\n');
+  const members = bridges.map((bridge) => `${bridge}: ${host.ok('ovs-vsctl', 'list-ports', bridge)}`);
+  return [
+    ...members,
+    ...list('name,tag,trunks,vlan_mode', 'port'),
+    ...list('name,external_ids', 'interface'),
+  ].join('\n');
+}
+
+/**
+ * Takes all ports but their own off the switches.
+ * @param host where
+ */
+export function clearSwitches(host: Host): void {
+  host.ok(
+    'sh',
+    '-c',
+    'for b in $(ovs-vsctl list-br); do for p in $(ovs-vsctl list-ports $b); do ovs-vsctl del-port $p; done; done',
+  );
+}

@@ -1,0 +1,75 @@
+import type { VirtualRequest } from '../contract/forward-request.ts';
+import { observeBridgeDhcp, observeInstalled } from '../observe/dhcp.ts';
+import type { DhcpRecord } from '../observe/nat.ts';
+import { processOf } from '../observe/service.ts';
+import type { VirtualRecord } from '../observe/virtual.ts';
+import { planSubnet, planSubnetStop } from '../plan/dhcp-subnet.ts';
+import type { Step } from '../plan/step.ts';
+import {
+  bridgeDnsmasq,
+  dhcpdLine,
+  dnsmasqConf,
+  planDnsmasq,
+  planNoDnsmasq,
+  servedBridge,
+} from '../plan/virtual-dhcp.ts';
+import type { System } from '../system/system.ts';
+
+/** What is to be done so that addresses are handed out. */
+export interface DhcpChange {
+  readonly steps: readonly Step[];
+  readonly warnings: readonly string[];
+  /** What stop has to know; undefined where nothing is handed out. */
+  readonly record: DhcpRecord | undefined;
+}
+
+export const NO_SERVERS =
+  '/etc/resolv.conf names no server that guests could reach, so they are told of none.';
+
+/**
+ * Hands out addresses on a bridge of network-virtual, if that is asked for.
+ * @param system the way to the host
+ * @param request what was asked for
+ * @param known what an earlier start left
+ * @throws HostError when there is no server, or no subnet to serve
+ */
+export function startBridgeDhcp(
+  system: System,
+  request: VirtualRequest,
+  known: VirtualRecord | undefined,
+): DhcpChange {
+  const server = observeBridgeDhcp(system, request.dhcp);
+  if (server === undefined) return { steps: [], warnings: [], record: known?.dhcp };
+  const served = servedBridge(request, server.resolver);
+  const isTold = served.router === undefined || served.resolver.servers.length > 0;
+  const warnings = isTold ? [] : [NO_SERVERS];
+  if (server.server === 'dnsmasq') {
+    const before = system.readBytes(dnsmasqConf(request.bridge));
+    const running = processOf(system, bridgeDnsmasq(request.bridge)) !== undefined;
+    return { steps: planDnsmasq(served, before, running), warnings, record: { server: 'dnsmasq' } };
+  }
+  const line = known?.dhcp?.subnet?.line ?? dhcpdLine(served);
+  const wanted = { subnet: served.own.subnet, line, device: request.bridge };
+  const { steps, record: subnet } = planSubnet(server, wanted, known?.dhcp?.subnet);
+  return { steps, warnings, record: { server: 'dhcpd', subnet } };
+}
+
+/**
+ * Hands out no addresses on a bridge any more.
+ * @param system the way to the host
+ * @param known what start left
+ */
+export function stopBridgeDhcp(system: System, { bridge, dhcp }: VirtualRecord): Step[] {
+  if (dhcp?.server === 'dnsmasq') return planNoDnsmasq(bridge, system.readBytes(dnsmasqConf(bridge)));
+  return stopSubnet(system, dhcp);
+}
+
+/**
+ * Lets dhcpd serve a subnet no more; no step where it is not installed any more.
+ * @param system the way to the host
+ * @param dhcp what start left
+ */
+export function stopSubnet(system: System, dhcp: DhcpRecord | undefined): Step[] {
+  const state = dhcp?.subnet === undefined ? undefined : observeInstalled(system, 'dhcpd');
+  return state?.server === 'dhcpd' && dhcp?.subnet !== undefined ? planSubnetStop(state, dhcp.subnet) : [];
+}

@@ -1,0 +1,161 @@
+import {
+  commandWord,
+  mergeValues,
+  parseArguments,
+  type Values,
+  withoutQuotes,
+} from '../contract/arguments.ts';
+import { type HookCall, MULTI_LIST, parseMultiArguments, parseMultiList } from '../contract/multi-bridge.ts';
+import { MULTI_RECORD } from '../contract/paths.ts';
+import { HostError, XenNetworkError } from '../errors.ts';
+import { isRecord, readJson } from '../observe/records.ts';
+import { remember } from '../plan/remember.ts';
+import type { System } from '../system/system.ts';
+import { bridgeHook } from './bridge.ts';
+import { type Context, isDryRun, printPlan } from './context.ts';
+import { natHook } from './nat.ts';
+import {
+  GUARDS,
+  NETWORK_COMMANDS,
+  type NetworkHook,
+  type NetworkWork,
+  parseGuards,
+  runTransaction,
+  UNGUARDED,
+  type WorkOf,
+} from './network.ts';
+import { routeHook } from './route.ts';
+import { printStatus } from './status.ts';
+import { virtualHook } from './virtual.ts';
+
+const HOOKS: ReadonlyMap<string, NetworkHook> = new Map([
+  ['network-bridge', bridgeHook],
+  ['network-nat', natHook],
+  ['network-route', routeHook],
+  ['network-virtual', virtualHook],
+]);
+const NAMES = [...HOOKS.keys()];
+
+/**
+ * Starts or stops several networks as one transaction: contract 4, network-multi-bridge.
+ * @param context the call
+ * @returns the exit status
+ */
+export async function runMulti(context: Context): Promise<number> {
+  const { system, log } = context;
+  const { own, calls } = parseMultiArguments(context.argv, NAMES);
+  const known = ['list', ...GUARDS];
+  const args = parseArguments(own, known);
+  for (const warning of args.warnings) log.warn(warning);
+  const command = commandWord(args.command, NETWORK_COMMANDS);
+  const values = withoutQuotes(mergeValues(known, context.env, args.values));
+  if (command === 'status') {
+    printStatus(context, values, args.options.has('json'));
+    return 0;
+  }
+  const asked = () => (calls.length > 0 ? calls : readList(system, values));
+  const works = command === 'start' ? startWorks(context, asked()) : stopWorks(context, asked);
+  if (isDryRun(context, args.options)) return showAll(context, works);
+  return runTransaction(
+    context,
+    works.map(({ work }) => work),
+    command === 'start' ? parseGuards(values) : UNGUARDED,
+  );
+}
+
+function readList(system: System, values: Values): HookCall[] {
+  const path = values['list'] ?? MULTI_LIST;
+  const text = system.readText(path);
+  if (text === undefined)
+    throw new HostError(
+      `There is no list ${path} to start networks from. Write one, a hook's call a line, or name the calls as arguments.`,
+    );
+  return parseMultiList(text, path, NAMES);
+}
+
+/** A call, as it is shown, and what it does. */
+interface Shown {
+  readonly title: string;
+  readonly work: WorkOf;
+}
+
+function startWorks(context: Context, calls: readonly HookCall[]): Shown[] {
+  const before = readStarted(context.system);
+  const started = [...(before ?? [])];
+  const works = calls.map((call) => {
+    const work = partOf(context, call, 'start');
+    return {
+      title: titleOf(call),
+      work() {
+        const found = work();
+        if (found !== undefined && !started.some((other) => titleOf(other) === titleOf(call)))
+          started.push(call);
+        return found;
+      },
+    };
+  });
+  const noting = () => noteWork(before, started.length === 0 ? undefined : started, context);
+  return [...works, { title: 'what was started', work: noting }];
+}
+
+/** What was started is stopped, the last first, whatever the list says by now. */
+function stopWorks(context: Context, asked: () => readonly HookCall[]): Shown[] {
+  const before = readStarted(context.system);
+  const calls = [...(before ?? asked())].reverse();
+  return [
+    ...calls.map((call) => ({ title: titleOf(call), work: partOf(context, call, 'stop') })),
+    { title: 'what was started', work: () => noteWork(before, undefined, context) },
+  ];
+}
+
+function partOf(context: Context, { hook: name, words }: HookCall, command: 'start' | 'stop'): WorkOf {
+  const hook = HOOKS.get(name);
+  if (hook === undefined) return () => undefined;
+  const { values, warnings } = parseArguments(words, hook.variables);
+  for (const warning of warnings) context.log.warn(`${name}: ${warning}`);
+  return () => hook[command](context, withoutQuotes(values));
+}
+
+function noteWork(
+  before: readonly HookCall[] | undefined,
+  after: readonly HookCall[] | undefined,
+  { log }: Context,
+): NetworkWork | undefined {
+  const steps = remember(MULTI_RECORD, before, after, 'what network-multi-bridge has started');
+  if (steps.length === 0) {
+    log.info('The networks of the list are as they should be.');
+    return undefined;
+  }
+  const plan = { steps, warnings: [] };
+  return { subject: 'list', plan, verify: () => [], done: 'The list of networks is done.' };
+}
+
+function titleOf({ hook, words }: HookCall): string {
+  return [hook, ...words].join(' ');
+}
+
+/** A part that builds on an earlier one cannot be planned before that is done. */
+function showAll(context: Context, works: readonly Shown[]): number {
+  for (const { title, work } of works) {
+    context.print(`## ${title}, as the host is now\n`);
+    try {
+      const found = work();
+      if (found !== undefined) printPlan(context, found.plan);
+    } catch (thrown) {
+      if (!(thrown instanceof XenNetworkError)) throw thrown;
+      context.print(`# ${thrown.message}\n`);
+    }
+  }
+  return 0;
+}
+
+function readStarted(system: System): readonly HookCall[] | undefined {
+  return readJson(system, MULTI_RECORD, isCallList);
+}
+
+function isCallList(value: unknown): value is readonly HookCall[] {
+  return (
+    Array.isArray(value) &&
+    value.every((call) => isRecord(call) && typeof call['hook'] === 'string' && Array.isArray(call['words']))
+  );
+}

@@ -1,0 +1,116 @@
+import type { Family } from '../contract/addresses.ts';
+import type { Values } from '../contract/arguments.ts';
+import { NAT_SUBNET } from '../contract/dhcp.ts';
+import { subnetLine } from '../contract/dhcp-conf.ts';
+import { NAT_VARIABLES, type NatRequest, parseNatRequest } from '../contract/forward-request.ts';
+import { natRecordPath } from '../contract/paths.ts';
+import { type DhcpState, observeDhcp } from '../observe/dhcp.ts';
+import { policyOf, readListening } from '../observe/forwarding.ts';
+import { families, observeHost } from '../observe/host.ts';
+import { type NatRecord, readNatRecords } from '../observe/nat.ts';
+import { isAntispoofed } from '../observe/rules.ts';
+import { defaultDevice } from '../observe/uplink.ts';
+import { linkOf } from '../plan/bridge-check.ts';
+import { planSubnet } from '../plan/dhcp-subnet.ts';
+import type { Claim } from '../plan/forwarding.ts';
+import { forwardingClaims, type Guarding, natClaims } from '../plan/nat.ts';
+import { remember } from '../plan/remember.ts';
+import type { System } from '../system/system.ts';
+import { type DhcpChange, NO_SERVERS, stopSubnet } from './bridge-dhcp.ts';
+import type { Context } from './context.ts';
+import { claimShared, releaseShared, unmetClaims } from './forwarding.ts';
+import { type NetworkHook, type NetworkWork, nothing } from './network.ts';
+import { printStatus } from './status.ts';
+
+/** Lets guests go outside as this host: contract 4, network-nat. */
+export const natHook: NetworkHook = { variables: NAT_VARIABLES, start, stop, status: printStatus };
+
+function start(context: Context, values: Values): NetworkWork | undefined {
+  const { system } = context;
+  const request = parseNatRequest(values);
+  const state = observeHost(system);
+  const { name } = linkOf(state, request.netdev ?? defaultDevice(state));
+  const known = readNatRecords(system).find(({ netdev }) => netdev === name);
+  const claims = [
+    ...families(system).flatMap((family) => filterClaims(system, name, family, request)),
+    ...forwardingClaims(request.ipv6, request.ipv6 ? readListening(system, state, name) : []),
+  ];
+  const shared = claimShared(system, userOf(name), claims);
+  const dhcp = dhcpStart(observeDhcp(system, request.dhcp), known);
+  const saved: NatRecord = { netdev: name, ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }) };
+  const steps = [
+    ...shared.steps,
+    ...dhcp.steps,
+    ...remember(natRecordPath(name), known, saved, `what network-nat did on ${name}`),
+    ...shared.remembering,
+  ];
+  if (steps.length === 0) return nothing(context, `network-nat is started on ${name} already.`);
+  return {
+    subject: name,
+    plan: { steps, warnings: dhcp.warnings },
+    verify: () => unmetClaims(system, claims),
+    done: `Guests go outside through ${name} as this host.`,
+  };
+}
+
+function stop(context: Context, values: Values): NetworkWork | undefined {
+  const { system } = context;
+  const request = parseNatRequest(values);
+  const records = readNatRecords(system);
+  const known = findStarted(system, records, request);
+  if (known === undefined)
+    return nothing(
+      context,
+      `network-nat is not started on ${request.netdev ?? 'any device'}; nothing to stop.`,
+    );
+  const shared = releaseShared(system, userOf(known.netdev));
+  const steps = [
+    ...stopSubnet(system, known.dhcp),
+    ...shared.steps,
+    ...remember(natRecordPath(known.netdev), known, undefined, known.netdev),
+    ...shared.remembering,
+  ];
+  return {
+    subject: known.netdev,
+    plan: { steps, warnings: [] },
+    verify: () => [],
+    done: `Guests do not go outside through ${known.netdev} any more.`,
+  };
+}
+
+const userOf = (netdev: string): string => `network-nat ${netdev}`;
+
+function filterClaims(system: System, netdev: string, family: Family, request: NatRequest): Claim[] {
+  const masquerade = family === 4 || request.ipv6;
+  return natClaims(netdev, family, masquerade, guardingOf(system, family, request.antispoof, masquerade));
+}
+
+/** Where the administrator drops what no rule lets pass, guests have to be let through by name. */
+function guardingOf(system: System, family: Family, antispoof: boolean, masquerade: boolean): Guarding {
+  if (antispoof) return 'antispoof';
+  if (!masquerade || isAntispoofed(system)) return 'none';
+  return policyOf(system, family === 4 ? 'iptables' : 'ip6tables') === 'DROP' ? 'pass' : 'none';
+}
+
+/** dnsmasq gets a file for each guest and none before. */
+function dhcpStart(state: DhcpState | undefined, known: NatRecord | undefined): DhcpChange {
+  if (state === undefined) return { steps: [], warnings: [], record: known?.dhcp };
+  const warnings = state.resolver.servers.length > 0 ? [] : [NO_SERVERS];
+  if (state.server === 'dnsmasq') return { steps: [], warnings, record: { server: 'dnsmasq' } };
+  const line = known?.dhcp?.subnet?.line ?? subnetLine(NAT_SUBNET, state.resolver);
+  const wanted = { subnet: NAT_SUBNET, line, device: undefined };
+  const { steps, record: subnet } = planSubnet(state, wanted, known?.dhcp?.subnet);
+  return { steps, warnings: steps.length > 0 ? warnings : [], record: { server: 'dhcpd', subnet } };
+}
+
+/** Without netdev= the one that is started, wherever the default route leads by now. */
+function findStarted(
+  system: System,
+  records: readonly NatRecord[],
+  request: NatRequest,
+): NatRecord | undefined {
+  if (request.netdev !== undefined) return records.find(({ netdev }) => netdev === request.netdev);
+  if (records.length < 2) return records[0];
+  const usual = defaultDevice(observeHost(system));
+  return records.find(({ netdev }) => netdev === usual);
+}

@@ -1,0 +1,64 @@
+import type { Values } from '../contract/arguments.ts';
+import { parseRouteRequest, ROUTE_VARIABLES } from '../contract/forward-request.ts';
+import { settingPath } from '../contract/paths.ts';
+import { readListening } from '../observe/forwarding.ts';
+import { observeHost } from '../observe/host.ts';
+import { readLedger } from '../observe/ledger.ts';
+import { defaultDevice } from '../observe/uplink.ts';
+import { linkOf } from '../plan/bridge-check.ts';
+import type { Claim } from '../plan/forwarding.ts';
+import { forwardingClaims } from '../plan/nat.ts';
+import type { System } from '../system/system.ts';
+import type { Context } from './context.ts';
+import { claimShared, releaseShared, unmetClaims } from './forwarding.ts';
+import { type NetworkHook, type NetworkWork, nothing } from './network.ts';
+import { printStatus } from './status.ts';
+
+/** Lets guests be reached by a route through this host: contract 4, network-route. */
+export const routeHook: NetworkHook = { variables: ROUTE_VARIABLES, start, stop, status: printStatus };
+
+const HOOK = 'network-route ';
+
+function start(context: Context, values: Values): NetworkWork | undefined {
+  const { system } = context;
+  const { netdev, ipv6 } = parseRouteRequest(values);
+  const state = observeHost(system);
+  const { name } = linkOf(state, netdev ?? defaultDevice(state));
+  const answering = ['net/ipv4/conf/proxy_arp', ...(ipv6 ? ['net/ipv6/conf/proxy_ndp'] : [])];
+  const claims = [
+    ...forwardingClaims(ipv6, ipv6 ? readListening(system, state, name) : []),
+    ...answering.map((key): Claim => ({ kind: 'setting', path: settingPath(key, name), value: '1' })),
+  ];
+  const { steps, remembering } = claimShared(system, `${HOOK}${name}`, claims);
+  if (steps.length + remembering.length === 0)
+    return nothing(context, `network-route is started on ${name} already.`);
+  return {
+    subject: name,
+    plan: { steps: [...steps, ...remembering], warnings: [] },
+    verify: () => unmetClaims(system, claims),
+    done: `Guests are reached through ${name}, which answers for them.`,
+  };
+}
+
+function stop(context: Context, values: Values): NetworkWork | undefined {
+  const { system } = context;
+  const { netdev } = parseRouteRequest(values);
+  const name = netdev ?? startedOn(system);
+  const { steps, remembering } = releaseShared(system, `${HOOK}${name}`);
+  if (steps.length + remembering.length === 0)
+    return nothing(context, `network-route is not started on ${name}; nothing to stop.`);
+  return {
+    subject: name,
+    plan: { steps: [...steps, ...remembering], warnings: [] },
+    verify: () => [],
+    done: `Guests are not reached through ${name} any more.`,
+  };
+}
+
+/** The only device that it is started on, wherever the default route leads by now. */
+function startedOn(system: System): string {
+  const users = readLedger(system).flatMap((held) => held.users);
+  const devices = users.filter((user) => user.startsWith(HOOK)).map((user) => user.slice(HOOK.length));
+  const [only, ...others] = new Set(devices);
+  return only !== undefined && others.length === 0 ? only : defaultDevice(observeHost(system));
+}

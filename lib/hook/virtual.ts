@@ -1,0 +1,144 @@
+import type { Values } from '../contract/arguments.ts';
+import { parseVirtualRequest, VIRTUAL_VARIABLES, type VirtualRequest } from '../contract/forward-request.ts';
+import { virtualRecordPath } from '../contract/paths.ts';
+import { readListening } from '../observe/forwarding.ts';
+import { families, type HostState, observeHost } from '../observe/host.ts';
+import { defaultDevice, readChangedOptions, readSettings } from '../observe/uplink.ts';
+import { readVirtualRecords, type VirtualRecord } from '../observe/virtual.ts';
+import { linkOf } from '../plan/bridge-check.ts';
+import type { Claim } from '../plan/forwarding.ts';
+import { forwardingClaims } from '../plan/nat.ts';
+import { remember } from '../plan/remember.ts';
+import type { Plan, Step } from '../plan/step.ts';
+import { bridgeFilterClaims, FORM_WORDS, layVirtual, virtualClaims } from '../plan/virtual.ts';
+import { checkVirtual } from '../plan/virtual-check.ts';
+import { unlayVirtual } from '../plan/virtual-stop.ts';
+import type { System } from '../system/system.ts';
+import { startBridgeDhcp, stopBridgeDhcp } from './bridge-dhcp.ts';
+import type { Context } from './context.ts';
+import { claimShared, releaseShared, unmetClaims } from './forwarding.ts';
+import { type NetworkHook, type NetworkWork, nothing } from './network.ts';
+import { printStatus } from './status.ts';
+import { startStrict, stopStrict } from './strict-table.ts';
+
+/** Gives guests a network of their own: contract 4, network-virtual. */
+export const virtualHook: NetworkHook = { variables: VIRTUAL_VARIABLES, start, stop, status: printStatus };
+
+function start(context: Context, values: Values): NetworkWork | undefined {
+  const { system } = context;
+  const request = parseVirtualRequest(values);
+  if (request === undefined) return nothing(context, 'bridge=null asks for no bridge.');
+  const { bridge, form } = request;
+  const state = observeHost(system);
+  const known = readVirtualRecords(system).find((saved) => saved.bridge === bridge);
+  checkVirtual(state, request, known);
+  const claims = claimsOf(system, state, request);
+  const shared = claimShared(system, userOf(bridge), claims);
+  const laying = layVirtual(state, request, known);
+  const dhcp = startBridgeDhcp(system, request, known);
+  const link = state.links.find(({ name }) => name === bridge);
+  const saved: VirtualRecord = {
+    bridge,
+    form,
+    madeBridge: known?.madeBridge ?? link === undefined,
+    wasUp: known?.wasUp ?? link?.flags.has('UP') === true,
+    addresses: laying.addresses,
+    networks: laying.networks,
+    ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }),
+    ...(request.strict ? { strict: true } : {}),
+  };
+  const steps = [
+    ...(request.strict ? startStrict(system) : []),
+    ...(request.antispoof && !system.exists('/proc/sys/net/bridge') ? [loadFilter()] : []),
+    ...shared.steps,
+    ...laying.steps,
+    ...dhcp.steps,
+    ...remember(virtualRecordPath(bridge), known, saved, `how ${bridge} was started`),
+    ...shared.remembering,
+  ];
+  if (steps.length === 0) return nothing(context, `network-virtual is started on ${bridge} already.`);
+  return {
+    subject: bridge,
+    plan: { steps, warnings: dhcp.warnings },
+    verify: () => [...missing(observeHost(system), request), ...unmetClaims(system, claims)],
+    done: `The bridge ${bridge} is there: ${FORM_WORDS[form]}.`,
+  };
+}
+
+function loadFilter(): Step {
+  return {
+    do: { tool: 'run', argv: ['modprobe', 'br_netfilter'] },
+    undo: [],
+    why: 'let bridged packets be filtered by iptables',
+  };
+}
+
+function claimsOf(system: System, state: HostState, request: VirtualRequest): Claim[] {
+  const { form, antispoof } = request;
+  const netdev =
+    form === 'nat' || request.netdev !== undefined
+      ? linkOf(state, request.netdev ?? defaultDevice(state)).name
+      : defaultDevice(state);
+  const forwards = form !== 'host-only';
+  const ipv6 = request.addresses.some(({ subnet }) => subnet.family === 6);
+  return [
+    ...(antispoof ? bridgeFilterClaims() : []),
+    ...virtualClaims(request, netdev, families(system)),
+    ...(forwards ? forwardingClaims(ipv6, ipv6 ? readListening(system, state, netdev) : []) : []),
+  ];
+}
+
+function missing({ links }: HostState, request: VirtualRequest): string[] {
+  const link = links.find(({ name }) => name === request.bridge);
+  if (link?.flags.has('UP') !== true) return [`The bridge ${request.bridge} is not up.`];
+  return request.addresses
+    .filter((own) => !link.addresses.some(({ local }) => local === own.address))
+    .map((own) => `${request.bridge} has not got the address ${own.address}.`);
+}
+
+function stop(context: Context, values: Values): NetworkWork | undefined {
+  const { system } = context;
+  const request = parseVirtualRequest(values);
+  if (request === undefined) return nothing(context, 'bridge=null asks for no bridge.');
+  const known = findStarted(readVirtualRecords(system), request, values);
+  if (known === undefined)
+    return nothing(context, `network-virtual is not started on ${request.bridge}; nothing to stop.`);
+  const { bridge } = known;
+  const state = observeHost(system);
+  const unlaying: Plan = unlayVirtual({
+    state,
+    record: known,
+    link: state.links.find(({ name }) => name === bridge),
+    settings: readSettings(system, bridge),
+    defaults: readSettings(system, 'default'),
+    options: readChangedOptions(system, bridge),
+  });
+  const shared = releaseShared(system, userOf(bridge));
+  const steps = [
+    ...stopBridgeDhcp(system, known),
+    ...unlaying.steps,
+    ...shared.steps,
+    ...remember(virtualRecordPath(bridge), known, undefined, bridge),
+    ...(known.strict === true ? stopStrict(system, bridge) : []),
+    ...shared.remembering,
+  ];
+  return {
+    subject: bridge,
+    plan: { steps, warnings: unlaying.warnings },
+    verify: () => [],
+    done: `The network of the bridge ${bridge} is gone.`,
+  };
+}
+
+const userOf = (bridge: string): string => `network-virtual ${bridge}`;
+
+/** Without bridge= the one that is started. */
+function findStarted(
+  records: readonly VirtualRecord[],
+  request: VirtualRequest,
+  { bridge, vifnum }: Values,
+): VirtualRecord | undefined {
+  const [only, ...others] = records;
+  if (bridge === undefined && vifnum === undefined && others.length === 0) return only;
+  return records.find((saved) => saved.bridge === request.bridge);
+}

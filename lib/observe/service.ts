@@ -1,0 +1,73 @@
+import type { Service, ServiceControl } from '../plan/step.ts';
+import type { System } from '../system/system.ts';
+
+const UNIT_FOLDERS = [
+  '/etc/systemd/system',
+  '/run/systemd/system',
+  '/run/systemd/generator.late',
+  '/usr/lib/systemd/system',
+  '/lib/systemd/system',
+];
+
+/**
+ * How a service of this host is controlled: by systemd where that runs, else by its init script.
+ * @param system the way to the files
+ * @param names what the service is called by the distributions, in the order to be tried
+ * @returns undefined where the host knows no such service
+ */
+export function controlOf(system: System, names: readonly string[]): ServiceControl | undefined {
+  if (system.exists('/run/systemd/system')) {
+    const unit = names.find((name) =>
+      UNIT_FOLDERS.some((folder) => system.exists(`${folder}/${name}.service`)),
+    );
+    if (unit !== undefined) return { kind: 'systemd', unit };
+  }
+  const script = names.map((name) => `/etc/init.d/${name}`).find((path) => system.exists(path));
+  return script === undefined ? undefined : { kind: 'init', script };
+}
+
+/**
+ * The process of a service.
+ * @param system the way to its number
+ * @param service which one
+ * @returns undefined where it does not run; a number that belongs to another program by now does not count
+ */
+export function processOf(system: System, service: Service): number | undefined {
+  const numbers = service.pidFiles.map((path) => Number(system.readText(path)?.trim() || Number.NaN));
+  if (service.control.kind === 'systemd') {
+    const asked = ['systemctl', 'show', '--property=MainPID', '--value', service.control.unit];
+    numbers.unshift(Number(system.run(asked).stdout.trim()));
+  }
+  return numbers.find((pid) => pid > 0 && isProcess(system, pid, service));
+}
+
+function isProcess(system: System, pid: number, { program, control }: Service): boolean {
+  if (system.readText(`/proc/${pid}/comm`) !== program || processFields(system, pid)[STATE] === 'Z')
+    return false;
+  if (control.kind !== 'process') return true;
+  // One of several dnsmasq: it is the one that was started by these very words.
+  const words = (system.readText(`/proc/${pid}/cmdline`) ?? '').split('\0');
+  return control.argv.slice(1).every((word) => words.includes(word));
+}
+
+/** The fields of proc(5)'s stat that follow the program's name, which may hold anything. */
+function processFields(system: System, pid: number): string[] {
+  const stat = system.readText(`/proc/${pid}/stat`) ?? '';
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+const STATE = 0;
+const START_TIME = 19;
+const CLOCK_TICK_MS = 10;
+
+/**
+ * When a process began.
+ * @param system the way to /proc
+ * @param pid its number
+ * @returns milliseconds since 1970, exact to a few hundredths of a second
+ */
+export function startedAt(system: System, pid: number): number {
+  const ticks = Number(processFields(system, pid)[START_TIME]);
+  const uptime = Number((system.readText('/proc/uptime') ?? '').split(' ')[0]);
+  return Date.now() - uptime * 1000 + ticks * CLOCK_TICK_MS;
+}

@@ -1,0 +1,89 @@
+import type { Prefix } from '../contract/addresses.ts';
+import { declaredSubnets, isDeclared } from '../contract/dhcp-conf.ts';
+import { HostError } from '../errors.ts';
+import type { DhcpdState } from '../observe/dhcp.ts';
+import { type Change, changeSteps, deviceChanges, noDeviceChanges, restart, restartStep } from './dhcp.ts';
+import type { Step } from './step.ts';
+
+/** What was done so that dhcpd serves a subnet. */
+export interface SubnetRecord {
+  /** The line that declares it; undefined where somebody else declares it. */
+  readonly line?: string;
+  /** The device that was named to the server. */
+  readonly device?: string;
+  /** Whether the server ran before. */
+  readonly wasRunning: boolean;
+}
+
+/** A subnet that dhcpd is to serve. */
+export interface WantedSubnet {
+  readonly subnet: Prefix;
+  readonly line: string;
+  /** The device whose subnet it is; none where guests' devices are to come. */
+  readonly device: string | undefined;
+}
+
+/**
+ * Declares a subnet to dhcpd (contract 4). One that is declared already is left as it is.
+ * @param state the server
+ * @param wanted the subnet
+ * @param known what an earlier start did
+ * @throws HostError when the subnet is declared by hand and this hook needs its own declaration
+ */
+export function planSubnet(
+  state: DhcpdState,
+  wanted: WantedSubnet,
+  known: SubnetRecord | undefined,
+): { readonly steps: Step[]; readonly record: SubnetRecord } {
+  const { conf, running, service } = state;
+  const { subnet, line, device } = wanted;
+  const isOurs = conf.text.split('\n').includes(line);
+  const isThere = isOurs || isDeclared(declaredSubnets(conf.text), subnet.address);
+  if (isThere && !isOurs && device !== undefined)
+    throw new HostError(
+      `${conf.path} declares the subnet of ${device} by hand already, so it is not known whether it hands out addresses of it. ` +
+        'Leave dhcp out and let dhcpd serve it as it is set up, or take that declaration away.',
+    );
+  const changes: Change[] = [
+    ...(isThere
+      ? []
+      : [[conf.path, { from: undefined, to: line }, `declare the subnet ${subnet.address}`] as const]),
+    ...(device === undefined ? [] : deviceChanges(state, device, subnet.address)),
+  ];
+  const steps = changeSteps(state, changes);
+  // With no device in any of its subnets it would refuse to start: vif-nat starts it for the first guest.
+  const starts = device !== undefined ? !running || steps.length > 0 : running && steps.length > 0;
+  const wrote = known?.line !== undefined || !isThere;
+  return {
+    steps: starts ? [...steps, restartStep(service, false)] : steps,
+    record: {
+      ...(wrote ? { line } : {}),
+      ...(device === undefined ? {} : { device }),
+      wasRunning: known?.wasRunning ?? running,
+    },
+  };
+}
+
+/**
+ * Takes the declaration of a subnet away again; a server that did not run before is stopped.
+ * @param state the server
+ * @param done what start did
+ */
+export function planSubnetStop(state: DhcpdState, done: SubnetRecord): Step[] {
+  const { conf, service, running } = state;
+  const changes: Change[] = [
+    ...(done.line === undefined
+      ? []
+      : [[conf.path, { from: done.line, to: undefined }, 'forget the subnet'] as const]),
+    ...(done.device === undefined ? [] : noDeviceChanges(state, done.device)),
+  ];
+  const steps = changeSteps(state, changes);
+  if (done.wasRunning) return steps.length === 0 ? [] : [...steps, restartStep(service, false)];
+  if (!running) return steps;
+  const stop: Step = {
+    do: { tool: 'service', verb: 'stop', service, optional: false },
+    undo: steps.length === 0 ? [restart(service, true)] : [],
+    why: `stop ${service.program}, which did not run before`,
+  };
+  return [...steps, stop];
+}

@@ -1,0 +1,217 @@
+import { checkLease, isInside, type Lease, leaseSubnet, NAT_SUBNET } from '../contract/dhcp.ts';
+import {
+  applyEdit,
+  declaredSubnets,
+  type FileEdit,
+  guestFile,
+  guestFileName,
+  hostEntries,
+  hostLine,
+  isDeclared,
+  isHandMade,
+  oppositeEdit,
+  subnetLine,
+  variableWords,
+} from '../contract/dhcp-conf.ts';
+import { HostError } from '../errors.ts';
+import type { DhcpdState, DhcpState, DnsmasqState } from '../observe/dhcp.ts';
+import { type Command, record, type Service, type Step } from './step.ts';
+
+/** Whose DHCP entry is to go. */
+export type Released = Pick<Lease, 'name' | 'device'>;
+
+/**
+ * Lets a guest have its address by DHCP (contract 3, vif-nat): its own entry, its device among those that are served,
+ * the server restarted. No step where all is in place. The steps are safe beside other runs.
+ * @param state the server, as observeDhcp finds it
+ * @param lease the guest's values, unchecked
+ * @throws RequestError when a value is malformed; HostError when the entry's name is taken by one made by hand
+ */
+export function planGuestLease(state: DhcpState, lease: Lease): Step[] {
+  const checked = checkLease(lease);
+  return state.server === 'dhcpd' ? dhcpdLease(state, checked) : dnsmasqLease(state, checked);
+}
+
+/**
+ * Takes a guest's DHCP entry away; no step where there is none.
+ * @param state the server, as observeDhcp finds it
+ * @param guest whose entry
+ */
+export function planGuestRelease(state: DhcpState, guest: Released): Step[] {
+  return state.server === 'dhcpd' ? dhcpdRelease(state, guest) : dnsmasqRelease(state, guest);
+}
+
+/** A change of one of the server's files, and what it is for. */
+export type Change = readonly [path: string, edit: FileEdit, why: string];
+
+function dhcpdLease(state: DhcpdState, lease: Lease): Step[] {
+  const { conf, running, service, demanded } = state;
+  if (isHandMade(conf.text, lease.name))
+    throw new HostError(
+      `${conf.path} declares a host ${lease.name} that was made by hand, so ${lease.device} can have no DHCP entry. Give that host another name.`,
+    );
+  const entries = hostEntries(conf.text);
+  const [old, ...doubles] = entries.filter(({ name }) => name === lease.name);
+  // The same guest comes back under another number: of two entries for its card the server would take either.
+  const stale = entries.filter(
+    ({ name, mac }) =>
+      mac === lease.mac.toLowerCase() && name !== lease.name && state.goneHosts.includes(name),
+  );
+  const changes: Change[] = [
+    ...subnetChanges(state, lease),
+    ...[...doubles, ...stale].map(
+      (entry): Change => [conf.path, { from: entry.line, to: undefined }, `forget ${entry.name}`],
+    ),
+    [conf.path, { from: old?.line, to: hostLine(lease) }, `hand out ${lease.address} to ${lease.name}`],
+    ...deviceChanges(state, lease.device, lease.address),
+  ];
+  const steps = changeSteps(state, changes);
+  return steps.length === 0 && running ? [] : [...steps, restartStep(service, !demanded)];
+}
+
+/** A guest outside the subnet that network-nat declares needs one of its own. */
+function subnetChanges({ conf, resolver }: DhcpdState, lease: Lease): Change[] {
+  if (isDeclared(declaredSubnets(conf.text), lease.address)) return [];
+  const line = subnetLine(leaseSubnet(lease), resolver);
+  return [[conf.path, { from: undefined, to: line }, `declare the subnet of ${lease.address}`]];
+}
+
+/**
+ * Lets the server serve a device. With an empty list it serves every device whose subnet is declared: to name one would
+ * take the others away. But where no others are declared it is named, since today's Debian starts no IPv4 server without.
+ * @param state the server
+ * @param device the device's name
+ * @param address an address of its subnet
+ */
+export function deviceChanges(
+  { conf, args, goneDevices }: DhcpdState,
+  device: string,
+  address: string,
+): Change[] {
+  if (args === undefined) return [];
+  const { path, text, variable } = args;
+  const gone = goneDevices.map(
+    (word): Change => [path, { variable, word, present: false }, `forget ${word}`],
+  );
+  const listed = variableWords(text, variable) ?? [];
+  const others = declaredSubnets(conf.text).filter((subnet) => !isDeclared([subnet], address));
+  if (listed.length === 0 && others.length > 0) return gone;
+  return [...gone, [path, { variable, word: device, present: true }, `serve ${device}`]];
+}
+
+/**
+ * Lets the server serve a device no more, and those no more that are gone.
+ * @param state the server
+ * @param device the device's name
+ */
+export function noDeviceChanges({ args, goneDevices }: DhcpdState, device: string): Change[] {
+  if (args === undefined) return [];
+  const { path, variable } = args;
+  return [device, ...goneDevices].map((word) => [path, { variable, word, present: false }, `forget ${word}`]);
+}
+
+function dhcpdRelease(state: DhcpdState, { name, device }: Released): Step[] {
+  const { conf, service } = state;
+  const own = hostEntries(conf.text).filter((entry) => entry.name === name);
+  const changes: Change[] = [
+    ...own.map((entry): Change => [conf.path, { from: entry.line, to: undefined }, `forget ${name}`]),
+    ...ownSubnets(state, name),
+    ...noDeviceChanges(state, device),
+  ];
+  const steps = changeSteps(state, changes);
+  // Without guests it may have nothing left to serve, and then it refuses to start.
+  return steps.length === 0 ? [] : [...steps, restartStep(service, true)];
+}
+
+/** The subnet that a guest needed for itself goes with the last guest in it. */
+function ownSubnets({ conf, resolver }: DhcpdState, name: string): Change[] {
+  const entries = hostEntries(conf.text);
+  return entries
+    .filter((entry) => entry.name === name)
+    .map((entry) => leaseSubnet(entry))
+    .filter((subnet) => subnet !== NAT_SUBNET)
+    .filter((subnet) => !entries.some((entry) => entry.name !== name && isInside(entry.address, subnet)))
+    .map(
+      (subnet): Change => [
+        conf.path,
+        { from: subnetLine(subnet, resolver), to: undefined },
+        `forget the subnet of ${name}`,
+      ],
+    );
+}
+
+/**
+ * Carries changes out; what changes nothing is left out. They are undone as a whole: the files first, and then the
+ * server is made to read them.
+ * @param state the server
+ * @param changes in order
+ */
+export function changeSteps(state: DhcpdState, changes: readonly Change[]): Step[] {
+  const { conf, args, service, running } = state;
+  const texts = new Map([conf, ...(args === undefined ? [] : [args])].map((file) => [file.path, file.text]));
+  const steps: Step[] = [];
+  for (const [path, edit, why] of changes) {
+    const before = texts.get(path) ?? '';
+    const after = applyEdit(before, edit);
+    if (after === before) continue;
+    texts.set(path, after);
+    const undo: Command = { tool: 'edit', path, edit: oppositeEdit(before, edit) };
+    const settle = steps.length === 0 ? [restart(service, !running)] : [];
+    steps.push({ do: { tool: 'edit', path, edit }, undo: [undo, ...settle], why: `${why} by DHCP` });
+  }
+  return steps;
+}
+
+function dnsmasqLease(state: DnsmasqState, lease: Lease): Step[] {
+  const { folder, files, service, running, resolver, namesDevices, demanded } = state;
+  const name = guestFileName(lease.name);
+  const text = guestFile(lease, leaseSubnet(lease), resolver, namesDevices);
+  const before = files.get(name);
+  if (before === text && running) return [];
+  const path = `${folder}/${name}`;
+  return [
+    {
+      do: record(path, text),
+      undo: [record(path, before), restart(service, true)],
+      why: `hand out ${lease.address} to ${lease.name} by DHCP`,
+    },
+    restartStep(service, !demanded),
+  ];
+}
+
+function dnsmasqRelease({ folder, files, service }: DnsmasqState, guest: Released): Step[] {
+  const name = guestFileName(guest.name);
+  const before = files.get(name);
+  if (before === undefined) return [];
+  const path = `${folder}/${name}`;
+  return [
+    {
+      do: record(path, undefined),
+      undo: [record(path, before), restart(service, true)],
+      why: `forget ${guest.name} by DHCP`,
+    },
+    restartStep(service, true),
+  ];
+}
+
+/**
+ * Makes a server read its files, started or not.
+ * @param service which one
+ * @param optional whether it may refuse
+ */
+export function restart(service: Service, optional: boolean): Command {
+  return { tool: 'service', verb: 'restart', service, optional };
+}
+
+/**
+ * The same as a step, whose undo is that of the changes it follows.
+ * @param service which one
+ * @param optional whether it may refuse
+ */
+export function restartStep(service: Service, optional: boolean): Step {
+  return {
+    do: restart(service, optional),
+    undo: [],
+    why: `let the DHCP server ${service.program} read its files again`,
+  };
+}

@@ -1,0 +1,76 @@
+import { type Prefix, parsePrefix, prefixText } from '../contract/addresses.ts';
+import { isInside } from '../contract/dhcp.ts';
+import type { VirtualRequest } from '../contract/forward-request.ts';
+import { HostError, RequestError } from '../errors.ts';
+import type { HostState } from '../observe/host.ts';
+import type { VirtualRecord } from '../observe/virtual.ts';
+
+/** Ports that are guests', whatever bridge they are on. */
+const GUESTS = /^(vif|tap|vnet)/;
+
+/**
+ * Makes sure that a network of its own can be had as asked for, before anything is touched.
+ * @param state the host
+ * @param request what was asked for
+ * @param known what an earlier start left
+ * @throws RequestError, HostError naming what is in the way and what to do
+ */
+export function checkVirtual(
+  state: HostState,
+  request: VirtualRequest,
+  known: VirtualRecord | undefined,
+): void {
+  const { bridge, form, addresses, networks } = request;
+  if (addresses.length === 0 && form !== 'host-only')
+    throw new RequestError(
+      `${form === 'nat' ? 'masquerade' : 'brnet'} needs an address of the bridge that guests have as their gateway; say bridgeip=ADDRESS/LENGTH.`,
+    );
+  if (networks.some(({ length }) => length === 0))
+    throw new RequestError('brnet holds every address there is, which would take the default route away.');
+  if (known !== undefined && known.form !== form)
+    throw new HostError(
+      `${bridge} is started as a ${known.form} network already. Run "network-virtual stop bridge=${bridge}" first.`,
+    );
+  const wrong = bridgeTrouble(state, bridge, known) ?? subnetTrouble(state, request);
+  if (wrong !== undefined) throw new HostError(wrong);
+}
+
+function bridgeTrouble(
+  { links }: HostState,
+  bridge: string,
+  known: VirtualRecord | undefined,
+): string | undefined {
+  const link = links.find(({ name, altnames }) => name === bridge || altnames.includes(bridge));
+  if (link === undefined) return undefined;
+  if (link.kind !== 'bridge' || link.name !== bridge)
+    return `${bridge} is a device of this host but no bridge. Name another one by bridge=.`;
+  const port =
+    known === undefined && links.find(({ name, master }) => master === bridge && !GUESTS.test(name));
+  if (port)
+    return `The bridge ${bridge} serves ${port.name} already. Name another one by bridge= or vifnum=.`;
+  return undefined;
+}
+
+/** Two devices with one subnet: this host, or part of its network, would be cut off. */
+function subnetTrouble(
+  { links }: HostState,
+  { bridge, addresses, networks }: VirtualRequest,
+): string | undefined {
+  for (const wanted of [...addresses.map(({ subnet }) => subnet), ...networks]) {
+    for (const { name, addresses: theirs } of links.filter((link) => link.name !== bridge)) {
+      const other = theirs
+        .map(({ local, length }) => parsePrefix(`${local}/${length}`))
+        .find((subnet) => subnet !== undefined && isSame(subnet, wanted));
+      if (other !== undefined)
+        return `${prefixText(wanted)} holds the subnet ${prefixText(other)} of ${name}, or is part of it, so packets would go astray. Give ${bridge} another one.`;
+    }
+  }
+  return undefined;
+}
+
+/** A network that only holds a smaller one is no trouble: the kernel takes the more exact route. */
+function isSame(theirs: Prefix, wanted: Prefix): boolean {
+  if (theirs.family !== wanted.family) return false;
+  if (theirs.family === 6) return prefixText(theirs) === prefixText(wanted);
+  return wanted.length >= theirs.length && isInside(wanted.address, theirs);
+}

@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parseVirtualRequest, type VirtualRequest } from '../../lib/contract/forward-request.ts';
+import type { HostState } from '../../lib/observe/host.ts';
+import { type Claim, claim } from '../../lib/plan/forwarding.ts';
+import { forwardingClaims, natClaims } from '../../lib/plan/nat.ts';
+import type { Step } from '../../lib/plan/step.ts';
+import { bridgeFilterClaims, layVirtual, virtualClaims } from '../../lib/plan/virtual.ts';
+import { dhcpdLine, dnsmasqFile, planDnsmasq, servedBridge } from '../../lib/plan/virtual-dhcp.ts';
+import { childrenText, planText } from '../support/plan-text.ts';
+
+const NOTHING: HostState = { links: [], routes: [], rules: [], neighbours: [] };
+const RESOLVER = { domain: 'example.org', servers: ['192.0.2.53', '192.0.2.54'] };
+const LISTENING = ['/proc/sys/net/ipv6/conf/eth0/accept_ra'];
+
+/** What has to be done on a host where no claim is met. */
+function claimSteps(claims: readonly Claim[]): Step[] {
+  const present = new Map(
+    claims.flatMap((wanted) => (wanted.kind === 'setting' ? [[wanted.path, '0']] : [])),
+  );
+  return [...claim([], present, new Map(), claims, 'a hook').steps];
+}
+
+function request(values: Record<string, string>): VirtualRequest {
+  const found = parseVirtualRequest(values);
+  if (found === undefined) throw new Error('It asks for nothing.');
+  return found;
+}
+
+function virtual(values: Record<string, string>): Step[] {
+  const wanted = request(values);
+  const claims = [
+    ...(wanted.antispoof ? bridgeFilterClaims() : []),
+    ...virtualClaims(wanted, 'eth0', [4, 6]),
+  ];
+  const forwards = wanted.form === 'host-only' ? [] : forwardingClaims(true, LISTENING);
+  return [...claimSteps([...claims, ...forwards]), ...layVirtual(NOTHING, wanted, undefined).steps];
+}
+
+const BOTH = { bridge: 'vmnet8', bridgeip: '10.1.1.1/24,fd00:1::1/64' };
+
+const PLANS: Readonly<Record<string, () => Step[]>> = {
+  nat: () => claimSteps([...natClaims('eth0', 4, true, 'none'), ...forwardingClaims(false, [])]),
+  'nat-antispoof-ipv6': () =>
+    claimSteps([
+      ...natClaims('eth0', 4, true, 'antispoof'),
+      ...natClaims('eth0', 6, true, 'antispoof'),
+      ...forwardingClaims(true, LISTENING),
+    ]),
+  'nat-where-forward-drops': () => claimSteps(natClaims('eth0', 4, true, 'pass')),
+  'virtual-host-only': () => virtual(BOTH),
+  'virtual-routed': () => virtual({ ...BOTH, brnet: '10.9.0.0/16', antispoof: 'yes' }),
+  'virtual-nat': () => virtual({ ...BOTH, masquerade: 'yes' }),
+  'virtual-dnsmasq': () =>
+    planDnsmasq(servedBridge(request({ ...BOTH, masquerade: 'yes' }), RESOLVER), undefined, false),
+};
+
+const golden = (name: string) => join(import.meta.dirname, 'network-forward', `${name}.txt`);
+
+test.each(Object.entries(PLANS))('the plan %s', async (name, makePlan) => {
+  await expect(planText({ steps: makePlan(), warnings: [] })).toMatchFileSnapshot(golden(name));
+});
+
+test.each(['nat-antispoof-ipv6', 'virtual-host-only', 'virtual-nat'])(
+  'what the children of %s are fed',
+  async (name) => {
+    const steps = PLANS[name]?.() ?? [];
+    await expect(childrenText({ steps, warnings: [] })).toMatchFileSnapshot(golden(`${name}.children`));
+  },
+);
+
+test.each([
+  ['host-only', BOTH],
+  ['nat', { ...BOTH, masquerade: 'yes' }],
+])('what dnsmasq and dhcpd hand out on a %s bridge', async (name, values) => {
+  const served = servedBridge(request(values), RESOLVER);
+  await expect(`${dnsmasqFile(served)}\n${dhcpdLine(served)}\n`).toMatchFileSnapshot(
+    golden(`servers-${name}`),
+  );
+});

@@ -1,0 +1,236 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { xlEnv } from '../support/host.ts';
+import { NetHost, reaches } from '../support/net-host.ts';
+
+const MASQUERADE = '-A POSTROUTING -o eth0 -j MASQUERADE';
+
+let net: NetHost;
+
+beforeEach(async () => {
+  net = await NetHost.create();
+});
+
+afterEach(() => net.host.close());
+
+function setting(path: string): string {
+  return net.host.ok('cat', `/proc/sys/net/${path}`).trim();
+}
+
+describe('start and stop', () => {
+  test('a second start changes nothing, stop restores what the first start found, and is no error twice', async () => {
+    net.host.ok('sysctl', '-qw', 'net.ipv4.conf.all.accept_redirects=0', 'net.ipv4.conf.eth0.forwarding=1');
+    const before = await net.host.settled();
+    expect(await net.after('network-nat', 'stop')).toEqual(before);
+    const started = await net.after('network-nat', 'start', 'dhcp=no');
+    expect(net.rules('nat', 'POSTROUTING').slice(1)).toEqual([MASQUERADE]);
+    expect(setting('ipv4/ip_forward')).toBe('1');
+    expect(await net.after('network-nat', 'start', 'dhcp=no')).toEqual(started);
+    expect(await net.after('network-nat', 'stop')).toEqual(before);
+    expect(await net.after('network-nat', 'stop')).toEqual(before);
+  });
+
+  test("an administrator's own forwarding and his own rule stay", async () => {
+    net.host.ok('sysctl', '-qw', 'net.ipv4.ip_forward=1');
+    net.host.ok('iptables', '-t', 'nat', ...MASQUERADE.split(' '));
+    const before = await net.host.settled();
+    net.ok('network-nat', 'start', 'dhcp=no');
+    expect(net.rules('nat', 'POSTROUTING').slice(1)).toEqual([MASQUERADE]);
+    expect(await net.after('network-nat', 'stop')).toEqual(before);
+  });
+
+  test('what somebody flushed is put back by another start, and the memory of the first one stays', async () => {
+    const before = await net.host.settled();
+    const started = await net.after('network-nat', 'start', 'dhcp=no');
+    net.host.ok('iptables', '-t', 'nat', '-F');
+    net.host.ok('sysctl', '-qw', 'net.ipv4.ip_forward=0');
+    expect(await net.after('network-nat', 'start', 'dhcp=no')).toEqual(started);
+    net.host.ok('iptables', '-t', 'nat', '-F');
+    expect(await net.after('network-nat', 'stop')).toEqual(before);
+  });
+
+  test('whoever stops last switches forwarding off', async () => {
+    const before = await net.host.settled();
+    net.ok('network-nat', 'start', 'dhcp=no', 'ipv6=yes');
+    net.ok('network-route', 'start', 'ipv6=yes');
+    net.ok('network-nat', 'stop');
+    expect([setting('ipv4/ip_forward'), setting('ipv6/conf/all/forwarding')]).toEqual(['1', '1']);
+    expect(setting('ipv6/conf/eth0/accept_ra')).toBe('2');
+    expect(await net.after('network-route', 'stop')).toEqual(before);
+  });
+
+  test.each([
+    ['netdev=$(touch /run/x)', /no usable device name/],
+    ['netdev=nonesuch', /There is no device nonesuch/],
+    ['dhcp=maybe', /dhcp is "maybe"; say yes, no, dhcpd or dnsmasq/],
+    ['antispoof=\n', /antispoof is "\\n"/],
+    ['ipv6=perhaps', /ipv6 is "perhaps"/],
+  ])('%j is refused with a sentence and changes nothing', async (word, sentence) => {
+    const before = await net.host.settled();
+    const { status, stderr } = net.host.hook('network-nat', ['start', word]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(sentence);
+    expect(await net.host.settled()).toEqual(before);
+  });
+});
+
+describe('packets', () => {
+  test('guests appear as dom0 outside, by IPv4 and IPv6', () => {
+    net.ok('network-nat', 'start', 'dhcp=no', 'ipv6=yes');
+    const guest = net.guest('vif-nat', 1, { ip: '10.0.0.1/16 2001:db8:5::7' }, ['dhcp=no']);
+    guest.ip(
+      'address add 10.0.0.1/16 dev eth0',
+      'route add default via 10.0.0.128',
+      'address add 2001:db8:5::7/64 dev eth0',
+      'route add default via fe80::5eff:fe00:100 dev eth0',
+    );
+    expect(reaches(guest, '192.0.2.1')).toBe(true);
+    expect(reaches(guest, '2001:db8::1')).toBe(true);
+    net.ok('network-nat', 'stop');
+    expect(reaches(guest, '192.0.2.1')).toBe(false);
+  });
+
+  test('where the administrator drops the rest, guests are let through and nobody else is', async () => {
+    net.host.ok('iptables', '-P', 'FORWARD', 'DROP');
+    net.host.nic('eth1', { address: '198.51.100.2/24' });
+    net.host
+      .netns('gw-eth1')
+      .ip('address add 198.51.100.1/24 dev eth0', 'route add default via 198.51.100.2');
+    const before = await net.host.settled();
+    net.ok('network-nat', 'start', 'dhcp=no', 'netdev=eth0');
+    const guest = net.guest('vif-nat', 1, {}, ['dhcp=no']);
+    guest.ip('address add 10.0.1.1/16 dev eth0', 'route add default via 10.0.1.128');
+    expect(reaches(guest, '192.0.2.1')).toBe(true);
+    expect(reaches(net.host.netns('gw-eth1'), '192.0.2.1')).toBe(false);
+    net.end('vif-nat', 1, ['dhcp=no']);
+    expect(await net.after('network-nat', 'stop')).toEqual(before);
+  });
+
+  test('with antispoof a guest passes with its own address and with no other', async () => {
+    net.host.ok('iptables', '-A', 'FORWARD', '-s', '203.0.113.0/24', '-j', 'DROP');
+    const before = await net.host.settled();
+    net.ok('network-nat', 'start', 'dhcp=no', 'antispoof=yes');
+    expect(net.rules()).toEqual([
+      '-P FORWARD DROP',
+      '-A FORWARD -i eth0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+      '-A FORWARD -s 203.0.113.0/24 -j DROP',
+    ]);
+    const guest = net.guest('vif-nat', 1, {}, ['dhcp=no']);
+    guest.ip('address add 10.0.1.1/16 dev eth0', 'route add default via 10.0.1.128');
+    expect(reaches(guest, '192.0.2.1')).toBe(true);
+    guest.ip('address replace 10.0.1.9/16 dev eth0', 'route replace default via 10.0.1.128 src 10.0.1.9');
+    expect(reaches(guest, '192.0.2.1')).toBe(false);
+    net.end('vif-nat', 1, ['dhcp=no']);
+    expect(await net.after('network-nat', 'stop')).toEqual(before);
+  });
+});
+
+describe.each([
+  ['network-nat', 'network-bridge'],
+  ['network-bridge', 'network-nat'],
+])('antispoof by %s and then by %s', (first, second) => {
+  test.each([
+    [first, second],
+    [second, first],
+  ])('%s may stop before %s', async (leaving, staying) => {
+    const words: Record<string, string[]> = {
+      'network-nat': ['dhcp=no', 'netdev=eth0'],
+      'network-bridge': [],
+    };
+    const before = await net.host.settled();
+    for (const hook of [first, second]) net.ok(hook, 'start', 'antispoof=yes', ...(words[hook] ?? []));
+    net.ok(leaving, 'stop', ...(words[leaving] ?? []));
+    expect(net.rules()[0]).toBe('-P FORWARD DROP');
+    expect(net.rules('filter', 'FORWARD', 6)[0]).toBe('-P FORWARD DROP');
+    net.ok(staying, 'stop', ...(words[staying] ?? []));
+    expect(await net.host.snapshotLike(before)).toEqual(before);
+  });
+});
+
+describe('dhcp', () => {
+  const told = (domid: number) => ({
+    ip_address: `10.0.${domid}.1`,
+    subnet_mask: '255.255.0.0',
+    routers: `10.0.${domid}.128`,
+    domain_name: 'example.org',
+    domain_name_servers: '192.0.2.1',
+  });
+
+  test.each(['dhcpd', 'dnsmasq'])(
+    '%s: guests get lease, gateway and name server, and reach the outside',
+    async (server) => {
+      net.dhcpd();
+      const before = await net.host.settled();
+      net.ok('network-nat', 'start', `dhcp=${server}`);
+      // vif-nat takes the server that network-nat was started with.
+      for (const domid of [1, 10]) {
+        const guest = net.guest('vif-nat', domid);
+        expect(net.lease(domid)).toMatchObject(told(domid));
+        expect(reaches(guest, '192.0.2.1')).toBe(true);
+      }
+      net.end('vif-nat', 1);
+      const rest = net.host.ok(
+        'sh',
+        '-c',
+        'cat /etc/dhcp/dhcpd.conf /run/xen-network/dnsmasq/*/* 2>/dev/null; :',
+      );
+      expect(rest).toContain('dom10');
+      expect(rest).not.toMatch(/dom1\b/);
+      net.end('vif-nat', 10);
+      net.endClient(1);
+      expect(await net.after('network-nat', 'stop')).toEqual(before);
+    },
+  );
+
+  test("the host's own dnsmasq, where it runs, gets a file for each guest", async () => {
+    const words = '-x /run/dnsmasq.pid -7 /etc/dnsmasq.d --port=0 -C /dev/null -l /run/dnsmasq.leases';
+    const script = `#!/bin/sh\nread -r pid </run/dnsmasq.pid && kill "$pid"\n[ "$1" = stop ] || exec dnsmasq ${words}\n`;
+    net.host.write('/etc/init.d/dnsmasq', script, '755');
+    net.host.write('/etc/dnsmasq.d/by-hand', '# by hand\ninterface=eth0\n');
+    net.host.run(['/etc/init.d/dnsmasq', 'start']);
+    const before = await net.host.settled();
+    net.ok('network-nat', 'start', 'dhcp=dnsmasq');
+    net.guest('vif-nat', 1);
+    expect(net.host.ok('ls', '/etc/dnsmasq.d')).toBe('by-hand\nxen-network-dom1.conf\n');
+    expect(net.lease(1)).toMatchObject(told(1));
+    net.end('vif-nat', 1);
+    expect(await net.after('network-nat', 'stop')).toEqual(before);
+  });
+
+  test('what stands in the files of dhcpd survives byte for byte, with owner and mode', async () => {
+    net.dhcpd('# \xe4\xf6 by hand\r\nsubnet 192.0.2.0 netmask 255.255.255.0 { }');
+    net.host.write('/etc/default/isc-dhcp-server', "# by hand\nINTERFACESv4=eth0 # one\nINTERFACESv6=''");
+    const files = ['/etc/dhcp/dhcpd.conf', '/etc/default/isc-dhcp-server'];
+    for (const file of files) net.host.ok('sh', '-c', `chmod 640 ${file}; chown 7:8 ${file}`);
+    const look = () =>
+      files.map((file) => net.host.ok('sh', '-c', `stat -c '%a %u %g' ${file}; md5sum ${file}`));
+    const before = look();
+    net.ok('network-nat', 'start', 'dhcp=yes');
+    net.guest('vif-nat', 1);
+    expect(net.host.ok('grep', '^INTERFACESv4', '/etc/default/isc-dhcp-server')).toContain('eth0 vif1.0');
+    expect(look()).not.toEqual(before);
+    net.end('vif-nat', 1);
+    net.ok('network-nat', 'stop');
+    expect(look()).toEqual(before);
+  });
+
+  test('many guests at once lose no entry', async () => {
+    net.dhcpd();
+    net.ok('network-nat', 'start', 'dhcp=yes');
+    const domids = Array.from({ length: 12 }, (_, i) => i + 1);
+    for (const domid of domids) net.card(domid);
+    const call = (command: string) =>
+      Promise.all(
+        domids.map((domid) => net.host.startHook('vif-nat', [command, 'type_if=vif'], xlEnv(domid))),
+      );
+    expect((await call('online')).map(({ status, stderr }) => ({ status, stderr }))).toEqual(
+      domids.map(() => ({ status: 0, stderr: '' })),
+    );
+    const names = () =>
+      net.host.ok('sh', '-c', "grep -o '^host dom[0-9]*' /etc/dhcp/dhcpd.conf; :").trim().split('\n');
+    expect(names().sort()).toEqual(domids.map((domid) => `host dom${domid}`).sort());
+    net.host.netns('guest12').ip('link set eth0 up');
+    expect(net.lease(12)).toMatchObject(told(12));
+    await call('offline');
+    expect(names()).toEqual(['']);
+  });
+});

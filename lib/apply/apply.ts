@@ -1,15 +1,23 @@
-import { messageOf, XenNetworkError } from '../errors.ts';
+import { messageOf, type StepError, XenNetworkError } from '../errors.ts';
 import { isRuleInPlace } from '../observe/rules.ts';
 import { pendingRules } from '../plan/pending-rules.ts';
-import type { Command, Plan } from '../plan/step.ts';
+import type { Command, Plan, Step } from '../plan/step.ts';
 import { planUndo } from '../plan/undo.ts';
 import type { System } from '../system/system.ts';
-import { batches, execute, type Outcome, stepError } from './execute.ts';
-import { closeJournal, type Journal, noteBatch, openJournal, readJournal } from './journal.ts';
+import { type Batch, batches, execute, type Outcome, stepError } from './execute.ts';
+import { closeJournal, extendJournal, type Journal, noteBatch, openJournal, readJournal } from './journal.ts';
+import { runServices } from './service.ts';
 
 /** How every message of an undone run ends. */
 export const UNDONE = 'Everything was put back as it was; mend the cause and try again.';
-const IPTABLES_LOCK = '/var/run/xen-hotplug/iptables';
+/** What is changed under a lock that the stock scripts take as well (contract 5). */
+const LOCKS: Readonly<Partial<Record<Command['tool'], string>>> = {
+  iptables: '/var/run/xen-hotplug/iptables',
+  ip6tables: '/var/run/xen-hotplug/iptables',
+  edit: '/var/run/xen-hotplug/vif-nat-dhcp',
+  // Another one: a restart may take seconds, in which all who wait for it can make their changes.
+  service: '/var/run/xen-hotplug/vif-nat-dhcp-restart',
+};
 /** Less than the 40 s after which xl kills a hook. */
 const LOCK_WAIT_MS = 30_000;
 
@@ -24,6 +32,14 @@ export interface ApplyOptions {
   readonly interrupted?: () => boolean;
 }
 
+/** A part of a run, whose plan may depend on what the parts before it have done. */
+export interface Part {
+  /** Looks at the host; undefined where there is nothing to do. */
+  readonly plan: () => Plan | undefined;
+  /** What must hold once its steps are done; throws when it does not. */
+  readonly check: () => void | Promise<void>;
+}
+
 /**
  * Carries a plan out as one transaction: journal, batches, a second look; on any failure everything is undone.
  * @param system the way to the host
@@ -31,47 +47,95 @@ export interface ApplyOptions {
  * @param options key, check and log
  * @throws StepError, VerifyError when it failed; the host is then as it was
  */
-export async function applyPlan(system: System, plan: Plan, options: ApplyOptions): Promise<void> {
-  const { steps } = plan;
-  for (const warning of plan.warnings) options.warn(warning);
-  if (steps.length === 0) return;
-  const makesDevices = steps.some((step) => step.device?.index === 'new');
-  const indexes = makesDevices ? [...deviceIndexes(system).values()] : [];
-  openJournal(system, options.key, steps, indexes);
-  let begun = 0;
+export function applyPlan(system: System, plan: Plan, options: ApplyOptions): Promise<void> {
+  return applyParts(system, [{ plan: () => plan, check: () => {} }], options);
+}
+
+/**
+ * Carries several plans out as one transaction: when a part fails, all parts are undone.
+ * @param system the way to the host
+ * @param parts what to do, in order
+ * @param options key, check of the whole and log
+ * @throws StepError, VerifyError or what a part throws; the host is then as it was
+ */
+export async function applyParts(
+  system: System,
+  parts: readonly Part[],
+  options: ApplyOptions,
+): Promise<void> {
+  const run: Run = { key: options.key, steps: [], begun: 0, indexes: [] };
   try {
-    for (const batch of batches(steps, (step) => step.do)) {
-      noteBatch(system, options.key, begun + batch.items.length);
-      const outcome = await executeLocked(
-        system,
-        batch.tool,
-        batch.items.map((step) => step.do),
-      );
-      if (outcome.error !== undefined) {
-        const failed = batch.items[outcome.done];
-        begun += outcome.exact ? outcome.done : batch.items.length;
-        if (failed !== undefined) throw stepError(failed, outcome.error, UNDONE);
-      } else begun += batch.items.length;
+    for (const part of parts) {
+      const plan = part.plan();
+      for (const warning of plan?.warnings ?? []) options.warn(warning);
+      if (plan === undefined || plan.steps.length === 0) continue;
+      enter(system, run, plan.steps, parts.length > 1);
+      for (const batch of batches(plan.steps, (step) => step.do)) {
+        await stopIfInterrupted(options);
+        noteBatch(system, options.key, run.begun + batch.items.length);
+        const { done, failure } = await carryOut(system, batch);
+        run.begun += done;
+        if (failure !== undefined) throw failure;
+      }
       await stopIfInterrupted(options);
+      await part.check();
     }
+    if (run.steps.length === 0) return;
     await options.check();
   } catch (thrown) {
-    throw await undoAfter(thrown, system, { key: options.key, steps, begun, indexes });
+    throw run.steps.length === 0 ? thrown : await undoAfter(thrown, system, run);
   }
   closeJournal(system, options.key);
 }
 
-/** Firewall changes are made under the lock that the stock scripts take as well (contract 5). */
+/** A run under way, as its journal has it. */
+interface Run extends Journal {
+  steps: Step[];
+  begun: number;
+  indexes: number[];
+}
+
+/** Writes down what a part is about to do. */
+function enter(system: System, run: Run, steps: readonly Step[], isOneOfSeveral: boolean): void {
+  if (run.steps.length > 0) extendJournal(system, run.key, steps);
+  else {
+    const makesDevices = steps.some(({ device }) => device?.index === 'new' || device?.orNew || device?.gone);
+    if (isOneOfSeveral || makesDevices) run.indexes = [...deviceIndexes(system).values()];
+    openJournal(system, run.key, steps, run.indexes);
+  }
+  run.steps.push(...steps);
+}
+
+/** @returns how many of the steps were done, or may have been, and what kept the next one from being done */
+async function carryOut(
+  system: System,
+  { tool, items }: Batch<Step>,
+): Promise<{ readonly done: number; readonly failure?: StepError }> {
+  const { done, exact, error } = await executeLocked(
+    system,
+    tool,
+    items.map((step) => step.do),
+  );
+  const failed = error === undefined ? undefined : items[done];
+  if (failed === undefined) return { done: items.length };
+  if (!exact || failed.mayExist !== true || !/File exists/.test(error ?? ''))
+    return { done: exact ? done : items.length, failure: stepError(failed, error ?? '', UNDONE) };
+  const rest = items.slice(done + 1);
+  const after = rest.length === 0 ? { done: 0 } : await carryOut(system, { tool, items: rest });
+  return { ...after, done: done + 1 + after.done };
+}
+
 async function executeLocked(
   system: System,
   tool: Command['tool'],
   commands: readonly Command[],
   force = false,
 ): Promise<Outcome> {
-  if (tool !== 'iptables' && tool !== 'ip6tables') return execute(system, tool, commands, force);
-  const lock = await (await system.native()).lock(IPTABLES_LOCK, LOCK_WAIT_MS);
+  const path = LOCKS[tool];
+  if (path === undefined) return execute(system, tool, commands, force);
+  const lock = await (await system.native()).lock(path, LOCK_WAIT_MS);
   try {
-    return execute(system, tool, commands, force);
+    return tool === 'service' ? await runServices(system, commands) : execute(system, tool, commands, force);
   } finally {
     lock.release();
   }
@@ -86,8 +150,11 @@ async function stopIfInterrupted(options: ApplyOptions): Promise<void> {
 
 async function undoAfter(thrown: unknown, system: System, journal: Journal): Promise<XenNetworkError> {
   const failures = await undoJournal(system, journal);
+  const text = messageOf(thrown);
   const error =
-    thrown instanceof XenNetworkError ? thrown : new XenNetworkError(messageOf(thrown), { cause: thrown });
+    thrown instanceof XenNetworkError && text.includes(UNDONE)
+      ? thrown
+      : new XenNetworkError(`${text} ${UNDONE}`, { cause: thrown });
   if (failures.length === 0) return error;
   return new XenNetworkError(`${error.message} But not all could be put back: ${failures.join('; ')}.`, {
     cause: thrown,
@@ -106,16 +173,30 @@ export async function undoJournal(system: System, journal: Journal): Promise<str
   for (const batch of batches(commands, (command) => command)) {
     const items = pendingRules(batch.items, (line) => isRuleInPlace(system, line));
     if (items.length === 0) continue;
-    const { error } = await executeLocked(system, batch.tool, items, true);
-    failures.push(...(error?.split('; ').filter((part) => !ALREADY.test(part)) ?? []));
+    const error = await forced(system, batch.tool, items);
+    const parts = error?.split('; ').filter((part) => !ALREADY.test(part)) ?? [];
+    failures.push(...parts.map((part) => part.replace(/\.$/, '')));
   }
   closeJournal(system, journal.key);
   return failures;
 }
 
+/** Not even a firewall lock that cannot be had keeps an undo from going on. */
+async function forced(
+  system: System,
+  tool: Command['tool'],
+  commands: readonly Command[],
+): Promise<string | undefined> {
+  try {
+    return (await executeLocked(system, tool, commands, true)).error;
+  } catch (thrown) {
+    return messageOf(thrown).replace(/\.$/, '');
+  }
+}
+
 /** What the kernel and the tools say when there was nothing to take back. */
 const ALREADY =
-  /File exists|Cannot find device|does not exist|No such (device|process|file)|Cannot assign requested address|already assigned|Bad rule|No chain\/target\/match/i;
+  /File exists|Cannot find device|does not exist|No such (device|process|file)|Cannot assign requested address|already assigned|address not found|Bad rule|No chain\/target\/match/i;
 
 /**
  * Carries out a plan that must not stop half-way: every batch is tried.
@@ -145,7 +226,10 @@ export async function applyTeardown(system: System, plan: Plan): Promise<string[
  */
 export async function recoverRun(system: System, key: string): Promise<string[]> {
   const journal = readJournal(system, key);
-  if (journal === undefined) return [];
+  if (journal === undefined) {
+    closeJournal(system, key);
+    return [];
+  }
   const failures = await undoJournal(system, journal);
   return [
     `An interrupted run of ${key} was found and taken back.`,

@@ -9,24 +9,24 @@ const PENDING = `${RUN_FOLDER}/pending`;
 
 /** A run that is undone unless it is confirmed. */
 export interface PendingRun {
-  readonly key: string;
-  /** Milliseconds since 1970. */
+  /** The hook and what it was about: network-bridge.xenbr0. */
+  readonly id: string;
+  /** Milliseconds since the host was booted: the time of day may jump, most of all when the network comes. */
   readonly deadline: number;
 }
 
 /**
- * Keeps what a run could be undone by, and starts the clock: a process of its own session, so that it outlives the
- * terminal and the connection that start was typed in. To be called before the run's journal is closed.
+ * Starts the clock of a run, a process of its own session, so that it outlives the terminal and the connection that
+ * start was typed in. Then the run's journal is kept to undo it by, which ends the run itself.
  * @param system the way to the files
  * @param key the run's key
+ * @param id the run's name while it waits
  * @param seconds how long to wait for the confirmation
  */
-export function deferUndo(system: System, key: string, seconds: number): void {
-  const journal = system.readText(journalPath(key));
-  if (journal === undefined) return;
-  system.replaceFile(journalOf(key), `${journal}\n`);
-  system.replaceFile(deadlineOf(key), `${Date.now() + seconds * 1000}\n`);
-  startDetached([process.execPath, 'expire', key]);
+export function deferUndo(system: System, key: string, id: string, seconds: number): void {
+  system.replaceFile(deadlineOf(id), `${uptime(system) + seconds * 1000}\n`);
+  startDetached([process.execPath, 'expire', id], 'xen-network');
+  system.rename(journalPath(key), journalOf(id));
 }
 
 /**
@@ -36,35 +36,67 @@ export function deferUndo(system: System, key: string, seconds: number): void {
 export function pendingRuns(system: System): PendingRun[] {
   return system
     .list(PENDING)
-    .filter((name) => name.endsWith('.deadline'))
-    .map((name) => name.replace(/\.deadline$/, ''))
-    .map((key) => ({ key, deadline: Number(system.readText(deadlineOf(key))) }));
+    .filter((name) => name.endsWith('.journal'))
+    .map((name) => name.replace(/\.journal$/, ''))
+    .map((id) => ({ id, deadline: Number(system.readText(deadlineOf(id)) ?? 0) }));
 }
 
 /**
- * Lets a run stand.
+ * How long a run's clock has to go on, in milliseconds; 0 when the time is over or nobody waits any more.
  * @param system the way to the files
- * @param key the run's key
+ * @param id the run's name
  */
-export function confirmRun(system: System, key: string): void {
-  system.remove(deadlineOf(key));
-  system.remove(journalOf(key));
+export function remainingMs(system: System, id: string): number {
+  const deadline = system.readText(deadlineOf(id));
+  return deadline === undefined ? 0 : Math.max(0, Number(deadline) - uptime(system));
 }
 
 /**
- * Undoes a run whose time is over; the lock of its hook must be held.
- * @param system the way to the host
- * @param run the run
- * @returns what went wrong, if anything
- * @throws HostError when what it did is not known any more
+ * Lets a run stand, or forgets that it waits.
+ * @param system the way to the files
+ * @param id the run's name
  */
-export async function expireRun(system: System, run: PendingRun): Promise<string[]> {
-  const journal = readJournal(system, run.key, journalOf(run.key));
-  if (journal === undefined) throw new HostError(`What ${run.key} did is not known any more, so it stays.`);
+export function confirmRun(system: System, id: string): void {
+  system.remove(journalOf(id));
+  system.remove(deadlineOf(id));
+}
+
+/**
+ * Undoes the runs whose time is over; the lock of their hooks must be held.
+ * @param system the way to the host
+ * @returns sentences for the log
+ */
+export async function expireRuns(system: System): Promise<string[]> {
+  const sentences: string[] = [];
+  const runs = pendingRuns(system);
+  // A run may have been killed after its clock was set.
+  for (const name of system.list(PENDING).filter((file) => file.endsWith('.deadline'))) {
+    if (!runs.some(({ id }) => deadlineOf(id).endsWith(`/${name}`))) system.remove(`${PENDING}/${name}`);
+  }
+  for (const { id } of runs.filter((run) => remainingMs(system, run.id) === 0)) {
+    const failures = await expireRun(system, id);
+    sentences.push(
+      `Nobody confirmed ${id} in time: it was taken back.`,
+      ...failures.map((text) => `While ${id} was taken back: ${text}.`),
+    );
+  }
+  return sentences;
+}
+
+async function expireRun(system: System, id: string): Promise<string[]> {
+  const journal = readJournal(system, id, journalOf(id));
+  if (journal === undefined) {
+    confirmRun(system, id);
+    throw new HostError(`What ${id} did is not known any more, so it stays.`);
+  }
   const failures = await undoJournal(system, { ...journal, begun: journal.steps.length });
-  confirmRun(system, run.key);
+  confirmRun(system, id);
   return failures;
 }
 
-const journalOf = (key: string): string => `${PENDING}/${key}.journal`;
-const deadlineOf = (key: string): string => `${PENDING}/${key}.deadline`;
+function uptime(system: System): number {
+  return Math.floor(Number((system.readText('/proc/uptime') ?? '0').split(' ')[0]) * 1000);
+}
+
+const journalOf = (id: string): string => `${PENDING}/${id}.journal`;
+const deadlineOf = (id: string): string => `${PENDING}/${id}.deadline`;

@@ -1,3 +1,4 @@
+import { applyEdit } from '../contract/dhcp-conf.ts';
 import { messageOf, StepError } from '../errors.ts';
 import { type Command, commandText, type Step } from '../plan/step.ts';
 import type { RunResult } from '../system/exec.ts';
@@ -14,6 +15,15 @@ const RESTORE: Record<'iptables' | 'ip6tables', string> = {
   ip6tables: 'ip6tables-restore',
 };
 
+/** A child that is under way goes on to its end, whatever becomes of this process; until then nobody else may begin. */
+const CHANGES = { ownSession: true, keepsLocks: true } as const;
+/** Programs that start no daemon, which would keep the locks for ever. */
+const ENDS_WITH_ITS_WORK = new Set(['ip', 'modprobe', 'ovs-vsctl']);
+/** The exit status of an ip that came to the end of its batch with failures. */
+const SOME_FAILED = 1;
+
+const GATHERED: ReadonlySet<Command['tool']> = new Set(['ip', 'bridge', 'iptables', 'ip6tables', 'nft']);
+
 /**
  * Gathers neighbours that one child process can do together: `ip` commands, and firewall lines of one family.
  * @param items steps or commands, in order
@@ -24,8 +34,7 @@ export function batches<T>(items: readonly T[], commandOf: (item: T) => Command)
   for (const item of items) {
     const { tool } = commandOf(item);
     const last = found.at(-1);
-    const together = tool === 'ip' || tool === 'iptables' || tool === 'ip6tables';
-    if (together && last?.tool === tool) last.items.push(item);
+    if (GATHERED.has(tool) && last?.tool === tool) last.items.push(item);
     else found.push({ tool, items: [item] });
   }
   return found;
@@ -44,7 +53,7 @@ export interface Outcome {
  * @param system the way to the host
  * @param tool what kind they all are
  * @param commands in order
- * @param force go on after a command that fails (only `ip` can)
+ * @param force go on after a command that fails (only `ip` and `bridge` can)
  */
 export function execute(
   system: System,
@@ -55,9 +64,13 @@ export function execute(
   switch (tool) {
     case 'ip':
       return runIp(system, commands, force);
+    case 'bridge':
+      return runLines(system, tool, commands, force);
     case 'iptables':
     case 'ip6tables':
       return runRestore(system, RESTORE[tool], commands);
+    case 'nft':
+      return runNft(system, commands);
     default:
       return runSingles(system, commands);
   }
@@ -66,15 +79,36 @@ export function execute(
 function runIp(system: System, commands: readonly Command[], force: boolean): Outcome {
   const all = commands.flatMap((command) => (command.tool === 'ip' ? [command.args] : []));
   const direct = system.rtnetlink?.(all, force);
-  if (direct !== undefined) return { ...direct, exact: true };
-  const input = all.map((args) => `${args.map(batchWord).join(' ')}\n`).join('');
-  const result = system.run(['ip', ...(force ? ['-force'] : []), '-batch', '-'], { input });
+  return direct === undefined ? runLines(system, 'ip', commands, force) : { ...direct, exact: true };
+}
+
+/** One child of iproute2 reads all commands. */
+function runLines(
+  system: System,
+  program: 'ip' | 'bridge',
+  commands: readonly Command[],
+  force: boolean,
+): Outcome {
+  const input = commands
+    .map((command) =>
+      command.tool === 'ip' || command.tool === 'bridge' ? `${command.args.map(batchWord).join(' ')}\n` : '',
+    )
+    .join('');
+  const result = system.run([program, ...(force ? ['-force'] : []), '-batch', '-'], { input, ...CHANGES });
   if (result.status === 0) return { done: commands.length, exact: true };
+  // Some failures end ip at once in spite of -force, as a signal does: the rest is done line by line.
+  if (force && result.status !== SOME_FAILED && commands.length > 1)
+    return gathered(commands.map((command) => runLines(system, program, [command], force)));
   const line = /^Command failed -:(\d+)/m.exec(result.stderr)?.[1];
   const error = failureText(result, /^Command failed .*$/gm);
   if (line === undefined || force)
     return { done: force ? commands.length : 0, exact: force || result.status === 127, error };
   return { done: Number(line) - 1, exact: true, error };
+}
+
+function gathered(outcomes: readonly Outcome[]): Outcome {
+  const errors = outcomes.flatMap(({ error }) => (error === undefined ? [] : [error]));
+  return { done: outcomes.length, exact: true, ...(errors.length === 0 ? {} : { error: errors.join('; ') }) };
 }
 
 /** One transaction: either all lines of a table take effect or none. */
@@ -85,13 +119,22 @@ function runRestore(system: System, program: string, commands: readonly Command[
     tables.set(command.table, [...(tables.get(command.table) ?? []), command.line]);
   }
   const input = [...tables].map(([table, lines]) => `*${table}\n${lines.join('\n')}\nCOMMIT\n`).join('');
-  const result = system.run([program, '--noflush', '-w'], { input });
+  const result = system.run([program, '--noflush', '-w'], { input, ...CHANGES });
   if (result.status === 0) return { done: commands.length, exact: true };
   return {
     done: 0,
     exact: tables.size === 1,
     error: failureText(result, /^(Try `.*|Error occurred at line: \d+)$/gm),
   };
+}
+
+/** One transaction as well. */
+function runNft(system: System, commands: readonly Command[]): Outcome {
+  const input = commands.map((command) => (command.tool === 'nft' ? `${command.line}\n` : '')).join('');
+  const result = system.run(['nft', '-f', '-'], { input, ...CHANGES });
+  if (result.status === 0) return { done: commands.length, exact: true };
+  const [error = ''] = failureText(result, /^\s*$/gm).split('; ');
+  return { done: 0, exact: true, error: error.replace(/^\/dev\/stdin:[\d:-]+: Error: /, '') };
 }
 
 function runSingles(system: System, commands: readonly Command[]): Outcome {
@@ -107,17 +150,27 @@ function runSingle(system: System, command: Command): string | undefined {
     if (command.tool === 'write') system.writeText(command.path, command.text);
     else if (command.tool === 'record' && command.text === undefined) system.remove(command.path);
     else if (command.tool === 'record') system.replaceFile(command.path, command.text ?? '');
-    else if (command.tool === 'run') {
-      const result = system.run(command.argv, { timeoutMs: 60_000 });
+    else if (command.tool === 'edit') {
+      const before = system.readBytes(command.path);
+      const after = applyEdit(before ?? '', command.edit);
+      if (before !== after) system.rewriteFile(command.path, after);
+    } else if (command.tool === 'run') {
+      const keepsLocks = ENDS_WITH_ITS_WORK.has(command.argv[0] ?? '');
+      const result = system.run(command.argv, { timeoutMs: 60_000, ownSession: true, keepsLocks });
       if (result.status !== 0) return failureText(result, /^$/g);
     }
     return undefined;
   } catch (thrown) {
-    return messageOf(thrown);
+    return messageOf(thrown).replace(/\.$/, '');
   }
 }
 
-function failureText(result: RunResult, noise: RegExp): string {
+/**
+ * What a child said of its failure, on one line.
+ * @param result what it left
+ * @param noise lines that say nothing
+ */
+export function failureText(result: RunResult, noise: RegExp): string {
   const text = result.stderr
     .replace(noise, '')
     .trim()

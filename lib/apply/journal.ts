@@ -41,6 +41,16 @@ export function openJournal(
 }
 
 /**
+ * Adds the steps of a further part to a run's journal, before any of them is done.
+ * @param system the way to the file
+ * @param key the run's key
+ * @param steps the part's plan
+ */
+export function extendJournal(system: System, key: string, steps: readonly Step[]): void {
+  system.appendText(journalPath(key), `${JSON.stringify({ steps, indexes: [] })}\n`);
+}
+
+/**
  * Notes that a batch begins.
  * @param system the way to the file
  * @param key the run's key
@@ -64,7 +74,8 @@ export function closeJournal(system: System, key: string): void {
  * @param system the way to the files
  */
 export function journalKeys(system: System): string[] {
-  return system.list(JOURNALS).filter((name) => !name.endsWith('.new'));
+  // A run may have been killed before its journal was in place.
+  return [...new Set(system.list(JOURNALS).map((name) => name.replace(/\.new$/, '')))];
 }
 
 /**
@@ -76,7 +87,7 @@ export function journalKeys(system: System): string[] {
  */
 export function readJournal(system: System, key: string, path = journalPath(key)): Journal | undefined {
   const lines = (system.readText(path) ?? '').split('\n');
-  const head = parse(lines[0] ?? '');
+  const [head, ...further] = lines.map(parse);
   if (head === undefined) return undefined;
   const begun =
     lines
@@ -84,7 +95,8 @@ export function readJournal(system: System, key: string, path = journalPath(key)
       .filter((line) => /^\d+$/.test(line))
       .map(Number)
       .at(-1) ?? 0;
-  return { key, begun, ...head };
+  const steps = [...head.steps, ...further.flatMap((part) => part?.steps ?? [])];
+  return { key, begun, indexes: head.indexes, steps };
 }
 
 function parse(line: string): Pick<Journal, 'steps' | 'indexes'> | undefined {

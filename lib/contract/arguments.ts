@@ -99,6 +99,52 @@ export function yesOrNo(values: Values, name: string, unset: boolean): boolean {
 }
 
 /**
+ * A variable that is one of a few words.
+ * @param values the variables
+ * @param name the variable's name
+ * @param words what it may be
+ * @returns undefined when it is not set
+ * @throws RequestError when it is something else
+ */
+export function oneOf<T extends string>(values: Values, name: string, words: readonly T[]): T | undefined {
+  const value = values[name];
+  const found = words.find((word) => word === value);
+  if (value === undefined || found !== undefined) return found;
+  throw new RequestError(`${name} is ${quote(value)}; say one of ${listed(words)}.`);
+}
+
+/** How much spoofing is stopped: not at all, by iptables as the stock scripts do, or by a filter of the bridge's own. */
+export type Antispoof = 'no' | 'yes' | 'strict';
+
+/**
+ * The variable antispoof.
+ * @param values the variables
+ * @throws RequestError when it is neither yes, no nor strict
+ */
+export function parseAntispoof(values: Values): Antispoof {
+  if (values['antispoof']?.toLowerCase() === 'strict') return 'strict';
+  return yesOrNo(values, 'antispoof', false) ? 'yes' : 'no';
+}
+
+/** What a guest under the strict filter may be, in XenServer's words: only itself, anything, nothing. */
+export const LOCKING_MODES = ['locked', 'unlocked', 'disabled'] as const;
+export type LockingMode = (typeof LOCKING_MODES)[number];
+
+/** Whether guests' bridged packets stay out of connection tracking; auto leaves it to what antispoof needs. */
+export type Notrack = 'yes' | 'no' | 'auto';
+
+/**
+ * The variable notrack.
+ * @param values the variables
+ * @throws RequestError when it is neither yes, no nor auto
+ */
+export function parseNotrack(values: Values): Notrack {
+  const value = values['notrack'];
+  if (value === undefined || value === 'auto') return 'auto';
+  return yesOrNo(values, 'notrack', false) ? 'yes' : 'no';
+}
+
+/**
  * A whole-number variable.
  * @param values the variables
  * @param name the variable's name
@@ -112,4 +158,17 @@ export function wholeNumber(values: Values, name: string, least: number, most: n
   const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
   if (number >= least && number <= most) return number;
   throw new RequestError(`${name} is ${quote(value)}; say a whole number from ${least} to ${most}.`);
+}
+
+/**
+ * The values without the pair of quotes that the guides put around them in xend-config.sxp, as in
+ * (network-script 'network-virtual bridgeip="10.0.0.1/24"'): xend hands them over, and no value of a network hook has any.
+ * @param values the variables
+ */
+export function withoutQuotes(values: Values): Values {
+  const entries = Object.entries(values).map(([name, value]) => [
+    name,
+    value.replace(/^(["'])(.*)\1$/s, '$2'),
+  ]);
+  return Object.fromEntries(entries.filter(([, value]) => value !== ''));
 }

@@ -1,12 +1,26 @@
 /** Everything that outlives a run and not a reboot lies here. */
 export const RUN_FOLDER = '/run/xen-network';
 
+/** The folder of the guests' devices' records. */
+export const VIF_RECORDS = `${RUN_FOLDER}/vif`;
+
 /**
  * Where the record of a guest's device lies.
  * @param device the kernel's name, vif1.0 or vif1.0-emu
  */
 export function vifRecordPath(device: string): string {
-  return `${RUN_FOLDER}/vif/${device}`;
+  return `${VIF_RECORDS}/${device}`;
+}
+
+/** The folder of what the strict filter holds for each device. */
+export const STRICT_RECORDS = `${RUN_FOLDER}/strict`;
+
+/**
+ * Where the strict filter's record of a device lies.
+ * @param device the kernel's name, vif1.0 or vif1.0-emu
+ */
+export function strictRecordPath(device: string): string {
+  return `${STRICT_RECORDS}/${device}`;
 }
 
 /** The folder of the bridges' records. */
@@ -29,3 +43,34 @@ export function settingPath(key: string, device: string): string {
   const at = key.lastIndexOf('/');
   return `/proc/sys/${key.slice(0, at)}/${device}${key.slice(at)}`;
 }
+
+/** The folder of the files of each dnsmasq that we start. */
+export const DNSMASQ_FILES = `${RUN_FOLDER}/dnsmasq`;
+
+/** The folder of what network-nat left, by network card. */
+export const NAT_RECORDS = `${RUN_FOLDER}/nat`;
+
+/** What of the host is changed for which started hooks. */
+export const LEDGER = `${RUN_FOLDER}/ledger`;
+
+/** The folder of what network-virtual left, by bridge. */
+export const VIRTUAL_RECORDS = `${RUN_FOLDER}/virtual`;
+
+/**
+ * Where network-nat's record of a network card lies.
+ * @param netdev the card's name
+ */
+export function natRecordPath(netdev: string): string {
+  return `${NAT_RECORDS}/${netdev}`;
+}
+
+/**
+ * Where network-virtual's record of a bridge lies.
+ * @param bridge the bridge's name
+ */
+export function virtualRecordPath(bridge: string): string {
+  return `${VIRTUAL_RECORDS}/${bridge}`;
+}
+
+/** What network-multi-bridge has started. */
+export const MULTI_RECORD = `${RUN_FOLDER}/multi-bridge`;

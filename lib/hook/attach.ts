@@ -1,10 +1,15 @@
 import { applyPlan, applyTeardown } from '../apply/apply.ts';
+import type { VifSettings } from '../contract/vif-request.ts';
 import { StepError } from '../errors.ts';
 import { NO_RULES, type RuleSet } from '../filter/forward.ts';
-import { listPortRules, unrestrictedFamilies } from '../observe/rules.ts';
+import { readPort } from '../observe/port.ts';
+import { listRules, unrestrictedFamilies } from '../observe/rules.ts';
 import type { VifState } from '../observe/vif.ts';
-import type { Plan } from '../plan/step.ts';
+import type { Plan, Step } from '../plan/step.ts';
+import type { System } from '../system/system.ts';
 import { printPlan } from './context.ts';
+import { type Guard, guardSteps, markSettings, STRICT_LOCK, unguardSteps } from './guard.ts';
+import { withLock } from './locks.ts';
 import { runPostHooks } from './post.ts';
 import { tellSuccess, type VifRun } from './vif.ts';
 
@@ -23,6 +28,15 @@ export interface Attachment {
   readonly verify: () => void;
   /** What the guest is told as its MTU, in bytes. */
   readonly mtu: number | undefined;
+  /** What the strict filter does for the device, and the settings that say so; for hooks that have one. */
+  readonly guard?: Guard & { readonly settings: VifSettings };
+}
+
+/** What a run falls back to when the host has less than it could have. */
+interface Means {
+  readonly rules: RuleSet;
+  /** Make the strict filter's table first, since it is not there, or not whole. */
+  readonly makeTable: boolean;
 }
 
 /**
@@ -33,27 +47,47 @@ export interface Attachment {
  */
 export async function attachVif(run: VifRun, attachment: Attachment): Promise<void> {
   const { system, log, hook } = run.context;
-  const { name, rules } = attachment;
-  if (run.dryRun) return printPlan(run.context, attachment.plan(rules));
-  const apply = (wanted: RuleSet) =>
-    applyPlan(system, attachment.plan(wanted), {
-      key: run.call.device,
-      warn: log.warn,
-      check: async () => {
-        attachment.verify();
-        runPostHooks(system, hook, run.call, { dev: name, bridge: attachment.bridge, ...given(run) });
-        await tellSuccess(run, attachment.mtu);
-      },
-    });
-  try {
-    await apply(rules);
-  } catch (thrown) {
-    // A host with no working iptables still gets its guest, where nobody asked for rules.
-    const wanted = attachment.restricted || unrestrictedFamilies(system).length > 1;
-    if (wanted || !(thrown instanceof StepError) || !thrown.tool.includes('tables')) throw thrown;
-    log.warn(`${name} is connected without filter rules: ${thrown.message}`);
-    await apply(NO_RULES);
+  let means: Means | undefined = { rules: attachment.rules, makeTable: false };
+  if (run.dryRun) return printPlan(run.context, guardedPlan(run, attachment, means));
+  const check = async () => {
+    attachment.verify();
+    runPostHooks(system, hook, run.call, { dev: attachment.name, bridge: attachment.bridge, ...given(run) });
+    if (attachment.guard !== undefined)
+      await markSettings(run, attachment.guard.settings, attachment.guard.fresh !== undefined);
+    await tellSuccess(run, attachment.mtu);
+  };
+  const apply = (using: Means) =>
+    applyPlan(system, guardedPlan(run, attachment, using), { key: run.call.device, warn: log.warn, check });
+  while (means !== undefined) {
+    const using: Means = means;
+    try {
+      return await (using.makeTable ? withLock(system, STRICT_LOCK, () => apply(using)) : apply(using));
+    } catch (thrown) {
+      means = otherMeans(run, attachment, means, thrown);
+      if (means === undefined) throw thrown;
+    }
   }
+}
+
+/** The filter is in place before the link comes up. */
+function guardedPlan(run: VifRun, { guard, plan }: Attachment, means: Means): Plan {
+  const { system } = run.context;
+  const held = guard === undefined ? [] : guardSteps(system, run.call.device, guard, means.makeTable);
+  const { steps, warnings } = plan(means.rules);
+  return { steps: [...held, ...steps], warnings };
+}
+
+function otherMeans(run: VifRun, attachment: Attachment, means: Means, thrown: unknown): Means | undefined {
+  const { system, log } = run.context;
+  if (!(thrown instanceof StepError)) return undefined;
+  // The first strict guest of this host, or somebody flushed the whole ruleset.
+  if (thrown.tool === 'nft' && !means.makeTable && /No such file/.test(thrown.message))
+    return { ...means, makeTable: true };
+  // A host with no working iptables still gets its guest, where nobody asked for rules.
+  const wanted = attachment.restricted || unrestrictedFamilies(system).length > 1;
+  if (wanted || !thrown.tool.includes('tables') || means.rules === NO_RULES) return undefined;
+  log.warn(`${attachment.name} is connected without filter rules: ${thrown.message}`);
+  return { ...means, rules: NO_RULES };
 }
 
 /** How a guest's device is let go. */
@@ -74,14 +108,39 @@ export interface Detachment {
 export async function detachVif(run: VifRun, detachment: Detachment): Promise<void> {
   const { system, hook } = run.context;
   const { state, name, plan } = detachment;
-  const steps = plan(state.record?.rules ?? listPortRules(system, name));
-  if (run.dryRun) return printPlan(run.context, steps);
-  const failures = await applyTeardown(system, steps);
+  const { device } = run.call;
+  const names = [name, device, ...(state.record === undefined ? [] : [state.record.name])];
+  const { steps, warnings } = plan(state.record?.rules ?? listRules(system, device));
+  if (run.dryRun)
+    return printPlan(run.context, { steps: [...steps, ...unguardSteps(system, device, names)], warnings });
+  const failures = await applyTeardown(system, { steps, warnings });
   if (failures.length > 0) {
     // Somebody may have flushed some of the rules: what is left of them is looked up and taken one by one.
-    await applyTeardown(system, plan(listPortRules(system, name)));
+    await applyTeardown(system, plan(listRules(system, device)));
   }
+  await unguard(run, state.port?.name, names);
   runPostHooks(system, hook, run.call, { dev: name, bridge: detachment.bridge, ...given(run) });
+}
+
+/** The strict filter lets go of a device last: until the link is down the guest may still send. */
+async function unguard(run: VifRun, own: string | undefined, names: readonly string[]): Promise<void> {
+  const { system, log } = run.context;
+  const { device } = run.call;
+  const port = own === undefined ? undefined : readPort(system, own);
+  if (port?.up && port.master !== undefined)
+    return log.warn(`${own} could not be taken off ${port.master}, so what filters it stays.`);
+  if (unguardSteps(system, device, names).length > 0)
+    await withLock(system, STRICT_LOCK, () => letGo(system, unguardSteps(system, device, names)));
+  await markSettings(run, undefined, false);
+}
+
+/** What could not be taken out of the filter is not forgotten: the next offline, or a refilter, tries again. */
+async function letGo(system: System, steps: readonly Step[]): Promise<void> {
+  const isNft = (step: Step) => step.do.tool === 'nft';
+  const failures = await applyTeardown(system, { steps: steps.filter(isNft), warnings: [] });
+  // Without the table there is nothing to take out.
+  if (failures.every((text) => /No such file/.test(text)))
+    await applyTeardown(system, { steps: steps.filter((step) => !isNft(step)), warnings: [] });
 }
 
 function given(run: VifRun): { readonly ip: string; readonly vifname: string; readonly mac: string } {

@@ -1,4 +1,4 @@
-import type { Plan } from '../plan/step.ts';
+import type { Command, Plan } from '../plan/step.ts';
 import { commandText } from '../plan/step.ts';
 import type { Log } from '../system/log.ts';
 import type { System } from '../system/system.ts';
@@ -36,6 +36,16 @@ export function isDryRun(context: Context, options: ReadonlySet<string>): boolea
  */
 export function printPlan(context: Context, plan: Plan): void {
   for (const warning of plan.warnings) context.print(`# ${warning}\n`);
-  for (const step of plan.steps) context.print(`# ${step.why}\n${commandText(step.do)}\n`);
+  const folders = plan.steps.flatMap(({ do: command }) =>
+    command.tool === 'record' && command.text !== undefined ? [command.path.replace(/\/[^/]*$/, '')] : [],
+  );
+  for (const folder of new Set(folders))
+    context.print(`# make room for what is remembered\nmkdir -p ${folder}\n`);
+  for (const step of plan.steps) context.print(`# ${step.why}\n${shown(context.system, step.do)}\n`);
   if (plan.steps.length === 0) context.print('# nothing to do\n');
+}
+
+/** With the name that a program has on this host. */
+function shown(system: System, command: Command): string {
+  return commandText(command).replace(/^\S+/, (name) => system.program?.(name) ?? name);
 }

@@ -37,3 +37,15 @@ export async function withLock<T>(system: System, key: string, work: () => Promi
     lock.release();
   }
 }
+
+/**
+ * Does something under several runs' locks.
+ * @param system the way to the locks
+ * @param keys the runs' keys, in an order that all who take several of them keep
+ * @param work what to do
+ * @throws LockError when somebody else holds one of them too long
+ */
+export function withLocks<T>(system: System, keys: readonly string[], work: () => Promise<T>): Promise<T> {
+  const [first, ...rest] = keys;
+  return first === undefined ? work() : withLock(system, first, () => withLocks(system, rest, work));
+}

@@ -1,8 +1,15 @@
-import { applyPlan, recoverRun, UNDONE } from '../apply/apply.ts';
-import { deferUndo } from '../apply/confirm.ts';
+import { applyParts, type Part, recoverRun, UNDONE } from '../apply/apply.ts';
+import { confirmRun, deferUndo, expireRuns } from '../apply/confirm.ts';
 import { journalKeys } from '../apply/journal.ts';
 import { parsePrefix } from '../contract/addresses.ts';
-import { commandWord, mergeValues, parseArguments, type Values, wholeNumber } from '../contract/arguments.ts';
+import {
+  commandWord,
+  mergeValues,
+  parseArguments,
+  type Values,
+  wholeNumber,
+  withoutQuotes,
+} from '../contract/arguments.ts';
 import { quote } from '../contract/text.ts';
 import { RequestError, VerifyError } from '../errors.ts';
 import type { Plan } from '../plan/step.ts';
@@ -10,13 +17,15 @@ import { type Context, isDryRun, printPlan } from './context.ts';
 import { withLock } from './locks.ts';
 
 export type NetworkCommand = 'start' | 'stop' | 'status';
-const NETWORK_COMMANDS: readonly NetworkCommand[] = ['start', 'stop', 'status'];
+export const NETWORK_COMMANDS: readonly NetworkCommand[] = ['start', 'stop', 'status'];
 /** Variables of every network hook, beside its own. */
-const GUARDS = ['check', 'confirm'] as const;
+export const GUARDS = ['check', 'confirm'] as const;
 const CHECK_SECONDS = 10;
 
 /** A plan, and what must be true of the host once it is carried out. */
 export interface NetworkWork {
+  /** What it is about, such as the bridge's name. */
+  readonly subject: string;
   readonly plan: Plan;
   /** Looks at the host again; a sentence for each thing that is not as it should be. */
   readonly verify: () => readonly string[] | Promise<readonly string[]>;
@@ -34,6 +43,15 @@ export interface NetworkHook {
 }
 
 /**
+ * What start and stop give where there is nothing to do.
+ * @param context where to say so
+ * @param sentence why
+ */
+export function nothing(context: Context, sentence: string): undefined {
+  context.log.info(sentence);
+}
+
+/**
  * What is the same for every network hook: words, lock, recovery of an interrupted run, guards, one transaction.
  * @param context the call
  * @param hook the hook's own part
@@ -44,34 +62,56 @@ export async function runNetworkHook(context: Context, hook: NetworkHook): Promi
   const args = parseArguments(context.argv, known);
   for (const warning of args.warnings) context.log.warn(warning);
   const command = commandWord(args.command, NETWORK_COMMANDS);
-  const values = mergeValues(known, context.env, args.values);
+  const values = withoutQuotes(mergeValues(known, context.env, args.values));
   if (command === 'status') {
     hook.status(context, values, args.options.has('json'));
     return 0;
   }
-  const guards = command === 'start' ? parseGuards(values) : { check: undefined, confirm: undefined };
+  const guards = command === 'start' ? parseGuards(values) : UNGUARDED;
   const work = command === 'start' ? hook.start : hook.stop;
   if (isDryRun(context, args.options)) {
     const found = work(context, values);
     if (found !== undefined) printPlan(context, found.plan);
     return 0;
   }
+  return runTransaction(context, [() => work(context, values)], guards);
+}
+
+/** What one of several calls is to do, asked for once those before it are done. */
+export type WorkOf = () => NetworkWork | undefined;
+
+/**
+ * Carries the works of network hooks out as one transaction, under their common lock.
+ * @param context the call
+ * @param works in order
+ * @param guards what start was told to guard itself by
+ * @returns the exit status
+ */
+export function runTransaction(context: Context, works: readonly WorkOf[], guards: Guards): Promise<number> {
   return withLock(context.system, context.hook, async () => {
     await recoverNetwork(context);
-    const found = work(context, values);
-    if (found !== undefined) await perform(context, found, guards);
+    await perform(context, works, guards);
     return 0;
   });
 }
 
-interface Guards {
+/** How start guards itself against cutting its user off. */
+export interface Guards {
   /** An address that has to answer a ping. */
   readonly check: string | undefined;
   /** Seconds until all is undone. */
   readonly confirm: number | undefined;
 }
 
-function parseGuards(values: Values): Guards {
+/** No guards, for stop. */
+export const UNGUARDED: Guards = { check: undefined, confirm: undefined };
+
+/**
+ * The variables check and confirm.
+ * @param values the variables
+ * @throws RequestError naming the one that is wrong
+ */
+export function parseGuards(values: Values): Guards {
   const check = values['check'];
   const prefix = check === undefined || check.includes('/') ? undefined : parsePrefix(check);
   if (check !== undefined && prefix === undefined)
@@ -84,24 +124,51 @@ async function recoverNetwork(context: Context): Promise<void> {
   for (const key of journalKeys(context.system).filter((name) => name.startsWith('network-'))) {
     for (const sentence of await recoverRun(context.system, key)) context.log.warn(sentence);
   }
+  for (const sentence of await expireRuns(context.system)) context.log.warn(sentence);
 }
 
-async function perform(context: Context, work: NetworkWork, guards: Guards): Promise<void> {
+async function perform(context: Context, works: readonly WorkOf[], guards: Guards): Promise<void> {
   const { system, log } = context;
-  await applyPlan(system, work.plan, {
+  const done: NetworkWork[] = [];
+  const parts = works.map((work) => partOf(work, done));
+  const idOf = () =>
+    `${context.hook}.${done
+      .map(({ subject }) => subject)
+      .sort()
+      .join('+')}`;
+  await applyParts(system, parts, {
     key: context.hook,
     warn: log.warn,
     interrupted: context.interrupted,
     check: async () => {
-      const wrong = await work.verify();
-      if (wrong.length > 0) throw new VerifyError(`${wrong.join(' ')} ${UNDONE}`);
       if (guards.check !== undefined) await mustAnswer(context, guards.check);
-      if (guards.confirm !== undefined) deferUndo(system, context.hook, guards.confirm);
+      if (context.interrupted()) throw new VerifyError(`The run was interrupted by a signal. ${UNDONE}`);
+      // A stop takes away what was to be confirmed.
+      if (guards.confirm === undefined) confirmRun(system, idOf());
+      else deferUndo(system, context.hook, idOf(), guards.confirm);
     },
   });
-  log.info(work.done);
-  if (guards.confirm !== undefined)
-    context.print(`${work.done} It is undone in ${guards.confirm} s unless you run "xen-network confirm".\n`);
+  for (const work of done) log.info(work.done);
+  if (guards.confirm !== undefined && done.length > 0)
+    context.print(
+      `${done.map((work) => work.done).join(' ')} It is undone in ${guards.confirm} s unless you run "xen-network confirm".\n`,
+    );
+}
+
+/** Notes what there was to do once that is known. */
+function partOf(work: WorkOf, done: NetworkWork[]): Part {
+  let found: NetworkWork | undefined;
+  return {
+    plan() {
+      found = work();
+      if (found !== undefined) done.push(found);
+      return found?.plan;
+    },
+    async check() {
+      const wrong = (await found?.verify()) ?? [];
+      if (wrong.length > 0) throw new VerifyError(`${wrong.join(' ')} ${UNDONE}`);
+    },
+  };
 }
 
 async function mustAnswer(context: Context, address: string): Promise<void> {
@@ -112,7 +179,7 @@ async function mustAnswer(context: Context, address: string): Promise<void> {
     if (status === 127)
       throw new VerifyError(`check=${address} needs the program ping, which is not installed. ${UNDONE}`);
     await context.system.sleep(Math.max(0, 1000 - (Date.now() - begun)));
-    if (context.interrupted()) break;
+    if (context.interrupted()) return;
   }
   throw new VerifyError(
     `${address} did not answer a ping within ${CHECK_SECONDS} s after the start. ${UNDONE}`,

@@ -56,7 +56,16 @@ export interface PostVariables {
 export function runPostHooks(system: System, hook: string, call: VifCall, variables: PostVariables): void {
   if (!system.list(FOLDER).some((name) => name.endsWith('.hook'))) return;
   const result = system.run(
-    ['bash', '-c', PRELUDE, `/etc/xen/scripts/${hook}`, call.command, `type_if=${call.type}`],
+    [
+      'bash',
+      '--noprofile',
+      '--norc',
+      '-c',
+      PRELUDE,
+      `/etc/xen/scripts/${hook}`,
+      call.command,
+      `type_if=${call.type}`,
+    ],
     {
       timeoutMs: TIMEOUT_MS,
       env: {

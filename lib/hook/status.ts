@@ -1,5 +1,6 @@
 import type { Values } from '../contract/arguments.ts';
 import { type HostState, type Link, observeHost } from '../observe/host.ts';
+import { readLedger } from '../observe/ledger.ts';
 import { readBridgeRecords } from '../observe/uplink.ts';
 import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';
@@ -25,7 +26,7 @@ export function printStatus(context: Context, _values: Values, json: boolean): v
     .map((link) => bridgeStatus(system, state, link));
   if (json) {
     print(
-      `${JSON.stringify({ links: state.links.map(linkJson), bridges, routes: state.routes, bridged: readBridgeRecords(system) }, null, 2)}\n`,
+      `${JSON.stringify({ links: state.links.map(linkJson), bridges, routes: state.routes, bridged: readBridgeRecords(system), shared: readLedger(system) }, null, 2)}\n`,
     );
     return;
   }

@@ -2,6 +2,16 @@ import type { Family } from '../contract/addresses.ts';
 import { HostError } from '../errors.ts';
 import type { System } from '../system/system.ts';
 import { isRecord } from './records.ts';
+import {
+  type Neighbour,
+  type PolicyRule,
+  parseNeighbours,
+  parseRoutes,
+  parseRules,
+  type Route,
+} from './routes.ts';
+
+export type { Neighbour, PolicyRule, Route } from './routes.ts';
 
 /** An address with all its attributes, as `ip -j address` names them. */
 export interface Address {
@@ -13,6 +23,8 @@ export interface Address {
   readonly broadcast: string | undefined;
   readonly scope: string;
   readonly label: string | undefined;
+  /** Who set it, where it is known (linux/if_addr.h, IFAPROT). */
+  readonly protocol: string | undefined;
   readonly metric: number | undefined;
   /** Seconds left; undefined means for ever. */
   readonly validSeconds: number | undefined;
@@ -23,6 +35,8 @@ export interface Address {
 
 export interface Link {
   readonly name: string;
+  /** Other names that it goes by. */
+  readonly altnames: readonly string[];
   readonly index: number;
   /** bridge, veth, bond, vlan, dummy, …; undefined for real hardware. */
   readonly kind: string | undefined;
@@ -38,90 +52,66 @@ export interface Link {
   readonly addresses: readonly Address[];
 }
 
-export interface NextHop {
-  readonly gateway: string | undefined;
-  /** Of the gateway, where it is not the route's. */
-  readonly gatewayFamily: Family | undefined;
-  readonly dev: string | undefined;
-  readonly weight: number | undefined;
-  readonly onlink: boolean;
-}
-
-export interface Route {
-  readonly family: Family;
-  readonly type: string;
-  readonly destination: string;
-  readonly from: string | undefined;
-  readonly table: string;
-  readonly protocol: string;
-  readonly scope: string;
-  readonly metric: number | undefined;
-  readonly source: string | undefined;
-  readonly tos: string | undefined;
-  readonly preference: string | undefined;
-  readonly expiresSeconds: number | undefined;
-  /** mtu, advmss, window, … as words for `ip route add`. */
-  readonly metrics: readonly string[];
-  readonly hops: readonly NextHop[];
-}
-
-/** A policy rule as `ip rule` prints it, without its priority. */
-export interface PolicyRule {
-  readonly family: Family;
-  readonly priority: number;
-  readonly words: readonly string[];
-}
-
 /** What the kernel says of the whole host, at one moment. */
 export interface HostState {
   readonly links: readonly Link[];
   readonly routes: readonly Route[];
   readonly rules: readonly PolicyRule[];
+  readonly neighbours: readonly Neighbour[];
 }
 
+const LISTS = ['route show table all', 'rule show', 'neigh show nud permanent', 'neigh show proxy'];
+
 /**
- * Reads links, addresses, routes of all tables and rules, by three runs of `ip`.
+ * Reads links, addresses, routes of all tables, rules and neighbours, by three runs of `ip`.
  * @param system the way to ip
  * @throws HostError when ip is missing or answers what cannot be read
  */
 export function observeHost(system: System): HostState {
-  const [links] = askIp(system, ['-d', '-j'], ['address show']);
-  const families: readonly Family[] = [4, 6];
-  const perFamily = families.map((family) => {
-    const [routes] = askIp(system, [`-${family}`, '-d', '-j'], ['route show table all']);
+  const links = parseJson(askIp(system, ['-d', '-j'], ['address show']));
+  const perFamily = families(system).map((family) => {
+    const text = askIp(system, [`-${family}`, '-d', '-o'], LISTS);
     return {
-      routes: objects(routes).map((entry) => routeOf(family, entry)),
-      rules: readRules(system, family),
+      routes: parseRoutes(family, text),
+      rules: parseRules(family, text),
+      neighbours: parseNeighbours(family, text),
     };
   });
   return {
     links: objects(links).map(linkOf),
     routes: perFamily.flatMap((each) => each.routes),
     rules: perFamily.flatMap((each) => each.rules),
+    neighbours: perFamily.flatMap((each) => each.neighbours),
   };
 }
 
-function askIp(system: System, options: readonly string[], lines: readonly string[]): unknown[] {
-  const result = system.run(['ip', ...options, '-batch', '-'], { input: `${lines.join('\n')}\n` });
-  if (result.status !== 0) {
-    throw new HostError(
-      `The host's network cannot be read: "ip ${lines.join('; ')}" said ${result.stderr.trim()}. Install iproute2.`,
-    );
-  }
-  return result.stdout
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .map((line): unknown => JSON.parse(line));
+/**
+ * The address families that the kernel has: IPv6 may be switched off when it boots (ipv6.disable=1).
+ * @param system the way to /proc/sys
+ */
+export function families(system: System): Family[] {
+  return system.exists('/proc/sys/net/ipv6') ? [4, 6] : [4];
 }
 
-/** Rules are read as text: each line is what `ip rule add` takes, whatever selectors a newer kernel has. */
-function readRules(system: System, family: Family): PolicyRule[] {
-  const { stdout } = system.run(['ip', `-${family}`, 'rule', 'show']);
-  return stdout.split('\n').flatMap((line) => {
-    const found = /^(\d+):\s+(.*)$/.exec(line);
-    const words = (found?.[2] ?? '').split(/\s+/).filter((word) => word !== '' && !word.startsWith('['));
-    return found === null ? [] : [{ family, priority: Number(found[1]), words }];
-  });
+function askIp(system: System, options: readonly string[], lines: readonly string[]): string {
+  const result = system.run(['ip', ...options, '-batch', '-'], { input: `${lines.join('\n')}\n` });
+  if (result.status === 0) return result.stdout;
+  throw new HostError(
+    `The host's network cannot be read: "ip ${lines.join('; ')}" said ${result.stderr.trim()}. Install iproute2.`,
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (thrown) {
+    throw new HostError(
+      'The host\'s network cannot be read: "ip -j address" printed no JSON. Update iproute2.',
+      {
+        cause: thrown,
+      },
+    );
+  }
 }
 
 type Fields = Record<string, unknown>;
@@ -149,6 +139,7 @@ function linkOf(fields: Fields): Link {
   const info = isRecord(fields['linkinfo']) ? fields['linkinfo'] : {};
   return {
     name: text(fields, 'ifname') ?? '',
+    altnames: [...words(fields['altnames'])],
     index: number(fields, 'ifindex') ?? 0,
     kind: text(info, 'info_kind'),
     type: text(fields, 'link_type') ?? '',
@@ -187,60 +178,10 @@ function addressOf(fields: Fields): Address {
     broadcast: text(fields, 'broadcast'),
     scope: text(fields, 'scope') ?? 'global',
     label: text(fields, 'label'),
+    protocol: text(fields, 'protocol'),
     metric: number(fields, 'metric'),
     validSeconds: lifetime('valid_life_time'),
     preferredSeconds: lifetime('preferred_life_time'),
     flags: new Set(ADDRESS_FLAGS.filter((flag) => fields[flag] === true)),
-  };
-}
-
-const ROUTE_METRICS = [
-  'mtu',
-  'advmss',
-  'window',
-  'rtt',
-  'rttvar',
-  'ssthresh',
-  'cwnd',
-  'initcwnd',
-  'initrwnd',
-  'hoplimit',
-  'quickack',
-  'reordering',
-  'rto_min',
-  'congestion',
-];
-
-function routeOf(family: Family, fields: Fields): Route {
-  const hops = objects(fields['nexthops']);
-  const metrics = objects(fields['metrics']).flatMap((entry) =>
-    ROUTE_METRICS.flatMap((name) => (text(entry, name) === undefined ? [] : [name, `${text(entry, name)}`])),
-  );
-  return {
-    family,
-    type: text(fields, 'type') ?? 'unicast',
-    destination: text(fields, 'dst') ?? 'default',
-    from: text(fields, 'from'),
-    table: text(fields, 'table') ?? 'main',
-    protocol: text(fields, 'protocol') ?? 'boot',
-    scope: text(fields, 'scope') ?? 'global',
-    metric: number(fields, 'metric'),
-    source: text(fields, 'prefsrc'),
-    tos: text(fields, 'tos'),
-    preference: text(fields, 'pref'),
-    expiresSeconds: number(fields, 'expires'),
-    metrics,
-    hops: (hops.length > 0 ? hops : [fields]).map(hopOf),
-  };
-}
-
-function hopOf(fields: Fields): NextHop {
-  const via = isRecord(fields['via']) ? fields['via'] : undefined;
-  return {
-    gateway: text(fields, 'gateway') ?? (via === undefined ? undefined : text(via, 'host')),
-    gatewayFamily: via === undefined ? undefined : via['family'] === 'inet6' ? 6 : 4,
-    dev: text(fields, 'dev'),
-    weight: number(fields, 'weight'),
-    onlink: words(fields['flags']).has('onlink'),
   };
 }

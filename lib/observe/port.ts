@@ -2,9 +2,17 @@ import type { System } from '../system/system.ts';
 
 const NET = '/sys/class/net';
 const IFF_UP = 1;
+const IFF_PROMISC = 0x100;
+
+/** What tells whose a device is. */
+export interface Owner {
+  readonly alias: string;
+  /** The backend's name on the Xen bus, such as vif-1-0; only a real vif has one. */
+  readonly backend: string | undefined;
+}
 
 /** A network device as sysfs shows it, without asking any program. */
-export interface Port {
+export interface Port extends Owner {
   readonly name: string;
   readonly index: number;
   readonly up: boolean;
@@ -13,9 +21,6 @@ export interface Port {
   readonly address: string;
   /** The bridge it is a port of, if any. */
   readonly master: string | undefined;
-  readonly alias: string;
-  /** The backend's name on the Xen bus, such as vif-1-0; only a real vif has one. */
-  readonly backend: string | undefined;
 }
 
 /**
@@ -35,7 +40,18 @@ export function readPort(system: System, name: string): Port | undefined {
     mtu: Number(read('mtu')),
     address: read('address') ?? '',
     master: baseName(system.linkTarget(`${NET}/${name}/master`)),
-    alias: read('ifalias') ?? '',
+    ...readOwner(system, name),
+  };
+}
+
+/**
+ * Reads what tells whose a device is.
+ * @param system the way to sysfs
+ * @param name the device's name
+ */
+export function readOwner(system: System, name: string): Owner {
+  return {
+    alias: system.readText(`${NET}/${name}/ifalias`) ?? '',
     backend: baseName(system.linkTarget(`${NET}/${name}/device`)),
   };
 }
@@ -47,6 +63,23 @@ export function readPort(system: System, name: string): Port | undefined {
  */
 export function deviceExists(system: System, name: string): boolean {
   return system.exists(`${NET}/${name}/ifindex`);
+}
+
+/**
+ * Whether a device takes all packets that pass, as the ports of switches and bridges do.
+ * @param system the way to sysfs
+ * @param name the device's name
+ */
+export function isPromiscuous(system: System, name: string): boolean {
+  return (Number(system.readText(`${NET}/${name}/flags`)) & IFF_PROMISC) !== 0;
+}
+
+/**
+ * The names of all devices of the host.
+ * @param system the way to sysfs
+ */
+export function listDevices(system: System): string[] {
+  return system.list(NET);
 }
 
 /**

@@ -1,4 +1,7 @@
-import { vifRecordPath } from '../contract/paths.ts';
+import type { DhcpServer } from '../contract/dhcp.ts';
+import { VIF_RECORDS, vifRecordPath } from '../contract/paths.ts';
+import type { Laid } from '../plan/laid.ts';
+import type { PortVlans } from '../plan/vlan.ts';
 import type { System } from '../system/system.ts';
 
 /** What online left for a device, so that a repeated online and an offline know it without listing all rules. */
@@ -8,6 +11,16 @@ export interface VifRecord {
   readonly bridge: string;
   /** The FORWARD rules that were inserted, without -A, by family. */
   readonly rules: { readonly 4: readonly string[]; readonly 6: readonly string[] };
+  /** Addresses, routes and proxy entries that were laid for it. */
+  readonly laid?: readonly Laid[];
+  /** The network's device that answers for guests' IPv6 addresses, and what its proxy_ndp was without them. */
+  readonly proxyNdp?: { readonly device: string; readonly before: string };
+  /** The DHCP server that has an entry for the guest, and the entry's name. */
+  readonly lease?: { readonly server: DhcpServer; readonly name: string };
+  /** The VLANs that its port of the bridge was given. */
+  readonly vlans?: PortVlans;
+  /** The words of ovs-vsctl that made its port of a switch. */
+  readonly switchPort?: readonly string[];
 }
 
 /**
@@ -18,6 +31,20 @@ export interface VifRecord {
  */
 export function readVifRecord(system: System, device: string): VifRecord | undefined {
   return readJson(system, vifRecordPath(device), isVifRecord);
+}
+
+/**
+ * What online left for all devices.
+ * @param system the way to the files
+ * @returns the records by the kernel's name of the device
+ */
+export function readVifRecords(system: System): Map<string, VifRecord> {
+  const records = new Map<string, VifRecord>();
+  for (const device of system.list(VIF_RECORDS).filter((name) => !name.endsWith('.new'))) {
+    const record = readVifRecord(system, device);
+    if (record !== undefined) records.set(device, record);
+  }
+  return records;
 }
 
 /**
@@ -52,7 +79,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 
 function isVifRecord(value: unknown): value is VifRecord {
   if (!isRecord(value) || !isRecord(value['rules'])) return false;
-  const lists = [value['rules']['4'], value['rules']['6']];
+  const lists = [value['rules']['4'], value['rules']['6'], value['laid'] ?? [], value['switchPort'] ?? []];
   return (
     typeof value['name'] === 'string' && typeof value['bridge'] === 'string' && lists.every(Array.isArray)
   );

@@ -1,20 +1,22 @@
 import type { Family } from '../contract/addresses.ts';
 import { HostError } from '../errors.ts';
-import { type RuleSet, rulesOfPort } from '../filter/forward.ts';
-import type { ForwardFacts } from '../plan/antispoof.ts';
+import { type RuleSet, rulesOf } from '../filter/forward.ts';
+import { BRIDGE_NF, type ForwardFacts } from '../plan/antispoof.ts';
 import type { RuleLine } from '../plan/pending-rules.ts';
 import type { System } from '../system/system.ts';
+import { families } from './host.ts';
+import { readLedger } from './ledger.ts';
 import { readBridgeRecords } from './uplink.ts';
 
 /**
- * The FORWARD rules of one port that are in place, in both families; a family whose tool is missing or refuses has none.
+ * The rules of one device that are in place, in both families; a family whose tool is missing or refuses has none.
  * @param system the way to iptables
- * @param port the port's name
+ * @param device the kernel's name of the device, vif1.0 or vif1.0-emu
  */
-export function listPortRules(system: System, port: string): RuleSet {
+export function listRules(system: System, device: string): RuleSet {
   const list = (tool: string): string[] => {
-    const listing = system.run([tool, '-w', '-S', 'FORWARD']);
-    return listing.status === 0 ? rulesOfPort(listing.stdout, port) : [];
+    const listing = system.run([`${tool}-save`]);
+    return listing.status === 0 ? rulesOf(listing.stdout, device) : [];
   };
   return { 4: list('iptables'), 6: list('ip6tables') };
 }
@@ -22,10 +24,11 @@ export function listPortRules(system: System, port: string): RuleSet {
 /**
  * Whether the rule that a restore line puts in or takes out is there now.
  * @param system the way to iptables
- * @param line "-I CHAIN …" or "-D CHAIN …", with no quoted words
+ * @param line "-I CHAIN …" or "-D CHAIN …"
  */
 export function isRuleInPlace(system: System, line: RuleLine): boolean {
-  const rule = line.line.split(' ').slice(1);
+  const words = line.line.match(/"[^"]*"|\S+/g) ?? [];
+  const rule = words.slice(1).map((word) => word.replace(/^"|"$/g, ''));
   return system.run([line.tool, '-w', '-t', line.table, '-C', ...rule]).status === 0;
 }
 
@@ -34,32 +37,59 @@ export function isRuleInPlace(system: System, line: RuleLine): boolean {
  * @param system the way to the records
  */
 export function unrestrictedFamilies(system: System): readonly Family[] {
-  return readBridgeRecords(system).some((record) => record.antispoof !== undefined) ? [4, 6] : [4];
+  return isAntispoofed(system) ? [4, 6] : [4];
 }
 
-const BRIDGE_NF = ['bridge-nf-call-iptables', 'bridge-nf-call-ip6tables', 'bridge-nf-call-arptables'].map(
-  (name) => `/proc/sys/net/bridge/${name}`,
-);
+/**
+ * Whether a started hook drops what no rule lets pass.
+ * @param system the way to the records
+ */
+export function isAntispoofed(system: System): boolean {
+  return (
+    readBridgeRecords(system).some((record) => record.antispoof !== undefined) ||
+    readLedger(system).some(({ claim }) => claim.kind === 'policy')
+  );
+}
 
 /**
- * FORWARD's policies, and whether bridged packets go through the filters.
+ * Whether it is a started hook that makes bridged packets pass iptables, and drops what no rule lets pass.
+ * @param system the way to the records
+ */
+export function filtersBridged(system: System): boolean {
+  return (
+    readBridgeRecords(system).some(({ antispoof }) => Object.keys(antispoof?.policy ?? {}).length > 0) ||
+    readLedger(system).some(({ claim }) => claim.kind === 'policy')
+  );
+}
+
+/**
+ * FORWARD's policies and rules, and whether bridged packets go through the filters.
  * @param system the way to iptables and /proc/sys
  * @throws HostError when iptables does not work here
  */
 export function observeForward(system: System): ForwardFacts {
-  const policy = (tool: string): string => {
-    const listing = system.run([tool, '-w', '-S', 'FORWARD']);
-    const found = /^-P FORWARD (\S+)/m.exec(listing.stdout)?.[1];
-    if (found !== undefined) return found;
-    throw new HostError(
-      `antispoof=yes needs ${tool}, which does not work here (${listing.stderr.trim()}). Install iptables, or leave antispoof out.`,
-    );
-  };
+  const tools = families(system).map((family) => [family, family === 4 ? 'iptables' : 'ip6tables'] as const);
+  const found = tools.map(([family, tool]) => [family, observeChain(system, tool)] as const);
   const settings = BRIDGE_NF.map((path) => [path, system.readText(path)] as const).filter(
-    ([, value]) => value !== undefined,
+    (entry): entry is readonly [string, string] => entry[1] !== undefined,
   );
   return {
-    policy: { 4: policy('iptables'), 6: policy('ip6tables') },
-    settings: Object.fromEntries(settings.map(([path, value]) => [path, value ?? ''])),
+    policy: Object.fromEntries(found.map(([family, { policy }]) => [family, policy])),
+    rules: Object.fromEntries(found.map(([family, { rules }]) => [family, rules])),
+    settings: Object.fromEntries(settings),
   };
+}
+
+function observeChain(system: System, tool: string): { policy: string; rules: string[] } {
+  const listing = system.run([tool, '-w', '-S', 'FORWARD']);
+  const policy = /^-P FORWARD (\S+)/m.exec(listing.stdout)?.[1];
+  if (policy !== undefined) {
+    // Where the kernel has no raw table, there is no rule in it.
+    const raw = system.run([tool, '-w', '-t', 'raw', '-S', 'PREROUTING']).stdout;
+    const rules = `${listing.stdout}${raw}`.split('\n').filter((line) => line.startsWith('-A '));
+    return { policy, rules: rules.map((line) => line.slice('-A '.length)) };
+  }
+  throw new HostError(
+    `antispoof=yes needs ${tool}, which does not work here (${listing.stderr.trim()}). Install iptables, or leave antispoof out.`,
+  );
 }

@@ -1,7 +1,10 @@
+import type { Topology } from '../contract/bridge-request.ts';
 import { BRIDGE_RECORDS, bridgeRecordPath } from '../contract/paths.ts';
 import type { System } from '../system/system.ts';
 import type { HostState } from './host.ts';
 import { isRecord, readJson } from './records.ts';
+
+export type { Topology } from '../contract/bridge-request.ts';
 
 const SYSCTL_FOLDERS = ['net/ipv4/conf', 'net/ipv6/conf', 'net/ipv4/neigh', 'net/ipv6/neigh'] as const;
 /** Not settings of their own: the MTU's shadow, a read-only state, and units said twice. */
@@ -28,6 +31,30 @@ export function readSettings(system: System, device: string): Settings {
   return settings;
 }
 
+/** What a fresh bridge of ours has: files below /sys/class/net/BRIDGE/bridge, and their values. */
+const BRIDGE_OPTIONS = {
+  stp_state: '0',
+  forward_delay: '0',
+  priority: '32768',
+  ageing_time: '30000',
+  group_fwd_mask: '0x0',
+  multicast_snooping: '1',
+  vlan_filtering: '0',
+} as const;
+
+/**
+ * Those options of a bridge that differ from what start gives it.
+ * @param system the way to sysfs
+ * @param bridge the bridge's name
+ */
+export function readChangedOptions(system: System, bridge: string): Map<string, string> {
+  const options = Object.entries(BRIDGE_OPTIONS).map(([file, usual]) => {
+    const value = system.readText(`/sys/class/net/${bridge}/bridge/${file}`) ?? usual;
+    return [file, value, usual] as const;
+  });
+  return new Map(options.filter(([, value, usual]) => value !== usual).map(([file, value]) => [file, value]));
+}
+
 /**
  * The device of the IPv4 default route with the lowest metric, or eth0 (contract 4).
  * @param state the host
@@ -36,11 +63,9 @@ export function defaultDevice(state: HostState): string {
   const routes = state.routes.filter(
     (route) => route.family === 4 && route.destination === 'default' && route.table === 'main',
   );
-  const best = [...routes].sort((a, b) => (a.metric ?? 0) - (b.metric ?? 0))[0];
-  return best?.hops.find((hop) => hop.dev !== undefined)?.dev ?? 'eth0';
+  const best = [...routes].sort((a, b) => (a.metric ?? 0) - (b.metric ?? 0));
+  return best.flatMap(({ hops }) => hops).find(({ dev }) => dev !== undefined)?.dev ?? 'eth0';
 }
-
-export type Topology = 'classic' | 'rename' | 'plain';
 
 /** What network-bridge start left, so that stop puts back what start found. */
 export interface BridgeRecord {
@@ -58,13 +83,28 @@ export interface BridgeRecord {
   /** The card's own MAC address. */
   readonly mac: string;
   readonly ifupdown: boolean;
+  /** How the bridge was that start found. */
+  readonly before?: BridgeBefore;
   readonly antispoof?: AntispoofRecord;
+  /** antispoof=strict: guests that join are held to what they are configured to be. */
+  readonly strict?: boolean;
+}
+
+/** What start changes on a bridge that was there; all but the first two only where the bridge takes the addresses. */
+export interface BridgeBefore {
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly mac?: string;
+  readonly promisc?: boolean;
+  readonly allmulti?: boolean;
+  /** Kernel settings that differed from the card's. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /** What antispoof=yes changed. */
 export interface AntispoofRecord {
   /** FORWARD's policy before, by family. */
-  readonly policy: { readonly 4: string; readonly 6: string };
+  readonly policy: { readonly 4?: string; readonly 6?: string };
   /** Our rules, without -A. */
   readonly rules: readonly string[];
   /** bridge-nf-call-* before, by path. */
@@ -78,6 +118,7 @@ export interface AntispoofRecord {
 export function readBridgeRecords(system: System): BridgeRecord[] {
   return system
     .list(BRIDGE_RECORDS)
+    .filter((name) => !name.endsWith('.new'))
     .map((name) => readJson(system, bridgeRecordPath(name), isBridgeRecord))
     .filter((record) => record !== undefined);
 }
@@ -86,7 +127,17 @@ function isBridgeRecord(value: unknown): value is BridgeRecord {
   return (
     isRecord(value) &&
     ['topology', 'bridge', 'netdev', 'nic', 'mac'].every((key) => typeof value[key] === 'string') &&
-    typeof value['nicIndex'] === 'number'
+    typeof value['nicIndex'] === 'number' &&
+    (value['antispoof'] === undefined || isAntispoofRecord(value['antispoof']))
+  );
+}
+
+function isAntispoofRecord(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    isRecord(value['policy']) &&
+    isRecord(value['settings']) &&
+    Array.isArray(value['rules'])
   );
 }
 
@@ -96,7 +147,7 @@ function isBridgeRecord(value: unknown): value is BridgeRecord {
  * @param device the device's name
  */
 export function managedByIfupdown(system: System, device: string): boolean {
-  const installed = ['/sbin/ifup', '/usr/sbin/ifup'].some((path) => system.exists(path));
+  const installed = ['/usr/local/sbin', '/usr/sbin', '/sbin'].some((path) => system.exists(`${path}/ifup`));
   const state = system.readText('/run/network/ifstate') ?? '';
   return installed && state.split('\n').some((line) => line.split('=')[0] === device);
 }

@@ -2,7 +2,16 @@ import { aliasOf } from '../contract/names.ts';
 import type { VifCall, VifSettings } from '../contract/vif-request.ts';
 import { HostError } from '../errors.ts';
 import type { System } from '../system/system.ts';
-import { deviceExists, listBridges, type Port, readPort } from './port.ts';
+import {
+  deviceExists,
+  isBridge,
+  listBridges,
+  listDevices,
+  type Owner,
+  type Port,
+  readOwner,
+  readPort,
+} from './port.ts';
 import { readVifRecord, type VifRecord } from './records.ts';
 
 /** How long a hook waits for the device that it is called about (udev may be early). */
@@ -25,7 +34,7 @@ export interface PresentVif extends VifState {
 }
 
 /**
- * Looks for the device of a call: by the kernel's name, by its vifname, by the name an earlier run gave it.
+ * Looks for the device of a call: by the kernel's name, by its vifname, by whatever name an earlier run gave it.
  * @param system the way to the host
  * @param call which device
  * @param rename the name it is to have, if a vifname is set
@@ -36,15 +45,15 @@ export function observeVif(system: System, call: VifCall, rename: VifSettings['r
   const target = rename === undefined ? undefined : readPort(system, rename.name);
   if (port !== undefined) return { port, record, squatter: target?.name };
   if (target !== undefined && isThisVif(target, call)) return { port: target, record, squatter: undefined };
-  const before = record === undefined ? undefined : readPort(system, record.name);
-  const renamed = before !== undefined && isThisVif(before, call) ? before : undefined;
-  return { port: renamed, record, squatter: target?.name };
+  const renamed = listDevices(system).find((name) => isThisVif(readOwner(system, name), call));
+  const other = renamed === undefined ? undefined : readPort(system, renamed);
+  return { port: other, record, squatter: target?.name };
 }
 
 /** A real vif is known by its backend on the Xen bus, any other by the alias we gave it (contract 3). */
-function isThisVif(port: Port, call: VifCall): boolean {
-  if (port.alias === aliasOf(call.device)) return true;
-  return call.type === 'vif' && port.backend === `vif-${call.domid}-${call.devid}`;
+function isThisVif(owner: Owner, call: VifCall): boolean {
+  if (owner.alias === aliasOf(call.device)) return true;
+  return call.type === 'vif' && owner.backend === `vif-${call.domid}-${call.devid}`;
 }
 
 /**
@@ -72,6 +81,15 @@ export async function awaitVif(
   );
 }
 
+/** Only a guest that names none makes it necessary to look at all devices, of which there may be thousands. */
+function namedBridge(system: System, wanted: string | undefined): Port | undefined {
+  const names = wanted === undefined ? listBridges(system).slice(0, 1) : [wanted];
+  const old = /^xenbr(.*)$/.exec(wanted ?? '');
+  if (old !== null && !deviceExists(system, wanted ?? '')) names.push(`eth${old[1]}`);
+  const name = names.find((each) => isBridge(system, each));
+  return name === undefined ? undefined : readPort(system, name);
+}
+
 /**
  * The bridge that a guest is to join (contract 3): the one asked for, ethN where an old configuration says xenbrN,
  * else the host's first.
@@ -80,14 +98,9 @@ export async function awaitVif(
  * @throws HostError naming the bridges there are
  */
 export function findBridge(system: System, wanted: string | undefined): Port {
-  const bridges = listBridges(system);
-  const old = /^xenbr(.*)$/.exec(wanted ?? '');
-  const translated = old !== null && !deviceExists(system, wanted ?? '') ? `eth${old[1]}` : undefined;
-  const name = [wanted ?? bridges[0], translated].find(
-    (bridge) => bridge !== undefined && bridges.includes(bridge),
-  );
-  const bridge = name === undefined ? undefined : readPort(system, name);
+  const bridge = namedBridge(system, wanted);
   if (bridge !== undefined) return bridge;
+  const bridges = listBridges(system);
   const there =
     bridges.length === 0 ? 'This host has no bridge' : `The bridges of this host are ${bridges.join(', ')}`;
   if (wanted === undefined) {

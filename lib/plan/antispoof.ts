@@ -1,14 +1,23 @@
 import type { Family } from '../contract/addresses.ts';
+import { tableOf } from '../filter/forward.ts';
+import { cardUntrackRules } from '../filter/notrack.ts';
 import type { AntispoofRecord } from '../observe/uplink.ts';
 import { type Command, type Step, setting } from './step.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
 
+/** What decides whether bridged packets go through the filters (Documentation/networking/ip-sysctl, bridge-nf-*). */
+export const BRIDGE_NF: readonly string[] = ['iptables', 'ip6tables', 'arptables'].map(
+  (name) => `/proc/sys/net/bridge/bridge-nf-call-${name}`,
+);
+
 /** What antispoof has to know of the host's filter. */
 export interface ForwardFacts {
-  /** FORWARD's policy now, by family. */
-  readonly policy: Readonly<Record<Family, string>>;
-  /** bridge-nf-call-iptables, -ip6tables and -arptables now, by path; none while br_netfilter is not loaded. */
+  /** FORWARD's policy now, by family; a family that the kernel does not have is left out. */
+  readonly policy: Readonly<Partial<Record<Family, string>>>;
+  /** The rules of FORWARD and of the raw table's PREROUTING now, without -A. */
+  readonly rules: Readonly<Partial<Record<Family, readonly string[]>>>;
+  /** The values of BRIDGE_NF now, by path; none while br_netfilter is not loaded. */
   readonly settings: Readonly<Record<string, string>>;
 }
 
@@ -18,21 +27,26 @@ export interface ForwardFacts {
  * cut off where its own traffic crosses the bridge.
  * @param facts the filter now
  * @param ports the ports whose packets pass: the card, and in the classic topology the host's own
+ * @param untracked what they carry past the host stays out of connection tracking
  */
 export function planAntispoof(
   facts: ForwardFacts,
   ports: readonly string[],
+  untracked = false,
 ): { readonly steps: Step[]; readonly record: AntispoofRecord } {
-  const rules = ports.map((port) => `FORWARD -m physdev --physdev-is-bridged --physdev-in ${port} -j ACCEPT`);
+  const rules = [...passRules(ports), ...(untracked ? cardUntrackRules(ports) : [])];
   const steps: Step[] = [];
-  if (Object.keys(facts.settings).length === 0) {
+  const loaded = Object.keys(facts.settings).length > 0;
+  if (!loaded) {
     steps.push({
       do: { tool: 'run', argv: ['modprobe', 'br_netfilter'] },
       undo: [],
       why: 'let bridged packets be filtered by iptables',
     });
   }
-  for (const [path, old] of Object.entries(facts.settings)) {
+  // Without the module nothing was filtered, which with it is the value 0.
+  const settings = loaded ? facts.settings : Object.fromEntries(BRIDGE_NF.map((path) => [path, '0']));
+  for (const [path, old] of Object.entries(settings)) {
     if (old !== '1')
       steps.push({
         do: setting(path, '1'),
@@ -41,14 +55,35 @@ export function planAntispoof(
       });
   }
   for (const family of FAMILIES) {
+    const policy = facts.policy[family];
+    if (policy === undefined) continue;
     for (const rule of [...rules].reverse()) steps.push(insertion(family, rule));
-    if (facts.policy[family] !== 'DROP') steps.push(policyStep(family, facts.policy[family], 'DROP'));
+    if (policy !== 'DROP') steps.push(policyStep(family, policy, 'DROP'));
   }
-  return { steps, record: { policy: facts.policy, settings: facts.settings, rules } };
+  return { steps, record: { policy: facts.policy, settings, rules } };
 }
 
 /**
- * Takes back what antispoof=yes did; settings that somebody changed since are left alone.
+ * Lets the card's side pass a FORWARD that somebody else makes drop what no rule lets pass; that is left as it is.
+ * @param families those in which it does
+ * @param ports the ports whose packets pass
+ */
+export function planPassage(
+  families: readonly Family[],
+  ports: readonly string[],
+): { readonly steps: Step[]; readonly record: AntispoofRecord } {
+  const rules = passRules(ports);
+  const steps = families.flatMap((family) => [...rules].reverse().map((rule) => insertion(family, rule)));
+  return { steps, record: { policy: {}, settings: {}, rules } };
+}
+
+function passRules(ports: readonly string[]): string[] {
+  return ports.map((port) => `FORWARD -m physdev --physdev-in ${port} --physdev-is-bridged -j ACCEPT`);
+}
+
+/**
+ * Takes back what antispoof=yes did; settings that somebody changed since are left alone, and so are rules that are
+ * gone.
  * @param record what start did
  * @param facts the filter now
  * @param lastUser no other bridge of this host needs antispoofing any more
@@ -57,13 +92,18 @@ export function planAntispoofStop(record: AntispoofRecord, facts: ForwardFacts, 
   const steps: Step[] = [];
   for (const family of FAMILIES) {
     const before = record.policy[family];
-    if (lastUser && facts.policy[family] === 'DROP' && before !== 'DROP')
+    if (lastUser && facts.policy[family] === 'DROP' && before !== undefined && before !== 'DROP')
       steps.push(policyStep(family, 'DROP', before));
     for (const rule of record.rules) {
+      if (!facts.rules[family]?.includes(rule)) continue;
       const { do: undo, undo: removal } = insertion(family, rule);
       steps.push(
         ...removal.map(
-          (command): Step => ({ do: command, undo: [undo], why: 'take our rule out of FORWARD' }),
+          (command): Step => ({
+            do: command,
+            undo: [undo],
+            why: `take our rule out of ${rule.slice(0, rule.indexOf(' '))}`,
+          }),
         ),
       );
     }
@@ -88,28 +128,32 @@ export function planAntispoofStop(record: AntispoofRecord, facts: ForwardFacts, 
  * @param leaving this bridge's record
  */
 export function inherit(staying: AntispoofRecord, leaving: AntispoofRecord): AntispoofRecord {
-  const policy = (family: Family) =>
-    leaving.policy[family] === 'DROP' ? staying.policy[family] : leaving.policy[family];
+  const policy = Object.fromEntries(
+    FAMILIES.map((family) => {
+      const before = leaving.policy[family];
+      return [family, before === undefined || before === 'DROP' ? staying.policy[family] : before];
+    }).filter(([, before]) => before !== undefined),
+  );
   const settings = Object.entries(staying.settings).map(([path, value]) => [
     path,
     leaving.settings[path] === '0' ? '0' : value,
   ]);
-  return {
-    rules: staying.rules,
-    policy: { 4: policy(4), 6: policy(6) },
-    settings: Object.fromEntries(settings),
-  };
+  return { policy, settings: Object.fromEntries(settings), rules: staying.rules };
 }
 
-function line(family: Family, text: string): Command {
-  return { tool: family === 4 ? 'iptables' : 'ip6tables', table: 'filter', line: text };
+function line(family: Family, text: string, table = 'filter'): Command {
+  return { tool: family === 4 ? 'iptables' : 'ip6tables', table, line: text };
 }
 
 function insertion(family: Family, rule: string): Step {
+  const table = tableOf(rule);
   return {
-    do: line(family, `-I ${rule}`),
-    undo: [line(family, `-D ${rule}`)],
-    why: 'let the packets of the network card pass FORWARD',
+    do: line(family, `-I ${rule}`, table),
+    undo: [line(family, `-D ${rule}`, table)],
+    why:
+      table === 'raw'
+        ? 'keep the packets of the network card for guests out of connection tracking'
+        : 'let the packets of the network card pass FORWARD',
   };
 }
 

@@ -1,17 +1,8 @@
+import type { BridgeRequest, Topology } from '../contract/bridge-request.ts';
 import { deviceName, isDeviceName, NAME_LENGTH } from '../contract/names.ts';
 import { HostError } from '../errors.ts';
 import type { HostState, Link } from '../observe/host.ts';
-import type { BridgeRecord, Topology } from '../observe/uplink.ts';
-import { ownAddresses } from './addressing.ts';
-
-/** What network-bridge was asked for; undefined where nothing was said. */
-export interface BridgeRequest {
-  readonly netdev: string;
-  readonly bridge: string | undefined;
-  readonly vifnum: number | undefined;
-  readonly topology: Topology | undefined;
-  readonly antispoof: boolean;
-}
+import type { BridgeRecord } from '../observe/uplink.ts';
 
 /** The names of all parts of a bridged card (contract 4). */
 export interface BridgeLayout {
@@ -32,14 +23,17 @@ const COMPOSITES = new Set(['bond', 'vlan', 'team']);
 
 /**
  * The names that a card's bridge and its parts get (contract 4).
+ * @param state the host
  * @param link the card
  * @param request what was asked for
  * @throws RequestError, HostError when a name is not legal
  */
-export function layoutOf(link: Link, request: BridgeRequest): BridgeLayout {
-  const { netdev } = request;
+export function layoutOf(state: HostState, link: Link, request: BridgeRequest): BridgeLayout {
+  const netdev = link.name;
   const number = request.vifnum ?? Number(/^[A-Za-z]+(\d{1,5})$/.exec(netdev)?.[1] ?? 0);
-  const composite = COMPOSITES.has(link.kind ?? '') || netdev.length >= NAME_LENGTH;
+  // A VLAN goes down with its card, and would lose its IPv6 addresses and routes.
+  const carries = state.links.some((other) => other.kind === 'vlan' && other.peer === link.name);
+  const composite = COMPOSITES.has(link.kind ?? '') || netdev.length >= NAME_LENGTH || carries;
   const topology = request.topology ?? (composite ? 'plain' : 'classic');
   const renamed = topology !== 'plain';
   if (renamed && !isDeviceName(`p${netdev}`)) {
@@ -60,30 +54,57 @@ export function layoutOf(link: Link, request: BridgeRequest): BridgeLayout {
 }
 
 /**
- * Finds the card's bridge if one is in place: by the record that start left, else by the names of its parts.
+ * Finds a card's bridge if one is in place: by the record that start left, else by the names of its parts.
  * @param state the host
  * @param records what earlier starts left
- * @param request which card or bridge
+ * @param netdev the card
+ * @param bridge the bridge, where only one will do
  */
 export function findBridged(
   state: HostState,
   records: readonly BridgeRecord[],
-  request: Pick<BridgeRequest, 'netdev' | 'bridge'>,
+  netdev: string,
+  bridge?: string,
 ): BridgeRecord | undefined {
+  return allBridged(state, records).find(
+    (record) =>
+      // In the plain topology the default route, and with it the default netdev, is the bridge itself.
+      (record.netdev === netdev || (record.topology === 'plain' && record.bridge === netdev)) &&
+      (bridge === undefined || bridge === record.bridge),
+  );
+}
+
+/**
+ * Finds the bridge that a stop means: as `findBridged`, but where no card is named the bridge's name or number decides,
+ * and else the only one there is; the default route may be gone.
+ * @param state the host
+ * @param records what earlier starts left
+ * @param request what was asked for
+ * @param fallback the card that is meant when none is named
+ */
+export function findStarted(
+  state: HostState,
+  records: readonly BridgeRecord[],
+  request: BridgeRequest,
+  fallback: string,
+): BridgeRecord | undefined {
+  const { netdev, bridge, vifnum } = request;
+  if (netdev !== undefined) return findBridged(state, records, netdev, bridge);
+  const all = allBridged(state, records);
+  const name = bridge ?? (vifnum === undefined ? undefined : `xenbr${vifnum}`);
+  const usual = findBridged(state, records, fallback, bridge);
+  if (name === undefined) return usual ?? (all.length === 1 ? all[0] : undefined);
+  const byName = all.find((record) => record.bridge === name);
+  return byName ?? (usual !== undefined && /^xenbr\d+$/.test(usual.bridge) ? undefined : usual);
+}
+
+function allBridged(state: HostState, records: readonly BridgeRecord[]): BridgeRecord[] {
   const alive = records.filter((record) =>
     state.links.some((link) => link.index === record.nicIndex && link.master === record.bridge),
   );
   const known = new Set(alive.map((record) => record.nicIndex));
-  const candidates = [
-    ...alive,
-    ...state.links.filter((link) => !known.has(link.index)).flatMap((link) => unrecorded(state, link)),
-  ];
-  // In the plain topology the default route, and with it the default netdev, is the bridge itself.
-  const matches = (record: BridgeRecord) =>
-    record.netdev === request.netdev || (record.topology === 'plain' && record.bridge === request.netdev);
-  return candidates.find(
-    (record) => matches(record) && (request.bridge === undefined || request.bridge === record.bridge),
-  );
+  const rest = state.links.filter((link) => !known.has(link.index));
+  return [...alive, ...rest.flatMap((link) => unrecorded(state, link))];
 }
 
 /** A card named pNETDEV in a bridge, with NETDEV beside it or in its place, was put there by some network-bridge. */
@@ -110,59 +131,4 @@ function unrecorded(state: HostState, link: Link): BridgeRecord[] {
       ifupdown: false,
     },
   ];
-}
-
-/**
- * Makes sure that a card can be bridged as laid out, before anything is touched.
- * @param state the host
- * @param link the card
- * @param layout the names to be used
- * @throws HostError naming what is in the way and what to do
- */
-export function checkLayout(state: HostState, link: Link, layout: BridgeLayout): void {
-  const { netdev, bridge, topology } = layout;
-  const find = (name: string) => state.links.find((other) => other.name === name);
-  if (link.type !== 'ether')
-    throw new HostError(
-      `${netdev} is no Ethernet device (its type is ${link.type}) and cannot be bridged. Name another by netdev=, or use network-nat.`,
-    );
-  if (link.master !== undefined)
-    throw new HostError(
-      `${netdev} belongs to ${link.master} already. Name that one, or another card, by netdev=.`,
-    );
-  const there = find(bridge);
-  if (there !== undefined && there.name !== netdev && there.kind !== 'bridge') {
-    throw new HostError(`${bridge} is a device of this host but no bridge. Name another one by bridge=.`);
-  }
-  const other = state.links.find((port) => port.master === bridge && !/^(vif|tap|veth)/.test(port.name));
-  if (there?.kind === 'bridge' && other !== undefined) {
-    throw new HostError(
-      `The bridge ${bridge} serves ${other.name} already. Name another one for ${netdev} by bridge= or vifnum=.`,
-    );
-  }
-  if (topology === 'rename' && there !== undefined && there.name !== netdev) {
-    throw new HostError(
-      `The bridge ${bridge} is there already, and topology=rename makes its own. Name another one by bridge=, or use topology=plain.`,
-    );
-  }
-  if (
-    topology === 'plain' &&
-    there !== undefined &&
-    ownAddresses(there, 4).length + ownAddresses(there, 6).length > 0
-  ) {
-    throw new HostError(
-      `The bridge ${bridge} has addresses of its own, which those of ${netdev} would mix with. Name another one by bridge=.`,
-    );
-  }
-  const taken = [
-    topology === 'plain' ? [] : [layout.nic],
-    topology === 'classic' ? [layout.veth, layout.vif0] : [],
-  ]
-    .flat()
-    .find(find);
-  if (taken !== undefined) {
-    throw new HostError(
-      `The name ${taken}, which ${netdev} needs for its bridge, is taken by another device. Give another vifnum=, or use topology=plain.`,
-    );
-  }
 }

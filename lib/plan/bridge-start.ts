@@ -1,11 +1,20 @@
+import type { Family } from '../contract/addresses.ts';
 import { bridgeRecordPath } from '../contract/paths.ts';
 import type { HostState, Link } from '../observe/host.ts';
-import type { BridgeRecord, Settings } from '../observe/uplink.ts';
-import { type ForwardFacts, planAntispoof } from './antispoof.ts';
+import type { AntispoofRecord, BridgeBefore, BridgeRecord, Settings } from '../observe/uplink.ts';
+import { type ForwardFacts, planAntispoof, planPassage } from './antispoof.ts';
 import type { BridgeLayout } from './bridge-layout.ts';
-import { type Giver, release, type Taker, takeOver } from './handover.ts';
+import { bridgeThere, makeBridge, makePair, NEW, raise, set, silence } from './bridge-parts.ts';
+import { PORT_MAC } from './device.ts';
+import {
+  differingSettings,
+  type Giver,
+  release,
+  releaseByIfupdown,
+  type Taker,
+  takeOver,
+} from './handover.ts';
 import { type DeviceMark, ip, type Plan, record, type Step } from './step.ts';
-import { PORT_MAC } from './vif-bridge.ts';
 
 /** All that a start has to know. */
 export interface StartFacts {
@@ -20,6 +29,12 @@ export interface StartFacts {
   readonly ifupdown: boolean;
   /** Set when antispoof=yes. */
   readonly forward: ForwardFacts | undefined;
+  /** Under antispoof=yes, what goes past the host stays out of connection tracking. */
+  readonly untracked?: boolean;
+  /** Families in which somebody else's FORWARD drops bridged packets that no rule lets pass. */
+  readonly dropping?: readonly Family[];
+  /** Steps for the strict filter; set when antispoof=strict. */
+  readonly strict?: readonly Step[] | undefined;
 }
 
 /**
@@ -28,43 +43,68 @@ export interface StartFacts {
  * @param facts the host, the card and the names to be used
  */
 export function planStart(facts: StartFacts): Plan {
-  const { layout, link } = facts;
+  const { layout } = facts;
+  const { topology } = layout;
+  const giver = giverOf(facts);
   const steps = [
-    ...(layout.topology === 'rename' ? [] : bridgeSteps(facts)),
-    ...(layout.topology === 'classic' ? vethSteps(facts) : []),
-    ...detach(facts),
-    ...(layout.topology === 'classic' ? [renameVeth(layout)] : []),
-    ...(layout.topology === 'rename' ? bridgeSteps(facts) : []),
+    ...(topology === 'rename' ? [] : makeBridge(facts)),
+    ...(topology === 'classic' ? [...makePair(facts), ...silence(facts), ...raise(facts)] : []),
+    ...detach(facts, giver),
+    ...(topology === 'classic' ? [renameVeth(layout)] : []),
+    ...(topology === 'rename' ? makeBridge(facts) : []),
     ...portSteps(facts),
     ...ifupSteps(facts),
-    ...takeOver(giverOf(facts), takerOf(facts), usesIfupdown(facts)),
+    ...takeOver(giver, takerOf(facts), usesIfupdown(facts)),
   ];
-  const ports = [layout.nic, ...(layout.topology === 'classic' ? [layout.vif0] : [])];
-  const antispoof = facts.forward === undefined ? undefined : planAntispoof(facts.forward, ports);
-  const saved: BridgeRecord = {
+  const ports = [layout.nic, ...(topology === 'classic' ? [layout.vif0] : [])];
+  const antispoof = filterOf(facts, ports);
+  const path = bridgeRecordPath(layout.bridge);
+  steps.push(...(antispoof?.steps ?? []), {
+    do: record(path, JSON.stringify(recordOf(facts, antispoof?.record))),
+    undo: [record(path, undefined)],
+    why: `remember how ${layout.netdev} was`,
+  });
+  return { steps: [...(facts.strict ?? []), ...steps], warnings: leaseWarnings(facts) };
+}
+
+function filterOf(facts: StartFacts, ports: readonly string[]): ReturnType<typeof planAntispoof> | undefined {
+  const { forward, untracked, dropping = [] } = facts;
+  if (forward !== undefined) return planAntispoof(forward, ports, untracked);
+  return dropping.length === 0 ? undefined : planPassage(dropping, ports);
+}
+
+function recordOf(facts: StartFacts, antispoof: AntispoofRecord | undefined): BridgeRecord {
+  const { layout, link } = facts;
+  const there = bridgeThere(facts);
+  return {
     topology: layout.topology,
     bridge: layout.bridge,
     netdev: layout.netdev,
     nic: layout.nic,
     nicIndex: link.index,
-    madeBridge: !hasBridge(facts),
+    madeBridge: there === undefined,
     wasUp: link.flags.has('UP'),
     hadArp: !link.flags.has('NOARP'),
     mac: link.mac,
     ifupdown: usesIfupdown(facts),
-    ...(antispoof === undefined ? {} : { antispoof: antispoof.record }),
+    ...(there === undefined ? {} : { before: beforeOf(facts, there) }),
+    ...(antispoof === undefined ? {} : { antispoof }),
+    ...(facts.strict === undefined ? {} : { strict: true }),
   };
-  const path = bridgeRecordPath(layout.bridge);
-  steps.push(...(antispoof?.steps ?? []), {
-    do: record(path, JSON.stringify(saved)),
-    undo: [record(path, undefined)],
-    why: `remember how ${layout.netdev} was`,
-  });
-  return { steps, warnings: [] };
 }
 
-function hasBridge({ state, layout }: StartFacts): boolean {
-  return layout.topology !== 'rename' && state.links.some((link) => link.name === layout.bridge);
+/** How the bridge is that start found, as far as start changes it. */
+function beforeOf({ layout, settings, topSettings }: StartFacts, there: Link): BridgeBefore {
+  const base = { mtu: there.mtu, up: there.flags.has('UP') };
+  if (layout.top !== layout.bridge) return base;
+  const changed = [...differingSettings(settings, topSettings).keys()];
+  return {
+    ...base,
+    mac: there.mac,
+    promisc: there.flags.has('PROMISC'),
+    allmulti: there.flags.has('ALLMULTI'),
+    settings: Object.fromEntries(changed.map((key) => [key, topSettings.get(key) ?? ''])),
+  };
 }
 
 /** ifup knows interfaces by name: it can serve only where the name goes on holding the addresses. */
@@ -72,82 +112,19 @@ function usesIfupdown({ ifupdown, layout }: StartFacts): boolean {
   return ifupdown && layout.top === layout.netdev;
 }
 
-const NEW = (name: string): DeviceMark => ({ name, index: 'new' });
-
-function bridgeSteps(facts: StartFacts): Step[] {
-  const { layout, link, state } = facts;
-  const { bridge } = layout;
-  const there = state.links.find((other) => other.name === bridge);
-  const device = hasBridge(facts) && there !== undefined ? { name: bridge, index: there.index } : NEW(bridge);
-  const set = (why: string, words: string[], undo: string[]): Step => ({
-    do: ip('link', 'set', 'dev', bridge, ...words),
-    undo: device.index === 'new' ? [] : [ip('link', 'set', 'dev', bridge, ...undo)],
-    why: `${why} ${bridge}`,
-    device,
-  });
-  const steps: Step[] = [];
-  if (device.index === 'new') {
-    const make = ip('link', 'add', 'name', bridge, 'type', 'bridge', 'stp_state', '0', 'forward_delay', '0');
-    steps.push({
-      do: make,
-      undo: [ip('link', 'del', 'dev', bridge)],
-      why: `make the bridge ${bridge}`,
-      device,
-    });
-  }
-  if (layout.top === bridge)
-    steps.push(
-      set('give the MAC address of the card to', ['address', link.mac], ['address', there?.mac ?? link.mac]),
-    );
-  if (there === undefined || there.mtu !== link.mtu || device.index === 'new') {
-    steps.push(
-      set(`set the MTU ${link.mtu} of`, ['mtu', `${link.mtu}`], ['mtu', `${there?.mtu ?? link.mtu}`]),
-    );
-  }
-  if (layout.top !== bridge && !(hasBridge(facts) && there?.flags.has('UP')))
-    steps.push(set('bring up', ['up'], ['down']));
-  return steps;
-}
-
-/** The veth pair that stands in for the old netloop: vethN is to be the host's, vif0.N is a port of the bridge. */
-function vethSteps({ layout, link }: StartFacts): Step[] {
-  const { veth, vif0, bridge } = layout;
-  const set = (name: string, why: string, ...words: string[]): Step => ({
-    do: ip('link', 'set', 'dev', name, ...words),
-    undo: [],
-    why,
-    device: NEW(name),
-  });
+/** A DHCP client listens on the device that it was started for, and that is to be a port. */
+function leaseWarnings(facts: StartFacts): string[] {
+  const { link, layout } = facts;
+  const lease = link.addresses.find(({ family, flags }) => family === 4 && flags.has('dynamic'));
+  if (lease === undefined || usesIfupdown(facts)) return [];
   return [
-    {
-      do: ip(
-        'link',
-        'add',
-        'name',
-        veth,
-        'mtu',
-        `${link.mtu}`,
-        'type',
-        'veth',
-        'peer',
-        'name',
-        vif0,
-        'mtu',
-        `${link.mtu}`,
-      ),
-      undo: [ip('link', 'del', 'dev', veth)],
-      why: `make the pair ${veth} and ${vif0}`,
-      device: NEW(veth),
-    },
-    set(veth, `give the MAC address of ${layout.netdev} to ${veth}`, 'address', link.mac),
-    set(vif0, `give the MAC address of a port to ${vif0}`, 'address', PORT_MAC),
-    set(vif0, `enslave ${vif0} to ${bridge}`, 'master', bridge),
-    set(vif0, `bring up ${vif0}`, 'up'),
+    `${lease.local} on ${link.name} was given by DHCP for another ${lease.validSeconds} s, and the client that renews it ` +
+      `stays with the card: restart it for ${layout.top}, or configure the address of ${layout.top} by hand.`,
   ];
 }
 
 /** From here on the host is off the network: addresses away, and but for plain the card gets another name. */
-function detach(facts: StartFacts): Step[] {
+function detach(facts: StartFacts, giver: Giver): Step[] {
   const { layout, link } = facts;
   const { netdev, nic, topology } = layout;
   const step = (name: string, why: string, words: string[], undo: string[]): Step => ({
@@ -156,16 +133,7 @@ function detach(facts: StartFacts): Step[] {
     why,
     device: { name, index: link.index },
   });
-  const steps: Step[] = [];
-  if (usesIfupdown(facts)) {
-    steps.push({
-      do: { tool: 'run', argv: ['ifdown', netdev] },
-      undo: [{ tool: 'run', argv: ['ifup', netdev] }],
-      why: `let ifupdown take down ${netdev}`,
-      device: { name: netdev, index: link.index },
-    });
-  }
-  steps.push(...release(giverOf(facts)));
+  const steps = usesIfupdown(facts) ? releaseByIfupdown(giver) : release(giver);
   if (topology === 'plain') return steps;
   steps.push(
     step(netdev, `take down ${netdev}`, [netdev, 'down'], link.flags.has('UP') ? [netdev, 'up'] : []),
@@ -195,13 +163,17 @@ function renameVeth({ veth, netdev }: BridgeLayout): Step {
 }
 
 function portSteps({ layout, link }: StartFacts): Step[] {
-  const { nic, bridge } = layout;
+  const { nic, bridge, topology } = layout;
   const device = { name: nic, index: link.index };
-  const set = (...words: string[]) => ip('link', 'set', 'dev', nic, ...words);
-  const wasUp = layout.topology === 'plain' && link.flags.has('UP');
+  const wasUp = topology === 'plain' && link.flags.has('UP');
   return [
-    { do: set('master', bridge), undo: [set('nomaster')], why: `enslave ${nic} to ${bridge}`, device },
-    { do: set('up'), undo: wasUp ? [] : [set('down')], why: `bring up ${nic}`, device },
+    {
+      do: set(nic, 'master', bridge),
+      undo: [set(nic, 'nomaster')],
+      why: `enslave ${nic} to ${bridge}`,
+      device,
+    },
+    { do: set(nic, 'up'), undo: wasUp ? [] : [set(nic, 'down')], why: `bring up ${nic}`, device },
   ];
 }
 
@@ -223,10 +195,8 @@ function giverOf({ state, link, settings }: StartFacts): Giver {
 }
 
 function takerOf(facts: StartFacts): Taker {
-  const { layout, state, topSettings } = facts;
-  const there = hasBridge(facts)
-    ? state.links.find((link) => link.name === layout.top && layout.top !== layout.netdev)
-    : undefined;
+  const { layout, topSettings } = facts;
+  const there = layout.top === layout.bridge ? bridgeThere(facts) : undefined;
   const mark: DeviceMark = there === undefined ? NEW(layout.top) : { name: layout.top, index: there.index };
   return { name: layout.top, settings: topSettings, mark, flags: there?.flags ?? new Set() };
 }

@@ -1,6 +1,6 @@
 import type { Command } from './step.ts';
 
-/** A firewall line that puts a rule in or takes it out: "-I FORWARD …" or "-D FORWARD …". */
+/** A firewall line that puts a rule in or takes it out: "-I FORWARD …", "-A FORWARD …" or "-D FORWARD …". */
 export type RuleLine = Extract<Command, { readonly tool: 'iptables' | 'ip6tables' }>;
 
 /**
@@ -21,7 +21,7 @@ export function pendingRules(
     const rule = ruleOf(command);
     const there = now.get(rule) ?? isInPlace(command);
     if (!before.has(rule)) before.set(rule, there);
-    const wanted = command.line.startsWith('-I ');
+    const wanted = !command.line.startsWith('-D ');
     now.set(rule, wanted);
     return there !== wanted;
   });
@@ -31,7 +31,7 @@ export function pendingRules(
 }
 
 function isRuleLine(command: Command): command is RuleLine {
-  return (command.tool === 'iptables' || command.tool === 'ip6tables') && /^-[ID] /.test(command.line);
+  return (command.tool === 'iptables' || command.tool === 'ip6tables') && /^-[AID] /.test(command.line);
 }
 
 function ruleOf(line: RuleLine): string {

@@ -1,11 +1,11 @@
 import type { Family } from '../contract/addresses.ts';
-import type { RuleSet } from '../filter/forward.ts';
+import { type RuleSet, tableOf } from '../filter/forward.ts';
 import type { Command, Step } from './step.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
 
 /**
- * Steps that replace a port's FORWARD rules, in one transaction for each family. New rules go to the top, so that they
+ * Steps that replace a port's rules, in one restore for each family. New rules go to the top, so that they
  * stand before whatever an administrator drops there, as the hooks' rules always have (contract 3).
  * @param port the port's name, for the reasons
  * @param old rules that are in place
@@ -16,22 +16,29 @@ export function replaceForwardRules(port: string, old: RuleSet, fresh: RuleSet):
     (family) => [
       ...old[family].map(
         (rule): Step => ({
-          do: line(family, `-D ${rule}`),
-          undo: [line(family, `-I ${rule}`)],
-          why: `take the rule of ${port} out of FORWARD`,
+          do: line(family, '-D', rule),
+          undo: [line(family, '-I', rule)],
+          why: `take the rule of ${port} out of ${chainOf(rule)}`,
         }),
       ),
       ...[...fresh[family]].reverse().map(
         (rule): Step => ({
-          do: line(family, `-I ${rule}`),
-          undo: [line(family, `-D ${rule}`)],
-          why: `let packets of ${port} pass FORWARD`,
+          do: line(family, '-I', rule),
+          undo: [line(family, '-D', rule)],
+          why:
+            tableOf(rule) === 'raw'
+              ? `keep packets of ${port} out of connection tracking`
+              : `let packets of ${port} pass ${chainOf(rule)}`,
         }),
       ),
     ],
   );
 }
 
-function line(family: Family, text: string): Command {
-  return { tool: family === 4 ? 'iptables' : 'ip6tables', table: 'filter', line: text };
+function line(family: Family, verb: '-I' | '-D', rule: string): Command {
+  return { tool: family === 4 ? 'iptables' : 'ip6tables', table: tableOf(rule), line: `${verb} ${rule}` };
+}
+
+function chainOf(rule: string): string {
+  return rule.slice(0, rule.indexOf(' '));
 }

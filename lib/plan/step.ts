@@ -1,13 +1,49 @@
+import type { FileEdit } from '../contract/dhcp-conf.ts';
+
+/** A server of this host, and how it is controlled. */
+export interface Service {
+  /** The program's name, by which its process is known. */
+  readonly program: 'dhcpd' | 'dnsmasq';
+  readonly control: ServiceControl;
+  /** Where its process's number may be found. */
+  readonly pidFiles: readonly string[];
+  /** What it reads when it starts. */
+  readonly files: readonly string[];
+  /** A folder of ours: with nothing left in it, the server has nothing to do and is stopped. */
+  readonly neededFor?: string;
+  /** Files of its own that go with it when it is stopped. */
+  readonly leavings?: readonly string[];
+}
+
+export type ServiceControl =
+  | { readonly kind: 'systemd'; readonly unit: string }
+  | { readonly kind: 'init'; readonly script: string }
+  /** No service manager knows it: its process is ended, and started by these words. */
+  | { readonly kind: 'process'; readonly argv: readonly string[] };
+
 /** One command, as data. Whatever runs it prints it too, so a dry run shows what would happen. */
 export type Command =
   /** Arguments of iproute2's ip; runs of these go through one `ip -batch -`. */
   | { readonly tool: 'ip'; readonly args: readonly string[] }
+  /** Arguments of iproute2's bridge; runs of these go through one `bridge -batch -`. */
+  | { readonly tool: 'bridge'; readonly args: readonly string[] }
   /** One line of iptables-restore input for a table; runs of these go through one restore for each family. */
   | { readonly tool: 'iptables' | 'ip6tables'; readonly table: string; readonly line: string }
+  /** One line of nft's language; runs of these go through one `nft -f -`, a transaction. */
+  | { readonly tool: 'nft'; readonly line: string }
   /** A file below /proc/sys or /sys that is given a value. */
   | { readonly tool: 'write'; readonly path: string; readonly text: string }
   /** A file of our own that is put in place as a whole, or removed when no text is given. */
   | { readonly tool: 'record'; readonly path: string; readonly text: string | undefined }
+  /** One line or word of a file that others write as well; the file keeps its owner, its mode and its other bytes. */
+  | { readonly tool: 'edit'; readonly path: string; readonly edit: FileEdit }
+  /** A server is made to read its files again, or stopped; where it is optional, a refusal is none. */
+  | {
+      readonly tool: 'service';
+      readonly verb: 'restart' | 'stop';
+      readonly service: Service;
+      readonly optional: boolean;
+    }
   /** Any other program. */
   | { readonly tool: 'run'; readonly argv: readonly string[] };
 
@@ -19,6 +55,8 @@ export interface DeviceMark {
   readonly index: number | 'new';
   /** It may as well be a device that an undo made again. */
   readonly orNew?: boolean;
+  /** The step takes it away, and the first command of its undo makes it again; the names that it may then have. */
+  readonly gone?: readonly string[];
 }
 
 /** A change to the host, what takes it back, and why it is made. */
@@ -28,6 +66,8 @@ export interface Step {
   readonly undo: readonly Command[];
   readonly why: string;
   readonly device?: DeviceMark;
+  /** It is as good as done when the kernel says that what it makes exists. */
+  readonly mayExist?: boolean;
 }
 
 export interface Plan {
@@ -69,19 +109,51 @@ export function record(path: string, text: string | undefined): Command {
 export function commandText(command: Command): string {
   switch (command.tool) {
     case 'ip':
-      return ['ip', ...command.args].map(shellWord).join(' ');
+    case 'bridge':
+      return [command.tool, ...command.args].map(shellWord).join(' ');
     case 'iptables':
     case 'ip6tables':
       return restoreLineText(command.tool, command.table, command.line);
+    case 'nft':
+      return `nft ${shellWord(command.line)}`;
     case 'write':
       return `echo ${shellWord(command.text)} > ${shellWord(command.path)}`;
     case 'record':
       return command.text === undefined
         ? `rm -f ${shellWord(command.path)}`
         : `printf %s ${shellWord(command.text)} > ${shellWord(command.path)}`;
+    case 'edit':
+      return `sed -i ${shellWord(editScript(command.edit))} ${shellWord(command.path)}`;
+    case 'service':
+      return serviceText(command.service, command.verb);
     case 'run':
       return command.argv.map(shellWord).join(' ');
   }
+}
+
+/** The change as a script for sed(1); a list of words is taken to be in double quotes. */
+function editScript(edit: FileEdit): string {
+  if ('word' in edit) {
+    const { variable, word, present } = edit;
+    if (present) return `s/^\\(${variable}="[^"]*\\)"/\\1 ${sedText(word)}"/`;
+    return `/^${variable}=/s/ *\\<${sedText(word)}\\>//`;
+  }
+  const { from, to = '', after } = edit;
+  if (from === undefined) return after === undefined ? `$a ${to}` : `/^${sedText(after)}$/a ${to}`;
+  return edit.to === undefined
+    ? `/^${sedText(from)}$/d`
+    : `s/^${sedText(from)}$/${to.replace(/[\\/&]/g, '\\$&')}/`;
+}
+
+function sedText(text: string): string {
+  return text.replace(/[\\/.*[\]^$]/g, '\\$&');
+}
+
+function serviceText({ control, pidFiles }: Service, verb: 'restart' | 'stop'): string {
+  if (control.kind === 'systemd') return `systemctl ${verb} ${control.unit}`;
+  if (control.kind === 'init') return `${control.script} ${verb}`;
+  const stop = `kill "$(cat ${shellWord(pidFiles[0] ?? '')})"`;
+  return verb === 'stop' ? stop : `${stop}; ${control.argv.map(shellWord).join(' ')}`;
 }
 
 /** iptables-restore's ":CHAIN POLICY" has another form on the command line. */

@@ -24,8 +24,7 @@ export function planUndo(
   const known = new Set(before);
   const commands: Command[] = [];
   for (const step of [...steps].reverse()) {
-    if (!appliesTo(step, names, known)) continue;
-    for (const command of step.undo) {
+    for (const command of dueOf(step, names, known)) {
       commands.push(command);
       follow(command, names);
     }
@@ -33,12 +32,26 @@ export function planUndo(
   return commands;
 }
 
-function appliesTo(step: Step, names: DeviceIndexes, known: ReadonlySet<number>): boolean {
-  if (step.device === undefined) return true;
-  const index = names.get(step.device.name);
-  if (index === undefined) return false;
-  if (step.device.index === index) return true;
-  return (step.device.index === 'new' || step.device.orNew === true) && !known.has(index);
+function dueOf(step: Step, names: DeviceIndexes, known: ReadonlySet<number>): readonly Command[] {
+  if (step.device === undefined) return step.undo;
+  const { name, index: meant, orNew } = step.device;
+  if (step.device.gone !== undefined) return remaking(step, step.device.gone, names, known);
+  const index = names.get(name);
+  if (index === undefined) return [];
+  const isNew = meant === 'new' || orNew === true;
+  return meant === index || (isNew && !known.has(index)) ? step.undo : [];
+}
+
+/** An earlier undo that was killed may have made the device again, but not yet what it was. */
+function remaking(
+  { device, undo }: Step,
+  called: readonly string[],
+  names: DeviceIndexes,
+  known: ReadonlySet<number>,
+): readonly Command[] {
+  if ([...names.values()].some((index) => index === device?.index)) return [];
+  const isRemade = called.some((name) => names.has(name) && !known.has(names.get(name) ?? 0));
+  return isRemade ? undo.slice(1) : undo;
 }
 
 function follow(command: Command, names: Map<string, number>): void {

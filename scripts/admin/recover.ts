@@ -1,5 +1,5 @@
 import { recoverRun } from '../../lib/apply/apply.ts';
-import { expireRun, pendingRuns } from '../../lib/apply/confirm.ts';
+import { expireRuns } from '../../lib/apply/confirm.ts';
 import { journalKeys } from '../../lib/apply/journal.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { withLock } from '../../lib/hook/locks.ts';
@@ -10,15 +10,11 @@ import { withLock } from '../../lib/hook/locks.ts';
  */
 export async function recover(context: Context): Promise<number> {
   const { system, print } = context;
-  const overdue = pendingRuns(system).filter(({ deadline }) => deadline < Date.now());
   const sentences: string[] = [];
   for (const key of journalKeys(system)) {
     sentences.push(...(await withLock(system, key, () => recoverRun(system, key))));
   }
-  for (const run of overdue) {
-    const failures = await withLock(system, run.key, () => expireRun(system, run));
-    sentences.push(`${run.key} was not confirmed in time and is taken back.`, ...failures);
-  }
+  sentences.push(...(await withLock(system, 'network-bridge', () => expireRuns(system))));
   if (sentences.length === 0) sentences.push('No run was interrupted; nothing to take back.');
   print(`${sentences.join('\n')}\n`);
   return 0;

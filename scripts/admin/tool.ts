@@ -1,8 +1,14 @@
-import yargs from 'yargs';
+import yargs, { type Argv } from 'yargs';
+import { RequestError } from '../../lib/errors.ts';
 import type { Applet, Context } from '../../lib/hook/context.ts';
 import { printStatus } from '../../lib/hook/status.ts';
+import type { Topology } from '../../lib/observe/uplink.ts';
 import { confirm, expire } from './confirm.ts';
 import { recover } from './recover.ts';
+import { refilterAll } from './refilter.ts';
+import { vif } from './vif.ts';
+
+const TOPOLOGIES: readonly Topology[] = ['classic', 'rename', 'plain'];
 
 /**
  * The administrator's tool, for the name xen-network itself.
@@ -29,10 +35,26 @@ export function adminTool(hooks: readonly string[]): Applet {
       .command('confirm', 'let a start with confirm=SECONDS stand', {}, run(confirm))
       .command('recover', 'take back what interrupted runs left', {}, run(recover))
       .command(
+        'refilter',
+        "put all running guests' filters back, after a firewall was reloaded",
+        {},
+        run(refilterAll),
+      )
+      .command(
+        'vif [name] [setting] [value]',
+        'show what antispoof=strict holds each guest to; set locked, unlocked, disabled, "log on" or "log off"',
+        vifWords,
+        async ({ name, setting, value, json }) => {
+          status = await vif(context, { name, setting, value, json });
+        },
+      )
+      .command(
         'sandbox',
         'show the main job in throw-away network namespaces',
-        {},
-        run(async (given) => (await import('./sandbox.ts')).sandbox(given)),
+        sandboxOptions,
+        async ({ topology, shell, inside }) => {
+          status = await (await import('./sandbox.ts')).sandbox(context, { topology, shell, inside }, hooks);
+        },
       )
       .command(
         'expire <key>',
@@ -47,7 +69,31 @@ export function adminTool(hooks: readonly string[]): Applet {
       .strict()
       .version(false)
       .help()
+      .fail((message, error) => {
+        const said = message.trim().replace(/\.?$/, '.');
+        throw error ?? new RequestError(`${said} "xen-network --help" shows what there is.`);
+      })
       .parseAsync();
     return status;
   };
+}
+
+function vifWords(y: Argv) {
+  return y
+    .positional('name', { type: 'string', describe: "a port, or the kernel's name of it" })
+    .positional('setting', { type: 'string', describe: 'what to set' })
+    .positional('value', { type: 'string', describe: 'on or off, for log' })
+    .option('json', { type: 'boolean', default: false, describe: 'as JSON' });
+}
+
+function sandboxOptions(y: Argv) {
+  return y
+    .option('topology', { choices: TOPOLOGIES, default: 'classic' as const, describe: 'of network-bridge' })
+    .option('shell', {
+      alias: 'keep',
+      type: 'boolean',
+      default: false,
+      describe: 'open a shell in the running sandbox before it is taken down',
+    })
+    .option('inside', { type: 'string', hidden: true });
 }

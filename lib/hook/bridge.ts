@@ -1,0 +1,137 @@
+import type { Family } from '../contract/addresses.ts';
+import type { Values } from '../contract/arguments.ts';
+import {
+  BRIDGE_VARIABLES,
+  type BridgeRequest,
+  parseBridgeRequest,
+  type Topology,
+} from '../contract/bridge-request.ts';
+import { forwardDrops, policyOwner } from '../observe/forward-policy.ts';
+import { observeHost } from '../observe/host.ts';
+import { readLedger } from '../observe/ledger.ts';
+import { refuseNetworkRoot } from '../observe/root.ts';
+import { observeForward } from '../observe/rules.ts';
+import {
+  defaultDevice,
+  managedByIfupdown,
+  otherOwners,
+  readBridgeRecords,
+  readChangedOptions,
+  readSettings,
+} from '../observe/uplink.ts';
+import { awaitCarrier, missingAfter } from '../observe/verify.ts';
+import { checkLayout, linkOf } from '../plan/bridge-check.ts';
+import { type BridgeLayout, findBridged, findStarted, layoutOf } from '../plan/bridge-layout.ts';
+import { planStart } from '../plan/bridge-start.ts';
+import { planStop } from '../plan/bridge-stop.ts';
+import type { System } from '../system/system.ts';
+import type { Context } from './context.ts';
+import { type NetworkHook, type NetworkWork, nothing } from './network.ts';
+import { printStatus } from './status.ts';
+import { startStrict, stopStrict } from './strict-table.ts';
+
+/** Bridges one of the host's network cards: contract 4, network-bridge. */
+export const bridgeHook: NetworkHook = { variables: BRIDGE_VARIABLES, start, stop, status: printStatus };
+
+function start(context: Context, values: Values): NetworkWork | undefined {
+  const { system, log } = context;
+  const request = parseBridgeRequest(values);
+  if (request === undefined) return nothing(context, 'bridge=null asks for no bridge.');
+  const state = observeHost(system);
+  const named = linkOf(state, request.netdev ?? defaultDevice(state));
+  const running = findBridged(state, readBridgeRecords(system), named.name, request.bridge);
+  if (running !== undefined)
+    return nothing(context, `${running.netdev} is on the bridge ${running.bridge} already.`);
+  if (named.kind === 'bridge')
+    return nothing(context, `${named.name} is a bridge already; guests can join it.`);
+  const link = refuseNetworkRoot(system, state, named, request.netdev !== undefined);
+  const layout = layoutOf(state, link, request);
+  checkLayout(state, link, layout);
+  for (const sentence of otherOwners(system, link.name, link.index)) log.warn(sentence);
+  const isThere = layout.top !== link.name && state.links.some(({ name }) => name === layout.top);
+  const plan = planStart({
+    state,
+    link,
+    layout,
+    settings: readSettings(system, link.name),
+    topSettings: readSettings(system, isThere ? layout.top : 'default'),
+    ifupdown: managedByIfupdown(system, link.name),
+    forward: request.antispoof ? observeForward(system) : undefined,
+    untracked: untracksCard(system, request, layout.topology),
+    dropping: request.antispoof ? [] : passForeignDrops(context, layout),
+    strict: request.strict ? startStrict(system) : undefined,
+  });
+  const verify = async () => {
+    if (link.flags.has('LOWER_UP')) await awaitCarrier(system, layout.nic);
+    return missingAfter(observeHost(system), state, link, layout.top, [[layout.nic, layout.bridge]]);
+  };
+  return { subject: layout.bridge, plan, verify, done: `${link.name} is on the bridge ${layout.bridge}.` };
+}
+
+function stop(context: Context, values: Values): NetworkWork | undefined {
+  const { system } = context;
+  const request = parseBridgeRequest(values);
+  if (request === undefined) return nothing(context, 'bridge=null asks for no bridge.');
+  const state = observeHost(system);
+  const records = readBridgeRecords(system);
+  const fallback = defaultDevice(state);
+  const record = findStarted(state, records, request, fallback);
+  if (record === undefined) {
+    const what = request.netdev ?? request.bridge ?? fallback;
+    return nothing(context, `${what} is not bridged by network-bridge; nothing to stop.`);
+  }
+  const top = linkOf(state, record.topology === 'classic' ? record.netdev : record.bridge);
+  const devices = [
+    top.name,
+    record.nic,
+    record.bridge,
+    'default',
+    ...(top.peer === undefined ? [] : [top.peer]),
+  ];
+  const plan = planStop({
+    state,
+    record,
+    top,
+    nic: linkOf(state, record.nic),
+    bridge: linkOf(state, record.bridge),
+    settings: new Map(devices.map((name) => [name, readSettings(system, name)])),
+    options: readChangedOptions(system, record.bridge),
+    forward: record.antispoof === undefined ? undefined : observeForward(system),
+    strict: record.strict === true ? stopStrict(system, record.bridge) : [],
+    others: records.filter((other) => other.bridge !== record.bridge),
+    ledger: readLedger(system),
+  });
+  const verify = async () => {
+    if (record.wasUp && top.flags.has('LOWER_UP')) await awaitCarrier(system, record.netdev);
+    return record.wasUp ? missingAfter(observeHost(system), state, top, record.netdev, []) : [];
+  };
+  const done = `${record.netdev} is off the bridge ${record.bridge}.`;
+  return { subject: record.bridge, plan, verify, done };
+}
+
+/**
+ * The host's own packets are seen to by their destination; but where the bridge has the host's addresses and the host
+ * forwards, it may masquerade guests' packets, which takes connections.
+ */
+function untracksCard(system: System, { notrack }: BridgeRequest, topology: Topology): boolean {
+  if (notrack !== 'auto') return notrack === 'yes';
+  const forwards = ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'].some(
+    (path) => system.readText(`/proc/sys/${path}`) === '1',
+  );
+  return topology === 'classic' || !forwards;
+}
+
+/** @returns the families in which rules of ours are needed for the host itself to stay reachable */
+function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): Family[] {
+  const drops = forwardDrops(system);
+  for (const { chain, byIptables } of drops) {
+    const what = byIptables
+      ? 'Rules that let its card pass are put there, and vif-bridge adds those of each guest'
+      : `Add a rule there (iifname "${bridge}" oifname "${bridge}" accept)`;
+    log.warn(
+      `Bridged packets go through iptables here, and the chain ${chain} drops what no rule lets pass (${policyOwner(system)}). ` +
+        `${what}; or set net.bridge.bridge-nf-call-iptables and -ip6tables to 0.`,
+    );
+  }
+  return drops.filter(({ byIptables }) => byIptables).map(({ family }) => family);
+}

@@ -1,0 +1,134 @@
+import { settingPath } from '../contract/paths.ts';
+import type { Link } from '../observe/host.ts';
+import { set } from './bridge-parts.ts';
+import { PORT_MAC } from './device.ts';
+import { DISABLE_IPV6, differingSettings } from './handover.ts';
+import { type Command, ip, type Step, setting } from './step.ts';
+import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './stop-facts.ts';
+
+/**
+ * Takes away the host's own pair and the bridge, as far as start made them. Each undo makes the device again, as it
+ * was.
+ * @param facts the host and what start left
+ */
+export function removeBridge(facts: StopFacts): Step[] {
+  const { record: saved, top, bridge } = facts;
+  const steps: Step[] = [];
+  if (saved.topology === 'classic' && top.peer !== undefined) {
+    const veth = spareName(facts);
+    steps.push({
+      do: ip('link', 'del', 'dev', veth),
+      undo: pairAgain(facts, veth, top.peer),
+      why: `take away the pair ${veth} and ${top.peer}`,
+      device: { name: veth, index: top.index, gone: [veth, top.name] },
+    });
+  }
+  if (!saved.madeBridge) return steps;
+  const name = saved.topology === 'rename' ? spareName(facts) : bridge.name;
+  steps.push({
+    do: ip('link', 'del', 'dev', name),
+    undo: bridgeAgain(facts, name),
+    why: `take away the bridge ${name}`,
+    device: { name, index: bridge.index, gone: [name, bridge.name] },
+  });
+  return steps;
+}
+
+function pairAgain(facts: StopFacts, veth: string, vif0: string): Command[] {
+  const { top, bridge, state } = facts;
+  const mtu = ['mtu', `${top.mtu}`];
+  const port = state.links.find((link) => link.name === vif0);
+  return [
+    ip('link', 'add', 'name', veth, ...mtu, 'type', 'veth', 'peer', 'name', vif0, ...mtu),
+    set(veth, 'address', top.mac),
+    set(vif0, 'address', port?.mac ?? PORT_MAC),
+    ...settingsAgain(facts, top.name, veth),
+    ...settingsAgain(facts, vif0, vif0),
+    ...flagsAgain(top, veth),
+    set(vif0, 'master', bridge.name),
+    set(vif0, 'up'),
+  ];
+}
+
+function bridgeAgain(facts: StopFacts, name: string): Command[] {
+  const { bridge, record: saved, options } = facts;
+  return [
+    ip('link', 'add', 'name', name, 'type', 'bridge', 'stp_state', '0', 'forward_delay', '0'),
+    // A bridge with no address of its own takes the lowest of its ports'.
+    ...(saved.topology === 'classic' ? [] : [set(name, 'address', bridge.mac)]),
+    set(name, 'mtu', `${bridge.mtu}`),
+    ...settingsAgain(facts, bridge.name, name),
+    ...[...options].map(([file, value]) => setting(`/sys/class/net/${name}/bridge/${file}`, value)),
+    ...flagsAgain(bridge, name),
+    ...(saved.topology === 'rename' ? [] : [set(name, 'up')]),
+    ...guestsOf(facts).map((guest) => set(guest.name, 'master', name)),
+  ];
+}
+
+function settingsAgain(facts: StopFacts, device: string, name: string): Command[] {
+  const differing = differingSettings(settingsOf(facts, device), settingsOf(facts, 'default'));
+  return [...differing].map(([key, value]) => setting(settingPath(key, name), value));
+}
+
+function flagsAgain({ flags }: Link, name: string): Command[] {
+  return [
+    ...(flags.has('PROMISC') ? [set(name, 'promisc', 'on')] : []),
+    ...(flags.has('ALLMULTI') ? [set(name, 'allmulticast', 'on')] : []),
+  ];
+}
+
+/**
+ * Makes a bridge that start found what it was before.
+ * @param facts the host and what start left
+ */
+export function leaveBridge(facts: StopFacts): Step[] {
+  const { record: saved, bridge } = facts;
+  const { before } = saved;
+  if (before === undefined) return [];
+  const { name } = bridge;
+  const device = presentMark(bridge, name);
+  const change = (why: string, words: readonly string[], undo: readonly string[]): Step => ({
+    do: set(name, ...words),
+    undo: [set(name, ...undo)],
+    why: `${why} ${name}`,
+    device,
+  });
+  const flag = (word: string, wanted: boolean | undefined, has: boolean): Step[] => {
+    const state = (on: boolean) => [word, on ? 'on' : 'off'];
+    return wanted === undefined || wanted === has
+      ? []
+      : [change(`set ${word} of`, state(wanted), state(has))];
+  };
+  return [
+    ...(before.mac === undefined || before.mac === bridge.mac
+      ? []
+      : [change('give its MAC address back to', ['address', before.mac], ['address', bridge.mac])]),
+    ...(before.mtu === bridge.mtu
+      ? []
+      : [change('set the MTU of', ['mtu', `${before.mtu}`], ['mtu', `${bridge.mtu}`])]),
+    ...flag('promisc', before.promisc, bridge.flags.has('PROMISC')),
+    ...flag('allmulticast', before.allmulti, bridge.flags.has('ALLMULTI')),
+    ...settingsBack(facts),
+    ...(before.up || !bridge.flags.has('UP') ? [] : [change('take down', ['down'], ['up'])]),
+  ];
+}
+
+/** The bridge gave its addresses away, for which IPv6 was switched off on it. */
+function settingsBack(facts: StopFacts): Step[] {
+  const { record: saved, bridge } = facts;
+  if (saved.topology !== 'plain') return [];
+  const now = settingsOf(facts, bridge.name);
+  const wanted = new Map(Object.entries(saved.before?.settings ?? {}));
+  const ipv6 = wanted.get(DISABLE_IPV6) ?? now.get(DISABLE_IPV6);
+  if (ipv6 !== undefined) wanted.set(DISABLE_IPV6, ipv6);
+  const there = new Map([...now, ...(ipv6 === undefined ? [] : [[DISABLE_IPV6, '1'] as const])]);
+  return [...differingSettings(wanted, there)].map(([key, value]) => {
+    const path = settingPath(key, bridge.name);
+    return {
+      do: setting(path, value),
+      undo: [setting(path, there.get(key) ?? '')],
+      why: `set ${key} of ${bridge.name}`,
+      device: presentMark(bridge, bridge.name),
+    };
+  });
+}

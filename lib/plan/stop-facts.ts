@@ -1,0 +1,71 @@
+import type { HostState, Link } from '../observe/host.ts';
+import type { BridgeRecord, Settings } from '../observe/uplink.ts';
+import type { ForwardFacts } from './antispoof.ts';
+import type { Ledger } from './forwarding.ts';
+import type { DeviceMark, Step } from './step.ts';
+
+/** All that a stop has to know. */
+export interface StopFacts {
+  readonly state: HostState;
+  readonly record: BridgeRecord;
+  /** The card, a port now. */
+  readonly nic: Link;
+  /** The device that holds the host's addresses now. */
+  readonly top: Link;
+  readonly bridge: Link;
+  /** Kernel settings by device; of all that is named above, of the host's own port, and of 'default'. */
+  readonly settings: ReadonlyMap<string, Settings>;
+  /** Those options of the bridge that somebody changed: file below /sys/class/net/BRIDGE/bridge, and value. */
+  readonly options: ReadonlyMap<string, string>;
+  /** Set when start let packets pass FORWARD. */
+  readonly forward: ForwardFacts | undefined;
+  /** Steps by which the strict filter is let go of. */
+  readonly strict?: readonly Step[];
+  /** Records of the host's other bridges. */
+  readonly others: readonly BridgeRecord[];
+  /** What other started hooks need. */
+  readonly ledger: Ledger;
+}
+
+/**
+ * The bridge's ports that are neither the card nor the host's own.
+ * @param facts the host and what start left
+ */
+export function guestsOf({ state, bridge, nic, top }: StopFacts): Link[] {
+  return state.links.filter(
+    (link) => link.master === bridge.name && link.index !== nic.index && link.name !== top.peer,
+  );
+}
+
+/**
+ * Kernel settings of a device; none where they are not known.
+ * @param facts what is known
+ * @param name the device's name, or 'default'
+ */
+export function settingsOf({ settings }: StopFacts, name: string): Settings {
+  return settings.get(name) ?? new Map<string, string>();
+}
+
+/**
+ * The mark of a device that was there before stop and that an undo may have to make again, with another index.
+ * @param link the device
+ * @param name what it is called once the step is done
+ */
+export function presentMark(link: Link, name: string): DeviceMark {
+  return { name, index: link.index, orNew: true };
+}
+
+/**
+ * The name that the device which holds the addresses gets once it has to free the card's: vethN again for the classic
+ * pair; a bridge that has the card's name steps aside until it goes.
+ * @param facts the host and what start left
+ */
+export function spareName({ record: saved, top, state }: StopFacts): string {
+  if (saved.topology !== 'classic' && top.name !== saved.netdev) return top.name;
+  const wanted =
+    saved.topology === 'classic' ? `veth${top.peer?.replace(/^vif0\./, '') ?? '0'}` : `b${saved.netdev}`;
+  const isFree = (name: string) =>
+    !state.links.some((link) => link.name === name || link.altnames.includes(name));
+  const others = Array.from({ length: state.links.length + 1 }, (_, i) => `xenold${i}`);
+  return [wanted, ...others].find(isFree) ?? wanted;
+}

@@ -1,0 +1,18 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { CASES } from '../support/bridge-cases.ts';
+import { childrenText, planText } from '../support/plan-text.ts';
+
+function golden(name: string): string {
+  return join(import.meta.dirname, 'network-bridge', `${name}.txt`);
+}
+
+describe.each(Object.entries(CASES))('network-bridge: %s', (name, makePlan) => {
+  test('the plan', async () => {
+    await expect(planText(makePlan())).toMatchFileSnapshot(golden(name));
+  });
+
+  test('what its children are fed', async () => {
+    await expect(childrenText(makePlan())).toMatchFileSnapshot(golden(`${name}.children`));
+  });
+});

@@ -1,0 +1,142 @@
+import { describe, expect, test } from 'vitest';
+import { parseBridgeRequest } from '../../lib/contract/bridge-request.ts';
+import type { HostState, Link } from '../../lib/observe/host.ts';
+import type { BridgeRecord } from '../../lib/observe/uplink.ts';
+import { inherit, planAntispoof, planAntispoofStop } from '../../lib/plan/antispoof.ts';
+import { checkLayout, linkOf } from '../../lib/plan/bridge-check.ts';
+import { findBridged, findStarted, layoutOf } from '../../lib/plan/bridge-layout.ts';
+import { commandText } from '../../lib/plan/step.ts';
+import { link, NO_FORWARD, request } from '../support/bridge-cases.ts';
+
+function host(...links: Link[]): HostState {
+  return { links, routes: [], rules: [], neighbours: [] };
+}
+
+function layout(card: Link, asked = request(), ...others: Link[]) {
+  return layoutOf(host(card, ...others), card, asked);
+}
+
+describe('names', () => {
+  test.each([
+    ['eth0', {}, 'classic', 'xenbr0', 'peth0', 'eth0', 'veth0'],
+    ['eth1', {}, 'classic', 'xenbr1', 'peth1', 'eth1', 'veth1'],
+    ['enp3s0', {}, 'classic', 'xenbr0', 'penp3s0', 'enp3s0', 'veth0'],
+    ['eth0', { vifnum: 4 }, 'classic', 'xenbr4', 'peth0', 'eth0', 'veth4'],
+    ['eth0', { bridge: 'br7' }, 'classic', 'br7', 'peth0', 'eth0', 'veth0'],
+    ['eth0', { topology: 'rename' }, 'rename', 'eth0', 'peth0', 'eth0', 'veth0'],
+    ['eth0', { topology: 'rename', bridge: 'br7' }, 'rename', 'br7', 'peth0', 'br7', 'veth0'],
+    ['eth0', { topology: 'plain' }, 'plain', 'xenbr0', 'eth0', 'xenbr0', 'veth0'],
+    ['enp0s20f0u1u2i3', {}, 'plain', 'xenbr0', 'enp0s20f0u1u2i3', 'xenbr0', 'veth0'],
+  ] as const)('%s %j', (name, asked, topology, bridge, nic, top, veth) => {
+    expect(layout(link(name, 2), request(asked))).toMatchObject({ topology, bridge, nic, top, veth });
+  });
+
+  test('composites and cards with VLANs are not renamed', () => {
+    for (const kind of ['bond', 'vlan', 'team'])
+      expect(layout(link('up0', 2, { kind })).topology).toBe('plain');
+    const vlan = link('eth0.5', 3, { kind: 'vlan', peer: 'eth0' });
+    expect(layout(link('eth0', 2), request(), vlan).topology).toBe('plain');
+    expect(layout(link('eth0', 2), request({ topology: 'classic' }), vlan).topology).toBe('classic');
+    expect(() => layout(link('enp0s20f0u1u2i3', 2), request({ topology: 'rename' }))).toThrow(
+      /use topology=plain/,
+    );
+  });
+
+  test('what is asked for', () => {
+    expect(parseBridgeRequest({ bridge: 'null', netdev: 'a/b' })).toBeUndefined();
+    expect(parseBridgeRequest({ vifnum: '3', antispoof: 'on' })).toEqual(
+      request({ vifnum: 3, antispoof: true }),
+    );
+    expect(() => parseBridgeRequest({ topology: 'ring' })).toThrow('topology is "ring"; say one of');
+  });
+});
+
+describe('a card that cannot be bridged', () => {
+  const card = link('eth0', 2);
+  const refusal = (asked: Parameters<typeof request>[0], ...others: Link[]) => {
+    const state = host(card, ...others);
+    return () => checkLayout(state, card, layoutOf(state, card, request(asked)));
+  };
+
+  test('a guest on the bridge is no card', () => {
+    const bridge = link('xenbr0', 3, { kind: 'bridge' });
+    const ports = ['vif1.0', 'tap0', 'vnet3', 'vethX'].map((name, i) =>
+      link(name, 10 + i, { master: 'xenbr0' }),
+    );
+    expect(refusal({}, bridge, ...ports, link('web', 20, { kind: 'tun', master: 'xenbr0' }))).not.toThrow();
+    expect(refusal({}, bridge, link('eth1', 9, { master: 'xenbr0' }))).toThrow(/serves eth1 already/);
+  });
+
+  test('a name that is another device’s other name is taken', () => {
+    expect(refusal({}, link('eth5', 5, { altnames: ['peth0'] }))).toThrow(/The name peth0, .* is taken/);
+    expect(linkOf(host(link('eth5', 5, { altnames: ['enp1s0'] })), 'enp1s0').name).toBe('eth5');
+  });
+});
+
+describe('which bridge', () => {
+  const record = (netdev: string, bridge: string, nicIndex: number): BridgeRecord => ({
+    topology: 'classic',
+    bridge,
+    netdev,
+    nic: `p${netdev}`,
+    nicIndex,
+    madeBridge: true,
+    wasUp: true,
+    hadArp: true,
+    mac: '00:16:3e:aa:bb:cc',
+    ifupdown: false,
+  });
+  const records = [record('eth0', 'xenbr0', 2), record('dummy0', 'xenbr1', 3)];
+  const state = host(link('peth0', 2, { master: 'xenbr0' }), link('pdummy0', 3, { master: 'xenbr1' }));
+  const stopped = (asked: Parameters<typeof request>[0], fallback = 'eth0') =>
+    findStarted(state, records, request(asked), fallback)?.bridge;
+
+  test('the named card’s, else the numbered or named one, else the default route’s', () => {
+    expect(stopped({ netdev: 'dummy0' })).toBe('xenbr1');
+    expect(stopped({ netdev: 'dummy0', vifnum: 0 })).toBe('xenbr1');
+    expect(stopped({ vifnum: 1 })).toBe('xenbr1');
+    expect(stopped({ vifnum: 5 })).toBeUndefined();
+    expect(stopped({ bridge: 'xenbr1' })).toBe('xenbr1');
+    expect(stopped({ bridge: 'other' })).toBeUndefined();
+    expect(stopped({})).toBe('xenbr0');
+    expect(stopped({}, 'eth9')).toBeUndefined();
+    expect(findStarted(state, records.slice(1), request(), 'eth9')?.bridge).toBe('xenbr1');
+  });
+
+  test('a record of a card that is gone counts for nothing', () => {
+    expect(findBridged(host(link('peth0', 44, { master: 'xenbr0' })), records, 'dummy0')).toBeUndefined();
+  });
+});
+
+describe('antispoof', () => {
+  test('the module is loaded where it is missing, and then is as if it were not after stop', () => {
+    const { steps, record } = planAntispoof({ ...NO_FORWARD, settings: {} }, ['eth0']);
+    expect(steps.map((step) => commandText(step.do)).slice(0, 2)).toEqual([
+      'modprobe br_netfilter',
+      'echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables',
+    ]);
+    expect(record.settings).toEqual(NO_FORWARD.settings);
+  });
+
+  test('a host without IPv6 has no IPv6 filter', () => {
+    const { steps } = planAntispoof({ policy: { 4: 'DROP' }, rules: { 4: [] }, settings: { '/x': '1' } }, [
+      'eth0',
+    ]);
+    expect(steps.map((step) => commandText(step.do))).toEqual([
+      'iptables -w -I FORWARD -m physdev --physdev-in eth0 --physdev-is-bridged -j ACCEPT',
+    ]);
+  });
+
+  test('what the administrator made DROP stays DROP, what somebody changed since is left alone', () => {
+    const record = { policy: { 4: 'DROP', 6: 'ACCEPT' }, rules: [], settings: { '/x': '0', '/y': '1' } };
+    const facts = { policy: { 4: 'DROP', 6: 'ACCEPT' }, rules: {}, settings: { '/x': '0', '/y': '1' } };
+    expect(planAntispoofStop(record, facts, true)).toEqual([]);
+  });
+
+  test('the bridge that stays inherits how the host was', () => {
+    const first = { policy: { 4: 'ACCEPT', 6: 'ACCEPT' }, settings: { '/x': '0' }, rules: ['a'] };
+    const second = { policy: { 4: 'DROP', 6: 'DROP' }, settings: { '/x': '1' }, rules: ['b'] };
+    expect(inherit(second, first)).toEqual({ ...first, rules: ['b'] });
+    expect(inherit(first, second)).toEqual(first);
+  });
+});

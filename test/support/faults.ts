@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { BEYOND_LAST_STEP, type FaultMode } from './faulty-system.ts';
+import { BEYOND_LAST_STEP, type Door, type FaultMode } from './faulty-system.ts';
 import type { Host } from './host.ts';
 import { PLAIN_ENV, type Ran } from './namespace.ts';
 
@@ -8,7 +8,7 @@ const ROOT = join(import.meta.dirname, '../..');
 let bun: string | undefined;
 
 /** The Bun that tools/bun.sh chooses, asked once. */
-function findBun(): string {
+export function findBun(): string {
   if (bun !== undefined) return bun;
   const asked = spawnSync('sh', [join(ROOT, 'tools/bun.sh'), '--print', 'process.execPath'], {
     env: PLAIN_ENV,
@@ -26,6 +26,8 @@ export interface FaultyCall {
   /** Which step, counted from 1; with kill 0 means before the first. */
   readonly at: number;
   readonly args: readonly string[];
+  /** How devices are changed; by the kernel where that can be, unless told. */
+  readonly door?: Door;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -35,8 +37,9 @@ export interface FaultyCall {
  * @param call the call and the fault
  * @returns what it left; undefined when the run has no such step
  */
-export function runFaulty(host: Host, { hook, mode, at, args, env = {} }: FaultyCall): Ran | undefined {
+export function runFaulty(host: Host, call: FaultyCall): Ran | undefined {
   const entry = join(ROOT, 'test/support/faulty.ts');
-  const ran = host.run([findBun(), entry, hook, mode, `${at}`, ...args], { env: { ...PLAIN_ENV, ...env } });
+  const words = [call.hook, call.mode, `${call.at}`, call.door ?? 'kernel', ...call.args];
+  const ran = host.run([findBun(), entry, ...words], { env: { ...PLAIN_ENV, ...call.env } });
   return ran.status === BEYOND_LAST_STEP ? undefined : ran;
 }

@@ -1,30 +1,48 @@
 import { RUN_FOLDER } from '../../lib/contract/paths.ts';
+import { encodeIp } from '../../lib/contract/rtnetlink.ts';
+import { XenNetworkError } from '../../lib/errors.ts';
 import type { RunResult } from '../../lib/system/exec.ts';
+import type { RtOutcome } from '../../lib/system/rtnetlink.ts';
 import type { System } from '../../lib/system/system.ts';
 
 /** What happens at the step: it is refused, or the program is killed (-9) right after it. */
 export type FaultMode = 'fail' | 'kill';
 
+/** How devices are changed: by asking the kernel where that can be, as in Bun, or always by ip, as in Node. */
+export type Door = 'kernel' | 'ip';
+
 /** The exit status of a run that has fewer steps than the one at which the fault was to strike. */
 export const BEYOND_LAST_STEP = 99;
 
 /** Programs that change the host; each call is one step. All others only look. */
-const CHANGING = new Set(['ifup', 'ifdown', 'iptables-restore', 'ip6tables-restore', 'nft']);
+const CHANGING = new Set([
+  'ifup',
+  'ifdown',
+  'modprobe',
+  'iptables-restore',
+  'ip6tables-restore',
+  'nft',
+  'dhcpd',
+  'dnsmasq',
+]);
 
 /** Counts the changes that a run makes to the host, in order, and strikes at one of them. */
 export class Fault {
   readonly #mode: FaultMode;
   readonly #at: number;
+  readonly #die: () => void;
   #steps = 0;
   struck = false;
 
   /**
    * @param mode what happens
    * @param at at which step, counted from 1; with kill 0 means before the first
+   * @param die how the program is killed
    */
-  constructor(mode: FaultMode, at: number) {
+  constructor(mode: FaultMode, at: number, die = () => void process.kill(process.pid, 'SIGKILL')) {
     this.#mode = mode;
     this.#at = at;
+    this.#die = die;
   }
 
   /**
@@ -41,7 +59,7 @@ export class Fault {
     this.struck = true;
     if (this.#mode === 'fail') return upTo(this.#at - before - 1, true);
     if (this.#at > before) upTo(this.#at - before, false);
-    process.kill(process.pid, 'SIGKILL');
+    this.#die();
     throw new Error('The program outlived its own SIGKILL.');
   }
 }
@@ -50,41 +68,88 @@ export class Fault {
  * The real system, but for one step.
  * @param system the real one
  * @param fault which step, and what happens to it
+ * @param door how devices are changed
  */
-export function faultySystem(system: System, fault: Fault): System {
+export function faultySystem(system: System, fault: Fault, door: Door): System {
   const single = <T>(does: () => T, refused: () => T): T =>
     fault.through(1, does, (n) => (n > 0 ? does() : refused()));
   const file = (path: string, does: () => void): void => {
     if (path.startsWith(`${RUN_FOLDER}/journal/`)) does();
-    else single(does, noSpace);
+    else single(does, () => noSpace(path));
   };
   return {
     ...system,
-    // Steps are counted as lines of a batch, which the kernel is then asked to do by ip.
-    rtnetlink: () => undefined,
+    rtnetlink(commands, force) {
+      if (door === 'ip' || system.rtnetlink === undefined || !commands.every(isEncoded)) return undefined;
+      return askKernel(system.rtnetlink, fault, commands, force);
+    },
     run(argv, options) {
       const [program = ''] = argv;
       if (program === 'ip' && argv.includes('-batch'))
         return runBatch(system, fault, argv, options?.input ?? '');
-      if (!CHANGING.has(program)) return system.run(argv, options);
+      const changes =
+        program === 'nft'
+          ? argv.includes('-f')
+          : CHANGING.has(program) || (program === 'ip' && argv.includes('rule'));
+      if (!changes) return system.run(argv, options);
       return single(
         () => system.run(argv, options),
         () => ({ status: 1, stdout: '', stderr: `${program}: line 2 failed: Operation not permitted.\n` }),
       );
     },
-    writeText: (path, text) => single(() => system.writeText(path, text), noSpace),
+    writeText: (path, text) =>
+      single(
+        () => system.writeText(path, text),
+        () => noSpace(path),
+      ),
     replaceFile: (path, text) => file(path, () => system.replaceFile(path, text)),
     remove: (path) => file(path, () => system.remove(path)),
+    endProcess: (pid) =>
+      single(
+        () => system.endProcess(pid),
+        () => noSpace('/proc'),
+      ),
+    rewriteFile: (path, bytes) =>
+      single(
+        () => system.rewriteFile(path, bytes),
+        () => noSpace(path),
+      ),
+    rename: (path, to) => file(path, () => system.rename(path, to)),
   };
 }
 
-function noSpace(): never {
-  throw new Error('ENOSPC: no space left on device, write');
+/** As the real system says it. */
+function noSpace(path: string): never {
+  throw new XenNetworkError(`${path} cannot be written: no space is left (ENOSPC).`);
+}
+
+function isEncoded(args: readonly string[]): boolean {
+  return encodeIp(args, () => 1) !== undefined;
+}
+
+/** Each command is a step, as each line is of what `ip -batch` would be fed. */
+function askKernel(
+  rtnetlink: NonNullable<System['rtnetlink']>,
+  fault: Fault,
+  commands: readonly (readonly string[])[],
+  force: boolean,
+): RtOutcome | undefined {
+  return fault.through(
+    commands.length,
+    () => rtnetlink(commands, force),
+    (n, skipped) => {
+      const rest = skipped && force ? commands.slice(n + 1) : [];
+      const done = rtnetlink([...commands.slice(0, n), ...rest], force);
+      if (!skipped) return done;
+      return { done: force ? commands.length : n, error: 'RTNETLINK answers: Operation not permitted' };
+    },
+  );
 }
 
 /** Each line is a step. What comes before the refused one is really done, and what follows it where `-force` is given. */
 function runBatch(system: System, fault: Fault, argv: readonly string[], input: string): RunResult {
   const lines = input.split('\n').filter((line) => line !== '');
+  if (lines.every((line) => line.includes(' show'))) return system.run(argv, { input });
   const feed = (some: readonly string[]): RunResult =>
     some.length === 0
       ? { status: 0, stdout: '', stderr: '' }

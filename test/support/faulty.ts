@@ -1,23 +1,41 @@
 // A hook as bin/xen-network.ts runs it, on a system of which one step fails or is the last:
-// faulty.ts HOOK fail|kill STEP WORD... Run by Bun in a test host.
+// faulty.ts HOOK fail|kill STEP kernel|ip WORD... Run by Bun in a test host.
 
 import { messageOf, XenNetworkError } from '../../lib/errors.ts';
 import type { Applet } from '../../lib/hook/context.ts';
 import { openLog } from '../../lib/system/log.ts';
 import { openSystem } from '../../lib/system/system.ts';
 import { networkBridge } from '../../scripts/network-bridge.ts';
+import { networkMultiBridge } from '../../scripts/network-multi-bridge.ts';
+import { networkNat } from '../../scripts/network-nat.ts';
+import { networkRoute } from '../../scripts/network-route.ts';
+import { networkVirtual } from '../../scripts/network-virtual.ts';
 import { vifBridge } from '../../scripts/vif-bridge.ts';
-import { BEYOND_LAST_STEP, Fault, faultySystem } from './faulty-system.ts';
+import { vifNat } from '../../scripts/vif-nat.ts';
+import { vifOpenvswitch } from '../../scripts/vif-openvswitch.ts';
+import { vifRoute } from '../../scripts/vif-route.ts';
+import { BEYOND_LAST_STEP, type Door, Fault, type FaultMode, faultySystem } from './faulty-system.ts';
 
-const HOOKS: Readonly<Record<string, Applet>> = { 'network-bridge': networkBridge, 'vif-bridge': vifBridge };
+const HOOKS: Readonly<Record<string, Applet>> = {
+  'network-bridge': networkBridge,
+  'network-multi-bridge': networkMultiBridge,
+  'network-nat': networkNat,
+  'network-route': networkRoute,
+  'network-virtual': networkVirtual,
+  'vif-bridge': vifBridge,
+  'vif-nat': vifNat,
+  'vif-openvswitch': vifOpenvswitch,
+  'vif-route': vifRoute,
+};
 
-async function main(hook: string, mode: string, at: number, argv: readonly string[]): Promise<number> {
+async function main([hook = '', mode, step, door, ...argv]: readonly string[]): Promise<number> {
   const applet = HOOKS[hook];
-  if (applet === undefined || (mode !== 'fail' && mode !== 'kill') || !Number.isInteger(at)) {
-    throw new Error(`There is no hook ${hook}, or no fault ${mode} ${at}.`);
+  const at = Number(step);
+  if (applet === undefined || !isMode(mode) || !Number.isInteger(at) || !isDoor(door)) {
+    throw new Error(`There is no hook ${hook}, or no fault ${mode} ${step} ${door}.`);
   }
   const fault = new Fault(mode, at);
-  const system = faultySystem(openSystem(), fault);
+  const system = faultySystem(openSystem(), fault, door);
   const log = openLog(system, hook);
   const print = (text: string) => void process.stdout.write(text);
   let status = 1;
@@ -33,5 +51,12 @@ async function main(hook: string, mode: string, at: number, argv: readonly strin
   return fault.struck ? status : BEYOND_LAST_STEP;
 }
 
-const [, , hook = '', mode = '', at = '', ...argv] = process.argv;
-process.exitCode = await main(hook, mode, Number(at), argv);
+function isMode(word: string | undefined): word is FaultMode {
+  return word === 'fail' || word === 'kill';
+}
+
+function isDoor(word: string | undefined): word is Door {
+  return word === 'kernel' || word === 'ip';
+}
+
+process.exitCode = await main(process.argv.slice(2));

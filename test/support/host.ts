@@ -1,44 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { type HostOptions, startHolder } from './holder.ts';
 import { Namespace, PLAIN_ENV, type Ran } from './namespace.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
 import { Store } from './store.ts';
 import { sleep } from './wait.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
-const PROGRAM = join(ROOT, 'dist/xen-network');
-const HOOKS = ['network-bridge', 'vif-bridge', 'xen-network'];
+export type { HostOptions };
+
+/** In full, since a test may give the child a PATH of its own. */
+const NSENTER = '/usr/bin/nsenter';
 const SCRIPTS = '/etc/xen/scripts';
-
-// The host's own /etc and /var/log are seen, but what is written to them stays in here. IPv6's duplicate address
-// detection costs a second for each address and is switched off, but where a test wants it. The holder ends when the
-// test does, however that ends, and with it, being the first process of its PID namespace, all that runs in here.
-const HOLDER = `
-set -e
-mount -t sysfs sysfs /sys
-mount -t tmpfs tmpfs /run
-[ -L /var/run ] || mount --bind /run /var/run
-mkdir -p /run/netns /run/lock
-for dir in etc var/log; do
-  mkdir -p /run/private/$dir/upper /run/private/$dir/work
-  mount -t overlay overlay -o lowerdir=/$dir,upperdir=/run/private/$dir/upper,workdir=/run/private/$dir/work /$dir
-done
-mkdir -p /etc/xen/scripts /var/log/xen
-rm -rf /run/xen-network
-for hook in $HOOKS; do ln -sf "$PROGRAM" /etc/xen/scripts/$hook; done
-ip link set lo up
-if [ "$DAD" = off ]; then
-  for dev in all default lo; do echo 0 > /proc/sys/net/ipv6/conf/$dev/accept_dad; done
-fi
-echo ready
-cat
-`;
-
-export interface HostOptions {
-  /** Whether IPv6's duplicate address detection works as on a real host; it does not unless told. */
-  readonly dad?: boolean;
-}
 
 /** How a network card and the network behind it are addressed; addresses as ADDRESS/LENGTH, gateways without. */
 export interface NicOptions {
@@ -61,7 +33,7 @@ export class Host extends Namespace {
 
   private constructor(holder: ChildProcess) {
     const pid = `${holder.pid}`;
-    super(['nsenter', '-t', pid, '--net', '--mount', `--pid=/proc/${pid}/ns/pid_for_children`, '--']);
+    super([NSENTER, '-t', pid, '--net', '--mount', `--pid=/proc/${pid}/ns/pid_for_children`, '--']);
     this.#holder = holder;
     this.#root = `/proc/${pid}/root`;
   }
@@ -69,33 +41,10 @@ export class Host extends Namespace {
   /**
    * Makes a host with nothing but lo. Close it when done.
    * @param options how it differs from the usual
-   * @throws Error when the program is not built or this machine refuses namespaces
+   * @throws Error when the program is not built, the stock scripts are missing or this machine refuses namespaces
    */
   static async create(options: HostOptions = {}): Promise<Host> {
-    if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is not there; run "npm run build" first.`);
-    const words = [
-      '--net',
-      '--mount',
-      '--pid',
-      '--fork',
-      '--kill-child',
-      '--mount-proc',
-      '--propagation',
-      'private',
-    ];
-    const holder = spawn('unshare', [...words, 'sh', '-c', HOLDER], {
-      env: { ...PLAIN_ENV, PROGRAM, HOOKS: HOOKS.join(' '), DAD: options.dad === true ? 'on' : 'off' },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    let said = '';
-    holder.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-    await new Promise<void>((resolve, reject) => {
-      holder.stdout.once('data', () => resolve());
-      holder.once('close', (status) =>
-        reject(new Error(`No namespaces for a test host (status ${status}): ${said}`)),
-      );
-    });
-    return new Host(holder);
+    return new Host(await startHolder(options));
   }
 
   /** Ends everything that runs in here, and waits until it is gone. */
@@ -121,7 +70,8 @@ export class Host extends Namespace {
    * @param mode its permissions
    */
   write(file: string, text: string, mode = '644'): void {
-    const ran = this.run(['install', '-D', '-m', mode, '/dev/stdin', file], { input: text });
+    const script = 'mkdir -p "$(dirname "$1")" && cat >"$1" && chmod "$2" "$1"';
+    const ran = this.run(['sh', '-c', script, 'write', file, mode], { input: text });
     if (ran.status !== 0) throw new Error(`${file} cannot be written: ${ran.stderr}`);
   }
 
@@ -138,7 +88,7 @@ export class Host extends Namespace {
     const pid = `${this.#holder.pid}`;
     const mount = `--mount=/proc/${pid}/ns/mnt`;
     return new Namespace([
-      'nsenter',
+      NSENTER,
       `--net=${this.path(path)}`,
       mount,
       `--pid=/proc/${pid}/ns/pid_for_children`,

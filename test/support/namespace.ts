@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly input?: string;
   /** The whole environment; PATH and a plain locale unless told. */
   readonly env?: Readonly<Record<string, string>>;
+  /** How long it may take; a minute unless told. */
+  readonly limitMs?: number;
 }
 
 /** What a child of the test finds set, unless told otherwise. */
@@ -37,7 +39,7 @@ export class Namespace {
    * Runs a command and waits for it.
    * @param argv program and arguments
    * @param options input and environment
-   * @throws Error when it does not end within a minute
+   * @throws Error when it does not end in time
    */
   run(argv: readonly string[], options: RunOptions = {}): Ran {
     const [file = '', ...args] = [...this.enter, ...argv];
@@ -45,7 +47,7 @@ export class Namespace {
       input: options.input ?? '',
       env: options.env ?? PLAIN_ENV,
       encoding: 'utf8',
-      timeout: LIMIT_MS,
+      timeout: options.limitMs ?? LIMIT_MS,
       killSignal: 'SIGKILL',
       maxBuffer: MOST_OUTPUT,
     });
@@ -63,7 +65,7 @@ export class Namespace {
     const [file = '', ...args] = [...this.enter, ...argv];
     const child = spawn(file, args, {
       env: { ...(options.env ?? PLAIN_ENV) },
-      timeout: LIMIT_MS,
+      timeout: options.limitMs ?? LIMIT_MS,
       killSignal: 'SIGKILL',
     });
     let stdout = '';

@@ -10,6 +10,7 @@ part links ip -d -j link
 part addresses ip -j address
 part routes4 ip -j -4 route show table all
 part routes6 ip -j -6 route show table all
+part proxies ip -6 neigh show proxy
 part rules4 ip -j -4 rule
 part rules6 ip -j -6 rule
 part iptables iptables-nft-save
@@ -17,7 +18,8 @@ part ip6tables ip6tables-nft-save
 part iptables-legacy iptables-legacy-save
 part ip6tables-legacy ip6tables-legacy-save
 cd /proc/sys/net && part sysctl grep -rs . ipv4/ip_forward ipv4/conf ipv6/conf bridge
-cd /run && part files find xen-network -type f -not -path '*/lock/*' -printf '%p ' -exec cat {} ';' -printf '\\n'
+cd /run && part files find xen-network -type f -not -path '*/lock/*' -not -name '*.pid' -not -name '*.leases' -printf '%p ' -exec cat {} ';' -printf '\\n'
+cd /etc && part servers sh -c 'grep -shv "^ *#" dhcp/dhcpd.conf default/isc-dhcp-server dnsmasq.d/*; ps -o args= -C dhcpd,dnsmasq'
 exit 0
 `;
 
@@ -40,6 +42,11 @@ export function takeSnapshot(host: Namespace): Snapshot {
     links: objects(text('links')).map(linkText).sort(),
     addresses: objects(text('addresses')).flatMap(addressTexts),
     routes: [...routeTexts('inet', text('routes4')), ...routeTexts('inet6', text('routes6'))],
+    proxies: text('proxies')
+      .split('\n')
+      .map((line) => line.trim())
+      .filter(Boolean)
+      .sort(),
     rules: [...objects(text('rules4')), ...objects(text('rules6'))].map((rule) =>
       JSON.stringify(sorted(rule)),
     ),
@@ -48,6 +55,7 @@ export function takeSnapshot(host: Namespace): Snapshot {
     'iptables-legacy': tableLines(text('iptables-legacy')),
     'ip6tables-legacy': tableLines(text('ip6tables-legacy')),
     sysctl: sysctlLines(text('sysctl')),
+    servers: text('servers').split('\n').filter(Boolean),
     files: text('files').trim().split('\n').filter(Boolean).sort(),
   };
 }

@@ -1,6 +1,6 @@
 import { parseAddressList } from '../../lib/contract/addresses.ts';
 import { parseVifCall, parseVifSettings, type VifCommand } from '../../lib/contract/vif-request.ts';
-import { NO_RULES, type RuleSet, vifForwardRules } from '../../lib/filter/forward.ts';
+import { NO_RULES, ownerComment, type RuleSet, vifForwardRules } from '../../lib/filter/forward.ts';
 import type { Port } from '../../lib/observe/port.ts';
 import type { VifRecord } from '../../lib/observe/records.ts';
 import type { VifState } from '../../lib/observe/vif.ts';
@@ -24,6 +24,8 @@ export function port(name: string, more: Partial<Port> = {}): Port {
   };
   return { name, ...fresh, ...more };
 }
+
+const OWNER = ownerComment({ device: 'vif1.0', domid: 1 });
 
 export const BRIDGE = port('xenbr0', { index: 3, up: true });
 
@@ -74,7 +76,7 @@ export function joinPlan(
       bridge: BRIDGE,
       mtu: wanted.mtu ?? BRIDGE.mtu,
       inPlace: before?.inPlace ?? NO_RULES,
-      rules: vifForwardRules(name, parseAddressList(wanted.ip ?? ''), [4]),
+      rules: vifForwardRules(name, parseAddressList(wanted.ip ?? ''), [4], OWNER),
       recordPath: `/run/xen-network/vif/${call.device}`,
     },
   );
@@ -82,7 +84,7 @@ export function joinPlan(
 
 /** The rules of a device with these addresses. */
 export function rulesOf(name: string, ip: string): RuleSet {
-  return vifForwardRules(name, parseAddressList(ip), [4]);
+  return vifForwardRules(name, parseAddressList(ip), [4], OWNER);
 }
 
 /** What online leaves for a device with these addresses. */
@@ -118,7 +120,13 @@ export const CASES: Readonly<Record<string, () => Plan>> = {
   'add-vifname': () =>
     joinPlan(port('vif1.0-emu'), { command: 'add', vifname: 'webserver-one', ip: '192.0.2.7' }),
   offline: () =>
-    planLeave(state(port('vif1.0', joined), recordOf('vif1.0', both)), 'vif1.0', rulesOf('vif1.0', both), recordPath),
-  'offline-gone': () => planLeave(state(undefined, recordOf('web', both)), 'web', rulesOf('web', both), recordPath),
+    planLeave(
+      state(port('vif1.0', joined), recordOf('vif1.0', both)),
+      'vif1.0',
+      rulesOf('vif1.0', both),
+      recordPath,
+    ),
+  'offline-gone': () =>
+    planLeave(state(undefined, recordOf('web', both)), 'web', rulesOf('web', both), recordPath),
   'offline-nothing': () => planLeave(state(undefined), 'vif1.0', NO_RULES, recordPath),
 };

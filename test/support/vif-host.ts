@@ -1,6 +1,9 @@
-import { Host, xlEnv } from './host.ts';
+import { Host, type HostOptions, xlEnv } from './host.ts';
 import type { Ran } from './namespace.ts';
 import type { Store } from './store.ts';
+
+/** The comment by which our rules are told from others'. */
+export const OWNER = / -m comment --comment "xen-network [^"]*"/g;
 
 /** A host with a bridge xenbr0, an xenstore, and guests' network cards on demand. */
 export class VifHost {
@@ -12,12 +15,22 @@ export class VifHost {
     this.store = store;
   }
 
-  /** Makes one; close its host when done. */
-  static async create(): Promise<VifHost> {
-    const host = await Host.create();
+  /**
+   * Makes one; close its host when done.
+   * @param options how its host differs from the usual
+   */
+  static async create(options: HostOptions = {}): Promise<VifHost> {
+    const host = await Host.create(options);
     const store = await host.xenstore();
-    host.ip('link add xenbr0 address 02:00:00:00:00:01 type bridge', 'link set xenbr0 up');
-    return new VifHost(host, store);
+    const vif = new VifHost(host, store);
+    vif.makeBridge();
+    return vif;
+  }
+
+  /** Makes xenbr0, without IPv6 of its own: its link-local address would come some time after its first port. */
+  makeBridge(): void {
+    this.host.ip('link add xenbr0 address 02:00:00:00:00:01 type bridge');
+    this.host.ok('sh', '-c', 'echo 1 >/proc/sys/net/ipv6/conf/xenbr0/disable_ipv6; ip link set xenbr0 up');
   }
 
   /**
@@ -44,6 +57,22 @@ export class VifHost {
     this.store.forget(domid, devid);
   }
 
+  /** Back to a host with xenbr0 on which no hook was ever called for the guests 1 and 2. */
+  reset(): void {
+    for (const domid of [1, 2]) this.unplug(domid);
+    const clean =
+      'rm -rf /run/xen-network /etc/xen/scripts/vif-post.d; ip link set xenbr0 mtu 1500; iptables -F; ip6tables -F';
+    this.host.ok('sh', '-c', clean);
+  }
+
+  /**
+   * The line that a snapshot has for a device.
+   * @param name the device
+   */
+  link(name: string): string | undefined {
+    return this.host.snapshot()['links']?.find((line) => line.startsWith(`${name} `));
+  }
+
   online(domid: number, more: Readonly<Record<string, string>> = {}): Ran {
     return this.host.hook('vif-bridge', ['online', 'type_if=vif'], xlEnv(domid, 0, more));
   }
@@ -53,15 +82,27 @@ export class VifHost {
   }
 
   add(domid: number): Ran {
-    return this.host.hook('vif-bridge', ['add', 'type_if=tap'], xlEnv(domid, 0, { INTERFACE: `vif${domid}.0-emu` }));
+    return this.host.hook(
+      'vif-bridge',
+      ['add', 'type_if=tap'],
+      xlEnv(domid, 0, { INTERFACE: `vif${domid}.0-emu` }),
+    );
   }
 
   remove(domid: number): Ran {
-    return this.host.hook('vif-bridge', ['remove', 'type_if=tap'], xlEnv(domid, 0, { INTERFACE: `vif${domid}.0-emu` }));
+    return this.host.hook(
+      'vif-bridge',
+      ['remove', 'type_if=tap'],
+      xlEnv(domid, 0, { INTERFACE: `vif${domid}.0-emu` }),
+    );
   }
 
-  /** FORWARD as administrators list it. */
+  /** FORWARD as administrators list it, but for the comments that say whose each rule is. */
   forward(family: 4 | 6 = 4): string[] {
-    return this.host.ok(family === 4 ? 'iptables' : 'ip6tables', '-S', 'FORWARD').trim().split('\n');
+    return this.host
+      .ok(family === 4 ? 'iptables' : 'ip6tables', '-S', 'FORWARD')
+      .replace(OWNER, '')
+      .trim()
+      .split('\n');
   }
 }

@@ -98,7 +98,7 @@ describe('settings', () => {
   const tap = parseVifCall('add', TAP);
 
   test('nothing set', () => {
-    expect(parseVifSettings(vif, {}, {})).toEqual({
+    expect(parseVifSettings(vif, {}, {})).toMatchObject({
       bridge: undefined,
       addresses: [],
       rename: undefined,

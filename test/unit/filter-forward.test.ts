@@ -1,13 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { parseAddressList } from '../../lib/contract/addresses.ts';
-import { rulesOfPort, vifForwardRules } from '../../lib/filter/forward.ts';
+import { ownerComment, rulesOf, vifForwardRules } from '../../lib/filter/forward.ts';
+
+const OWNER = '-m comment --comment "xen-network vif1.0 domain 1"';
 
 const rules = (ip: string, families: readonly (4 | 6)[] = [4]) =>
-  vifForwardRules('vif1.0', parseAddressList(ip), families);
+  vifForwardRules('vif1.0', parseAddressList(ip), families, OWNER);
 
 const UNRESTRICTED = [
-  'FORWARD -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
-  'FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT',
+  `FORWARD -m physdev --physdev-in vif1.0 --physdev-is-bridged ${OWNER} -j ACCEPT`,
+  `FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged ${OWNER} -j ACCEPT`,
 ];
 
 describe('the FORWARD rules of a guest', () => {
@@ -19,10 +21,10 @@ describe('the FORWARD rules of a guest', () => {
   test('with IPv4 addresses and ranges: each of them, DHCP, and one way back', () => {
     expect(rules('192.0.2.7 10.1.2.3/8')).toEqual({
       4: [
-        'FORWARD -s 192.0.2.7/32 -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
-        'FORWARD -s 10.0.0.0/8 -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
-        'FORWARD -p udp -m physdev --physdev-in vif1.0 --physdev-is-bridged -m udp --sport 68 --dport 67 -j ACCEPT',
-        'FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT',
+        `FORWARD -s 192.0.2.7/32 -m physdev --physdev-in vif1.0 --physdev-is-bridged ${OWNER} -j ACCEPT`,
+        `FORWARD -s 10.0.0.0/8 -m physdev --physdev-in vif1.0 --physdev-is-bridged ${OWNER} -j ACCEPT`,
+        `FORWARD -p udp -m physdev --physdev-in vif1.0 --physdev-is-bridged -m udp --sport 68 --dport 67 ${OWNER} -j ACCEPT`,
+        `FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged ${OWNER} -j ACCEPT`,
       ],
       6: [],
     });
@@ -32,11 +34,11 @@ describe('the FORWARD rules of a guest', () => {
     expect(rules('2001:db8::7', [4, 6])).toEqual({
       4: [],
       6: [
-        'FORWARD -s 2001:db8::7/128 -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
-        'FORWARD -s fe80::/10 -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
-        'FORWARD -s ::/128 -p ipv6-icmp -m physdev --physdev-in vif1.0 --physdev-is-bridged -m icmp6 --icmpv6-type 135 -j ACCEPT',
-        'FORWARD -s ::/128 -p ipv6-icmp -m physdev --physdev-in vif1.0 --physdev-is-bridged -m icmp6 --icmpv6-type 143 -j ACCEPT',
-        'FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT',
+        `FORWARD -s 2001:db8::7/128 -m physdev --physdev-in vif1.0 --physdev-is-bridged ${OWNER} -j ACCEPT`,
+        `FORWARD -s fe80::/10 -m physdev --physdev-in vif1.0 --physdev-is-bridged ${OWNER} -j ACCEPT`,
+        `FORWARD -s ::/128 -p ipv6-icmp -m physdev --physdev-in vif1.0 --physdev-is-bridged -m icmp6 --icmpv6-type 135 ${OWNER} -j ACCEPT`,
+        `FORWARD -s ::/128 -p ipv6-icmp -m physdev --physdev-in vif1.0 --physdev-is-bridged -m icmp6 --icmpv6-type 143 ${OWNER} -j ACCEPT`,
+        `FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged ${OWNER} -j ACCEPT`,
       ],
     });
   });
@@ -58,31 +60,56 @@ describe('the FORWARD rules of a guest', () => {
   });
 });
 
-describe("a port's rules in a listing", () => {
+describe("a guest's rules in a listing", () => {
+  const from = '-m physdev --physdev-in vif1.0 --physdev-is-bridged';
+  const other = (device: string) => ownerComment({ device, domid: 1 });
   const listing = [
-    '-P FORWARD DROP',
-    '-A FORWARD -s 192.0.2.7/32 -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
-    '-A FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT',
-    '-A FORWARD -m physdev --physdev-in vif1.01 --physdev-is-bridged -j ACCEPT',
-    '-A FORWARD -m physdev --physdev-in vif1.0-emu --physdev-is-bridged -j ACCEPT',
-    '-A FORWARD -m physdev --physdev-in vif11.0 --physdev-is-bridged -j ACCEPT',
-    '-A FORWARD -m physdev --physdev-in vif1.0 --physdev-is-bridged -j DROP',
-    '-A FORWARD -i vif1.0 -j ACCEPT',
-    '-A OUTPUT -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT',
+    '*raw',
+    `-A PREROUTING ${from} ${OWNER} -j CT --notrack`,
+    `-A OUTPUT -o vif1.0 ${OWNER} -j CT --notrack`,
+    'COMMIT',
+    '*filter',
+    ':FORWARD DROP [0:0]',
+    `-A FORWARD -s 192.0.2.7/32 ${from} ${OWNER} -j ACCEPT`,
+    `-A FORWARD -s 192.0.2.7/32 ${from} -j ACCEPT`,
+    `-A FORWARD -s 192.0.2.7/32 ${from} -m comment --comment "not of xen-network vif1.0 " -j ACCEPT`,
+    `-A FORWARD ${from} ${other('vif1.01')} -j ACCEPT`,
+    `-A FORWARD ${from} ${other('vif1.0-emu')} -j ACCEPT`,
+    `-A FORWARD ${from} ${other('vif11.0')} -j ACCEPT`,
+    `-A FORWARD -m physdev --physdev-out web --physdev-is-bridged ${OWNER} -j ACCEPT`,
+    'COMMIT',
     '',
   ].join('\n');
 
-  test('are those that accept what it carries, and nobody else of a like name', () => {
-    expect(rulesOfPort(listing, 'vif1.0')).toEqual([
-      'FORWARD -s 192.0.2.7/32 -m physdev --physdev-in vif1.0 --physdev-is-bridged -j ACCEPT',
-      'FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT',
+  test('are those with its comment, and nobody else of a like name, nor those of an administrator', () => {
+    expect(rulesOf(listing, 'vif1.0')).toEqual([
+      `PREROUTING ${from} ${OWNER} -j CT --notrack`,
+      `FORWARD -s 192.0.2.7/32 ${from} ${OWNER} -j ACCEPT`,
+      `FORWARD -m physdev --physdev-out web --physdev-is-bridged ${OWNER} -j ACCEPT`,
     ]);
-    expect(rulesOfPort(listing, 'vif1.0-emu')).toHaveLength(1);
-    expect(rulesOfPort(listing, 'vif1')).toEqual([]);
+    expect(rulesOf(listing, 'vif1.0-emu')).toHaveLength(1);
+    expect(rulesOf(listing, 'vif1')).toEqual([]);
   });
 
   test('are told from a listing of exactly what was inserted', () => {
     const inserted = rules('192.0.2.7 2001:db8::7')[4];
-    expect(rulesOfPort(inserted.map((rule) => `-A ${rule}`).join('\n'), 'vif1.0')).toEqual(inserted);
+    expect(rulesOf(['*filter', ...inserted.map((rule) => `-A ${rule}`)].join('\n'), 'vif1.0')).toEqual(
+      inserted,
+    );
+  });
+});
+
+describe('the owner of a rule', () => {
+  test('is the device and its domain, by name where the name is a plain word', () => {
+    expect(ownerComment({ device: 'vif3.1-emu', domid: 3 })).toBe(
+      '-m comment --comment "xen-network vif3.1-emu domain 3"',
+    );
+    expect(ownerComment({ device: 'vif3.1', domid: 3 }, 'web-1')).toContain(
+      '"xen-network vif3.1 domain 3 web-1"',
+    );
+  });
+
+  test.each(['a b', '"; x', "it's", '$(id)', '\\', 'a\nb', '', 'x'.repeat(65)])('never holds %j', (name) => {
+    expect(ownerComment({ device: 'vif1.0', domid: 1 }, name)).toBe(OWNER);
   });
 });

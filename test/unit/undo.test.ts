@@ -135,7 +135,12 @@ describe.each(Object.entries(CASES))('joining a bridge, %s', (_name, given) => {
 describe('leaving a bridge', () => {
   const found = port('web', { ...joined, alias: 'xen-network vif1.0' });
   const given: Case = { found, inPlace: rulesOf('web', both), record: recordOf('web', both) };
-  const plan = planLeave(state(found, given.record), 'web', rulesOf('web', both), '/run/xen-network/vif/vif1.0');
+  const plan = planLeave(
+    state(found, given.record),
+    'web',
+    rulesOf('web', both),
+    '/run/xen-network/vif/vif1.0',
+  );
 
   test('leaves the device down and alone, and nothing of ours', () => {
     const host = hostOf(given);

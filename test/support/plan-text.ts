@@ -1,0 +1,43 @@
+import { batches, execute } from '../../lib/apply/execute.ts';
+import { commandText, type Plan } from '../../lib/plan/step.ts';
+import { openSystem, type System } from '../../lib/system/system.ts';
+
+/**
+ * A plan as people read it: each command with its reason and what takes it back.
+ * @param plan any plan
+ */
+export function planText(plan: Plan): string {
+  const steps = plan.steps.flatMap((step) => [
+    `# ${step.why}`,
+    commandText(step.do),
+    ...step.undo.map((command) => `    undo: ${commandText(command)}`),
+  ]);
+  return [...plan.warnings.map((warning) => `# ${warning}`), ...steps, ''].join('\n');
+}
+
+/**
+ * What the children get: each one's command line and standard input, and the files that are written.
+ * @param plan any plan
+ */
+export function childrenText(plan: Plan): string {
+  const children: string[] = [];
+  const system: System = {
+    ...openSystem(),
+    rtnetlink: () => undefined,
+    run(argv, options) {
+      children.push(`$ ${argv.join(' ')}\n${options?.input ?? ''}`);
+      return { status: 0, stdout: '', stderr: '' };
+    },
+    writeText: (path, text) => void children.push(`> ${path}\n${text}\n`),
+    replaceFile: (path, text) => void children.push(`> ${path}\n${text}\n`),
+    remove: (path) => void children.push(`> ${path} removed\n`),
+  };
+  for (const batch of batches(plan.steps, (step) => step.do)) {
+    execute(
+      system,
+      batch.tool,
+      batch.items.map((step) => step.do),
+    );
+  }
+  return children.join('\n');
+}

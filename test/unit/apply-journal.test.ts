@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import { recoverRun } from '../../lib/apply/apply.ts';
+import {
+  closeJournal,
+  journalKeys,
+  journalPath,
+  noteBatch,
+  openJournal,
+  readJournal,
+} from '../../lib/apply/journal.ts';
+import { ip, record, type Step } from '../../lib/plan/step.ts';
+import { memoryHost } from '../support/memory.ts';
+
+const STEPS: readonly Step[] = [
+  {
+    do: ip('link', 'set', 'dev', 'eth0', 'down'),
+    undo: [],
+    why: 'take down eth0',
+    device: { name: 'eth0', index: 2 },
+  },
+  { do: record('/run/xen-network/a', 'new'), undo: [record('/run/xen-network/a', 'old')], why: 'remember a' },
+  {
+    do: record('/run/xen-network/b', 'new'),
+    undo: [record('/run/xen-network/b', undefined)],
+    why: 'remember b',
+  },
+];
+
+describe('the journal of a run', () => {
+  test('holds the plan, what was begun and the devices of before', () => {
+    const { system } = memoryHost();
+    openJournal(system, 'vif1.0', STEPS, [1, 2]);
+    expect(readJournal(system, 'vif1.0')).toEqual({ key: 'vif1.0', steps: STEPS, begun: 0, indexes: [1, 2] });
+    noteBatch(system, 'vif1.0', 1);
+    noteBatch(system, 'vif1.0', 3);
+    expect(readJournal(system, 'vif1.0')?.begun).toBe(3);
+    expect(journalKeys(system)).toEqual(['vif1.0']);
+  });
+
+  test('is gone once it is closed, and can be closed twice', () => {
+    const { system, files } = memoryHost();
+    openJournal(system, 'vif1.0', STEPS, []);
+    closeJournal(system, 'vif1.0');
+    closeJournal(system, 'vif1.0');
+    expect(journalKeys(system)).toEqual([]);
+    expect(Object.keys(files())).not.toContain(journalPath('vif1.0'));
+  });
+
+  test.each([
+    ['empty', ''],
+    ['cut off within the plan', '{"steps":[{"do":{"tool":"ip"'],
+    ['of another form', '{"steps":7,"indexes":[]}\n3\n'],
+  ])('that is %s takes nothing back', (_what, text) => {
+    const { system } = memoryHost({ [journalPath('vif1.0')]: text });
+    expect(readJournal(system, 'vif1.0')).toBeUndefined();
+  });
+
+  test('whose last line is cut off counts up to the line before', () => {
+    const { system } = memoryHost();
+    openJournal(system, 'vif1.0', STEPS, []);
+    noteBatch(system, 'vif1.0', 1);
+    system.appendText(journalPath('vif1.0'), '');
+    expect(readJournal(system, 'vif1.0')?.begun).toBe(1);
+  });
+
+  test('that was never put in place as a whole takes nothing back, and is cleared away', async () => {
+    const { system } = memoryHost({ [`${journalPath('vif1.0')}.new`]: '{' });
+    expect(journalKeys(system)).toEqual(['vif1.0']);
+    expect(await recoverRun(system, 'vif1.0')).toEqual([]);
+    expect(journalKeys(system)).toEqual([]);
+  });
+});
+
+describe('recovering', () => {
+  test('undoes the steps that were begun, in reverse, and those alone', async () => {
+    const { system, files } = memoryHost({
+      '/run/xen-network/a': 'new',
+      '/run/xen-network/b': 'not ours yet',
+    });
+    openJournal(system, 'vif1.0', STEPS.slice(1), []);
+    noteBatch(system, 'vif1.0', 1);
+    expect(await recoverRun(system, 'vif1.0')).toEqual([
+      'An interrupted run of vif1.0 was found and taken back.',
+    ]);
+    expect(files()).toMatchObject({ '/run/xen-network/a': 'old', '/run/xen-network/b': 'not ours yet' });
+    expect(journalKeys(system)).toEqual([]);
+  });
+
+  test('twice does nothing more, and without a journal nothing at all', async () => {
+    const { system, files } = memoryHost({ '/run/xen-network/b': 'new' });
+    openJournal(system, 'vif1.0', STEPS.slice(1), []);
+    noteBatch(system, 'vif1.0', 2);
+    await recoverRun(system, 'vif1.0');
+    expect(Object.keys(files())).not.toContain('/run/xen-network/b');
+    expect(await recoverRun(system, 'vif1.0')).toEqual([]);
+    expect(await recoverRun(system, 'vif2.0')).toEqual([]);
+  });
+});

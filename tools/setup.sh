@@ -82,9 +82,9 @@ install_modules() {
 
 what=${1-}
 case $what in
-  demo | test) ;;
+  demo | test | lab) ;;
   *)
-    echo "usage: tools/setup.sh demo|test" >&2
+    echo "usage: tools/setup.sh demo|test|lab" >&2
     exit 2
     ;;
 esac
@@ -104,7 +104,10 @@ log=$(mktemp)
 set -- iproute2 iptables nftables iputils-ping xenstore-utils util-linux
 if [ "$what" = test ]; then
   set -- "$@" bridge-utils strace xen-utils-common 'xen-utils-4.*' gcc libc6-dev ebtables dnsmasq-base \
-    isc-dhcp-server isc-dhcp-client openvswitch-switch ethtool iputils-arping shellcheck
+    isc-dhcp-server isc-dhcp-client procps openvswitch-switch net-tools ethtool iputils-arping shellcheck
+fi
+if [ "$what" = lab ]; then
+  set -- "$@" qemu-system-x86 seabios mmdebstrap e2fsprogs xz-utils
 fi
 install_packages "$@"
 install_modules

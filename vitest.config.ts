@@ -2,13 +2,26 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    // Real Xen in QEMU takes minutes: `npm run test:xen`.
-    exclude: ['test/lab/**'],
     environment: 'node',
     testTimeout: 120_000,
     hookTimeout: 300_000,
     maxWorkers: 2,
     reporters: ['./tools/summary-reporter.ts'],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'host',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/lab/**'],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      // The core of the Xen lab comes last, by itself: QEMU takes all of the machine.
+      {
+        extends: true,
+        test: { name: 'xen', include: ['test/lab/core.test.ts'], sequence: { groupOrder: 1 } },
+      },
+    ],
   },
 });

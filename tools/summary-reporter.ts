@@ -4,7 +4,7 @@ import { DefaultReporter } from 'vitest/node';
 
 /**
  * Vitest's default reporter, followed by each skipped test with its reason and, as the last line on its own,
- * `N passed, N failed`. A file that could not be loaded and an error outside all tests count as failed.
+ * `N passed, N failed, N skipped`. A file that could not be loaded and an error outside all tests count as failed.
  */
 export default class SummaryReporter extends DefaultReporter {
   override onTestRunEnd(
@@ -15,6 +15,7 @@ export default class SummaryReporter extends DefaultReporter {
     super.onTestRunEnd(modules, unhandledErrors, reason);
     let passed = 0;
     let failed = unhandledErrors.length;
+    let skipped = 0;
     for (const module of modules) {
       failed += module.errors().length;
       for (const suite of module.children.allSuites()) {
@@ -25,6 +26,7 @@ export default class SummaryReporter extends DefaultReporter {
         if (result.state === 'passed') {
           passed += 1;
         } else if (result.state === 'skipped') {
+          skipped += 1;
           const why = result.note ?? 'no reason given';
           process.stdout.write(`skipped: ${module.relativeModuleId} > ${test.fullName}: ${why}\n`);
         } else {
@@ -32,6 +34,6 @@ export default class SummaryReporter extends DefaultReporter {
         }
       }
     }
-    process.stdout.write(`${passed} passed, ${failed} failed\n`);
+    process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
   }
 }

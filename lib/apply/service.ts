@@ -4,7 +4,8 @@ import type { Command, Service } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import { failureText, type Outcome } from './execute.ts';
 
-const RUN_TIMEOUT_MS = 60_000;
+/** Less than the 40 s after which xl kills a hook without a word. */
+const RUN_TIMEOUT_MS = 30_000;
 const END_WAIT_MS = 5000;
 const BEGIN_WAIT_MS = 2000;
 const POLL_MS = 20;

@@ -12,7 +12,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { freemem, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startMachine } from './machine.ts';
 
@@ -22,18 +22,24 @@ const IMAGES = join(PROJECT, 'node_modules/.cache/xen-lab');
 const LOGS = join(PROJECT, 'dist/xen-lab');
 /** How long the images may take, and dom0's start. */
 const BUILD_MS = 15 * 60_000;
-const START_MS = 4 * 60_000;
+const START_MS = 8 * 60_000;
 /** What must be free: in GiB on disk for the images, in MiB of memory beside the machine's own. */
 const DISK_GIB = 3;
 const MEMORY_MARGIN = 512;
 
+/** image/build.sh's status where the machine has no way to Debian's packages. */
+const NO_MIRROR = 75;
+
+/** This machine cannot run the lab; the message says why. */
+export class NoLabError extends Error {}
+
 /** A running dom0 on a real Xen. */
 export interface Lab {
   /**
-   * Runs test/lab/scenarios/NAME.sh.
+   * Runs test/lab/scenarios/NAME.sh, for so many seconds at most.
    * @throws Error with the scenario's reason, and what the console printed since it began, when it fails
    */
-  readonly run: (name: string) => Promise<void>;
+  readonly run: (name: string, seconds: number) => Promise<void>;
   /** Switches the machine off. */
   readonly end: () => Promise<void>;
 }
@@ -49,7 +55,7 @@ export function whyNoLab(memory: number): string | undefined {
   const missing = commands.filter((command) => spawnSync('which', [command]).status !== 0);
   if (missing.length > 0) return `the Xen lab needs ${missing.join(', ')}, which apt did not install.`;
   const needed = memory + MEMORY_MARGIN;
-  const free = Math.round(freemem() / 2 ** 20);
+  const free = Math.round(process.availableMemory() / 2 ** 20);
   if (free < needed) return `the Xen lab needs ${needed} MiB of memory, and ${free} MiB are free.`;
   const { bavail, bsize } = statfsSync(PROJECT);
   if (!existsSync(join(IMAGES, 'disk.stamp')) && bavail * bsize < DISK_GIB * 2 ** 30)
@@ -60,7 +66,7 @@ export function whyNoLab(memory: number): string | undefined {
 /**
  * Makes the images, unless they are there, and boots them with the build in dist/ installed.
  * @param memory of the machine, in MiB
- * @throws Error when there is no dom0 in the end
+ * @throws NoLabError where the images cannot be made on this machine; Error when there is no dom0 in the end
  */
 export async function startLab(memory: number): Promise<Lab> {
   mkdirSync(LOGS, { recursive: true });
@@ -84,9 +90,9 @@ export async function startLab(memory: number): Promise<Lab> {
   const started = setTimeout(machine.kill, START_MS);
   await hear(/^lab: ready$/).finally(() => clearTimeout(started));
   return {
-    run: async (name) => {
+    run: async (name, seconds) => {
       said = [];
-      machine.type(name);
+      machine.type(`${name} ${seconds}`);
       const line = await hear(/^lab: (ok|FAILED) /);
       if (!line.startsWith('lab: ok')) throw new Error(`${line}\n${said.join('\n')}`);
     },
@@ -101,13 +107,20 @@ export async function startLab(memory: number): Promise<Lab> {
 function buildImages(): void {
   const log = join(LOGS, 'build.log');
   const file = openSync(log, 'w');
-  const { status } = spawnSync(join(HERE, 'image/build.sh'), [IMAGES], {
+  // In namespaces of its own, so that neither a process nor a mount of it outlives it, whoever kills it.
+  const alone = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const build = [...alone, join(HERE, 'image/build.sh'), IMAGES];
+  const { status } = spawnSync('setpriv', ['--pdeathsig', 'KILL', ...build], {
     stdio: ['ignore', file, file],
     timeout: BUILD_MS,
+    killSignal: 'SIGKILL',
   });
   closeSync(file);
   if (status === 0) return;
-  const end = readFileSync(log, 'utf8').split('\n').slice(-20).join('\n');
+  const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
+  if (status === NO_MIRROR)
+    throw new NoLabError(`the Xen lab's images are still to be made, and ${lines.at(-1)}`);
+  const end = lines.slice(-20).join('\n');
   throw new Error(`The images of the Xen lab could not be made (${log}):\n${end}`);
 }
 

@@ -38,15 +38,20 @@ export function startMachine(
       stdio: ['pipe', 'pipe', 'inherit'],
     },
   );
+  const kill = () => void child.kill('SIGKILL');
+  process.once('disconnect', kill); // a vitest that is killed leaves this process, its worker, behind
   const file = createWriteStream(log);
   const off = follow(child, (line) => {
     file.write(`${line}\n`);
     heard(line);
-  }).finally(() => file.end());
+  }).finally(() => {
+    process.off('disconnect', kill);
+    file.end();
+  });
   return {
     type: (line) => child.stdin.write(`${line}\n`),
     off,
-    kill: () => child.kill('SIGKILL'),
+    kill,
   };
 }
 

@@ -1,12 +1,21 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { type Lab, startLab, whyNoLab } from './lab.ts';
+import { type Lab, NoLabError, startLab, whyNoLab } from './lab.ts';
 
 const FOLDER = join(import.meta.dirname, 'scenarios');
-/** More than what the images, dom0's start and one scenario may take by themselves. */
-const START_MS = 20 * 60_000;
-const SCENARIO_MS = 12 * 60_000;
+/** More than what the images and dom0's start may take by themselves. */
+const START_MS = 25 * 60_000;
+
+/** What a set of scenarios needs, and how it is bounded. */
+export interface Terms {
+  /** Of the machine that QEMU plays, in MiB. */
+  readonly memory: number;
+  /** For each scenario: a guest of QEMU without hardware virtualisation takes its time. */
+  readonly minutes: number;
+  /** What becomes of the tests on a machine that cannot run the lab. */
+  readonly unable: 'skip' | 'fail';
+}
 
 /** The names of all scenarios. */
 export function listScenarios(): string[] {
@@ -17,22 +26,31 @@ export function listScenarios(): string[] {
 /**
  * Makes a test of each scenario, all in one boot.
  * @param names of the scenarios
- * @param memory of the machine that QEMU plays, in MiB
- * @param unable what becomes of the tests on a machine that cannot run the lab
+ * @param terms what they need
  */
-export function testScenarios(names: readonly string[], memory: number, unable: 'skip' | 'fail'): void {
-  const why = whyNoLab(memory);
+export function testScenarios(names: readonly string[], { memory, minutes, unable }: Terms): void {
+  const cannot = whyNoLab(memory);
   describe('the real xl on a real Xen', () => {
+    if (cannot !== undefined && unable === 'skip') {
+      test('is tried', (context) => context.skip(cannot));
+      return;
+    }
     let lab: Lab | undefined;
+    let why = cannot;
     beforeAll(async () => {
-      if (why === undefined) lab = await startLab(memory);
+      if (why !== undefined) return;
+      lab = await startLab(memory).catch((thrown) => {
+        if (!(thrown instanceof NoLabError)) throw thrown;
+        why = thrown.message;
+        return undefined;
+      });
     }, START_MS);
     afterAll(() => lab?.end(), START_MS);
     for (const name of names) {
-      test(titleOf(name), { timeout: SCENARIO_MS }, async (context) => {
+      test(titleOf(name), { timeout: (minutes + 1) * 60_000 }, async (context) => {
         if (why !== undefined && unable === 'skip') context.skip(why);
         if (lab === undefined) throw new Error(why);
-        await lab.run(name);
+        await lab.run(name, minutes * 60);
       });
     }
   });

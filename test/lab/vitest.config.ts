@@ -3,7 +3,10 @@ import type { Reporter } from 'vitest/node';
 
 /** Says how each scenario went as soon as it is over: all of them take a while. */
 const progress: Reporter = {
-  onTestCaseResult: (test) => void process.stdout.write(`${test.result().state}: ${test.name}\n`),
+  onTestCaseResult: (test) => {
+    const { state } = test.result();
+    if (state !== 'skipped') process.stdout.write(`${state}: ${test.name}\n`);
+  },
 };
 
 // All scenarios of the lab. The core of them is in the project's own configuration.

@@ -1,9 +1,8 @@
 #!/bin/bash
 # The work of one boot, in dom0: gives dom0 the network of a small server, installs the build under test, and runs
-# each scenario that is named at the console. What this prints about a scenario, lab.ts reads.
+# each scenario that is named at the console, with the seconds that it may take. What this prints about a scenario, lab.ts reads.
 # shellcheck source=test/lab/dom0/tools.sh
 . /payload/dom0/tools.sh
-bound=600 # seconds for one scenario; an HVM guest takes its time
 stty -echo
 
 # eth0, eth1 and lan0 hang on one switch of QEMU's. lan0 is in a namespace of its own: the world outside.
@@ -48,7 +47,7 @@ xl info | grep -E '^(release|xen_version|xen_caps|free_memory)'
 echo "lab: xl of $(dpkg-query -W -f '${Package} ${Version}' xen-utils-4.17), $(xen-network --version)"
 echo 'lab: ready'
 
-while read -r name && [ "$name" != end ]; do
+while read -r name bound && [ "$name" != end ]; do
   echo "lab: begin $name"
   rm -f "$reason"
   if timeout -k 10 "$bound" bash /payload/dom0/scenario.sh "$name"; then

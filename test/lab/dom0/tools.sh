@@ -42,11 +42,14 @@ fails() {
   echo "$said"
 }
 
-# Usage: soon COMMAND…  Succeeds as soon as the command does, within 20 s.
+# Usage: not COMMAND…  Succeeds when the command fails.
+not() { ! "$@"; }
+
+# Usage: soon COMMAND…  Succeeds as soon as the command does, within a minute.
 soon() {
-  local end=$((SECONDS + 20))
+  local end=$((SECONDS + 60))
   until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $end ] || fail "not within 20 s: $*"
+    [ $SECONDS -lt $end ] || fail "not within a minute: $*"
     sleep 0.2
   done
 }
@@ -81,32 +84,37 @@ ${lines-}
 END
 }
 
-# Usage: start NAME  Makes the guest, and waits until it takes commands.
+# Usage: start NAME…  Makes the guests, one after another, and waits until they take commands.
 start() {
-  local before
-  before=$(count_starts "$1")
-  xl create "/run/$1.cfg"
-  await_guest "$1" "$before"
+  local name before
+  for name; do
+    before=$(count_starts "$name")
+    xl create "/run/$name.cfg"
+    await_guest "$name" "$before"
+  done
 }
 
 count_starts() { cat "$consoles/guest-$1.log" 2>/dev/null | grep -c '^guest: ready' || true; }
 
 # Usage: await_guest NAME BEFORE  Waits until the guest has started once more than BEFORE times.
 await_guest() {
-  local end=$((SECONDS + 120))
+  local end=$((SECONDS + 600))
   until [ "$(count_starts "$1")" -gt "${2:-0}" ]; do
     [ $SECONDS -lt $end ] || fail "$1 does not start; its console: $(tail -3 "$consoles/guest-$1.log")"
     sleep 0.3
   done
 }
 
+# Usage: tell NAME NUMBER COMMAND…  Types a command at a guest's console.
+tell() { echo "${*:2}" >"$(xenstore-read "/local/domain/$(xl domid "$1")/console/tty")"; }
+
 # Usage: in_guest NAME COMMAND…  Runs a shell command in a guest, through its console; prints what that printed and
 # ends with its status.
 in_guest() {
-  local name=$1 log=$consoles/guest-$1.log number=$EPOCHREALTIME end=$((SECONDS + 60)) from
+  local name=$1 log=$consoles/guest-$1.log number=$EPOCHREALTIME end=$((SECONDS + 120)) from
   shift
   from=$(($(stat -c %s "$log") + 1))
-  echo "$number $*" >"$(xenstore-read "/local/domain/$(xl domid "$name")/console/tty")"
+  tell "$name" "$number" "$@"
   until answer=$(tail -c "+$from" "$log" | tr -d '\r' | grep -E "^guest: $number "); do
     [ $SECONDS -lt $end ] || fail "$name does not answer to: $*"
     sleep 0.1
@@ -123,6 +131,9 @@ address() {
   in_guest "$name" "$commands; ip link set eth0 up"
 }
 
+# Usage: lease GUEST [DEVICE]  The guest asks for its address by DHCP.
+lease() { in_guest "$1" "ip link set ${2:-eth0} up && udhcpc -i ${2:-eth0} -n -q -t 10 -s /bin/lease"; }
+
 # Usage: reaches GUEST ADDRESS / cannot_reach GUEST ADDRESS  Whether the guest's pings are answered.
 reaches() { in_guest "$1" "ping -c 1 -W 2 $2 || ping -c 2 -W 4 $2" || fail "$1 does not reach $2"; }
 cannot_reach() { ! in_guest "$1" "ping -c 2 -W 2 $2" || fail "$1 reaches $2"; }
@@ -136,13 +147,17 @@ backend() { xenstore-read "/local/domain/0/backend/vif/$(xl domid "$1")/${3:-0}/
 # The device's bridge, or nothing.
 master() { basename "$(readlink "/sys/class/net/$1/master" || true)"; }
 
-# iptables' rules that name a device.
-rules_of() { iptables -S | grep -F -w -e "$1" || true; }
+# iptables' rules that name a device, without their comments.
+rules_of() { iptables -S | grep -F -w -e "$1" | without_comments; }
+rules6_of() { ip6tables -S | grep -F -w -e "$1" | without_comments; }
+without_comments() { sed -E 's/ -m comment --comment "[^"]*"//'; }
 has_no_rules() { [ -z "$(rules_of "$1")" ]; }
-rules6_of() { ip6tables -S | grep -F -w -e "$1" || true; }
 
-# All of dom0's network that a scenario has to leave as it was.
+# All of dom0's network that a scenario has to leave as it was, once the kernel has looked whether its new IPv6
+# addresses are free.
 host_state() {
+  local end=$((SECONDS + 10))
+  while [ -n "$(ip -6 -o addr show tentative)" ] && [ $SECONDS -lt $end ]; do sleep 0.2; done
   {
     ip -o link
     ip -o addr
@@ -152,6 +167,7 @@ host_state() {
     ip -6 rule
     bridge vlan
     nft -s list ruleset
+    cat /etc/dhcp/dhcpd.conf /etc/default/isc-dhcp-server
     sysctl net.ipv4.ip_forward net.ipv4.conf.eth0.proxy_arp net.ipv6.conf.all.forwarding
     xenstore-ls -f /local/domain/0/backend/vif
     find /run/xen-network -type f

@@ -17,7 +17,7 @@ is_made() {
 }
 
 if ! is_made root "$here/root.sh"; then
-  rm -rf "$out/root"
+  rm -rf --one-file-system "$out/root"
   "$here/root.sh" "$out/root"
   echo "$made_by" >"$out/root.stamp"
 fi

@@ -47,7 +47,7 @@ unpack_kernel "$root/boot/vmlinuz-$kernel" >"$out/vmlinux"
 make_initramfs initrd-init virtio_blk virtio_pci ext4 crc32c_generic >"$out/initrd.img"
 
 rm -rf "$root/guest" "$root/lab" && mkdir -p "$root/guest" "$root/lab" "$root/payload"
-make_initramfs guest-init xen-netfront virtio_pci virtio_net af_packet 8021q | gzip -1 >"$root/guest/initrd.img"
+make_initramfs guest-init xen-netfront virtio_pci virtio_net e1000 8139cp af_packet 8021q | gzip -1 >"$root/guest/initrd.img"
 cp "$out/vmlinux" "$root/guest/"
 cp "$root/boot/vmlinuz-$kernel" "$root/guest/vmlinuz" # an HVM guest unpacks its kernel itself
 install -m 755 "$here/dom0-init" "$root/lab/init"

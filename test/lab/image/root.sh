@@ -14,6 +14,8 @@ packages=(
 # Left out of the packages, as no run needs them: they are most of the time and of the disk that the image takes.
 drivers=(gpu hid hwmon iio infiniband input media mmc mtd net/ethernet net/wireless platform scsi staging thermal usb video)
 texts=(doc locale man)
+# But for the cards of HVM guests.
+cards=(intel/e1000 realtek)
 
 # A machine of another Debian release has this one on the same mirror.
 mirrors() {
@@ -30,8 +32,18 @@ if [ ${#sources[@]} -eq 0 ]; then
   echo "apt has no Debian mirror to take $suite from; see /etc/apt/sources.list." >&2
   exit 1
 fi
-options=(--dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/lib/modules/*/kernel/sound/*')
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+read -r _ _ mirror codename _ <<<"${sources[0]}"
+if ! /usr/lib/apt/apt-helper -q download-file "${mirror}dists/$codename/InRelease" "$work/release"; then
+  echo "the Debian mirror $mirror cannot be reached." >&2
+  exit 75
+fi
+# What this machine's apt says of proxies and of how old a mirror may be.
+apt-config dump | grep -E '^Acquire::(Check|http|https)' >"$work/apt" || true
+options=(--aptopt="$work/apt" --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/lib/modules/*/kernel/sound/*')
 for driver in "${drivers[@]}"; do options+=(--dpkgopt="path-exclude=/lib/modules/*/kernel/drivers/$driver/*"); done
+for card in "${cards[@]}"; do options+=(--dpkgopt="path-include=/lib/modules/*/kernel/drivers/net/ethernet/$card/*"); done
 for text in "${texts[@]}"; do options+=(--dpkgopt="path-exclude=/usr/share/$text/*"); done
 
 # INITRD=No: the kernel's package makes no initramfs, the lab has its own.

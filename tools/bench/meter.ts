@@ -1,11 +1,8 @@
 // Times commands by meter.c, the only part of the benchmark that runs while something is being timed.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { compiled } from './c-program.ts';
 
-const SOURCE = join(import.meta.dirname, 'meter.c');
-const FOLDER = join(import.meta.dirname, '../../node_modules/.cache/xen-network');
 const LONGEST_RUN_MS = 15 * 60_000;
 
 /** A command with its environment, which is all that it finds set. */
@@ -26,18 +23,6 @@ export interface Sample {
   readonly status: number;
 }
 
-function buildMeter(): string {
-  const version = Bun.hash(readFileSync(SOURCE)).toString(16);
-  const program = join(FOLDER, `meter-${version}`);
-  if (existsSync(program)) return program;
-  mkdirSync(FOLDER, { recursive: true });
-  const fresh = `${program}.${process.pid}`;
-  const gcc = spawnSync('gcc', ['-O2', '-Wall', '-o', fresh, SOURCE], { encoding: 'utf8' });
-  if (gcc.status !== 0) throw new Error(`gcc cannot build ${SOURCE}: ${gcc.error?.message ?? gcc.stderr}`);
-  renameSync(fresh, program);
-  return program;
-}
-
 /**
  * Runs groups of commands, one group after the other, the commands of a group at once.
  * @param enter words before a command that run it in other namespaces
@@ -46,7 +31,7 @@ function buildMeter(): string {
  * @throws Error when the meter itself fails; a command that fails only shows its status
  */
 export function measure(enter: readonly string[], groups: readonly (readonly Job[])[]): Sample[][] {
-  const [file = '', ...args] = [...enter, buildMeter()];
+  const [file = '', ...args] = [...enter, compiled('meter')];
   const done = spawnSync(file, args, {
     input: groups.map((jobs) => `${jobs.map(jobLine).join('')}!\n`).join(''),
     encoding: 'utf8',

@@ -6,15 +6,14 @@ import { join } from 'node:path';
 import { Host } from '../../test/support/host.ts';
 import { PLAIN_ENV } from '../../test/support/namespace.ts';
 import { sleep, waitUntil } from '../../test/support/wait.ts';
+import { compiled } from './c-program.ts';
 import { median } from './numbers.ts';
 
 const TOPOLOGIES = ['classic', 'rename', 'plain'] as const;
 const COMMANDS = ['start', 'stop'] as const;
 const ADDRESS = '192.0.2.10';
-/** Time before and after, in which answers must come. */
+/** How long the host is watched before and after. */
 const CALM_MS = 150;
-/** An answer that comes no later than this after the one before is no outage. */
-const USUAL_MS = 5;
 
 type Topology = (typeof TOPOLOGIES)[number];
 type Maker = 'ours' | 'sequence';
@@ -24,7 +23,7 @@ export interface OutageResult {
   readonly topology: Topology;
   readonly command: string;
   readonly maker: Maker;
-  /** The sum of all times without an answer. */
+  /** The sum of all times in which the host did not answer. */
   readonly outageMs: number;
 }
 
@@ -71,35 +70,27 @@ async function act(host: Host, maker: Maker, command: string, topology: Topology
   if (status !== 0) throw new Error(`network-bridge ${command} (${maker}, ${topology}) failed: ${stderr}`);
 }
 
-/** @returns how long no answers came, in milliseconds */
+/** @returns how long the host did not answer, in milliseconds */
 async function outageOf(what: string, enter: readonly string[], work: () => Promise<void>): Promise<number> {
-  const [file = '', ...args] = [
-    ...enter,
-    'sh',
-    '-c',
-    'echo $$; exec ping -n -D -i 0.001 "$1"',
-    'ping',
-    ADDRESS,
-  ];
-  const ping = spawn(file, args, { env: { ...PLAIN_ENV }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const [file = '', ...args] = [...enter, compiled('probe'), ADDRESS];
+  const probe = spawn(file, args, { env: { ...PLAIN_ENV }, stdio: ['pipe', 'pipe', 'inherit'] });
   let said = '';
-  ping.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
-  const ended = new Promise<void>((resolve) => ping.once('close', () => resolve()));
+  probe.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+  const ended = new Promise<void>((resolve) => probe.once('close', () => resolve()));
+  await waitUntil('the probe', () => said.startsWith('ready\n'));
   await sleep(CALM_MS);
+  if (said !== 'ready\n') throw new Error(`Before ${what} the host did not answer: ${said}`);
   await work();
-  const answered = said.length;
-  await waitUntil(`an answer to ping after ${what}`, () => / bytes from /.test(said.slice(answered)));
+  // A late outage counts as well.
   await sleep(CALM_MS);
-  const pid = /^\d+/.exec(said)?.[0] ?? '';
-  const [kill = '', ...words] = [...enter, 'kill', '-INT', pid];
-  spawn(kill, words);
+  await waitUntil(`an answer after ${what}`, () => said.endsWith('\n') && lastWord(said) !== 'off');
+  probe.stdin.end();
   await ended;
-  const answers = [...said.matchAll(/^\[(\d+\.\d+)\] \d+ bytes from/gm)].map(
-    ([, time]) => Number(time) * 1000,
-  );
-  const gaps = answers.slice(1).map((time, i) => time - (answers[i] ?? time));
-  const long = gaps.filter((gap) => gap > USUAL_MS);
-  if (answers.length < CALM_MS / USUAL_MS)
-    throw new Error(`${what}: ping was hardly answered: ${said.slice(0, 300)}`);
-  return long.reduce((sum, gap) => sum + gap, 0);
+  const times = [...said.matchAll(/^o(?:ff|n) (\d+)$/gm)].map(([, time]) => Number(time) / 1000);
+  // off, on, off, on
+  return times.reduce((sum, time, i) => sum + (i % 2 === 0 ? -time : time), 0);
+}
+
+function lastWord(said: string): string | undefined {
+  return said.trim().split('\n').at(-1)?.split(' ')[0];
 }

@@ -1,4 +1,4 @@
-import { encodeIp, RTM, type RtMessage } from '../contract/rtnetlink.ts';
+import { encodeIp, RTM, type RtFlush, type RtMessage } from '../contract/rtnetlink.ts';
 
 /** One read or write of a datagram on a netlink socket. */
 export interface NetlinkSocket {
@@ -74,7 +74,7 @@ function runOne(
       return index;
     });
     if (message === undefined) return 'this command needs ip itself';
-    return 'flush' in message ? flush(socket, message.index) : request(socket, message)?.text;
+    return 'flush' in message ? flush(socket, message) : request(socket, message)?.text;
   } catch (thrown) {
     if (thrown instanceof NoSuchDevice) return thrown.message;
     throw thrown;
@@ -99,9 +99,9 @@ function request(socket: NetlinkSocket, message: RtMessage): Refusal | undefined
   return { errno: 0, text: 'RTNETLINK gave no answer' };
 }
 
-function flush(socket: NetlinkSocket, index: number): string | undefined {
+function flush(socket: NetlinkSocket, { index, family }: RtFlush): string | undefined {
   for (let round = 0; round < FLUSH_ROUNDS; round++) {
-    const addresses = dumpAddresses(socket, index);
+    const addresses = dumpAddresses(socket, index, family);
     if (addresses.length === 0) return undefined;
     for (const payload of addresses) {
       const refusal = request(socket, { type: RTM.delAddress, flags: 0, payload });
@@ -111,9 +111,9 @@ function flush(socket: NetlinkSocket, index: number): string | undefined {
   return 'addresses keep coming back while they are taken away';
 }
 
-/** The payloads of all address messages of one device. */
-function dumpAddresses(socket: NetlinkSocket, index: number): Uint8Array[] {
-  const question = new Uint8Array(8);
+/** The payloads of all address messages of one device, of one family or all. */
+function dumpAddresses(socket: NetlinkSocket, index: number, family: number): Uint8Array[] {
+  const question = new Uint8Array([family, 0, 0, 0, 0, 0, 0, 0]);
   new DataView(question.buffer).setUint32(4, index, true);
   socket.send(framed(RTM.getAddress, NLM_F_REQUEST_DUMP, question));
   const found: Uint8Array[] = [];

@@ -11,6 +11,7 @@ export const NO_RULES: RuleSet = { 4: [], 6: [] };
 
 /** How the comment of every rule of ours begins. */
 const OURS = '-m comment --comment "xen-network ';
+const OWNED = / -m comment --comment "xen-network (\S+) /;
 
 /**
  * The comment by which a guest's rules are told from everybody else's, so that taking them out never takes another's
@@ -96,18 +97,29 @@ function companions(family: Family, from: string): string[] {
  * Those lines of a listing that are a device's own, by their comment.
  * @param listing what `iptables-save` prints
  * @param device the kernel's name of the device, vif1.0 or vif1.0-emu
- * @returns the rules of FORWARD and of the raw table's PREROUTING, without the leading -A
+ * @returns the rules of FORWARD and then those of the raw table's PREROUTING, as hooks give them, without the leading -A
  */
-export function rulesOf(listing: string, device: string): string[] {
-  const rules: string[] = [];
+export function rulesOf(listing: string, device: string): readonly string[] {
+  return rulesByDevice(listing).get(device) ?? [];
+}
+
+/**
+ * The same for all devices that have rules in a listing, which may be a long one.
+ * @param listing what `iptables-save` prints
+ */
+export function rulesByDevice(listing: string): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, { readonly filter: string[]; readonly raw: string[] }>();
   let table = '';
   for (const line of listing.split('\n')) {
     if (line.startsWith('*')) table = line.slice(1);
+    const device = line.startsWith('-A ') ? OWNED.exec(line)?.[1] : undefined;
     const rule = line.slice('-A '.length);
-    if (line.startsWith('-A ') && line.includes(` ${OURS}${device} `) && tableOf(rule) === table)
-      rules.push(rule);
+    if (device === undefined || tableOf(rule) !== table) continue;
+    const own = found.get(device) ?? { filter: [], raw: [] };
+    own[tableOf(rule)].push(rule);
+    found.set(device, own);
   }
-  return rules;
+  return new Map([...found].map(([device, { filter, raw }]) => [device, [...filter, ...raw]]));
 }
 
 /**

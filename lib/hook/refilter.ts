@@ -1,7 +1,7 @@
 import { applyTeardown } from '../apply/apply.ts';
 import { strictRecordPath } from '../contract/paths.ts';
 import { HostError, messageOf, XenNetworkError } from '../errors.ts';
-import { type RuleSet, rulesOf, tableOf } from '../filter/forward.ts';
+import { type RuleSet, rulesByDevice, tableOf } from '../filter/forward.ts';
 import { readBeside, readPresent } from '../observe/forwarding.ts';
 import { readLedger } from '../observe/ledger.ts';
 import { readStrictRecords, type StrictRecord } from '../observe/strict.ts';
@@ -10,6 +10,7 @@ import { type Claim, claim } from '../plan/forwarding.ts';
 import { replaceForwardRules } from '../plan/rules.ts';
 import type { Step } from '../plan/step.ts';
 import { planStrict, planStrictTable } from '../plan/strict.ts';
+import type { RunResult } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
 import { openXenstore } from '../system/xenstore.ts';
 import type { Context } from './context.ts';
@@ -39,7 +40,8 @@ export async function refilter(context: Context): Promise<number> {
     const devices = backends.flatMap(deviceNames);
     // No hook attaches or detaches one of them meanwhile.
     return await withLocks(system, [...devices.toSorted(), STRICT_LOCK], async () => {
-      const { wanted, failures } = wantedOf(await runningVifs(context, store, backends));
+      const running = await runningVifs({ ...context, system: askedOnce(system) }, store, backends);
+      const { wanted, failures } = wantedOf(running);
       const steps = refilterSteps(system, wanted, new Set(devices));
       const done = await applyTeardown(system, { steps, warnings: [] });
       if (failures.length + done.length > 0) throw new HostError([...failures, ...done].join(' '));
@@ -48,6 +50,22 @@ export async function refilter(context: Context): Promise<number> {
   } finally {
     store.close();
   }
+}
+
+/** What is the same for all guests, and grows with their number, is asked once: the firewall's chains, the addresses. */
+function askedOnce(system: System): System {
+  const answers = new Map<string, RunResult>();
+  let addresses: ReturnType<System['addresses']> | undefined;
+  return {
+    ...system,
+    addresses: () => (addresses ??= system.addresses()),
+    run(argv, options) {
+      const question = argv.join(' ');
+      const answer = answers.get(question) ?? system.run(argv, options);
+      answers.set(question, answer);
+      return answer;
+    },
+  };
 }
 
 function wantedOf(vifs: readonly RunningVif[]): { readonly wanted: Wanted[]; readonly failures: string[] } {
@@ -92,11 +110,11 @@ function claimSteps(system: System): readonly Step[] {
 }
 
 function ruleSteps(system: System, wanted: readonly Wanted[]): Step[] {
-  const listing = (tool: string) => system.run([`${tool}-save`]).stdout;
-  const listings = { 4: listing('iptables'), 6: listing('ip6tables') };
+  const listed = (tool: string) => rulesByDevice(system.run([`${tool}-save`]).stdout);
+  const found = { 4: listed('iptables'), 6: listed('ip6tables') };
   return wanted.flatMap(({ run, state, rules }) => {
     const { device } = run.call;
-    const there = { 4: rulesOf(listings[4], device), 6: rulesOf(listings[6], device) };
+    const there = { 4: found[4].get(device) ?? [], 6: found[6].get(device) ?? [] };
     return replaceForwardRules(state.port.name, there, rules);
   });
 }

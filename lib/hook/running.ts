@@ -13,7 +13,7 @@ import { NO_RULES, ownerComment, type RuleSet, routedForwardRules } from '../fil
 import { isBridge, type Port, readPort } from '../observe/port.ts';
 import { unrestrictedFamilies } from '../observe/rules.ts';
 import type { StrictRecord } from '../observe/strict.ts';
-import { observeVif, type PresentVif } from '../observe/vif.ts';
+import { deviceFinder, observeVif, type PresentVif } from '../observe/vif.ts';
 import { natGuestAddresses } from '../plan/vif-nat.ts';
 import type { System } from '../system/system.ts';
 import type { Xenstore } from '../system/xenstore.ts';
@@ -77,12 +77,18 @@ export async function runningVifs(
   store: Xenstore,
   backends: readonly Backend[],
 ): Promise<RunningVif[]> {
+  const find = deviceFinder(context.system);
   const found: RunningVif[] = [];
-  for (const backend of backends) found.push(...(await devicesOf(context, store, backend)));
+  for (const backend of backends) found.push(...(await devicesOf(context, store, backend, find)));
   return found;
 }
 
-async function devicesOf(context: Context, store: Xenstore, backend: Backend): Promise<RunningVif[]> {
+async function devicesOf(
+  context: Context,
+  store: Xenstore,
+  backend: Backend,
+  find: ReturnType<typeof deviceFinder>,
+): Promise<RunningVif[]> {
   const { system } = context;
   const path = `backend/vif/${backend.domid}/${backend.devid}`;
   const values = await store.readMany(VIF_KEYS.map((key) => `${path}/${key}`));
@@ -96,7 +102,7 @@ async function devicesOf(context: Context, store: Xenstore, backend: Backend): P
   return calls.flatMap((call) => {
     const run: VifRun = { context, call: { ...call, path }, given, stored, store, dryRun: false };
     const rename = formerRename(call, mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored));
-    const state = observeVif(system, call, rename);
+    const state = observeVif(system, call, rename, find);
     const { port } = state;
     if (port === undefined || !port.up) return [];
     const master = port.master === undefined ? undefined : readPort(system, port.master);

@@ -14,7 +14,7 @@ import { readBridgeRecords } from './uplink.ts';
  * @param device the kernel's name of the device, vif1.0 or vif1.0-emu
  */
 export function listRules(system: System, device: string): RuleSet {
-  const list = (tool: string): string[] => {
+  const list = (tool: string): readonly string[] => {
     const listing = system.run([`${tool}-save`]);
     return listing.status === 0 ? rulesOf(listing.stdout, device) : [];
   };

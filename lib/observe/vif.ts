@@ -38,22 +38,56 @@ export interface PresentVif extends VifState {
  * @param system the way to the host
  * @param call which device
  * @param rename the name it is to have, if a vifname is set
+ * @param find looks among all devices, of which there may be thousands
  */
-export function observeVif(system: System, call: VifCall, rename: VifSettings['rename']): VifState {
+export function observeVif(
+  system: System,
+  call: VifCall,
+  rename: VifSettings['rename'],
+  find = deviceFinder(system),
+): VifState {
   const record = readVifRecord(system, call.device);
   const port = readPort(system, call.device);
   const target = rename === undefined ? undefined : readPort(system, rename.name);
   if (port !== undefined) return { port, record, squatter: target?.name };
   if (target !== undefined && isThisVif(target, call)) return { port: target, record, squatter: undefined };
-  const renamed = listDevices(system).find((name) => isThisVif(readOwner(system, name), call));
+  const renamed = find(call);
   const other = renamed === undefined ? undefined : readPort(system, renamed);
   return { port: other, record, squatter: target?.name };
+}
+
+/**
+ * Finds the device of a call among all of the host, whatever it is called; they are listed once, when that is first asked.
+ * @param system the way to sysfs
+ */
+export function deviceFinder(system: System): (call: VifCall) => string | undefined {
+  let known: { readonly byAlias: Map<string, string>; readonly byBackend: Map<string, string> } | undefined;
+  return ({ device, type, domid, devid }) => {
+    known ??= indexDevices(system);
+    const backend = type === 'vif' ? known.byBackend.get(backendOf(domid, devid)) : undefined;
+    return known.byAlias.get(aliasOf(device)) ?? backend;
+  };
+}
+
+function indexDevices(system: System): { byAlias: Map<string, string>; byBackend: Map<string, string> } {
+  const owned = listDevices(system).map((name) => ({ name, ...readOwner(system, name) }));
+  return {
+    byAlias: new Map(owned.map(({ name, alias }) => [alias, name])),
+    byBackend: new Map(
+      owned.flatMap(({ name, backend }) => (backend === undefined ? [] : [[backend, name]])),
+    ),
+  };
+}
+
+/** What netback's device is called on the Xen bus. */
+function backendOf(domid: number, devid: number): string {
+  return `vif-${domid}-${devid}`;
 }
 
 /** A real vif is known by its backend on the Xen bus, any other by the alias we gave it (contract 3). */
 function isThisVif(owner: Owner, call: VifCall): boolean {
   if (owner.alias === aliasOf(call.device)) return true;
-  return call.type === 'vif' && owner.backend === `vif-${call.domid}-${call.devid}`;
+  return call.type === 'vif' && owner.backend === backendOf(call.domid, call.devid);
 }
 
 /**

@@ -83,9 +83,9 @@ describe("a guest's rules in a listing", () => {
 
   test('are those with its comment, and nobody else of a like name, nor those of an administrator', () => {
     expect(rulesOf(listing, 'vif1.0')).toEqual([
-      `PREROUTING ${from} ${OWNER} -j CT --notrack`,
       `FORWARD -s 192.0.2.7/32 ${from} ${OWNER} -j ACCEPT`,
       `FORWARD -m physdev --physdev-out web --physdev-is-bridged ${OWNER} -j ACCEPT`,
+      `PREROUTING ${from} ${OWNER} -j CT --notrack`,
     ]);
     expect(rulesOf(listing, 'vif1.0-emu')).toHaveLength(1);
     expect(rulesOf(listing, 'vif1')).toEqual([]);

@@ -4,7 +4,7 @@ import { pendingRules } from '../plan/pending-rules.ts';
 import type { Command, Plan, Step } from '../plan/step.ts';
 import { planUndo } from '../plan/undo.ts';
 import type { System } from '../system/system.ts';
-import { type Batch, batches, execute, type Outcome, stepError } from './execute.ts';
+import { type Batch, batches, execute, type Outcome, stepError, stretches } from './execute.ts';
 import { closeJournal, extendJournal, type Journal, noteBatch, openJournal, readJournal } from './journal.ts';
 import { runServices } from './service.ts';
 
@@ -70,12 +70,14 @@ export async function applyParts(
       for (const warning of plan?.warnings ?? []) options.warn(warning);
       if (plan === undefined || plan.steps.length === 0) continue;
       enter(system, run, plan.steps, parts.length > 1);
-      for (const batch of batches(plan.steps, (step) => step.do)) {
+      for (const stretch of stretches(batches(plan.steps, (step) => step.do))) {
         await stopIfInterrupted(options);
-        noteBatch(system, options.key, run.begun + batch.items.length);
-        const { done, failure } = await carryOut(system, batch);
-        run.begun += done;
-        if (failure !== undefined) throw failure;
+        noteBatch(system, options.key, run.begun + stretch.flatMap(({ items }) => items).length);
+        for (const batch of stretch) {
+          const { done, failure } = await carryOut(system, batch);
+          run.begun += done;
+          if (failure !== undefined) throw failure;
+        }
       }
       await stopIfInterrupted(options);
       await part.check();

@@ -23,6 +23,8 @@ const ENDS_WITH_ITS_WORK = new Set(['ip', 'modprobe', 'ovs-vsctl']);
 const SOME_FAILED = 1;
 
 const GATHERED: ReadonlySet<Command['tool']> = new Set(['ip', 'bridge', 'iptables', 'ip6tables', 'nft']);
+/** What the kernel does at once, and whose undo does no harm where it was not done. */
+const BRISK: ReadonlySet<Command['tool']> = new Set(['ip', 'write']);
 
 /**
  * Gathers neighbours that one child process can do together: `ip` commands, and firewall lines of one family.
@@ -36,6 +38,21 @@ export function batches<T>(items: readonly T[], commandOf: (item: T) => Command)
     const last = found.at(-1);
     if (GATHERED.has(tool) && last?.tool === tool) last.items.push(item);
     else found.push({ tool, items: [item] });
+  }
+  return found;
+}
+
+/**
+ * Gathers batches that are noted in the journal at once and between which no signal is looked for: while addresses move
+ * from one device to another the host is off the network.
+ * @param all in order
+ */
+export function stretches<T>(all: readonly Batch<T>[]): Batch<T>[][] {
+  const found: Batch<T>[][] = [];
+  for (const batch of all) {
+    const last = found.at(-1);
+    if (last !== undefined && BRISK.has(batch.tool) && BRISK.has(last[0]?.tool ?? 'run')) last.push(batch);
+    else found.push([batch]);
   }
   return found;
 }

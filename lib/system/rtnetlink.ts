@@ -39,15 +39,18 @@ const FLUSH_ROUNDS = 10;
 export function runRtnetlink(
   open: () => NetlinkSocket,
   commands: readonly (readonly string[])[],
-  indexOf: (name: string) => number | undefined,
+  indexOf: IndexOf,
   force: boolean,
 ): RtOutcome | undefined {
   if (!commands.every((args) => encodeIp(args, () => 1) !== undefined)) return undefined;
+  // The host may be off the network until the last one is done: names are looked up and bytes put together beforehand.
+  const ready = prepare(commands, indexOf);
   const socket = open();
   const errors: string[] = [];
   try {
     for (const [done, args] of commands.entries()) {
-      const error = runOne(socket, args, indexOf);
+      const message = errors.length === 0 ? ready[done] : undefined;
+      const error = message === undefined ? runOne(socket, args, indexOf) : perform(socket, message);
       if (error === undefined) continue;
       errors.push(error);
       if (!force) return { done, error };
@@ -62,23 +65,61 @@ export function runRtnetlink(
 
 class NoSuchDevice extends Error {}
 
-function runOne(
-  socket: NetlinkSocket,
-  args: readonly string[],
-  indexOf: (name: string) => number | undefined,
-): string | undefined {
+type IndexOf = (name: string) => number | undefined;
+
+/** The messages, as far as the devices are there already, under the names that they will have by then. */
+function prepare(
+  commands: readonly (readonly string[])[],
+  indexOf: IndexOf,
+): (RtMessage | RtFlush | undefined)[] {
+  const names = new Map<string, number | undefined>();
+  const known: IndexOf = (name) => {
+    if (!names.has(name)) names.set(name, indexOf(name));
+    return names.get(name);
+  };
+  return commands.map((args) => {
+    try {
+      return encoded(args, known);
+    } catch (thrown) {
+      if (thrown instanceof NoSuchDevice) return undefined;
+      throw thrown;
+    } finally {
+      follow(args, names);
+    }
+  });
+}
+
+function follow(
+  [object, verb, word, name = '', what, to = '']: readonly string[],
+  names: Map<string, number | undefined>,
+): void {
+  if (object !== 'link') return;
+  if (verb === 'add' || verb === 'del') names.set(name, undefined);
+  if (verb !== 'set' || word !== 'dev' || what !== 'name') return;
+  names.set(to, names.get(name));
+  names.set(name, undefined);
+}
+
+function encoded(args: readonly string[], indexOf: IndexOf): RtMessage | RtFlush | undefined {
+  return encodeIp(args, (name) => {
+    const index = indexOf(name);
+    if (index === undefined) throw new NoSuchDevice(`Cannot find device "${name}"`);
+    return index;
+  });
+}
+
+function runOne(socket: NetlinkSocket, args: readonly string[], indexOf: IndexOf): string | undefined {
   try {
-    const message = encodeIp(args, (name) => {
-      const index = indexOf(name);
-      if (index === undefined) throw new NoSuchDevice(`Cannot find device "${name}"`);
-      return index;
-    });
-    if (message === undefined) return 'this command needs ip itself';
-    return 'flush' in message ? flush(socket, message) : request(socket, message)?.text;
+    const message = encoded(args, indexOf);
+    return message === undefined ? 'this command needs ip itself' : perform(socket, message);
   } catch (thrown) {
     if (thrown instanceof NoSuchDevice) return thrown.message;
     throw thrown;
   }
+}
+
+function perform(socket: NetlinkSocket, message: RtMessage | RtFlush): string | undefined {
+  return 'flush' in message ? flush(socket, message) : request(socket, message)?.text;
 }
 
 interface Refusal {

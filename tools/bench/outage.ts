@@ -81,13 +81,13 @@ async function outageOf(what: string, enter: readonly string[], work: () => Prom
   const ended = new Promise<void>((resolve) => probe.once('close', () => resolve()));
   await waitUntil('the probe', () => said.startsWith('ready\n'));
   await sleep(CALM_MS);
-  if (lastWord(said) === 'off') throw new Error(`Before ${what} the host did not answer.`);
+  await waitUntil(`an answer before ${what}`, () => answers(said));
   // The first answer may wait for the machines to learn each other's addresses.
   said = 'ready\n';
   await work();
   // A late outage counts as well.
   await sleep(CALM_MS);
-  await waitUntil(`an answer after ${what}`, () => said.endsWith('\n') && lastWord(said) !== 'off');
+  await waitUntil(`an answer after ${what}`, () => answers(said));
   probe.stdin.end();
   await ended;
   const times = [...said.matchAll(/^o(?:ff|n) (\d+)$/gm)].map(([, time]) => Number(time) / 1000);
@@ -95,6 +95,7 @@ async function outageOf(what: string, enter: readonly string[], work: () => Prom
   return times.reduce((sum, time, i) => sum + (i % 2 === 0 ? -time : time), 0);
 }
 
-function lastWord(said: string): string | undefined {
-  return said.trim().split('\n').at(-1)?.split(' ')[0];
+/** Whether the probe has said that the host answers. */
+function answers(said: string): boolean {
+  return said.endsWith('\n') && said.trim().split('\n').at(-1)?.startsWith('off') === false;
 }

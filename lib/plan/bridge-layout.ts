@@ -54,6 +54,17 @@ export function layoutOf(state: HostState, link: Link, request: BridgeRequest): 
 }
 
 /**
+ * A name that no device goes by.
+ * @param state the host
+ * @param wanted the one to be taken if it is free
+ */
+export function freeName({ links }: HostState, wanted: string): string {
+  const taken = new Set(links.flatMap(({ name, altnames }) => [name, ...altnames]));
+  const others = Array.from({ length: taken.size + 1 }, (_, i) => `xenold${i}`);
+  return [wanted, ...others].find((name) => !taken.has(name)) ?? wanted;
+}
+
+/**
  * Finds a card's bridge if one is in place: by the record that start left, else by the names of its parts.
  * @param state the host
  * @param records what earlier starts left

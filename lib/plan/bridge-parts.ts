@@ -20,10 +20,10 @@ export function set(name: string, ...words: string[]): Command {
 /**
  * Makes the bridge, or fits the one that is there.
  * @param facts the host, the card and the names to be used
+ * @param bridge its name, for the time being
  */
-export function makeBridge(facts: StartFacts): Step[] {
+export function makeBridge(facts: StartFacts, bridge: string): Step[] {
   const { layout, link } = facts;
-  const { bridge } = layout;
   const there = bridgeThere(facts);
   const device = there === undefined ? NEW(bridge) : { name: bridge, index: there.index };
   const steps: Step[] = [];
@@ -34,7 +34,7 @@ export function makeBridge(facts: StartFacts): Step[] {
       why: `make the bridge ${bridge}`,
       device,
     });
-  if (layout.top === bridge)
+  if (layout.top === layout.bridge)
     steps.push({
       do: set(bridge, 'address', link.mac),
       undo: there === undefined ? [] : [set(bridge, 'address', there.mac)],

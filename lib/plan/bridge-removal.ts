@@ -2,9 +2,10 @@ import { settingPath } from '../contract/paths.ts';
 import type { Link } from '../observe/host.ts';
 import { set } from './bridge-parts.ts';
 import { PORT_MAC } from './device.ts';
-import { DISABLE_IPV6, differingSettings } from './handover.ts';
+import { DISABLE_IPV6 } from './handover.ts';
 import { type Command, ip, type Step, setting } from './step.ts';
 import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './stop-facts.ts';
+import { differingSettings } from './takeover.ts';
 
 /**
  * Takes away the host's own pair and the bridge, as far as start made them. Each undo makes the device again, as it

@@ -3,18 +3,12 @@ import { bridgeRecordPath } from '../contract/paths.ts';
 import type { HostState, Link } from '../observe/host.ts';
 import type { AntispoofRecord, BridgeBefore, BridgeRecord, Settings } from '../observe/uplink.ts';
 import { type ForwardFacts, planAntispoof, planPassage } from './antispoof.ts';
-import type { BridgeLayout } from './bridge-layout.ts';
+import { type BridgeLayout, freeName } from './bridge-layout.ts';
 import { bridgeThere, makeBridge, makePair, NEW, raise, set, silence } from './bridge-parts.ts';
 import { PORT_MAC } from './device.ts';
-import {
-  differingSettings,
-  type Giver,
-  release,
-  releaseByIfupdown,
-  type Taker,
-  takeOver,
-} from './handover.ts';
+import { type Giver, release, releaseByIfupdown } from './handover.ts';
 import { type DeviceMark, ip, type Plan, record, type Step } from './step.ts';
+import { differingSettings, settle, type Taker, takeOver } from './takeover.ts';
 
 /** All that a start has to know. */
 export interface StartFacts {
@@ -44,19 +38,22 @@ export interface StartFacts {
  */
 export function planStart(facts: StartFacts): Plan {
   const { layout } = facts;
-  const { topology } = layout;
   const giver = giverOf(facts);
+  const early = earlyName(facts);
+  const taker = takerOf(facts, layout.top);
+  const byIfupdown = usesIfupdown(facts);
   const steps = [
-    ...(topology === 'rename' ? [] : makeBridge(facts)),
-    ...(topology === 'classic' ? [...makePair(facts), ...silence(facts), ...raise(facts)] : []),
+    ...makeBridge(facts, layout.topology === 'rename' ? early : layout.bridge),
+    ...(layout.topology === 'classic' ? [...makePair(facts), ...silence(facts), ...raise(facts)] : []),
+    ...(byIfupdown ? [] : settle(giver, takerOf(facts, early))),
     ...detach(facts, giver),
-    ...(topology === 'classic' ? [renameVeth(layout)] : []),
-    ...(topology === 'rename' ? makeBridge(facts) : []),
+    ...(early === layout.top ? [] : [takeName(early, layout.top)]),
     ...portSteps(facts),
-    ...ifupSteps(facts),
-    ...takeOver(giver, takerOf(facts), usesIfupdown(facts)),
+    // What ifup sets is not what was found.
+    ...(byIfupdown ? [ifupStep(layout), ...settle(giver, taker)] : []),
+    ...takeOver(giver, taker, byIfupdown),
   ];
-  const ports = [layout.nic, ...(topology === 'classic' ? [layout.vif0] : [])];
+  const ports = [layout.nic, ...(layout.topology === 'classic' ? [layout.vif0] : [])];
   const antispoof = filterOf(facts, ports);
   const path = bridgeRecordPath(layout.bridge);
   steps.push(...(antispoof?.steps ?? []), {
@@ -153,12 +150,18 @@ function detach(facts: StartFacts, giver: Giver): Step[] {
   return steps;
 }
 
-function renameVeth({ veth, netdev }: BridgeLayout): Step {
+/** The name of the device that is to hold the addresses, as long as the card may still have the name that it gets. */
+function earlyName({ state, layout }: StartFacts): string {
+  if (layout.topology === 'classic') return layout.veth;
+  return layout.top === layout.netdev ? freeName(state, `b${layout.netdev}`) : layout.top;
+}
+
+function takeName(early: string, name: string): Step {
   return {
-    do: ip('link', 'set', 'dev', veth, 'name', netdev),
-    undo: [ip('link', 'set', 'dev', netdev, 'name', veth)],
-    why: `let ${veth} take the name ${netdev}`,
-    device: NEW(netdev),
+    do: set(early, 'name', name),
+    undo: [set(name, 'name', early)],
+    why: `let ${early} take the name ${name}`,
+    device: NEW(name),
   };
 }
 
@@ -177,26 +180,23 @@ function portSteps({ layout, link }: StartFacts): Step[] {
   ];
 }
 
-function ifupSteps(facts: StartFacts): Step[] {
-  if (!usesIfupdown(facts)) return [];
-  const { netdev } = facts.layout;
-  return [
-    {
-      do: { tool: 'run', argv: ['ifup', netdev] },
-      undo: [{ tool: 'run', argv: ['ifdown', netdev] }],
-      why: `let ifupdown bring up ${netdev}`,
-      device: NEW(netdev),
-    },
-  ];
+function ifupStep({ netdev }: BridgeLayout): Step {
+  return {
+    do: { tool: 'run', argv: ['ifup', netdev] },
+    undo: [{ tool: 'run', argv: ['ifdown', netdev] }],
+    why: `let ifupdown bring up ${netdev}`,
+    device: NEW(netdev),
+  };
 }
 
 function giverOf({ state, link, settings }: StartFacts): Giver {
   return { state, link, settings, mark: { name: link.name, index: link.index } };
 }
 
-function takerOf(facts: StartFacts): Taker {
+/** The device that gets the addresses, under the name that it has at that time. */
+function takerOf(facts: StartFacts, name: string): Taker {
   const { layout, topSettings } = facts;
   const there = layout.top === layout.bridge ? bridgeThere(facts) : undefined;
-  const mark: DeviceMark = there === undefined ? NEW(layout.top) : { name: layout.top, index: there.index };
-  return { name: layout.top, settings: topSettings, mark, flags: there?.flags ?? new Set() };
+  const mark: DeviceMark = there === undefined ? NEW(name) : { name, index: there.index };
+  return { name, settings: topSettings, mark, flags: there?.flags ?? new Set() };
 }

@@ -2,10 +2,11 @@ import { bridgeRecordPath } from '../contract/paths.ts';
 import { inherit, planAntispoofStop } from './antispoof.ts';
 import { set } from './bridge-parts.ts';
 import { leaveBridge, removeBridge } from './bridge-removal.ts';
-import { type Giver, release, releaseByIfupdown, type Taker, takeOver } from './handover.ts';
+import { type Giver, release, releaseByIfupdown } from './handover.ts';
 import { unheld } from './shared-antispoof.ts';
 import { type Command, type Plan, record, type Step } from './step.ts';
 import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './stop-facts.ts';
+import { settle, type Taker, takeOver } from './takeover.ts';
 
 /**
  * Gives a card its name, addresses and routes back and takes its bridge away (contract 4, network-bridge stop). What
@@ -21,13 +22,16 @@ export function planStop(facts: StopFacts): Plan {
     mark: presentMark(top, top.name),
   };
   const path = bridgeRecordPath(saved.bridge);
+  const taker = takerOf(facts, saved.netdev);
   const steps: Step[] = [
     ...antispoofSteps(facts),
-    ...(saved.ifupdown ? releaseByIfupdown(giver) : release(giver)),
+    ...(saved.ifupdown
+      ? releaseByIfupdown(giver)
+      : [...settle(giver, takerOf(facts, nic.name)), ...release(giver)]),
     ...topAway(facts),
     ...nicBack(facts),
-    ...(saved.ifupdown ? [ifupStep(facts)] : []),
-    ...takeOver(giver, takerOf(facts), saved.ifupdown),
+    ...(saved.ifupdown ? [ifupStep(facts), ...settle(giver, taker)] : []),
+    ...takeOver(giver, taker, saved.ifupdown),
     ...(saved.wasUp ? [] : [downAgain(facts)]),
     ...(saved.madeBridge ? [] : leaveBridge(facts)),
     {
@@ -134,14 +138,15 @@ function nicBack(facts: StopFacts): Step[] {
   ];
 }
 
-function takerOf(facts: StopFacts): Taker {
+/** The card, under the name that it has at that time. */
+function takerOf(facts: StopFacts, name: string): Taker {
   const { record: saved, nic } = facts;
   const flags = new Set(nic.flags);
   if (saved.topology !== 'plain') flags.delete('UP');
   return {
-    name: saved.netdev,
+    name,
     settings: settingsOf(facts, nic.name),
-    mark: { name: saved.netdev, index: nic.index },
+    mark: { name, index: nic.index },
     flags,
   };
 }

@@ -4,21 +4,18 @@ import type { Address, HostState, Link, Neighbour, Route } from '../observe/host
 import type { Settings } from '../observe/uplink.ts';
 import {
   addressCommand,
-  addressRemoval,
   creation,
   neighbourCommand,
   ownAddresses,
   ownRoutes,
   routeCommand,
-  ruleCommand,
-  rulesOf,
 } from './addressing.ts';
 import { type Command, type DeviceMark, ip, type Step, setting } from './step.ts';
 
-const ACCEPT_DAD = 'net/ipv6/conf/accept_dad';
+export const ACCEPT_DAD = 'net/ipv6/conf/accept_dad';
 const ADDR_GEN_MODE = 'net/ipv6/conf/addr_gen_mode';
 export const DISABLE_IPV6 = 'net/ipv6/conf/disable_ipv6';
-const FAMILIES: readonly Family[] = [4, 6];
+export const FAMILIES: readonly Family[] = [4, 6];
 
 /** A device that gives its place in the network away. */
 export interface Giver {
@@ -28,16 +25,6 @@ export interface Giver {
   readonly settings: Settings;
   /** How undo knows it. */
   readonly mark: DeviceMark;
-}
-
-/** A device that takes it over. */
-export interface Taker {
-  readonly name: string;
-  /** The settings that it has now. */
-  readonly settings: Settings;
-  /** 'new' when the run makes it: taking it away again takes everything on it away too. */
-  readonly mark: DeviceMark;
-  readonly flags: ReadonlySet<string>;
 }
 
 /**
@@ -108,8 +95,12 @@ function lingeringRoutes({ state, link, mark }: Giver): Step[] {
   );
 }
 
-/** Whether a route leads through another device too. */
-function isShared({ hops }: Route, dev: string): boolean {
+/**
+ * Whether a route leads through another device too.
+ * @param route the route
+ * @param dev the one device
+ */
+export function isShared({ hops }: Route, dev: string): boolean {
   return hops.some((hop) => hop.dev !== dev);
 }
 
@@ -127,15 +118,23 @@ function restore(giver: Giver, family: Family, skipDynamic = false): Command[] {
   ];
 }
 
-function neighboursOf({ state, link }: Giver, family: Family): Neighbour[] {
+/**
+ * The neighbours behind a device that were set by hand.
+ * @param giver the device
+ * @param family one family only
+ */
+export function neighboursOf({ state, link }: Giver, family: Family): Neighbour[] {
   return state.neighbours.filter((other) => other.family === family && other.dev === link.name);
 }
 
 /**
  * A device's addresses, in the order in which they have to come so that they are listed as before: the kernel lists
  * the newest IPv6 address first, and the order decides which one is the source of what the host sends.
+ * @param giver the device
+ * @param family one family only
+ * @param skipDynamic leave out what a DHCP client brings by itself
  */
-function addressesOf({ link, settings }: Giver, family: Family, skipDynamic: boolean): Address[] {
+export function addressesOf({ link, settings }: Giver, family: Family, skipDynamic: boolean): Address[] {
   const eui64 = (settings.get(ADDR_GEN_MODE) ?? '0') === '0';
   const addresses = ownAddresses(link, family, eui64).filter(
     ({ flags }) => !(skipDynamic && flags.has('dynamic')),
@@ -143,142 +142,19 @@ function addressesOf({ link, settings }: Giver, family: Family, skipDynamic: boo
   return family === 4 ? addresses : addresses.reverse();
 }
 
-/** Whether the kernel looks for duplicates of the address before it uses it. */
-function isDetected(address: Address): boolean {
+/**
+ * Whether the kernel looks for duplicates of an address before it uses it.
+ * @param address the address
+ */
+export function isDetected(address: Address): boolean {
   return address.family === 6 && !address.flags.has('nodad');
 }
 
 /**
  * The same address, to be used at once. While the detection runs, an address can be no route's source, and one with
  * a lifetime dies if there is no carrier yet.
+ * @param address the address
  */
-function undetected(address: Address): Address {
+export function undetected(address: Address): Address {
   return isDetected(address) ? { ...address, flags: new Set([...address.flags, 'nodad']) } : address;
-}
-
-/**
- * Gives a device all that another one had: kernel settings before it comes up, then addresses, routes, rules, flags.
- * Duplicate address detection is left out meanwhile: the addresses were this host's a moment ago, and while it runs
- * the host would be deaf on them.
- * @param giver what it had
- * @param taker who gets it
- * @param skipDynamic leave out what a DHCP client brings by itself
- */
-export function takeOver(giver: Giver, taker: Taker, skipDynamic: boolean): Step[] {
-  const { name, mark } = taker;
-  const dad = giver.settings.get(ACCEPT_DAD);
-  const on = (why: string, command: Command, undo: readonly Command[]): Step => ({
-    do: command,
-    undo: mark.index === 'new' ? [] : undo,
-    why: `${why} ${name}`,
-    device: mark,
-  });
-  const dadPath = settingPath(ACCEPT_DAD, name);
-  const dadStep = (value: string, before: string): Step[] =>
-    dad === undefined ? [] : [on('set accept_dad of', setting(dadPath, value), [setting(dadPath, before)])];
-  const before = taker.settings.get(ACCEPT_DAD) ?? '1';
-  // Also on a new device, since not every kernel renames one back that is up.
-  const up: Step = {
-    ...on('bring up', ip('link', 'set', 'dev', name, 'up'), []),
-    undo: [ip('link', 'set', 'dev', name, 'down')],
-  };
-  return [
-    ...settingSteps(giver, taker, on),
-    ...dadStep('0', before),
-    ...(taker.flags.has('UP') ? [] : [up]),
-    ...FAMILIES.flatMap((family) => addressSteps(giver, taker, family, skipDynamic, on)),
-    ...dadStep(dad ?? before, '0'),
-    ...flagSteps(giver, taker, on),
-    ...ruleSteps(giver, name),
-  ];
-}
-
-type On = (why: string, command: Command, undo: readonly Command[]) => Step;
-
-function settingSteps(giver: Giver, taker: Taker, on: On): Step[] {
-  return [...differingSettings(giver.settings, taker.settings)]
-    .filter(([key]) => key !== ACCEPT_DAD)
-    .map(([key, value]) => {
-      const path = settingPath(key, taker.name);
-      const old = taker.settings.get(key);
-      return on(`set ${key} of`, setting(path, value), old === undefined ? [] : [setting(path, old)]);
-    });
-}
-
-/**
- * Those settings of a device that another one has not, in an order in which they can be written.
- * @param wanted the settings to be reached
- * @param there the settings as they are
- */
-export function differingSettings(wanted: Settings, there: Settings): Map<string, string> {
-  const differing = [...wanted].filter(([key, value]) => there.get(key) !== value);
-  // The secret makes the kernel choose the address mode; it must be there before that mode can be set.
-  const isSecret = ([key]: readonly [string, string]) => key.endsWith('/stable_secret');
-  return new Map([...differing.filter(isSecret), ...differing.filter((entry) => !isSecret(entry))]);
-}
-
-function addressSteps(giver: Giver, taker: Taker, family: Family, skipDynamic: boolean, on: On): Step[] {
-  const { state, link } = giver;
-  const { name } = taker;
-  const addresses = addressesOf(giver, family, skipDynamic);
-  const left = addressesOf(giver, family, false).filter((address) => !addresses.includes(address));
-  const text = (address: Address) => `${address.local}/${address.length}`;
-  return [
-    ...addresses.map((address) =>
-      on(`put ${text(address)} on`, addressCommand('replace', undetected(address), name, link.name), [
-        addressRemoval(address, name),
-      ]),
-    ),
-    ...ownRoutes(state, link.name, family)
-      .filter((route) => !left.some((address) => address.local === route.source))
-      .map((route) => routeStep(giver, taker, route, on)),
-    ...addresses
-      .filter(isDetected)
-      .map((address) =>
-        on(`settle ${text(address)} on`, addressCommand('change', address, name, link.name), []),
-      ),
-    // The kernel forgets them together with the device's addresses.
-    ...neighboursOf(giver, family).map((neighbour) =>
-      on(`remember the neighbour ${neighbour.address} on`, neighbourCommand(neighbour, name), []),
-    ),
-  ];
-}
-
-function routeStep({ state, link }: Giver, { name }: Taker, route: Route, on: On): Step {
-  const make = routeCommand(creation(state, link.name, route), route, link.name, name);
-  const undo = [routeCommand('del', route, link.name, name)];
-  const step = on(`lead the route to ${route.destination} through`, make, undo);
-  // A router's advertisement or ifup may have been faster. What is shared outlives a new device in part.
-  return { ...step, mayExist: true, undo: isShared(route, link.name) ? undo : step.undo };
-}
-
-function flagSteps(giver: Giver, taker: Taker, on: On): Step[] {
-  const flags = [
-    ['PROMISC', 'promisc'],
-    ['ALLMULTI', 'allmulticast'],
-  ] as const;
-  return flags.flatMap(([flag, word]) => {
-    const [wanted, has] = [giver.link.flags.has(flag), taker.flags.has(flag)];
-    if (wanted === has) return [];
-    const set = (value: boolean) => ip('link', 'set', 'dev', taker.name, word, value ? 'on' : 'off');
-    return [on(`set ${word} of`, set(wanted), [set(has)])];
-  });
-}
-
-/** Rules know devices by name: they need a change only where the name changes. */
-function ruleSteps(giver: Giver, name: string): Step[] {
-  const old = giver.link.name;
-  if (old === name) return [];
-  return rulesOf(giver.state, old).flatMap((rule) => [
-    {
-      do: ruleCommand('add', rule, old, name),
-      undo: [ruleCommand('del', rule, old, name)],
-      why: `let rule ${rule.priority} name ${name}`,
-    },
-    {
-      do: ruleCommand('del', rule, old, old),
-      undo: [ruleCommand('add', rule, old, old)],
-      why: `drop rule ${rule.priority}, which names ${old}`,
-    },
-  ]);
 }

@@ -1,6 +1,7 @@
 import type { HostState, Link } from '../observe/host.ts';
 import type { BridgeRecord, Settings } from '../observe/uplink.ts';
 import type { ForwardFacts } from './antispoof.ts';
+import { freeName } from './bridge-layout.ts';
 import type { Ledger } from './forwarding.ts';
 import type { DeviceMark, Step } from './step.ts';
 
@@ -64,8 +65,5 @@ export function spareName({ record: saved, top, state }: StopFacts): string {
   if (saved.topology !== 'classic' && top.name !== saved.netdev) return top.name;
   const wanted =
     saved.topology === 'classic' ? `veth${top.peer?.replace(/^vif0\./, '') ?? '0'}` : `b${saved.netdev}`;
-  const isFree = (name: string) =>
-    !state.links.some((link) => link.name === name || link.altnames.includes(name));
-  const others = Array.from({ length: state.links.length + 1 }, (_, i) => `xenold${i}`);
-  return [wanted, ...others].find(isFree) ?? wanted;
+  return freeName(state, wanted);
 }

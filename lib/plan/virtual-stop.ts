@@ -4,8 +4,8 @@ import type { Settings } from '../observe/uplink.ts';
 import type { VirtualRecord } from '../observe/virtual.ts';
 import { addressCommand, ownAddresses, ownRoutes, routeCommand } from './addressing.ts';
 import { set } from './bridge-parts.ts';
-import { differingSettings } from './handover.ts';
 import { ip, type Plan, type Step, setting } from './step.ts';
+import { differingSettings } from './takeover.ts';
 
 /** What a stop has to know of the bridge. */
 export interface VirtualStopFacts {

@@ -55,8 +55,12 @@ export async function lookFor(host: Namespace, expected: Snapshot): Promise<Snap
   }
 }
 
+/** The kernel tells of carriers once a second; until then a fresh bridge's state is not known. */
+const UNSETTLED = /tentative|\/xenbr\d+\/operstate:unknown/;
+
 /**
- * Looks once the host has come to rest: two looks in a row are alike, and no address is looked for duplicates of.
+ * Looks once the host has come to rest: two looks in a row are alike, no address is looked for duplicates of, and the
+ * bridges' states are known.
  * @param host whose network
  */
 export async function settled(host: Namespace): Promise<Snapshot> {
@@ -64,7 +68,7 @@ export async function settled(host: Namespace): Promise<Snapshot> {
   for (let tries = 0; ; tries++) {
     const now = look(host);
     const text = JSON.stringify(now);
-    if ((text === before && !text.includes('tentative')) || tries > 50) return now;
+    if ((text === before && !UNSETTLED.test(text)) || tries > 50) return now;
     before = text;
     await sleep(100);
   }

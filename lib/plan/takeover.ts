@@ -1,0 +1,180 @@
+import type { Family } from '../contract/addresses.ts';
+import { settingPath } from '../contract/paths.ts';
+import type { Address, Route } from '../observe/host.ts';
+import type { Settings } from '../observe/uplink.ts';
+import {
+  addressCommand,
+  addressRemoval,
+  creation,
+  neighbourCommand,
+  ownRoutes,
+  routeCommand,
+  ruleCommand,
+  rulesOf,
+} from './addressing.ts';
+import {
+  ACCEPT_DAD,
+  addressesOf,
+  DISABLE_IPV6,
+  FAMILIES,
+  type Giver,
+  isDetected,
+  isShared,
+  neighboursOf,
+  undetected,
+} from './handover.ts';
+import { type Command, type DeviceMark, ip, type Step, setting } from './step.ts';
+
+/** A device that takes it over. */
+export interface Taker {
+  readonly name: string;
+  /** The settings that it has now. */
+  readonly settings: Settings;
+  /** 'new' when the run makes it: taking it away again takes everything on it away too. */
+  readonly mark: DeviceMark;
+  readonly flags: ReadonlySet<string>;
+}
+
+/**
+ * Gives a device the kernel settings that another one has, before it comes up. They are many, and nobody need wait for
+ * them: the host can stay on the network meanwhile.
+ * @param giver what it had
+ * @param taker who gets them, under its present name
+ */
+export function settle(giver: Giver, taker: Taker): Step[] {
+  const on = changeOf(taker);
+  return [
+    ...settingSteps(giver, taker, on, (key) => key !== ACCEPT_DAD && key !== DISABLE_IPV6),
+    ...dadSteps(giver, taker, on, '0', taker.settings.get(ACCEPT_DAD) ?? '1'),
+  ];
+}
+
+/**
+ * Gives a device all else that another one had: it comes up, then addresses, routes, rules, flags. Duplicate address
+ * detection, which `settle` switched off, is left out: the addresses were this host's a moment ago, and while it runs
+ * the host would be deaf on them.
+ * @param giver what it had
+ * @param taker who gets it
+ * @param skipDynamic leave out what a DHCP client brings by itself
+ */
+export function takeOver(giver: Giver, taker: Taker, skipDynamic: boolean): Step[] {
+  const on = changeOf(taker);
+  // Also on a new device, since not every kernel renames one back that is up.
+  const up: Step = {
+    ...on('bring up', ip('link', 'set', 'dev', taker.name, 'up'), []),
+    undo: [ip('link', 'set', 'dev', taker.name, 'down')],
+  };
+  return [
+    ...settingSteps(giver, taker, on, (key) => key === DISABLE_IPV6),
+    ...(taker.flags.has('UP') ? [] : [up]),
+    ...FAMILIES.flatMap((family) => addressSteps(giver, taker, family, skipDynamic, on)),
+    ...dadSteps(giver, taker, on, giver.settings.get(ACCEPT_DAD) ?? '0', '0'),
+    ...flagSteps(giver, taker, on),
+    ...ruleSteps(giver, taker.name),
+  ];
+}
+
+type On = (why: string, command: Command, undo: readonly Command[]) => Step;
+
+function changeOf({ name, mark }: Taker): On {
+  return (why, command, undo) => ({
+    do: command,
+    undo: mark.index === 'new' ? [] : undo,
+    why: `${why} ${name}`,
+    device: mark,
+  });
+}
+
+function dadSteps(giver: Giver, { name }: Taker, on: On, value: string, before: string): Step[] {
+  if (!giver.settings.has(ACCEPT_DAD)) return [];
+  const path = settingPath(ACCEPT_DAD, name);
+  return [on('set accept_dad of', setting(path, value), [setting(path, before)])];
+}
+
+function settingSteps(giver: Giver, taker: Taker, on: On, which: (key: string) => boolean): Step[] {
+  return [...differingSettings(giver.settings, taker.settings)]
+    .filter(([key]) => which(key))
+    .map(([key, value]) => {
+      const path = settingPath(key, taker.name);
+      const old = taker.settings.get(key);
+      return on(`set ${key} of`, setting(path, value), old === undefined ? [] : [setting(path, old)]);
+    });
+}
+
+function addressSteps(giver: Giver, taker: Taker, family: Family, skipDynamic: boolean, on: On): Step[] {
+  const { state, link } = giver;
+  const { name } = taker;
+  const addresses = addressesOf(giver, family, skipDynamic);
+  const left = addressesOf(giver, family, false).filter((address) => !addresses.includes(address));
+  const text = (address: Address) => `${address.local}/${address.length}`;
+  return [
+    ...addresses.map((address) =>
+      on(`put ${text(address)} on`, addressCommand('replace', undetected(address), name, link.name), [
+        addressRemoval(address, name),
+      ]),
+    ),
+    ...ownRoutes(state, link.name, family)
+      .filter((route) => !left.some((address) => address.local === route.source))
+      .map((route) => routeStep(giver, taker, route, on)),
+    ...addresses
+      .filter(isDetected)
+      .map((address) =>
+        on(`settle ${text(address)} on`, addressCommand('change', address, name, link.name), []),
+      ),
+    // The kernel forgets them together with the device's addresses.
+    ...neighboursOf(giver, family).map((neighbour) =>
+      on(`remember the neighbour ${neighbour.address} on`, neighbourCommand(neighbour, name), []),
+    ),
+  ];
+}
+
+function routeStep({ state, link }: Giver, { name }: Taker, route: Route, on: On): Step {
+  const make = routeCommand(creation(state, link.name, route), route, link.name, name);
+  const undo = [routeCommand('del', route, link.name, name)];
+  const step = on(`lead the route to ${route.destination} through`, make, undo);
+  // A router's advertisement or ifup may have been faster. What is shared outlives a new device in part.
+  return { ...step, mayExist: true, undo: isShared(route, link.name) ? undo : step.undo };
+}
+
+function flagSteps(giver: Giver, taker: Taker, on: On): Step[] {
+  const flags = [
+    ['PROMISC', 'promisc'],
+    ['ALLMULTI', 'allmulticast'],
+  ] as const;
+  return flags.flatMap(([flag, word]) => {
+    const [wanted, has] = [giver.link.flags.has(flag), taker.flags.has(flag)];
+    if (wanted === has) return [];
+    const set = (value: boolean) => ip('link', 'set', 'dev', taker.name, word, value ? 'on' : 'off');
+    return [on(`set ${word} of`, set(wanted), [set(has)])];
+  });
+}
+
+/** Rules know devices by name: they need a change only where the name changes. */
+function ruleSteps(giver: Giver, name: string): Step[] {
+  const old = giver.link.name;
+  if (old === name) return [];
+  return rulesOf(giver.state, old).flatMap((rule) => [
+    {
+      do: ruleCommand('add', rule, old, name),
+      undo: [ruleCommand('del', rule, old, name)],
+      why: `let rule ${rule.priority} name ${name}`,
+    },
+    {
+      do: ruleCommand('del', rule, old, old),
+      undo: [ruleCommand('add', rule, old, old)],
+      why: `drop rule ${rule.priority}, which names ${old}`,
+    },
+  ]);
+}
+
+/**
+ * Those settings of a device that another one has not, in an order in which they can be written.
+ * @param wanted the settings to be reached
+ * @param there the settings as they are
+ */
+export function differingSettings(wanted: Settings, there: Settings): Map<string, string> {
+  const differing = [...wanted].filter(([key, value]) => there.get(key) !== value);
+  // The secret makes the kernel choose the address mode; it must be there before that mode can be set.
+  const isSecret = ([key]: readonly [string, string]) => key.endsWith('/stable_secret');
+  return new Map([...differing.filter(isSecret), ...differing.filter((entry) => !isSecret(entry))]);
+}

@@ -12,8 +12,8 @@ export interface StrictGuest {
   /** Its addresses and ranges; none means that it is held to its MAC address only. */
   readonly addresses: readonly Prefix[];
   readonly mode: LockingMode;
-  /** Set where its frames stay out of connection tracking: the MAC address of the host on its bridge. */
-  readonly untrackedBut?: string | undefined;
+  /** Set where its frames stay out of connection tracking, but for those to these MAC addresses: the host's. */
+  readonly untrackedBut?: readonly string[] | undefined;
 }
 
 /**
@@ -70,7 +70,7 @@ export function strictElements(guest: StrictGuest): string[] {
 
 function trackingOf({ port, mac, mode, untrackedBut }: StrictGuest): string[] {
   if (untrackedBut === undefined || mode === 'disabled') return [];
-  const own = [element('untracked', port), element('host_macs', port, untrackedBut)];
+  const own = [element('untracked', port), ...untrackedBut.map((host) => element('host_macs', port, host))];
   // A tap has its vif's MAC address, and comes and goes beside it.
   return port.endsWith(TAP_SUFFIX) ? own : [...own, `untracked_macs { ${mac} }`];
 }

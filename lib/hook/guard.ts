@@ -3,8 +3,9 @@ import { SETTINGS_MARK, settingsMark } from '../contract/settings-mark.ts';
 import type { VifSettings } from '../contract/vif-request.ts';
 import { RequestError } from '../errors.ts';
 import { loggedElement, strictElements } from '../filter/strict.ts';
-import type { Port } from '../observe/port.ts';
+import { type Port, readPort } from '../observe/port.ts';
 import { readStrictRecord, readStrictRecords, type StrictRecord } from '../observe/strict.ts';
+import { PORT_MAC } from '../plan/device.ts';
 import { type Step, setting } from '../plan/step.ts';
 import { planStrict, planStrictTable } from '../plan/strict.ts';
 import type { System } from '../system/system.ts';
@@ -49,11 +50,23 @@ export function strictRecord(
       `${device} has no mac in xenstore, and antispoof=strict cannot do without. Set mac= in the guest's configuration.`,
     );
   }
-  const untrackedBut = untracksStrictly(system, settings) ? bridge.address : undefined;
+  const untrackedBut = untracksStrictly(system, settings) ? hostMacs(system, bridge) : undefined;
   const old = readStrictRecord(system, port);
   const logged = old?.device === device && old.elements.includes(loggedElement(port));
   const elements = strictElements({ port, mac, addresses, mode, untrackedBut });
   return { device, mode, elements: logged ? [...elements, loggedElement(port)] : elements };
+}
+
+/**
+ * The MAC addresses that are, or may become, the host's on a bridge: unless it was given one, a bridge has the lowest of
+ * its ports' (net/bridge/br_stp_if.c).
+ */
+function hostMacs(system: System, bridge: Port): string[] {
+  const others = system
+    .list(`/sys/class/net/${bridge.name}/brif`)
+    .filter((name) => !/^vif\d+\./.test(name))
+    .map((name) => readPort(system, name)?.address ?? PORT_MAC);
+  return [...new Set([bridge.address, PORT_MAC, ...others])];
 }
 
 /** What the strict filter does for a device that is attached. */

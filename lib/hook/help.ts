@@ -21,6 +21,11 @@ const GUARDS: HookHelp['variables'] = [
   ['confirm=SECONDS', 'all is undone unless "xen-network confirm" is called in time'],
 ];
 
+const ANTISPOOF: HookHelp['variables'] = [
+  ['antispoof=yes', 'drop what no rule lets pass; vif-bridge adds a rule for each guest address'],
+  ['antispoof=strict', 'hold each guest to its MAC address and its ip, by nftables in the bridge family'],
+];
+
 const HOOKS: Readonly<Record<string, HookHelp>> = {
   'network-bridge': {
     purpose: "bridges one of the host's network cards, so that guests share it",
@@ -30,7 +35,8 @@ const HOOKS: Readonly<Record<string, HookHelp>> = {
       ['bridge=NAME', 'the bridge; xenbrN unless told; null does nothing'],
       ['vifnum=N', 'the number in xenbrN, vethN and vif0.N'],
       ['topology=KIND', 'classic, rename or plain; classic unless the card needs plain'],
-      ['antispoof=yes', 'drop what no rule lets pass; vif-bridge adds a rule for each guest address'],
+      ...ANTISPOOF,
+      ['notrack=yes|no|auto', 'keep what passes between guests and the card out of connection tracking'],
       ...GUARDS,
     ],
   },
@@ -73,7 +79,7 @@ const HOOKS: Readonly<Record<string, HookHelp>> = {
       ['masquerade=yes', 'guests go outside as this host'],
       ['netdev=NAME', "the device that leads outside; the default route's unless told"],
       ['dhcp=yes|dnsmasq|dhcpd', 'hand out the upper half of the subnet; not unless told'],
-      ['antispoof=yes', 'drop what no rule lets pass; vif-bridge adds a rule for each guest address'],
+      ...ANTISPOOF,
       ...GUARDS,
     ],
   },
@@ -85,6 +91,9 @@ const HOOKS: Readonly<Record<string, HookHelp>> = {
       IP_LIST,
       ['mtu=BYTES', "the device's and the guest's MTU; the bridge's unless told"],
       ['vlan=TERMS', 'the VLANs of its port, where the bridge filters VLANs: 10, or 10p/20/30-39/50u'],
+      ['antispoof=strict', 'hold the guest to its MAC address and its ip, by nftables in the bridge family'],
+      ['locking=MODE', 'under that: locked, unlocked (anything) or disabled (nothing)'],
+      ['notrack=yes|no|auto', "keep the guest's bridged packets out of connection tracking"],
       ...VIF_COMMON,
     ],
   },

@@ -34,7 +34,9 @@ const TEXTS: Readonly<Record<string, readonly string[]>> = {
   'odd-name': commands(strictElements(guest('192.0.2.1', { port: '0_a-b.c@9' }))),
   unlocked: commands(strictElements(guest('192.0.2.1', { mode: 'unlocked' }))),
   disabled: commands(strictElements(guest('192.0.2.1', { mode: 'disabled' }))),
-  untracked: commands(strictElements(guest('', { untrackedBut: '02:00:00:00:00:01' }))),
+  untracked: commands(
+    strictElements(guest('', { untrackedBut: ['02:00:00:00:00:01', 'fe:ff:ff:ff:ff:ff'] })),
+  ),
   logged: commands([loggedElement('vif1.0')]),
 };
 

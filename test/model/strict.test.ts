@@ -85,7 +85,7 @@ describe('for random guests and frames', () => {
 });
 
 describe('connection tracking', () => {
-  const guest = (n: number, untrackedBut?: string): StrictGuest => ({
+  const guest = (n: number, untrackedBut?: readonly string[]): StrictGuest => ({
     port: `vif${n}.0`,
     mac: `00:16:3e:00:00:0${n}`,
     addresses: [],
@@ -93,7 +93,7 @@ describe('connection tracking', () => {
     untrackedBut,
   });
   const HOST = '02:00:00:00:00:01';
-  const model = modelOf([guest(1, HOST), guest(2)]);
+  const model = modelOf([guest(1, [HOST]), guest(2)]);
   const to = (target: string, frame: string) => target.replaceAll(':', '') + frame.slice(12);
   const untracked = (frame: string, port: string) => model.fate(frame, port, 'untrack').untracked;
   const ping = honestFrames(identityOf(guest(1)))['an IPv4 ping'] ?? '';

@@ -153,6 +153,42 @@ describe('notrack=yes', () => {
   });
 });
 
+describe('notrack=yes under the strict filter', () => {
+  /** A bridge that nobody gave an address: it takes the lowest of its ports'. */
+  const onBareBridge = (then: () => void) => {
+    const { host: dom0 } = host.vif;
+    dom0.ip('link add xenbr7 type bridge', 'link set xenbr7 up', `address add 198.51.100.254/24 dev xenbr7`);
+    dom0.ok('iptables', '-A', 'INPUT', '-m', 'conntrack', '--ctstate', 'ESTABLISHED', '-j', 'ACCEPT');
+    dom0.ok('iptables', '-P', 'INPUT', 'DROP');
+    host.vif.store.write({ '/local/domain/0/backend/vif/1/0/ip': '198.51.100.1' });
+    guest(1).ip('address add 198.51.100.1/24 dev eth0');
+    try {
+      then();
+    } finally {
+      dom0.ip('link del xenbr7');
+    }
+  };
+
+  test("leaves the host its connections, whichever of its ports' addresses the bridge has", () => {
+    onBareBridge(() => {
+      const { host: dom0 } = host.vif;
+      expect(online(1, 'bridge=xenbr7', 'antispoof=strict', 'notrack=yes').status).toBe(0);
+      expect(dom0.ok('ip', 'link', 'show', 'xenbr7')).toContain('fe:ff:ff:ff:ff:ff');
+      expect(pings(dom0, '198.51.100.1')).toBe(true);
+      dom0.ip(
+        'link add low0 address 02:00:00:00:00:07 type veth peer name low1',
+        'link set low0 master xenbr7 up',
+        'neigh flush dev xenbr7',
+      );
+      guest(1).ip('neigh flush dev eth0');
+      expect(dom0.ok('ip', 'link', 'show', 'xenbr7')).toContain('02:00:00:00:00:07');
+      expect(online(1, 'bridge=xenbr7', 'antispoof=strict', 'notrack=yes').status).toBe(0);
+      expect(pings(dom0, '198.51.100.1')).toBe(true);
+      dom0.ip('link del low0');
+    });
+  });
+});
+
 describe('notrack=auto', () => {
   /** As network-bridge leaves it under antispoof=yes. */
   const antispoof = () => {

@@ -40,8 +40,10 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const state = observeHost(system);
   const named = linkOf(state, request.netdev ?? defaultDevice(state));
   const running = findBridged(state, readBridgeRecords(system), named.name, request.bridge);
-  if (running !== undefined)
+  if (running !== undefined) {
+    if (request.strict && running.strict !== true) log.warn(notStrict(running.bridge));
     return nothing(context, `${running.netdev} is on the bridge ${running.bridge} already.`);
+  }
   if (named.kind === 'bridge')
     return nothing(context, `${named.name} is a bridge already; guests can join it.`);
   const link = refuseNetworkRoot(system, state, named, request.netdev !== undefined);
@@ -107,6 +109,13 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   };
   const done = `${record.netdev} is off the bridge ${record.bridge}.`;
   return { subject: record.bridge, plan, verify, done };
+}
+
+function notStrict(bridge: string): string {
+  return (
+    `The bridge ${bridge} was started without antispoof=strict, and stays as it is: its guests are not held. ` +
+    'Stop it and start it again, or say antispoof=strict for each guest.'
+  );
 }
 
 /**

@@ -1,9 +1,13 @@
 import type { Values } from '../contract/arguments.ts';
+import { listed } from '../contract/text.ts';
 import { type HostState, type Link, observeHost } from '../observe/host.ts';
 import { readLedger } from '../observe/ledger.ts';
+import { readStrictRecords } from '../observe/strict.ts';
+import { strictDamage } from '../observe/strict-health.ts';
 import { readBridgeRecords } from '../observe/uplink.ts';
 import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';
+import { strictBridges } from './strict-table.ts';
 
 interface BridgeStatus {
   readonly name: string;
@@ -19,24 +23,40 @@ interface BridgeStatus {
  * @param json print JSON
  */
 export function printStatus(context: Context, _values: Values, json: boolean): void {
-  const { system, print } = context;
+  const { system, print, log } = context;
   const state = observeHost(system);
   const bridges = state.links
     .filter((link) => link.kind === 'bridge')
     .map((link) => bridgeStatus(system, state, link));
+  const strict = { bridges: strictBridges(system), ports: [...readStrictRecords(system).keys()] };
+  const damage = strictDamage(system, strict.bridges);
+  if (damage !== undefined) log.warn(damage);
   if (json) {
-    print(
-      `${JSON.stringify({ links: state.links.map(linkJson), bridges, routes: state.routes, bridged: readBridgeRecords(system), shared: readLedger(system) }, null, 2)}\n`,
-    );
+    const found = {
+      links: state.links.map(linkJson),
+      bridges,
+      routes: state.routes,
+      bridged: readBridgeRecords(system),
+      shared: readLedger(system),
+      strict: { ...strict, damage: damage ?? null },
+    };
+    print(`${JSON.stringify(found, null, 2)}\n`);
     return;
   }
   const show = (...args: string[]) => system.run(['ip', ...args]).stdout;
   print(
-    `${rule}\n${show('address', 'show')}${rule}\n${bridgeTable(bridges)}${rule}\n${show('-4', 'route', 'show')}${show('-6', 'route', 'show')}${rule}\n`,
+    `${rule}\n${show('address', 'show')}${rule}\n${bridgeTable(bridges)}${rule}\n${show('-4', 'route', 'show')}${show('-6', 'route', 'show')}${rule}\n${strictLines(strict)}`,
   );
 }
 
 const rule = '='.repeat(60);
+
+/** Nothing where nobody asked for antispoof=strict. */
+function strictLines({ bridges, ports }: { bridges: readonly string[]; ports: readonly string[] }): string {
+  if (bridges.length === 0 && ports.length === 0) return '';
+  const on = bridges.length === 0 ? '' : ` on ${listed(bridges)}`;
+  return `antispoof=strict${on}; held: ${ports.join(' ') || 'no guest yet'}\n${rule}\n`;
+}
 
 function bridgeStatus(system: System, state: HostState, link: Link): BridgeStatus {
   const read = (file: string) => system.readText(`/sys/class/net/${link.name}/bridge/${file}`) ?? '';

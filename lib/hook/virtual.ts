@@ -48,7 +48,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     ...(request.strict ? { strict: true } : {}),
   };
   const steps = [
-    ...(request.strict ? startStrict(system) : []),
+    ...(request.strict ? startStrict(system) : leaveStrict(system, known)),
     ...(request.antispoof && !system.exists('/proc/sys/net/bridge') ? [loadFilter()] : []),
     ...shared.steps,
     ...laying.steps,
@@ -63,6 +63,10 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     verify: () => [...missing(observeHost(system), request), ...unmetClaims(system, claims)],
     done: `The bridge ${bridge} is there: ${FORM_WORDS[form]}.`,
   };
+}
+
+function leaveStrict(system: System, known: VirtualRecord | undefined): Step[] {
+  return known?.strict === true ? stopStrict(system, known.bridge) : [];
 }
 
 function loadFilter(): Step {
@@ -119,7 +123,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     ...unlaying.steps,
     ...shared.steps,
     ...remember(virtualRecordPath(bridge), known, undefined, bridge),
-    ...(known.strict === true ? stopStrict(system, bridge) : []),
+    ...leaveStrict(system, known),
     ...shared.remembering,
   ];
   return {

@@ -10,7 +10,9 @@ import type { Context } from '../../lib/hook/context.ts';
 import { guardSteps, STRICT_LOCK } from '../../lib/hook/guard.ts';
 import { withLocks } from '../../lib/hook/locks.ts';
 import { runningVifs, wantedFilter } from '../../lib/hook/running.ts';
+import { strictBridges } from '../../lib/hook/strict-table.ts';
 import { readStrictRecord, readStrictRecords } from '../../lib/observe/strict.ts';
+import { strictDamage } from '../../lib/observe/strict-health.ts';
 import { planStrict } from '../../lib/plan/strict.ts';
 import { openXenstore } from '../../lib/system/xenstore.ts';
 
@@ -85,8 +87,8 @@ function show(context: Context, name: string | undefined, json: boolean): number
       ? `${JSON.stringify(ports, null, 2)}\n`
       : table([['PORT', 'DEVICE', 'MODE', 'DROPPED', 'LOG'], ...rows]),
   );
-  if (ports.length > 0 && listing.status !== 0)
-    context.log.warn('The table of the strict filter is not there: run "xen-network refilter".');
+  const damage = strictDamage(system, strictBridges(system));
+  if (damage !== undefined) context.log.warn(damage);
   return 0;
 }
 

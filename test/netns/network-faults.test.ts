@@ -45,9 +45,9 @@ const SCENARIOS: readonly Scenario[] = [
     least: 4,
   },
   {
-    what: 'a host-only network-virtual with both families',
+    what: 'a host-only network-virtual with both families and the strict filter',
     hook: 'network-virtual',
-    variables: ['bridgeip=10.1.1.1/24,fd00:1::1/64', 'dhcp=dnsmasq'],
+    variables: ['bridgeip=10.1.1.1/24,fd00:1::1/64', 'dhcp=dnsmasq', 'antispoof=strict'],
     least: 8,
   },
   {

@@ -11,6 +11,7 @@ part details4 ip -4 -d -o route show table all
 part details6 ip -6 -d -o route show table all
 part policy4 ip -4 -d rule
 part policy6 ip -6 -d rule
+part tables nft list tables bridge
 part fixed4 ip -4 neigh show nud permanent
 part fixed6 ip -6 neigh show nud permanent
 part proxies4 ip -4 neigh show proxy

@@ -7,7 +7,7 @@ import { runTrial } from './trials.ts';
 /** What network-bridge is told, in each topology. */
 export const PLAIN = ['topology=plain', 'netdev=eth0'];
 export const CLASSIC = ['topology=classic', 'netdev=eth0', 'antispoof=yes'];
-export const RENAME = ['topology=rename', 'netdev=eth0'];
+export const RENAME = ['topology=rename', 'netdev=eth0', 'antispoof=strict'];
 
 /** Every call, with its variables and fewer steps than it has. */
 export const CALLS = [

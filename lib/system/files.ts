@@ -9,15 +9,18 @@ export interface FileSystem {
   mkdirSync(path: string, options: { readonly recursive: true; readonly mode?: number }): unknown;
   renameSync(path: string, to: string): void;
   unlinkSync(path: string): void;
-  statSync(path: string): {
-    readonly mtimeMs: number;
-    readonly mode: number;
-    readonly uid: number;
-    readonly gid: number;
-  };
+  statSync(path: string): FileStat;
   chmodSync(path: string, mode: number): void;
   chownSync(path: string, uid: number, gid: number): void;
   realpathSync(path: string): string;
+}
+
+/** What is known of a file, wherever links at its path lead. */
+export interface FileStat {
+  readonly mtimeMs: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
 }
 
 export interface WriteOptions {

@@ -1,5 +1,4 @@
-// The C library, called by bun:ffi. Bun's own node:fs takes a millisecond to load, its node:net five and its way to a
-// child process one more, which is much of the time that a hook takes altogether.
+// The C library, called by bun:ffi or by what stands in for it where the program has another engine.
 
 import { dlopen, FFIType, ptr, read } from 'bun:ffi';
 import { encodeText } from '../contract/xenstore-wire.ts';
@@ -22,7 +21,8 @@ function openLibc(): Libc {
   }
 }
 
-// The variable arguments of open and fcntl are passed like others on both machines that Bun runs on, x86-64 and arm64.
+// Only whole numbers and pointers, six at most, so that any engine can call it. The variable arguments of open, fcntl
+// and syscall are passed like others on both machines that this program runs on, x86-64 and arm64.
 function openLibrary(name: string) {
   const { i32, i64, u32, u64, ptr: pointer, cstring } = FFIType;
   const call = (...args: FFIType[]) => ({ args, returns: i32 }) as const;
@@ -31,6 +31,8 @@ function openLibrary(name: string) {
     __errno_location: { args: [], returns: pointer },
     access: call(pointer, i32),
     chdir: call(pointer),
+    chmod: call(pointer, u32),
+    chown: call(pointer, u32, u32),
     close: call(i32),
     closedir: call(pointer),
     connect: call(i32, pointer, u32),
@@ -48,12 +50,13 @@ function openLibrary(name: string) {
     posix_spawn_file_actions_adddup2: call(pointer, i32, i32),
     posix_spawn_file_actions_init: call(pointer),
     posix_spawnattr_init: call(pointer),
-    posix_spawnattr_setflags: call(pointer, FFIType.i16),
+    posix_spawnattr_setflags: call(pointer, i32),
     posix_spawnattr_setsigdefault: call(pointer, pointer),
     posix_spawnattr_setsigmask: call(pointer, pointer),
     read: sized(i32, pointer, u64),
     readdir: { args: [pointer], returns: pointer },
     readlink: sized(pointer, pointer, u64),
+    realpath: { args: [pointer, pointer], returns: pointer },
     rename: call(pointer, pointer),
     setitimer: call(i32, pointer, pointer),
     setsockopt: call(i32, i32, i32, pointer, u32),

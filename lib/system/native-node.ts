@@ -10,7 +10,7 @@ import type { OpenFiles } from './files.ts';
 import type { ByteChannel, Native } from './native.ts';
 import { errnoName, errnoWords } from './native-errors.ts';
 
-// Bun's compiler would load imported modules at the start of the program that never runs this file.
+// Not imported: whatever runs or bundles this file without being Node has no such modules.
 const { spawn } = process.getBuiltinModule('node:child_process');
 const fs = process.getBuiltinModule('node:fs');
 const { once } = process.getBuiltinModule('node:events');
@@ -150,7 +150,7 @@ const openFiles: OpenFiles = {
   },
 };
 
-/** The port for Node, and for the program that is built without Bun. */
+/** The port for Node, and for the program that is built on it. */
 export const nodeNative: Native = {
   connectStream,
   openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitAWhile, openFiles),

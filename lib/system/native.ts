@@ -57,10 +57,11 @@ export interface Native {
   readonly print?: (text: string, to: 'out' | 'err') => void;
 }
 
-/** The twin for the runtime that this program runs in: bun:ffi in Bun, node:net and two helper programs in Node. */
+/** The twin for the runtime that this program runs in: the C library wherever it can be called, Node's own ways in Node. */
 export async function loadNative(): Promise<Native> {
-  if (process.versions.bun !== undefined) {
-    return (await import('./native-bun.ts')).bunNative;
+  const { node, bun } = process.versions;
+  if (node !== undefined && bun === undefined) {
+    return (await import('./native-node.ts')).nodeNative;
   }
-  return (await import('./native-node.ts')).nodeNative;
+  return (await import('./native-libc.ts')).libcNative;
 }

@@ -1,6 +1,6 @@
 import { CString } from 'bun:ffi';
 import { concatBytes, decodeText, encodeText } from '../contract/xenstore-wire.ts';
-import type { FileSystem, OpenFiles, WriteOptions } from './files.ts';
+import type { FileStat, FileSystem, OpenFiles, WriteOptions } from './files.ts';
 import { CallError, checked, cString, lastErrno, libc } from './libc.ts';
 import { OPEN } from './native-errors.ts';
 
@@ -8,15 +8,20 @@ const ENOENT = 2;
 const EEXIST = 17;
 const AT_FDCWD = -100;
 const AT_EMPTY_PATH = 0x1000;
-const STATX_INO = 0x100;
-const [STATX_SIZE, STATX_INO_AT, STATX_DEV_AT] = [256, 32, 136];
-/** Where struct dirent has its name, on both machines that Bun runs on. */
+// struct statx, the same on every machine: what is asked for, and where it lies.
+const [STATX_MODE, STATX_UID, STATX_GID, STATX_MTIME, STATX_INO] = [0x2, 0x8, 0x10, 0x40, 0x100];
+const STATX_SIZE = 256;
+const STATX_AT = { uid: 20, gid: 24, mode: 28, inode: 32, mtime: 112, mtimeNs: 120, device: 136 } as const;
+/** Where struct dirent has its name, on x86-64 and arm64. */
 const NAME_AT = 19;
+const PATH_MAX = 4096;
+/** How many characters are made of bytes at once: each is an argument of a call. */
+const CHARACTERS = 4096;
 /** For whatever is read; nothing is kept in it from one call to the next. */
 const buffer = new Uint8Array(65_536);
 
-/** Open files in Bun. */
-export const bunOpenFiles: OpenFiles = {
+/** Open files by the C library. */
+export const libcOpenFiles: OpenFiles = {
   open: (path, flags, mode) => checked(libc().open(cString(path), flags | OPEN.closeOnExec, mode)),
   read: (fd, buffer) => checked(libc().read(fd, buffer, buffer.length)),
   write: (fd, bytes) => (bytes.length === 0 ? 0 : checked(libc().write(fd, bytes, bytes.length))),
@@ -27,45 +32,66 @@ export const bunOpenFiles: OpenFiles = {
   },
 };
 
-/** Inode and device of a file, by statx(2), whose structure is the same on every machine. */
+/** Inode and device of a file; undefined when it is not there. */
 function identity(fd: number, path: string, flags: number): string | undefined {
+  const stat = statx(fd, path, flags, STATX_INO);
+  return stat && `${stat.getBigUint64(STATX_AT.inode, true)} ${stat.getBigUint64(STATX_AT.device, true)}`;
+}
+
+function statx(fd: number, path: string, flags: number, wanted: number): DataView | undefined {
   const stat = new Uint8Array(STATX_SIZE);
-  if (libc().statx(fd, cString(path), flags, STATX_INO, stat) !== 0) return undefined;
-  const view = new DataView(stat.buffer);
-  return `${view.getBigUint64(STATX_INO_AT, true)} ${view.getBigUint64(STATX_DEV_AT, true)}`;
+  return libc().statx(fd, cString(path), flags, wanted, stat) === 0 ? new DataView(stat.buffer) : undefined;
+}
+
+function statOf(path: string): FileStat {
+  const stat = statx(AT_FDCWD, path, 0, STATX_MODE | STATX_UID | STATX_GID | STATX_MTIME);
+  if (stat === undefined) throw new CallError(lastErrno());
+  const seconds = Number(stat.getBigInt64(STATX_AT.mtime, true));
+  return {
+    mtimeMs: seconds * 1000 + stat.getUint32(STATX_AT.mtimeNs, true) / 1e6,
+    mode: stat.getUint16(STATX_AT.mode, true),
+    uid: stat.getUint32(STATX_AT.uid, true),
+    gid: stat.getUint32(STATX_AT.gid, true),
+  };
 }
 
 function readWhole(path: string): Uint8Array {
-  const fd = bunOpenFiles.open(path, 0, 0);
+  const fd = libcOpenFiles.open(path, 0, 0);
   try {
     for (let whole = buffer, length = 0; ; ) {
-      const got = bunOpenFiles.read(fd, whole.subarray(length));
+      const got = libcOpenFiles.read(fd, whole.subarray(length));
       if (got === 0) return whole.subarray(0, length);
       length += got;
       if (length === whole.length) whole = concatBytes([whole, new Uint8Array(length)]);
     }
   } finally {
-    bunOpenFiles.close(fd);
+    libcOpenFiles.close(fd);
   }
 }
 
 function writeWhole(path: string, flags: number, mode: number, bytes: Uint8Array): void {
-  const fd = bunOpenFiles.open(path, flags, mode);
+  const fd = libcOpenFiles.open(path, flags, mode);
   try {
-    for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(bunOpenFiles.write(fd, rest));
+    for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(libcOpenFiles.write(fd, rest));
   } finally {
-    bunOpenFiles.close(fd);
+    libcOpenFiles.close(fd);
   }
 }
 
 function writeFile(path: string, text: string, { flag, mode, encoding }: WriteOptions): void {
   const flags = flag === 'r+' ? OPEN.readWrite : OPEN.writeOnly | OPEN.create | OPEN.truncate;
-  writeWhole(
-    path,
-    flags,
-    mode ?? 0o666,
-    encoding === 'latin1' ? Buffer.from(text, 'latin1') : encodeText(text),
-  );
+  writeWhole(path, flags, mode ?? 0o666, encoding === 'latin1' ? encodeLatin1(text) : encodeText(text));
+}
+
+function encodeLatin1(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+function decodeLatin1(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += CHARACTERS)
+    text += String.fromCharCode(...bytes.subarray(at, at + CHARACTERS));
+  return text;
 }
 
 function makeFolders(path: string, mode: number): void {
@@ -92,14 +118,18 @@ function linkTarget(path: string): string {
   return decodeText(buffer.subarray(0, checked(libc().readlink(cString(path), buffer, buffer.length))));
 }
 
-/** What hooks do rarely is left to node:fs, which is loaded then. */
-const rare = () => process.getBuiltinModule('node:fs');
+/** The path without links in it. */
+function realPath(path: string): string {
+  const found = new Uint8Array(PATH_MAX);
+  if (libc().realpath(cString(path), found) === null) throw new CallError(lastErrno());
+  return decodeText(found.subarray(0, found.indexOf(0)));
+}
 
-/** Files in Bun, without node:fs. */
-export const bunFiles: FileSystem = {
+/** Files by the C library. */
+export const libcFiles: FileSystem = {
   readFileSync: (path, encoding) => {
     const bytes = readWhole(path);
-    return encoding === 'utf8' ? decodeText(bytes) : Buffer.from(bytes).toString('latin1');
+    return encoding === 'utf8' ? decodeText(bytes) : decodeLatin1(bytes);
   },
   writeFileSync: writeFile,
   appendFileSync: (path, text) =>
@@ -110,8 +140,8 @@ export const bunFiles: FileSystem = {
   mkdirSync: (path, { mode }) => makeFolders(path, mode ?? 0o777),
   renameSync: (path, to) => void checked(libc().rename(cString(path), cString(to))),
   unlinkSync: (path) => void checked(libc().unlink(cString(path))),
-  statSync: (path) => rare().statSync(path),
-  chmodSync: (path, mode) => rare().chmodSync(path, mode),
-  chownSync: (path, uid, gid) => rare().chownSync(path, uid, gid),
-  realpathSync: (path) => rare().realpathSync(path),
+  statSync: statOf,
+  chmodSync: (path, mode) => void checked(libc().chmod(cString(path), mode)),
+  chownSync: (path, uid, gid) => void checked(libc().chown(cString(path), uid, gid)),
+  realpathSync: realPath,
 };

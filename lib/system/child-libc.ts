@@ -1,7 +1,7 @@
 import { concatBytes, decodeText, encodeText } from '../contract/xenstore-wire.ts';
 import { CHILD_ENVIRONMENT, DEFAULT_TIMEOUT_MS, type RunOptions, type RunResult } from './exec.ts';
 import { heldLocks } from './file-lock.ts';
-import { bunOpenFiles } from './files-bun.ts';
+import { libcOpenFiles } from './files-libc.ts';
 import { CallError, checked, cString, cStrings, libc } from './libc.ts';
 import { OPEN } from './native-errors.ts';
 
@@ -65,9 +65,9 @@ function start(argv: readonly string[], options: RunOptions): Child {
   const [words, settings] = [cStrings(argv), cStrings(variables.map(([name, value]) => `${name}=${value}`))];
   const pid = new Int32Array(1);
   const errno = lib.posix_spawn(pid, file, actions, attributes(options), words.array, settings.array);
-  for (const fd of theirs) bunOpenFiles.close(fd);
+  for (const fd of theirs) libcOpenFiles.close(fd);
   if (errno === 0) return { pid: pid[0] ?? 0, outputs: [ourOut, ourErr] };
-  for (const fd of [ourOut, ourErr]) bunOpenFiles.close(fd);
+  for (const fd of [ourOut, ourErr]) libcOpenFiles.close(fd);
   throw new CallError(errno);
 }
 
@@ -105,7 +105,7 @@ function pipe(): readonly [read: number, write: number] {
 /** Not a pipe: it could fill up while the child waits for its output to be taken. */
 function inputFile(text: string): number {
   const fd = checked(libc().memfd_create(cString('input'), MFD_CLOEXEC));
-  for (let rest = encodeText(text); rest.length > 0; ) rest = rest.subarray(bunOpenFiles.write(fd, rest));
+  for (let rest = encodeText(text); rest.length > 0; ) rest = rest.subarray(libcOpenFiles.write(fd, rest));
   libc().lseek(fd, 0n, 0);
   return fd;
 }
@@ -128,7 +128,7 @@ function attend({ pid, outputs }: Child, deadline: number): RunResult {
     if (rest <= 0) lib.kill(pid, SIGKILL);
     lib.poll(watched, 3, Math.max(1, Math.ceil(pidfd < 0 ? Math.min(rest, ASK_AGAIN_MS) : rest)));
   }
-  for (const fd of [...outputs, ...(pidfd < 0 ? [] : [pidfd])]) bunOpenFiles.close(fd);
+  for (const fd of [...outputs, ...(pidfd < 0 ? [] : [pidfd])]) libcOpenFiles.close(fd);
   const text = (pieces: readonly Uint8Array[]) => decodeText(concatBytes(pieces));
   return { status: exitStatus(status[0] ?? 0), stdout: text(heard[0]), stderr: text(heard[1]) };
 }

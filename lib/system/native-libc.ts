@@ -1,17 +1,17 @@
-// The port in Bun, by the C library.
+// The port by the C library.
 
 import { encodeText } from '../contract/xenstore-wire.ts';
 import { XenNetworkError } from '../errors.ts';
-import { runByLibc } from './child-bun.ts';
+import { runByLibc } from './child-libc.ts';
 import { FdChannel, openFdDevice } from './fd-channel.ts';
 import { type Taken, takeLock } from './file-lock.ts';
-import { bunFiles, bunOpenFiles } from './files-bun.ts';
+import { libcFiles, libcOpenFiles } from './files-libc.ts';
 import { CallError, lastErrno, libc } from './libc.ts';
 import type { ByteChannel, Native } from './native.ts';
 import { errnoWords, OPEN } from './native-errors.ts';
 import type { NetlinkSocket } from './rtnetlink.ts';
 
-// Linux's numbers; the same on x86-64 and arm64, the two that Bun runs on.
+// Linux's numbers; the same on x86-64 and arm64.
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
@@ -63,7 +63,7 @@ function connectUnix(type: number, path: string, timeoutMs: number): Connected {
   }
   const error = lastErrno();
   if (fd >= 0) {
-    bunOpenFiles.close(fd);
+    libcOpenFiles.close(fd);
   }
   return { error };
 }
@@ -87,7 +87,7 @@ async function connectStream(path: string, timeoutMs: number): Promise<ByteChann
   if (connected.error !== undefined) {
     throw new XenNetworkError(`The socket ${path} cannot be reached: ${errnoWords(connected.error)}.`);
   }
-  return new FdChannel(connected.fd, path, timeoutMs, waitByPoll, bunOpenFiles);
+  return new FdChannel(connected.fd, path, timeoutMs, waitByPoll, libcOpenFiles);
 }
 
 async function sendDatagram(path: string, bytes: Uint8Array): Promise<boolean> {
@@ -99,11 +99,11 @@ async function sendDatagram(path: string, bytes: Uint8Array): Promise<boolean> {
     return false;
   }
   try {
-    return bunOpenFiles.write(connected.fd, bytes) === bytes.length;
+    return libcOpenFiles.write(connected.fd, bytes) === bytes.length;
   } catch {
     return false;
   } finally {
-    bunOpenFiles.close(connected.fd);
+    libcOpenFiles.close(connected.fd);
   }
 }
 
@@ -146,10 +146,10 @@ function openRtnetlink(): NetlinkSocket {
   }
   const buffer = new Uint8Array(65_536);
   return {
-    send: (bytes) => void bunOpenFiles.write(fd, bytes),
-    receive: () => buffer.subarray(0, bunOpenFiles.read(fd, buffer)),
+    send: (bytes) => void libcOpenFiles.write(fd, bytes),
+    receive: () => buffer.subarray(0, libcOpenFiles.read(fd, buffer)),
     errorText: (errno) => `${lib.strerror(errno)}`,
-    close: () => bunOpenFiles.close(fd),
+    close: () => libcOpenFiles.close(fd),
   };
 }
 
@@ -163,14 +163,14 @@ function print(text: string, to: 'out' | 'err'): void {
   }
 }
 
-/** The port for the compiled program and for scripts that Bun runs. */
-export const bunNative: Native = {
+/** The port for the compiled program, and for Bun. */
+export const libcNative: Native = {
   connectStream,
-  openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitByPoll, bunOpenFiles),
+  openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitByPoll, libcOpenFiles),
   sendDatagram,
-  lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock, { ...bunFiles, ...bunOpenFiles }),
+  lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock, { ...libcFiles, ...libcOpenFiles }),
   openRtnetlink,
-  files: bunFiles,
+  files: libcFiles,
   run: runByLibc,
   print,
 };

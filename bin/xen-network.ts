@@ -76,8 +76,8 @@ async function runApplet(
   }
 }
 
-function print(text: string): number {
-  process.stdout.write(text);
+async function print(text: string): Promise<number> {
+  (await loadNative()).print?.(text, 'out');
   return 0;
 }
 

@@ -73,7 +73,7 @@ const UNQUOTED = '\t';
  * @returns undefined where no line sets it
  */
 export function variableWords(text: string, variable: string): string[] | undefined {
-  const found = [...text.matchAll(ASSIGNMENT)].findLast((match) => match[2] === variable);
+  const found = [...text.matchAll(ASSIGNMENT)].filter((match) => match[2] === variable).at(-1);
   if (found === undefined) return undefined;
   return unquoted(found[3] ?? '')
     .split(/\s+/)
@@ -105,7 +105,7 @@ function withoutWord(value: string, word: string): string {
   const words = inner.slice(mark.length).split(' ');
   const at = words.lastIndexOf(word);
   if (at < 0) return value;
-  const rest = words.toSpliced(at, 1).join(' ');
+  const rest = words.filter((_, i) => i !== at).join(' ');
   if (inner === value || (mark !== '' && !rest.includes(' '))) return rest;
   return `${value[0]}${mark}${rest}${value[0]}`;
 }

@@ -39,7 +39,7 @@ export async function refilter(context: Context): Promise<number> {
     const backends = await listBackends(store);
     const devices = backends.flatMap(deviceNames);
     // No hook attaches or detaches one of them meanwhile.
-    return await withLocks(system, [...devices.toSorted(), STRICT_LOCK], async () => {
+    return await withLocks(system, [...[...devices].sort(), STRICT_LOCK], async () => {
       const running = await runningVifs({ ...context, system: askedOnce(system) }, store, backends);
       const { wanted, failures } = wantedOf(running);
       const steps = refilterSteps(system, wanted, new Set(devices));

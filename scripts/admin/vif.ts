@@ -128,7 +128,7 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
         `${name} is not in use on a bridge of this host; its mode can be set once it is online.`,
       );
     await store.write(`${path}/locking`, mode);
-    const keys = found.map(({ run }) => run.call.device).toSorted();
+    const keys = found.map(({ run }) => run.call.device).sort();
     await withLocks(system, [...keys, STRICT_LOCK], async () => {
       for (const each of await runningVifs(context, store, [backend])) {
         const { device: own } = each.run.call;

@@ -1,0 +1,205 @@
+// The program's engine: QuickJS with the compiled modules of this program and the few calls of the C library that they
+// make. What JavaScript sees of it is the object "engine", described in engine.ts.
+
+#include "engine.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+// Reference counts free nearly all at once; cycles are looked for only once a run has grown far beyond a hook's.
+static const size_t GC_THRESHOLD = 64 << 20;
+static const size_t STACK_SIZE = 1 << 20;
+
+static volatile sig_atomic_t pending_signals[65];
+static volatile sig_atomic_t any_signal;
+
+static _Noreturn void die_of(JSContext *ctx, JSValueConst error) {
+  const char *text = JS_ToCString(ctx, error);
+  JSValue trace = JS_GetPropertyStr(ctx, error, "stack");
+  const char *stack = JS_IsUndefined(trace) ? NULL : JS_ToCString(ctx, trace);
+  dprintf(2, "xen-network: %s\n%s", text ? text : "an error without words", stack ? stack : "");
+  _exit(1);
+}
+
+static _Noreturn void die(JSContext *ctx) { die_of(ctx, JS_GetException(ctx)); }
+
+static void on_signal(int number) {
+  pending_signals[number] = 1;
+  any_signal = 1;
+}
+
+// catchSignal(number)
+static JSValue catch_signal(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  int number;
+  if (JS_ToInt32(ctx, &number, argv[0])) return JS_EXCEPTION;
+  if (number < 1 || number > 64) return JS_ThrowRangeError(ctx, "%d is no signal", number);
+  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  sigaction(number, &action, NULL);
+  return JS_UNDEFINED;
+}
+
+// takeSignals(): the numbers of the signals that came since the last call
+static JSValue take_signals(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  JSValue list = JS_NewArray(ctx);
+  uint32_t length = 0;
+  if (!any_signal) return list;
+  any_signal = 0;
+  for (int number = 1; number < 65; number++) {
+    if (!pending_signals[number]) continue;
+    pending_signals[number] = 0;
+    JS_SetPropertyUint32(ctx, list, length++, JS_NewInt32(ctx, number));
+  }
+  return list;
+}
+
+// now(): milliseconds since some moment in the past
+static JSValue now(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return JS_NewFloat64(ctx, time.tv_sec * 1e3 + time.tv_nsec / 1e6);
+}
+
+// exit(status)
+static JSValue leave(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  int status = 1;
+  JS_ToInt32(ctx, &status, argv[0]);
+  _exit(status);
+}
+
+// encode(text): its UTF-8 in an ArrayBuffer; half a surrogate pair becomes U+FFFD
+static JSValue encode(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  size_t length;
+  const char *text = JS_ToCStringLen(ctx, &length, argv[0]);
+  if (text == NULL) return JS_EXCEPTION;
+  JSValue buffer = JS_NewArrayBufferCopy(ctx, (const uint8_t *)text, length);
+  JS_FreeCString(ctx, text);
+  uint8_t *bytes = JS_GetArrayBuffer(ctx, &length, buffer);
+  for (size_t i = 0; bytes != NULL && i + 2 < length; i++)
+    if (bytes[i] == 0xed && bytes[i + 1] >= 0xa0) memcpy(bytes + i, "\xef\xbf\xbd", 3);
+  return buffer;
+}
+
+// decode(bytes): the text of a Uint8Array
+static JSValue decode(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  size_t length;
+  uint8_t *bytes = bytes_of(ctx, argv[0], &length);
+  if (bytes == NULL) return JS_EXCEPTION;
+  return JS_NewStringLen(ctx, (const char *)bytes, length);
+}
+
+static JSValue environment(JSContext *ctx) {
+  JSValue all = JS_NewObject(ctx);
+  for (char **entry = environ; *entry != NULL; entry++) {
+    const char *equals = strchr(*entry, '=');
+    if (equals == NULL) continue;
+    JSAtom name = JS_NewAtomLen(ctx, *entry, equals - *entry);
+    // Not JS_SetProperty: a variable may be called __proto__.
+    JS_DefinePropertyValue(ctx, all, name, JS_NewString(ctx, equals + 1), JS_PROP_C_W_E);
+    JS_FreeAtom(ctx, name);
+  }
+  return all;
+}
+
+static JSValue arguments(JSContext *ctx, int argc, char **argv) {
+  JSValue list = JS_NewArray(ctx);
+  for (int i = 0; i < argc; i++) JS_SetPropertyUint32(ctx, list, i, JS_NewString(ctx, argv[i]));
+  return list;
+}
+
+static const JSCFunctionListEntry ENGINE[] = {
+    JS_CFUNC_DEF("catchSignal", 1, catch_signal), JS_CFUNC_DEF("takeSignals", 0, take_signals),
+    JS_CFUNC_DEF("now", 0, now),                  JS_CFUNC_DEF("exit", 1, leave),
+    JS_CFUNC_DEF("encode", 1, encode),            JS_CFUNC_DEF("decode", 1, decode),
+};
+
+static void add_engine(JSContext *ctx, int argc, char **argv) {
+  JSValue engine = JS_NewObject(ctx), global = JS_GetGlobalObject(ctx);
+  JS_SetPropertyFunctionList(ctx, engine, ENGINE, sizeof ENGINE / sizeof *ENGINE);
+  JS_SetPropertyStr(ctx, engine, "libc", libc_functions(ctx));
+  JS_SetPropertyStr(ctx, engine, "argv", arguments(ctx, argc, argv));
+  JS_SetPropertyStr(ctx, engine, "env", environment(ctx));
+  add_memory(ctx, engine);
+  JS_SetPropertyStr(ctx, global, "engine", engine);
+  JS_FreeValue(ctx, global);
+}
+
+static JSModuleDef *load_module(JSContext *ctx, const char *name, void *unused) {
+  const struct module *module = modules;
+  while (module->name != NULL && strcmp(module->name, name) != 0) module++;
+  if (module->name == NULL) {
+    JS_ThrowReferenceError(ctx, "this program has no module %s", name);
+    return NULL;
+  }
+  JSValue read = JS_ReadObject(ctx, module->bytes, module->size, JS_READ_OBJ_BYTECODE);
+  if (JS_IsException(read)) return NULL;
+  JSModuleDef *definition = JS_VALUE_GET_PTR(read);
+  JS_FreeValue(ctx, read);
+  return definition;
+}
+
+// A rejection that nobody handles by the time all jobs are done is a fault of the program, and ends it.
+static JSValue rejected;
+
+static void on_rejection(JSContext *ctx, JSValueConst promise, JSValueConst reason, JS_BOOL handled, void *unused) {
+  JS_FreeValue(ctx, rejected);
+  rejected = handled ? JS_UNDEFINED : JS_DupValue(ctx, reason);
+}
+
+static void run_jobs(JSRuntime *runtime, JSContext *ctx) {
+  JSContext *failed;
+  int result;
+  while ((result = JS_ExecutePendingJob(runtime, &failed)) != 0)
+    if (result < 0) die(failed);
+  if (!JS_IsUndefined(rejected)) die_of(ctx, rejected);
+}
+
+// Not JS_NewContext: no eval, no Proxy, and nothing of the big number extensions but BigInt.
+static JSContext *make_context(JSRuntime *runtime) {
+  JSContext *ctx = JS_NewContextRaw(runtime);
+  JS_AddIntrinsicBaseObjects(ctx);
+  JS_AddIntrinsicDate(ctx);
+  JS_AddIntrinsicRegExpCompiler(ctx);
+  JS_AddIntrinsicRegExp(ctx);
+  JS_AddIntrinsicJSON(ctx);
+  JS_AddIntrinsicMapSet(ctx);
+  JS_AddIntrinsicTypedArrays(ctx);
+  JS_AddIntrinsicPromise(ctx);
+  JS_AddIntrinsicBigInt(ctx);
+  return ctx;
+}
+
+int main(int argc, char **argv) {
+  JSRuntime *runtime = JS_NewRuntime();
+  JS_SetGCThreshold(runtime, GC_THRESHOLD);
+  JS_SetMaxStackSize(runtime, STACK_SIZE);
+  JS_SetModuleLoaderFunc(runtime, NULL, load_module, NULL);
+  JSContext *ctx = make_context(runtime);
+  rejected = JS_UNDEFINED;
+  JS_SetHostPromiseRejectionTracker(runtime, on_rejection, NULL);
+  add_engine(ctx, argc, argv);
+
+  JSModuleDef *program = load_module(ctx, modules[0].name, NULL);
+  if (program == NULL) die(ctx);
+  JSValue module = JS_DupValue(ctx, JS_MKPTR(JS_TAG_MODULE, program));
+  if (JS_ResolveModule(ctx, module) < 0 || JS_IsException(JS_EvalFunction(ctx, module))) die(ctx);
+
+  // The prelude leaves engine.turn: it waits for the next timer or signal, and says whether there may be more to do.
+  JSValue global = JS_GetGlobalObject(ctx);
+  JSValue engine = JS_GetPropertyStr(ctx, global, "engine");
+  for (;;) {
+    run_jobs(runtime, ctx);
+    JSValue turn = JS_GetPropertyStr(ctx, engine, "turn");
+    JSValue more = JS_Call(ctx, turn, engine, 0, NULL);
+    if (JS_IsException(more)) die(ctx);
+    JS_FreeValue(ctx, turn);
+    if (!JS_ToBool(ctx, more)) break;
+  }
+  dprintf(2, "xen-network: the program came to its end without a result\n");
+  return 1;
+}

@@ -1,0 +1,25 @@
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include "quickjs.h"
+
+// A compiled module by its file's name.
+struct module {
+  const char *name;
+  const uint8_t *bytes;
+  size_t size;
+};
+
+// All modules of the program, the one to begin with first; the last one has no name. Made by the build.
+extern const struct module modules[];
+
+// The object whose methods are the functions of the C library that the program calls.
+JSValue libc_functions(JSContext *ctx);
+
+// Adds to an object what looks at memory: address, textAt and int32At.
+void add_memory(JSContext *ctx, JSValueConst to);
+
+// The bytes of a typed array; NULL, with an exception where it is none.
+uint8_t *bytes_of(JSContext *ctx, JSValueConst array, size_t *length);
+
+#endif

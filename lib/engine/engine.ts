@@ -1,0 +1,27 @@
+/** What engine.c and libc.c give to JavaScript. Addresses are numbers; times are milliseconds. */
+export interface Engine {
+  /** The words of the command line, the program's own name first. */
+  readonly argv: readonly string[];
+  readonly env: Record<string, string>;
+  /** The functions of the C library, by their names; each takes numbers, BigInts, typed arrays and null. */
+  readonly libc: Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
+  /** Where the bytes of a typed array lie in memory. */
+  address(bytes: ArrayBufferView): number;
+  /** The C string at an address. */
+  textAt(address: number): string;
+  int32At(address: number): number;
+  encode(text: string): ArrayBuffer;
+  decode(bytes: Uint8Array): string;
+  /** From now on the signal is only noted. */
+  catchSignal(number: number): void;
+  /** The numbers of the signals that were noted since the last call. */
+  takeSignals(): number[];
+  now(): number;
+  exit(status: number): never;
+  /** Set by the prelude: lets one timer or signal handler run, waiting for it; false when there is none. */
+  turn?: () => boolean;
+}
+
+declare global {
+  var engine: Engine;
+}

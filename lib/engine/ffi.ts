@@ -1,0 +1,37 @@
+// Stands in for bun:ffi in the compiled program: the same names, for as much of them as lib/system/libc.ts uses.
+
+import './engine.ts';
+
+/** The types are in libc.c: here they only have to be there. */
+export const FFIType = {};
+
+/**
+ * The functions of the C library.
+ * @param _library its name; there is only the one that the program is linked with
+ * @param wanted the functions by their names
+ * @throws Error when libc.c has no such function
+ */
+export function dlopen(_library: string, wanted: Readonly<Record<string, unknown>>): { symbols: object } {
+  for (const name in wanted) if (engine.libc[name] === undefined) throw new Error(`libc.c has no ${name}.`);
+  return { symbols: engine.libc };
+}
+
+/**
+ * The address of a typed array's bytes.
+ * @param bytes the array, which must be kept as long as the address is used
+ */
+export function ptr(bytes: ArrayBufferView): number {
+  return engine.address(bytes);
+}
+
+export const read = {
+  /** The int at an address. */
+  i32: (address: number): number => engine.int32At(address),
+};
+
+/** The C string at an address, some bytes further on. */
+export class CString extends String {
+  constructor(address: number, offset = 0) {
+    super(engine.textAt(address + offset));
+  }
+}

@@ -1,0 +1,134 @@
+// What the program needs of a runtime beside the language, made of what the engine gives. The build puts it in front of
+// everything else.
+
+import './engine.ts';
+
+type Task = () => void;
+type Handler = (name: string) => void;
+
+interface Timer {
+  readonly due: number;
+  readonly task: Task;
+}
+
+const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGALRM: 14, SIGTERM: 15 };
+
+const handlers = new Map<number, { readonly name: string; readonly call: Handler }[]>();
+const timers = new Map<number, Timer>();
+let lastTimer = 0;
+let execPath: string | undefined;
+
+function handleSignals(): void {
+  for (const number of engine.takeSignals())
+    for (const { name, call } of [...(handlers.get(number) ?? [])]) call(name);
+}
+
+function turn(): boolean {
+  handleSignals();
+  const [first] = [...timers].sort(([, a], [, b]) => a.due - b.due);
+  if (first === undefined) return false;
+  const [id, { due, task }] = first;
+  const rest = due - engine.now();
+  if (rest > 0) {
+    // A signal ends the wait.
+    engine.libc['poll']?.(null, 0, Math.ceil(rest));
+    return true;
+  }
+  timers.delete(id);
+  task();
+  return true;
+}
+
+function setTimer(task: Task, ms: number): number {
+  lastTimer += 1;
+  timers.set(lastTimer, { due: engine.now() + ms, task });
+  return lastTimer;
+}
+
+function on(name: string, call: Handler): typeof program {
+  const number = SIGNALS[name];
+  if (number === undefined) throw new Error(`There is no handling of ${name}.`);
+  handlers.set(number, [...(handlers.get(number) ?? []), { name, call }]);
+  engine.catchSignal(number);
+  return program;
+}
+
+function once(name: string, call: Handler): typeof program {
+  let done = false;
+  return on(name, (which) => {
+    if (!done) {
+      done = true;
+      call(which);
+    }
+  });
+}
+
+function ownPath(): string {
+  const buffer = new Uint8Array(4096);
+  const length = Number(engine.libc['readlink']?.(cString('/proc/self/exe'), buffer, buffer.length));
+  return engine.decode(buffer.subarray(0, Math.max(0, length)));
+}
+
+function cString(text: string): Uint8Array {
+  return new Uint8Array(engine.encode(`${text}\0`));
+}
+
+const program = {
+  argv: [engine.argv[0] ?? '', '', ...engine.argv.slice(1)],
+  argv0: engine.argv[0] ?? '',
+  env: engine.env,
+  versions: {},
+  exitCode: 0,
+  get pid(): number {
+    return Number(engine.libc['getpid']?.());
+  },
+  get execPath(): string {
+    execPath ??= ownPath();
+    return execPath;
+  },
+  on,
+  once,
+  exit(status?: number): never {
+    return engine.exit(status ?? program.exitCode);
+  },
+};
+
+class Encoder {
+  encode(text: string): Uint8Array {
+    return new Uint8Array(engine.encode(text));
+  }
+}
+
+class Decoder {
+  decode(bytes: Uint8Array): string {
+    return engine.decode(bytes);
+  }
+}
+
+/** The language has these since 2022; the engine is from before. */
+function at<T>(this: ArrayLike<T>, index: number): T | undefined {
+  return this[index < 0 ? this.length + index : index];
+}
+
+function define(on: object, name: string, value: unknown): void {
+  Object.defineProperty(on, name, { value, writable: true, configurable: true });
+}
+
+for (const { prototype } of [Array, String, Uint8Array]) define(prototype, 'at', at);
+define(
+  Object,
+  'hasOwn',
+  (of: object, key: PropertyKey) => Object.getOwnPropertyDescriptor(of, key) !== undefined,
+);
+
+engine.turn = turn;
+Object.assign(globalThis, {
+  process: program,
+  performance: { now: engine.now },
+  TextEncoder: Encoder,
+  TextDecoder: Decoder,
+  queueMicrotask: (task: Task) => void Promise.resolve().then(task),
+  setImmediate: (task: Task) => setTimer(task, 0),
+  setTimeout: setTimer,
+  clearTimeout: (id: number) => timers.delete(id),
+});

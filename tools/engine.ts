@@ -1,0 +1,80 @@
+// Compiles the engine: QuickJS's C files, which an npm package brings, and our own beside them.
+
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { root, run } from './runtime.ts';
+
+const quickjs = join(root, 'node_modules/qjsc/deps/quickjs_2021_03_27');
+const own = join(root, 'lib/engine');
+const cache = join(root, 'node_modules/.cache/xen-network');
+
+const QUICKJS_FILES = ['quickjs.c', 'libregexp.c', 'libunicode.c', 'cutils.c', 'libbf.c'];
+// BigInt is part of what QuickJS calls its big numbers.
+const FLAGS = ['-O2', '-D_GNU_SOURCE', '-DCONFIG_BIGNUM', '-DCONFIG_VERSION="2021-03-27"', `-isystem${quickjs}`];
+/** Ours is compiled with the compiler's advice; QuickJS is as it is. */
+const WARNINGS = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-deprecated-declarations'];
+const LIBRARIES = ['-lm', '-lpthread'];
+
+/**
+ * The C compiler's name.
+ * @throws Error without one, or without the static C library
+ */
+async function compiler(): Promise<string> {
+  for (const name of ['cc', 'gcc', 'clang']) {
+    const found = await run({ nothrow: true })`${name} -print-file-name=libc.a`;
+    if (found.exitCode === 0 && found.stdout.trim().startsWith('/')) return name;
+  }
+  throw new Error('No C compiler with a static C library is here: apt-get install gcc libc6-dev');
+}
+
+/**
+ * The engine as a library of objects, made once for each version of its sources.
+ * @returns the path of the archive
+ */
+async function engineLibrary(cc: string): Promise<string> {
+  const hash = createHash('sha256')
+    .update((await run`${cc} --version`).stdout)
+    .update(FLAGS.join(' '));
+  for (const name of QUICKJS_FILES) hash.update(await readFile(join(quickjs, name)));
+  const archive = join(cache, `quickjs-${hash.digest('hex').slice(0, 16)}.a`);
+  if (await exists(archive)) return archive;
+  process.stdout.write('Compiling the engine, which takes half a minute the first time.\n');
+  const work = join(cache, `.quickjs-${process.pid}`);
+  await mkdir(work, { recursive: true });
+  try {
+    const objects = QUICKJS_FILES.map((name) => join(work, name.replace(/c$/, 'o')));
+    await Promise.all(
+      QUICKJS_FILES.map((name, i) => run`${cc} ${FLAGS} -w -c ${join(quickjs, name)} -o ${objects[i] ?? ''}`),
+    );
+    await run`ar rcs ${join(work, 'library.a')} ${objects}`;
+    await rename(join(work, 'library.a'), archive);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return archive;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+/**
+ * Makes a program of JavaScript modules.
+ * @param folder where they lie
+ * @param modules their names, the one to begin with first; all that any of them imports, by import() as well
+ * @param out the program's path
+ * @throws Error when the compiler is missing; ProcessOutput when it refuses something
+ */
+export async function buildProgram(folder: string, modules: readonly string[], out: string): Promise<void> {
+  const cc = await compiler();
+  await mkdir(cache, { recursive: true });
+  const library = await engineLibrary(cc);
+  const compile = join(folder, 'compile-modules');
+  await run`${cc} ${FLAGS} ${WARNINGS} ${join(root, 'tools/compile-modules.c')} ${library} ${LIBRARIES} -o ${compile}`;
+  const table = join(folder, 'modules.c');
+  await run({ cwd: folder })`${compile} ${modules} > ${table}`;
+  const sources = [join(own, 'engine.c'), join(own, 'libc.c'), table];
+  // Static: it starts sooner, runs with any C library, and no LD_ variable of the caller has a say in it.
+  await run`${cc} ${FLAGS} ${WARNINGS} -I${own} -static -s ${sources} ${library} ${LIBRARIES} -o ${out}`;
+}

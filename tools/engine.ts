@@ -1,8 +1,10 @@
 // Compiles the engine: QuickJS's C files, which an npm package brings, and our own beside them.
 
+import { FFIType } from 'bun:ffi';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { FUNCTIONS } from '../lib/system/libc.ts';
 import { root, run } from './runtime.ts';
 
 const quickjs = join(root, 'node_modules/qjsc/deps/quickjs_2021_03_27');
@@ -11,9 +13,22 @@ const cache = join(root, 'node_modules/.cache/xen-network');
 
 const QUICKJS_FILES = ['quickjs.c', 'libregexp.c', 'libunicode.c', 'cutils.c', 'libbf.c'];
 // BigInt is part of what QuickJS calls its big numbers.
-const FLAGS = ['-O2', '-D_GNU_SOURCE', '-DCONFIG_BIGNUM', '-DCONFIG_VERSION="2021-03-27"', `-isystem${quickjs}`];
+const FLAGS = [
+  '-O2',
+  '-D_GNU_SOURCE',
+  '-DCONFIG_BIGNUM',
+  '-DCONFIG_VERSION="2021-03-27"',
+  `-isystem${quickjs}`,
+];
 /** Ours is compiled with the compiler's advice; QuickJS is as it is. */
-const WARNINGS = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-deprecated-declarations'];
+const WARNINGS = [
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-Wno-unused-parameter',
+  '-Wno-deprecated-declarations',
+  '-Wno-missing-field-initializers',
+];
 const LIBRARIES = ['-lm', '-lpthread'];
 
 /**
@@ -59,6 +74,36 @@ async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
 }
 
+/** Where Linux and the C library declare the functions. */
+const HEADERS = [
+  ...['dirent.h', 'fcntl.h', 'poll.h', 'signal.h', 'spawn.h', 'stdio.h', 'stdlib.h', 'string.h', 'unistd.h'],
+  ...['file', 'ioctl', 'mman', 'socket', 'stat', 'syscall', 'time', 'wait'].map((name) => `sys/${name}.h`),
+];
+const RESULTS: Readonly<Record<number, string>> = {
+  [FFIType.i32]: 'INT',
+  [FFIType.i64]: 'LONG',
+  [FFIType.i64_fast]: 'LONG',
+  [FFIType.ptr]: 'POINTER',
+  [FFIType.cstring]: 'TEXT',
+};
+
+/** The table of libc.ts's functions in C. */
+function functionTable(): string {
+  const rows = Object.entries(FUNCTIONS).map(([name, { returns }]) => {
+    const address = name === '__errno_location' ? 'errno_location' : name;
+    return `{"${name}", (void *)${address}, ${RESULTS[returns]}},`;
+  });
+  const includes = HEADERS.map((name) => `#include <${name}>`);
+  const lines = [
+    '#include "engine.h"',
+    ...includes,
+    'const struct function functions[] = {',
+    ...rows,
+    '{0}};',
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
 /**
  * Makes a program of JavaScript modules.
  * @param folder where they lie
@@ -74,7 +119,9 @@ export async function buildProgram(folder: string, modules: readonly string[], o
   await run`${cc} ${FLAGS} ${WARNINGS} ${join(root, 'tools/compile-modules.c')} ${library} ${LIBRARIES} -o ${compile}`;
   const table = join(folder, 'modules.c');
   await run({ cwd: folder })`${compile} ${modules} > ${table}`;
-  const sources = [join(own, 'engine.c'), join(own, 'libc.c'), table];
+  const functions = join(folder, 'functions.c');
+  await writeFile(functions, functionTable());
+  const sources = [join(own, 'engine.c'), join(own, 'libc.c'), table, functions];
   // Static: it starts sooner, runs with any C library, and no LD_ variable of the caller has a say in it.
   await run`${cc} ${FLAGS} ${WARNINGS} -I${own} -static -s ${sources} ${library} ${LIBRARIES} -o ${out}`;
 }

@@ -13,6 +13,21 @@ struct module {
 // All modules of the program, the one to begin with first; the last one has no name. Made by the build.
 extern const struct module modules[];
 
+// What becomes of a function's result in JavaScript: a number, a number or null, a string.
+enum result { INT, LONG, POINTER, TEXT };
+
+struct function {
+  const char *name;
+  void *address;
+  enum result result;
+};
+
+// All functions of the C library that the program calls; the last one has no name. Made by the build.
+extern const struct function functions[];
+
+// Where the errno of the last call is kept.
+int *errno_location(void);
+
 // The object whose methods are the functions of the C library that the program calls.
 JSValue libc_functions(JSContext *ctx);
 

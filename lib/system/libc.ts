@@ -4,6 +4,61 @@ import { dlopen, FFIType, ptr, read } from 'bun:ffi';
 import { encodeText } from '../contract/xenstore-wire.ts';
 import { errnoName } from './native-errors.ts';
 
+const { i32, i64, u32, u64, ptr: pointer, cstring } = FFIType;
+const call = (...args: FFIType[]) => ({ args, returns: i32 }) as const;
+const sized = (...args: FFIType[]) => ({ args, returns: FFIType.i64_fast }) as const;
+
+/**
+ * The functions that the program calls; the build of the compiled program reads this list as well. Only whole numbers
+ * and pointers, six at most, so that any engine can call them. The variable arguments of open, fcntl and syscall are
+ * passed like others on both machines that this program runs on, x86-64 and arm64.
+ */
+export const FUNCTIONS = {
+  __errno_location: { args: [], returns: pointer },
+  access: call(pointer, i32),
+  chdir: call(pointer),
+  chmod: call(pointer, u32),
+  chown: call(pointer, u32, u32),
+  close: call(i32),
+  closedir: call(pointer),
+  connect: call(i32, pointer, u32),
+  fcntl: call(i32, i32, i32),
+  flock: call(i32, i32),
+  kill: call(i32, i32),
+  lseek: sized(i32, i64, i32),
+  memfd_create: call(pointer, u32),
+  mkdir: call(pointer, u32),
+  open: call(pointer, i32, u32),
+  opendir: { args: [pointer], returns: pointer },
+  pipe2: call(pointer, i32),
+  poll: call(pointer, u64, i32),
+  posix_spawn: call(pointer, pointer, pointer, pointer, pointer, pointer),
+  posix_spawn_file_actions_adddup2: call(pointer, i32, i32),
+  posix_spawn_file_actions_init: call(pointer),
+  posix_spawnattr_init: call(pointer),
+  posix_spawnattr_setflags: call(pointer, i32),
+  posix_spawnattr_setsigdefault: call(pointer, pointer),
+  posix_spawnattr_setsigmask: call(pointer, pointer),
+  read: sized(i32, pointer, u64),
+  readdir: { args: [pointer], returns: pointer },
+  readlink: sized(pointer, pointer, u64),
+  realpath: { args: [pointer, pointer], returns: pointer },
+  rename: call(pointer, pointer),
+  setitimer: call(i32, pointer, pointer),
+  setsockopt: call(i32, i32, i32, pointer, u32),
+  siginterrupt: call(i32, i32),
+  signal: { args: [i32, i64], returns: i64 },
+  socket: call(i32, i32, i32),
+  statx: call(i32, pointer, i32, u32, pointer),
+  strerror: { args: [i32], returns: cstring },
+  syscall: sized(i64, i64, i64),
+  unlink: call(pointer),
+  waitpid: call(i32, pointer, i32),
+  write: sized(i32, pointer, u64),
+} as const;
+
+const openLibrary = (name: string) => dlopen(name, FUNCTIONS).symbols;
+
 export type Libc = ReturnType<typeof openLibrary>;
 let opened: Libc | undefined;
 
@@ -19,57 +74,6 @@ function openLibc(): Libc {
   } catch {
     return openLibrary(`/lib/libc.musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`);
   }
-}
-
-// Only whole numbers and pointers, six at most, so that any engine can call it. The variable arguments of open, fcntl
-// and syscall are passed like others on both machines that this program runs on, x86-64 and arm64.
-function openLibrary(name: string) {
-  const { i32, i64, u32, u64, ptr: pointer, cstring } = FFIType;
-  const call = (...args: FFIType[]) => ({ args, returns: i32 }) as const;
-  const sized = (...args: FFIType[]) => ({ args, returns: FFIType.i64_fast }) as const;
-  return dlopen(name, {
-    __errno_location: { args: [], returns: pointer },
-    access: call(pointer, i32),
-    chdir: call(pointer),
-    chmod: call(pointer, u32),
-    chown: call(pointer, u32, u32),
-    close: call(i32),
-    closedir: call(pointer),
-    connect: call(i32, pointer, u32),
-    fcntl: call(i32, i32, i32),
-    flock: call(i32, i32),
-    kill: call(i32, i32),
-    lseek: sized(i32, i64, i32),
-    memfd_create: call(pointer, u32),
-    mkdir: call(pointer, u32),
-    open: call(pointer, i32, u32),
-    opendir: { args: [pointer], returns: pointer },
-    pipe2: call(pointer, i32),
-    poll: call(pointer, u64, i32),
-    posix_spawn: call(pointer, pointer, pointer, pointer, pointer, pointer),
-    posix_spawn_file_actions_adddup2: call(pointer, i32, i32),
-    posix_spawn_file_actions_init: call(pointer),
-    posix_spawnattr_init: call(pointer),
-    posix_spawnattr_setflags: call(pointer, i32),
-    posix_spawnattr_setsigdefault: call(pointer, pointer),
-    posix_spawnattr_setsigmask: call(pointer, pointer),
-    read: sized(i32, pointer, u64),
-    readdir: { args: [pointer], returns: pointer },
-    readlink: sized(pointer, pointer, u64),
-    realpath: { args: [pointer, pointer], returns: pointer },
-    rename: call(pointer, pointer),
-    setitimer: call(i32, pointer, pointer),
-    setsockopt: call(i32, i32, i32, pointer, u32),
-    siginterrupt: call(i32, i32),
-    signal: { args: [i32, i64], returns: i64 },
-    socket: call(i32, i32, i32),
-    statx: call(i32, pointer, i32, u32, pointer),
-    strerror: { args: [i32], returns: cstring },
-    syscall: sized(i64, i64, i64),
-    unlink: call(pointer),
-    waitpid: call(i32, pointer, i32),
-    write: sized(i32, pointer, u64),
-  }).symbols;
 }
 
 /** errno, as the last call that failed left it. */

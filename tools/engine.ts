@@ -121,7 +121,7 @@ export async function buildProgram(folder: string, modules: readonly string[], o
   await run({ cwd: folder })`${compile} ${modules} > ${table}`;
   const functions = join(folder, 'functions.c');
   await writeFile(functions, functionTable());
-  const sources = [join(own, 'engine.c'), join(own, 'libc.c'), table, functions];
+  const sources = [join(own, 'engine.c'), join(own, 'libc.c'), join(own, 'memory.c'), table, functions];
   // Static: it starts sooner, runs with any C library, and no LD_ variable of the caller has a say in it.
   await run`${cc} ${FLAGS} ${WARNINGS} -I${own} -static -s ${sources} ${library} ${LIBRARIES} -o ${out}`;
 }

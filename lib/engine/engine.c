@@ -175,7 +175,7 @@ static JSContext *make_context(JSRuntime *runtime) {
 }
 
 int main(int argc, char **argv) {
-  JSRuntime *runtime = JS_NewRuntime();
+  JSRuntime *runtime = JS_NewRuntime2(&memory, NULL);
   JS_SetGCThreshold(runtime, GC_THRESHOLD);
   JS_SetMaxStackSize(runtime, STACK_SIZE);
   JS_SetModuleLoaderFunc(runtime, NULL, load_module, NULL);

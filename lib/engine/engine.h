@@ -28,6 +28,9 @@ extern const struct function functions[];
 // Where the errno of the last call is kept.
 int *errno_location(void);
 
+// How the engine gets its memory.
+extern const JSMallocFunctions memory;
+
 // The object whose methods are the functions of the C library that the program calls.
 JSValue libc_functions(JSContext *ctx);
 

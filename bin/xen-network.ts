@@ -47,7 +47,7 @@ async function runApplet(
   load: () => Promise<Applet>,
 ): Promise<number> {
   const native = await loadNative();
-  const system = withFirewall(openSystem(native.files, native));
+  const system = withFirewall(openSystem(native));
   const log = openLog(system, hook);
   let stop = false;
   const ask = () => {
@@ -77,7 +77,7 @@ async function runApplet(
 }
 
 async function print(text: string): Promise<number> {
-  (await loadNative()).print?.(text, 'out');
+  (await loadNative()).print(text, 'out');
   return 0;
 }
 

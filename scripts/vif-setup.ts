@@ -63,7 +63,8 @@ async function runHook(
 }
 
 async function runFile(context: Context, path: string, argv: readonly string[]): Promise<number> {
-  const { status, failure } = context.system.pass([path, ...argv], { ...context.env, [CALLED]: path });
+  const env = { ...context.env, [CALLED]: path };
+  const { status, failure } = await context.system.pass([path, ...argv], env);
   if (failure === undefined) return status;
   return refuse(
     context,

@@ -1,6 +1,5 @@
 import { RUN_FOLDER } from '../contract/paths.ts';
 import { HostError } from '../errors.ts';
-import { startDetached } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
 import { undoJournal } from './apply.ts';
 import { journalPath, readJournal } from './journal.ts';
@@ -25,7 +24,7 @@ export interface PendingRun {
  */
 export function deferUndo(system: System, key: string, id: string, seconds: number): void {
   system.replaceFile(deadlineOf(id), `${uptime(system) + seconds * 1000}\n`);
-  startDetached([process.execPath, 'expire', id], 'xen-network');
+  system.startDetached([process.execPath, 'expire', id], 'xen-network');
   system.rename(journalPath(key), journalOf(id));
 }
 

@@ -15,7 +15,15 @@ import {
   wordOf,
 } from './rtnetlink-bytes.ts';
 
-const IFA = { address: 1, local: 2, label: 3, broadcast: 4, cacheInfo: 6, flags: 8, metric: 9 } as const;
+export const IFA = {
+  address: 1,
+  local: 2,
+  label: 3,
+  broadcast: 4,
+  cacheInfo: 6,
+  flags: 8,
+  metric: 9,
+} as const;
 const FLAGS: ReadonlyMap<string, number> = new Map([
   ['nodad', 0x02],
   ['home', 0x10],

@@ -9,6 +9,8 @@ import { readBridgeRecords } from '../observe/uplink.ts';
 import type { System } from '../system/system.ts';
 import type { VifRun } from './vif.ts';
 
+const SCOPE_LINK = '20';
+
 /** The guest's device, and the bridge that it joins. */
 export interface Joining {
   readonly port: string;
@@ -82,12 +84,16 @@ function isCardUntracked(system: System, { bridge }: Joining): boolean {
 
 /** Families in which the host itself may route, and so may masquerade, what comes from a bridge. */
 function routedFamilies(system: System, bridge: string): Family[] {
-  const addresses = system.addresses()[bridge] ?? [];
   const forwards = (family: Family) =>
     system.readText(`/proc/sys/net/ipv${family}/conf/${bridge}/forwarding`) === '1';
-  const isOf = (family: Family) => (address: string) =>
-    family === 4 ? !address.includes(':') : address.includes(':') && !address.startsWith('fe80:');
-  return ([4, 6] as const).filter((family) => forwards(family) && addresses.some(isOf(family)));
+  return ([4, 6] as const).filter((family) => forwards(family) && hasAddress(system, bridge, family));
+}
+
+/** Whether others than its neighbours can reach the host at a bridge; /proc/net/if_inet6 tells the scope before the flags. */
+function hasAddress(system: System, bridge: string, family: Family): boolean {
+  if (family === 4) return system.ipv4Addresses(bridge).length > 0;
+  const lines = (system.readText('/proc/net/if_inet6') ?? '').split('\n').map((line) => line.split(/\s+/));
+  return lines.some(([, , , scope, , name]) => name === bridge && scope !== SCOPE_LINK);
 }
 
 function warnOfDrops(

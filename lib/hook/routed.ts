@@ -181,11 +181,9 @@ function ownNames(run: VifRun, state: PresentVif, name: string): string[] {
 
 /** The host's own IPv4 addresses, in the form of routes; /proc/net/route tells nothing of them. */
 function hostAddresses(system: System): KernelRoute[] {
-  return Object.entries(system.addresses()).flatMap(([device, addresses]) =>
-    addresses
-      .filter((address) => !address.includes(':'))
-      .map((address) => ({ family: 4, prefix: `${address}/32`, device, metric: 0, local: true })),
-  );
+  return system
+    .ipv4Addresses()
+    .map(({ device, address }) => ({ family: 4, prefix: `${address}/32`, device, metric: 0, local: true }));
 }
 
 function guestsAmong(system: System, routes: readonly KernelRoute[]): Set<string> {

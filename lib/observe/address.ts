@@ -46,12 +46,9 @@ export function observeUplink(
   return { device: name, index: port.index, main4, main6 };
 }
 
-/** The one that the kernel lists first is no secondary. Of a device without carrier only `ip` tells. */
+/** The one that the kernel lists first is no secondary. */
 function mainIpv4(system: System, device: string): string | undefined {
-  const listed = system.addresses()[device]?.find((address) => !address.includes(':'));
-  if (listed !== undefined) return listed;
-  const { stdout } = system.run(['ip', '-4', '-o', 'address', 'show', 'primary', 'dev', device]);
-  return / inet ([\d.]+)/.exec(stdout)?.[1];
+  return system.ipv4Addresses(device)[0]?.address;
 }
 
 const SCOPE_GLOBAL = 0;

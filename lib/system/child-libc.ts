@@ -1,8 +1,17 @@
 import { concatBytes, decodeText, encodeText } from '../contract/xenstore-wire.ts';
-import { CHILD_ENVIRONMENT, DEFAULT_TIMEOUT_MS, type RunOptions, type RunResult } from './exec.ts';
+import { XenNetworkError } from '../errors.ts';
+import {
+  CHILD_ENVIRONMENT,
+  DEFAULT_TIMEOUT_MS,
+  type Environment,
+  type PassResult,
+  type RunOptions,
+  type RunResult,
+  WAITING_MS,
+} from './exec.ts';
 import { heldLocks } from './file-lock.ts';
 import { libcOpenFiles } from './files-libc.ts';
-import { CallError, checked, cString, cStrings, libc } from './libc.ts';
+import { CallError, checked, cString, cStrings, lastErrno, libc } from './libc.ts';
 import { OPEN } from './native-errors.ts';
 
 const POLLIN = 1;
@@ -13,7 +22,7 @@ const [SETSIGDEF, SETSIGMASK, SETSID] = [4, 8, 0x80];
 const OPAQUE_SIZE = 512;
 const SIGNAL_SET_SIZE = 128;
 const X_OK = 1;
-const ENOENT = 2;
+const [ENOENT, EINTR] = [2, 4];
 const WNOHANG = 1;
 const F_SETFL = 4;
 const MFD_CLOEXEC = 1;
@@ -47,36 +56,115 @@ export function runByLibc(argv: readonly string[], options: RunOptions = {}): Ru
   return attend(child, performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
 }
 
+/**
+ * Starts a program in a session of its own, with no terminal, and does not wait for it.
+ * @param argv the program and its arguments
+ * @param name what it is called by
+ * @throws XenNetworkError when it cannot be started
+ */
+export function startDetachedByLibc(argv: readonly string[], name: string): void {
+  const [file = '', ...args] = argv;
+  const actions = noActions();
+  const nowhere = cString('/dev/null');
+  for (const fd of [0, 1, 2])
+    libc().posix_spawn_file_actions_addopen(actions, fd, nowhere, OPEN.readWrite, 0);
+  try {
+    checked(libc().chdir(cString('/')));
+    spawn(findProgram(file), [name, ...args], CHILD_ENVIRONMENT, actions, true);
+  } catch (thrown) {
+    if (!(thrown instanceof CallError)) throw thrown;
+    throw new XenNetworkError(`The program ${file} cannot be started: ${thrown.message}.`);
+  }
+}
+
+/**
+ * Runs a program in this process's place, with its standard streams and the environment given, and waits for it.
+ * @param argv the program and its arguments
+ * @param env its whole environment
+ * @param waiting called time and again while it runs, after signals that came had their turn
+ */
+export async function passByLibc(
+  argv: readonly string[],
+  env: Environment,
+  waiting?: (pid: number) => void,
+): Promise<PassResult> {
+  const lib = libc();
+  const status = new Int32Array(1);
+  try {
+    const pid = spawn(findProgram(argv[0] ?? ''), argv, env, noActions(), false);
+    if (waiting === undefined) {
+      while (lib.waitpid(pid, status, 0) < 0) if (lastErrno() !== EINTR) throw new CallError(lastErrno());
+    } else {
+      while (lib.waitpid(pid, status, WNOHANG) === 0) {
+        await new Promise((resolve) => setTimeout(resolve, WAITING_MS));
+        waiting(pid);
+      }
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof CallError)) throw thrown;
+    return { status: 127, failure: thrown.message };
+  }
+  return { status: exitStatus(status[0] ?? 0) };
+}
+
 function start(argv: readonly string[], options: RunOptions): Child {
   const lib = libc();
-  const file = cString(findProgram(argv[0] ?? ''));
-  // A caller may have let SIGCHLD be ignored: then there would be no status to wait for.
-  lib.signal(SIGCHLD, SIG_DFL);
+  const file = findProgram(argv[0] ?? '');
   checked(lib.chdir(cString('/')));
   const [ourOut, childOut] = pipe();
   const [ourErr, childErr] = pipe();
   const theirs = [inputFile(options.input ?? ''), childOut, childErr];
-  const actions = new Uint8Array(OPAQUE_SIZE);
-  lib.posix_spawn_file_actions_init(actions);
+  const actions = noActions();
   for (const [target, fd] of theirs.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, target);
   const locks = options.keepsLocks === true ? heldLocks() : [];
   for (const [i, fd] of locks.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, FIRST_LOCK_FD + i);
-  const variables = Object.entries({ ...CHILD_ENVIRONMENT, ...options.env });
-  const [words, settings] = [cStrings(argv), cStrings(variables.map(([name, value]) => `${name}=${value}`))];
+  try {
+    const env = { ...CHILD_ENVIRONMENT, ...options.env };
+    return { pid: spawn(file, argv, env, actions, options.ownSession === true), outputs: [ourOut, ourErr] };
+  } catch (thrown) {
+    for (const fd of [ourOut, ourErr]) libcOpenFiles.close(fd);
+    throw thrown;
+  } finally {
+    for (const fd of theirs) libcOpenFiles.close(fd);
+  }
+}
+
+/**
+ * Starts a program; throws CallError when that fails.
+ * @returns its process id
+ */
+function spawn(
+  file: string,
+  argv: readonly string[],
+  env: Environment,
+  actions: Uint8Array,
+  ownSession: boolean,
+): number {
+  const lib = libc();
+  // A caller may have let SIGCHLD be ignored: then there would be no status to wait for.
+  lib.signal(SIGCHLD, SIG_DFL);
+  const words = cStrings(argv);
+  const variables = Object.entries(env).filter(([, value]) => value !== undefined);
+  const settings = cStrings(variables.map(([name, value]) => `${name}=${value}`));
   const pid = new Int32Array(1);
-  const errno = lib.posix_spawn(pid, file, actions, attributes(options), words.array, settings.array);
-  for (const fd of theirs) libcOpenFiles.close(fd);
-  if (errno === 0) return { pid: pid[0] ?? 0, outputs: [ourOut, ourErr] };
-  for (const fd of [ourOut, ourErr]) libcOpenFiles.close(fd);
-  throw new CallError(errno);
+  const attributes = attributesOf(ownSession);
+  const errno = lib.posix_spawn(pid, cString(file), actions, attributes, words.array, settings.array);
+  if (errno !== 0) throw new CallError(errno);
+  return pid[0] ?? 0;
+}
+
+function noActions(): Uint8Array {
+  const made = new Uint8Array(OPAQUE_SIZE);
+  libc().posix_spawn_file_actions_init(made);
+  return made;
 }
 
 /** All signals as they are by default: this process's own handling is none of the child's business. */
-function attributes({ ownSession }: RunOptions): Uint8Array {
+function attributesOf(ownSession: boolean): Uint8Array {
   const lib = libc();
   const made = new Uint8Array(OPAQUE_SIZE);
   lib.posix_spawnattr_init(made);
-  lib.posix_spawnattr_setflags(made, SETSIGDEF | SETSIGMASK | (ownSession === true ? SETSID : 0));
+  lib.posix_spawnattr_setflags(made, SETSIGDEF | SETSIGMASK | (ownSession ? SETSID : 0));
   lib.posix_spawnattr_setsigdefault(made, new Uint8Array(SIGNAL_SET_SIZE).fill(255));
   lib.posix_spawnattr_setsigmask(made, new Uint8Array(SIGNAL_SET_SIZE));
   return made;

@@ -14,6 +14,7 @@ export const OPEN = {
 const REASONS: readonly (readonly [number: number, name: string, words: string])[] = [
   [1, 'EPERM', 'the operation is not permitted'],
   [2, 'ENOENT', 'there is no such file'],
+  [3, 'ESRCH', 'there is no such process'],
   [5, 'EIO', 'an input/output error occurred'],
   [6, 'ENXIO', 'there is no such device'],
   [4, 'EINTR', 'a signal came'],

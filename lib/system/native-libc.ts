@@ -2,11 +2,11 @@
 
 import { encodeText } from '../contract/xenstore-wire.ts';
 import { XenNetworkError } from '../errors.ts';
-import { runByLibc } from './child-libc.ts';
+import { passByLibc, runByLibc, startDetachedByLibc } from './child-libc.ts';
 import { FdChannel, openFdDevice } from './fd-channel.ts';
 import { type Taken, takeLock } from './file-lock.ts';
 import { libcFiles, libcOpenFiles } from './files-libc.ts';
-import { CallError, lastErrno, libc } from './libc.ts';
+import { CallError, checked, lastErrno, libc } from './libc.ts';
 import type { ByteChannel, Native } from './native.ts';
 import { errnoWords, OPEN } from './native-errors.ts';
 import type { NetlinkSocket } from './rtnetlink.ts';
@@ -33,6 +33,9 @@ const [EINTR, EAGAIN] = [4, 11];
 const SIGALRM = 14;
 const PRINT_WAIT_MS = 1000;
 const ITIMER_REAL = 0;
+const TIOCGWINSZ = 0x5413;
+/** What terminals have that do not tell. */
+const USUAL_WIDTH = 80;
 
 const LONGEST_SOCKET_PATH = 107;
 
@@ -163,6 +166,12 @@ function print(text: string, to: 'out' | 'err'): void {
   }
 }
 
+/** The columns stand after the rows in struct winsize (ioctl_tty(2)). */
+function terminalWidth(of: 'in' | 'out'): number | undefined {
+  const size = new Uint16Array(4);
+  return libc().ioctl(of === 'in' ? 0 : 1, TIOCGWINSZ, size) === 0 ? size[1] || USUAL_WIDTH : undefined;
+}
+
 /** The port for the compiled program, and for Bun. */
 export const libcNative: Native = {
   connectStream,
@@ -172,5 +181,10 @@ export const libcNative: Native = {
   openRtnetlink,
   files: libcFiles,
   run: runByLibc,
+  pass: passByLibc,
+  startDetached: startDetachedByLibc,
+  kill: (pid, signal) => void checked(libc().kill(pid, signal)),
   print,
+  userId: () => libc().geteuid(),
+  terminalWidth,
 };

@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import { decodeText } from '../contract/xenstore-wire.ts';
 import { XenNetworkError } from '../errors.ts';
+import { passByNode, runByNode, startDetachedByNode } from './child-node.ts';
 import { CHILD_ENVIRONMENT } from './exec.ts';
 import { openFdDevice } from './fd-channel.ts';
 import { type Taken, takeLock } from './file-lock.ts';
@@ -17,6 +18,8 @@ const { once } = process.getBuiltinModule('node:events');
 const { createConnection } = process.getBuiltinModule('node:net');
 const { setTimeout: sleep } = process.getBuiltinModule('node:timers/promises');
 
+/** What terminals have that do not tell. */
+const USUAL_WIDTH = 80;
 const RETRY_MS = 2;
 const LOGGER_TIMEOUT_MS = 1000;
 const FLOCK_TIMED_OUT = 1;
@@ -150,10 +153,34 @@ const openFiles: OpenFiles = {
   },
 };
 
+/** The terminal may be gone (network-bridge over ssh), or a reader (head): that must not end the run. */
+function print(text: string, to: 'out' | 'err'): void {
+  const stream = to === 'out' ? process.stdout : process.stderr;
+  if (stream.listenerCount('error') === 0) stream.on('error', () => {});
+  try {
+    stream.write(text);
+  } catch {
+    return;
+  }
+}
+
+function terminalWidth(of: 'in' | 'out'): number | undefined {
+  if (of === 'in') return process.stdin.isTTY ? USUAL_WIDTH : undefined;
+  return process.stdout.isTTY ? process.stdout.columns || USUAL_WIDTH : undefined;
+}
+
 /** The port for Node, and for the program that is built on it. */
 export const nodeNative: Native = {
   connectStream,
   openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitAWhile, openFiles),
   sendDatagram,
   lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock, { ...fs, ...openFiles }),
+  files: fs,
+  run: runByNode,
+  pass: passByNode,
+  startDetached: startDetachedByNode,
+  kill: (pid, signal) => void process.kill(pid, signal),
+  print,
+  userId: () => process.geteuid?.() ?? -1,
+  terminalWidth,
 };

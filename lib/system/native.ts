@@ -1,6 +1,6 @@
-// What a hook needs of the kernel and Node's library lacks or is slow to load: one port with two twins.
+// All that the program needs of the kernel: one port with two twins.
 
-import type { RunOptions, RunResult } from './exec.ts';
+import type { Environment, PassResult, RunOptions, RunResult } from './exec.ts';
 import type { FileSystem } from './files.ts';
 import type { NetlinkSocket } from './rtnetlink.ts';
 
@@ -49,12 +49,21 @@ export interface Native {
   lock(path: string, timeoutMs: number): Promise<FileLock>;
   /** A socket to the kernel's routing and link tables; absent where only `ip` can be asked. */
   readonly openRtnetlink?: () => NetlinkSocket;
-  /** Files by a shorter way than node:fs. */
-  readonly files?: FileSystem;
-  /** Children by a shorter way than node:child_process. */
-  readonly run?: (argv: readonly string[], options?: RunOptions) => RunResult;
-  /** Standard output and error by a shorter way than process.stdout. Never throws. */
-  readonly print?: (text: string, to: 'out' | 'err') => void;
+  readonly files: FileSystem;
+  /** Runs a program, found by the clean PATH, and waits for it, with no shell. */
+  run(argv: readonly string[], options?: RunOptions): RunResult;
+  /** As `System` has it. */
+  pass(argv: readonly string[], env: Environment, waiting?: (pid: number) => void): Promise<PassResult>;
+  /** As `System` has it. */
+  startDetached(argv: readonly string[], name: string): void;
+  /** Sends a signal, by its number. Throws an Error with a code such as ESRCH. */
+  kill(pid: number, signal: number): void;
+  /** Writes to standard output or error. Never throws. */
+  print(text: string, to: 'out' | 'err'): void;
+  /** The effective user of this process. */
+  userId(): number;
+  /** How many characters a line of the terminal has that standard input or output is; undefined where it is none. */
+  terminalWidth(of: 'in' | 'out'): number | undefined;
 }
 
 /** The twin for the runtime that this program runs in: the C library wherever it can be called, Node's own ways in Node. */

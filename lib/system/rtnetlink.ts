@@ -1,4 +1,6 @@
 import { encodeIp, RTM, type RtFlush, type RtMessage } from '../contract/rtnetlink.ts';
+import { IFA } from '../contract/rtnetlink-address.ts';
+import { AF_INET } from '../contract/rtnetlink-bytes.ts';
 
 /** One read or write of a datagram on a netlink socket. */
 export interface NetlinkSocket {
@@ -16,6 +18,13 @@ export interface RtOutcome {
   readonly error?: string;
 }
 
+/** An address of one of the host's devices. */
+export interface DeviceAddress {
+  readonly device: string;
+  /** Without its prefix length. */
+  readonly address: string;
+}
+
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLM_F_REQUEST_ACK = 1 | 4;
@@ -23,7 +32,11 @@ const NLM_F_REQUEST_DUMP = 1 | 0x300;
 const NLM_F_CAPPED = 0x100;
 const NLM_F_ACK_TLVS = 0x200;
 const NLMSGERR_ATTR_MSG = 1;
+const NLA_TYPE_MASK = 0x3fff;
 const HEADER = 16;
+/** struct ifaddrmsg: family, prefix length, flags, scope, index. */
+const ADDRESS_HEADER = 8;
+
 const EADDRNOTAVAIL = 99;
 /** Deleting an address may make the kernel promote another one, which is then there to be deleted. */
 const FLUSH_ROUNDS = 10;
@@ -140,6 +153,28 @@ function request(socket: NetlinkSocket, message: RtMessage): Refusal | undefined
   return { errno: 0, text: 'RTNETLINK gave no answer' };
 }
 
+/**
+ * The IPv4 addresses of the host in the kernel's order, by one question.
+ * @param open makes the socket
+ * @param index of the device that is asked about; 0 for all
+ */
+export function readIpv4Addresses(open: () => NetlinkSocket, index: number): DeviceAddress[] {
+  const socket = open();
+  try {
+    return dumpAddresses(socket, index, AF_INET).map((payload) => {
+      const found = attributes(payload, ADDRESS_HEADER);
+      const label = new TextDecoder().decode(found.get(IFA.label)).replace(/\0+$/, '');
+      return {
+        // The label is the device's name, and ":" with something more where there are several addresses (ip-address(8)).
+        device: label.replace(/:.*/, ''),
+        address: (found.get(IFA.local) ?? found.get(IFA.address) ?? new Uint8Array(0)).join('.'),
+      };
+    });
+  } finally {
+    socket.close();
+  }
+}
+
 function flush(socket: NetlinkSocket, { index, family }: RtFlush): string | undefined {
   for (let round = 0; round < FLUSH_ROUNDS; round++) {
     const addresses = dumpAddresses(socket, index, family);
@@ -152,9 +187,10 @@ function flush(socket: NetlinkSocket, { index, family }: RtFlush): string | unde
   return 'addresses keep coming back while they are taken away';
 }
 
-/** The payloads of all address messages of one device, of one family or all. */
+/** The payloads of all address messages of one device, or with index 0 of all; of one family, or with 0 of both. */
 function dumpAddresses(socket: NetlinkSocket, index: number, family: number): Uint8Array[] {
-  const question = new Uint8Array([family, 0, 0, 0, 0, 0, 0, 0]);
+  const question = new Uint8Array(ADDRESS_HEADER);
+  question[0] = family;
   new DataView(question.buffer).setUint32(4, index, true);
   socket.send(framed(RTM.getAddress, NLM_F_REQUEST_DUMP, question));
   const found: Uint8Array[] = [];
@@ -162,7 +198,7 @@ function dumpAddresses(socket: NetlinkSocket, index: number, family: number): Ui
     for (const { type, view, bytes } of frames(socket.receive())) {
       if (type === NLMSG_DONE || type === NLMSG_ERROR) return found;
       // An old kernel knows no filter and tells the addresses of all devices.
-      if (type === RTM.newAddress && view.getUint32(HEADER + 4, true) === index)
+      if (type === RTM.newAddress && (index === 0 || view.getUint32(HEADER + 4, true) === index))
         found.push(bytes.slice(HEADER));
     }
   }
@@ -203,14 +239,19 @@ function framed(type: number, flags: number, payload: Uint8Array): Uint8Array {
 function extendedText({ flags, view, bytes }: NetlinkFrame): string | undefined {
   if ((flags & NLM_F_ACK_TLVS) === 0) return undefined;
   const original = (flags & NLM_F_CAPPED) === 0 ? view.getUint32(HEADER + 4, true) : HEADER;
-  for (let at = HEADER + 4 + ((original + 3) & ~3); at + 4 <= bytes.length; ) {
+  const message = attributes(bytes, HEADER + 4 + ((original + 3) & ~3)).get(NLMSGERR_ATTR_MSG);
+  return message && `Error: ${new TextDecoder().decode(message).replace(/\0+$/, '')}.`;
+}
+
+/** The attributes that begin at a place, by their types. */
+function attributes(bytes: Uint8Array, from: number): Map<number, Uint8Array> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const found = new Map<number, Uint8Array>();
+  for (let at = from; at + 4 <= bytes.length; ) {
     const length = view.getUint16(at, true);
     if (length < 4) break;
-    if ((view.getUint16(at + 2, true) & 0x3fff) === NLMSGERR_ATTR_MSG) {
-      const text = new TextDecoder().decode(bytes.subarray(at + 4, at + length));
-      return `Error: ${text.replace(/\0+$/, '')}.`;
-    }
+    found.set(view.getUint16(at + 2, true) & NLA_TYPE_MASK, bytes.subarray(at + 4, at + length));
     at += (length + 3) & ~3;
   }
-  return undefined;
+  return found;
 }

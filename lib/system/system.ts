@@ -1,9 +1,8 @@
 import { XenNetworkError } from '../errors.ts';
-import { type PassResult, pass, type RunOptions, type RunResult, run } from './exec.ts';
-import type { FileSystem } from './files.ts';
-import { loadNative, type Native } from './native.ts';
-import { errnoWords } from './native-errors.ts';
-import { type RtOutcome, runRtnetlink } from './rtnetlink.ts';
+import type { Environment, PassResult, RunOptions, RunResult } from './exec.ts';
+import type { Native } from './native.ts';
+import { errnoName, errnoWords } from './native-errors.ts';
+import { type DeviceAddress, type RtOutcome, readIpv4Addresses, runRtnetlink } from './rtnetlink.ts';
 
 /** Every way to the outside that a hook has; tests hand in one that fails at will. */
 export interface System {
@@ -32,10 +31,22 @@ export interface System {
   program?(name: string): string;
   /** Writes to this process's standard output or error. Never throws. */
   print(text: string, to: 'out' | 'err'): void;
-  /** Runs a program in this process's place: with its standard streams, and the environment given. */
-  pass(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): PassResult;
-  /** Asks a process to end. */
-  endProcess(pid: number): void;
+  /**
+   * Runs a program in this process's place: with its standard streams, and the environment given. `waiting` is called
+   * time and again while it runs, after signals that came had their turn.
+   */
+  pass(argv: readonly string[], env: Environment, waiting?: (pid: number) => void): Promise<PassResult>;
+  /**
+   * Starts a program in a session of its own, with no terminal, under a name, and does not wait for it. Throws
+   * XenNetworkError when it cannot be started.
+   */
+  startDetached(argv: readonly string[], name: string): void;
+  /** Asks a process to end, or makes it end; that it is gone already is no error. */
+  endProcess(pid: number, how?: 'asked' | 'killed'): void;
+  /** The effective user of this process. */
+  userId(): number;
+  /** How many characters a line of the terminal has that standard input or output is; undefined where it is none. */
+  terminalWidth(of: 'in' | 'out'): number | undefined;
   /**
    * Does `ip` commands without a child, by asking the kernel itself; undefined, with nothing done, where that cannot be
    * and `ip` has to be run.
@@ -43,31 +54,45 @@ export interface System {
   rtnetlink?(commands: readonly (readonly string[])[], force: boolean): RtOutcome | undefined;
   native(): Promise<Native>;
   sleep(ms: number): Promise<void>;
-  /** The addresses of each running device by its name, in the kernel's order: IPv4 first, no secondary before a primary. */
-  addresses(): Readonly<Record<string, readonly string[]>>;
+  /** The IPv4 addresses of a device, or of all, in the kernel's order: no secondary one before a primary. */
+  ipv4Addresses(device?: string): readonly DeviceAddress[];
 }
+
+const [SIGKILL, SIGTERM] = [9, 15];
 
 /**
  * The real system.
- * @param fs the file system, node's own unless told
- * @param short shorter ways than node's, where this runtime has them
+ * @param native the port to this runtime
+ * @param fs the file system, the runtime's own unless told
  */
-export function openSystem(
-  fs: FileSystem = process.getBuiltinModule('node:fs'),
-  short: Pick<Native, 'run' | 'print'> = {},
-): System {
+export function openSystem(native: Native, fs = native.files): System {
+  const { run, print, pass, startDetached, userId, terminalWidth, openRtnetlink } = native;
   const makeFolder = (path: string) =>
     fs.mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o755 });
-  let native: Promise<Native> | undefined;
-  let loaded: Native | undefined;
+  const indexOf = (name: string) => {
+    const index = attempt(() => fs.readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
+    return index === undefined ? undefined : Number(index);
+  };
   return {
-    run: short.run ?? run,
-    print: short.print ?? printByNode,
+    run,
+    print,
     pass,
+    startDetached,
+    userId,
+    terminalWidth,
     readText: (path) => attempt(() => fs.readFileSync(path, 'utf8').replace(/\n$/, '')),
     readBytes: (path) => attempt(() => fs.readFileSync(path, 'latin1')),
     modifiedAt: (path) => attempt(() => fs.statSync(path).mtimeMs),
-    endProcess: (pid) => void process.kill(pid, 'SIGTERM'),
+    endProcess(pid, how = 'asked') {
+      try {
+        native.kill(pid, how === 'killed' ? SIGKILL : SIGTERM);
+      } catch (thrown) {
+        if (errnoName(thrown) === 'ESRCH') return;
+        throw new XenNetworkError(`Process ${pid} cannot be ended: ${errnoWords(thrown)}.`, {
+          cause: thrown,
+        });
+      }
+    },
     rewriteFile(path, bytes) {
       inWords(path, 'written', () => {
         const file = fs.realpathSync(path);
@@ -93,7 +118,6 @@ export function openSystem(
         fs.renameSync(path, to);
       });
     },
-    // Not rmSync: Bun takes seven milliseconds to load it.
     remove(path) {
       for (const file of [path, `${path}${FRESH}`].filter((name) => fs.existsSync(name)))
         inWords(file, 'removed', () => fs.unlinkSync(file));
@@ -101,32 +125,26 @@ export function openSystem(
     list: (path) => (attempt(() => fs.readdirSync(path)) ?? []).map(String).sort(),
     linkTarget: (path) => attempt(() => fs.readlinkSync(path, 'utf8')),
     exists: (path) => fs.existsSync(path),
-    native: () => (native ??= loadNative().then((port) => (loaded = port))),
-    rtnetlink(commands, force) {
-      const open = loaded?.openRtnetlink;
-      const indexOf = (name: string) => {
-        const index = attempt(() => fs.readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
-        return index === undefined ? undefined : Number(index);
-      };
-      return open === undefined ? undefined : runRtnetlink(open, commands, indexOf, force);
-    },
+    native: async () => native,
+    ...(openRtnetlink === undefined
+      ? {}
+      : { rtnetlink: (commands, force) => runRtnetlink(openRtnetlink, commands, indexOf, force) }),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-    addresses() {
-      const devices = Object.entries(process.getBuiltinModule('node:os').networkInterfaces());
-      return Object.fromEntries(
-        devices.map(([name, list = []]) => [name, list.map(({ address }) => address)]),
-      );
+    ipv4Addresses(device) {
+      if (openRtnetlink === undefined) return ipv4AddressesByIp(run, device);
+      const index = device === undefined ? 0 : indexOf(device);
+      return index === undefined ? [] : readIpv4Addresses(openRtnetlink, index);
     },
   };
 }
 
-/** The terminal may be gone (network-bridge over ssh): a message that nobody can read must not end the run. */
-function printByNode(text: string, to: 'out' | 'err'): void {
-  try {
-    (to === 'out' ? process.stdout : process.stderr).write(text);
-  } catch {
-    return;
-  }
+function ipv4AddressesByIp(run: Native['run'], device: string | undefined): DeviceAddress[] {
+  const which = device === undefined ? [] : ['dev', device];
+  const { stdout } = run(['ip', '-4', '-o', 'address', 'show', ...which]);
+  return [...stdout.matchAll(/^\d+: (\S+) +inet ([\d.]+)/gm)].map(([, name = '', address = '']) => ({
+    device: name,
+    address,
+  }));
 }
 
 /** What a killed run may leave of a file that it was about to put in place. */

@@ -26,6 +26,8 @@ export interface Xenstore {
   close(): void;
 }
 
+type Ways = Pick<Native, 'connectStream' | 'openDevice'>;
+
 /** The process's environment: XENSTORED_PATH and XENSTORED_RUNDIR name another xenstored (contract 2). */
 export type XenstoreEnvironment = Readonly<Record<string, string | undefined>>;
 
@@ -38,7 +40,7 @@ export type XenstoreEnvironment = Readonly<Record<string, string | undefined>>;
  * @throws XenstoreError when no place answers, with each one's reason
  */
 export async function openXenstore(
-  native: Native,
+  native: Ways,
   env: XenstoreEnvironment,
   timeoutMs = ANSWER_TIMEOUT_MS,
 ): Promise<Xenstore> {
@@ -65,7 +67,7 @@ function places(env: XenstoreEnvironment): string[] {
   return ['/run/xenstored/socket', '/var/run/xenstored/socket', '/dev/xen/xenbus', '/proc/xen/xenbus'];
 }
 
-async function connect(native: Native, place: string, timeoutMs: number): Promise<XenstoreConnection> {
+async function connect(native: Ways, place: string, timeoutMs: number): Promise<XenstoreConnection> {
   if (place.endsWith('/xenbus')) {
     // The driver takes one request in each write and drops what follows it.
     return new XenstoreConnection(await native.openDevice(place, timeoutMs), place, 1);

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { messageOf, XenNetworkError } from '../../lib/errors.ts';
 import type { Applet, Context } from '../../lib/hook/context.ts';
+import { loadNative } from '../../lib/system/native.ts';
 import { openSystem, type System } from '../../lib/system/system.ts';
 import { recover } from '../../scripts/admin/recover.ts';
 import { networkBridge } from '../../scripts/network-bridge.ts';
@@ -51,6 +52,7 @@ const HOOKS: Readonly<Record<string, Applet>> = {
 };
 const MOST_STEPS = 300;
 const here = new Namespace([]);
+const native = await loadNative();
 
 interface Told {
   readonly status: number;
@@ -99,7 +101,7 @@ function mortal(system: System, isDead: () => boolean): System {
 }
 
 function run({ hook = 'network-bridge' }: Trial, ...words: string[]): Promise<Told> {
-  return call(openSystem(), hook, appletOf(hook), words);
+  return call(openSystem(native), hook, appletOf(hook), words);
 }
 
 function appletOf(hook: string): Applet {
@@ -120,7 +122,7 @@ async function strike(
   const fault = new Fault(mode, at, () => {
     dead = true;
   });
-  const system = mortal(faultySystem(openSystem(), fault, at % 2 === 0 ? 'kernel' : 'ip'), () => dead);
+  const system = mortal(faultySystem(openSystem(native), fault, at % 2 === 0 ? 'kernel' : 'ip'), () => dead);
   const told = await call(system, hook, applet, words);
   return fault.struck ? told : undefined;
 }
@@ -128,7 +130,7 @@ async function strike(
 /** Runs start or stop, and kills it when it has done everything and is about to forget its journal. */
 async function killAtTheEnd(hook: string, words: readonly string[]): Promise<void> {
   let dead = false;
-  const real = openSystem();
+  const real = openSystem(native);
   const dying: System = {
     ...real,
     remove(path) {
@@ -169,7 +171,7 @@ async function learn(trial: Trial): Promise<States> {
 async function follow(trial: Trial, told: Told): Promise<Told> {
   if (trial.fault === 'fail') return told;
   if (trial.fault === 'recover' || trial.fault === 'twice')
-    return call(openSystem(), 'xen-network', recover, []);
+    return call(openSystem(native), 'xen-network', recover, []);
   return run(trial, trial.fault, ...trial.variables);
 }
 

@@ -1,5 +1,6 @@
 import { createFsFromVolume, Volume } from 'memfs';
 import type { FileSystem } from '../../lib/system/files.ts';
+import { nodeNative } from '../../lib/system/native-node.ts';
 import { openSystem, type System } from '../../lib/system/system.ts';
 
 /** A host of nothing but files, kept in memory. */
@@ -43,7 +44,7 @@ export function memoryHost(
   }
   // The types of memfs differ from node's in what no hook uses.
   const fs = createFsFromVolume(volume) as unknown as FileSystem;
-  return { system: openSystem(fs), files: () => volume.toJSON() };
+  return { system: openSystem(nodeNative, fs), files: () => volume.toJSON() };
 }
 
 function sysfs(folder: string, values: Readonly<Record<string, string | number>>): Record<string, string> {

@@ -1,5 +1,6 @@
 import { batches, execute } from '../../lib/apply/execute.ts';
 import { commandText, type Plan } from '../../lib/plan/step.ts';
+import { nodeNative } from '../../lib/system/native-node.ts';
 import { openSystem, type System } from '../../lib/system/system.ts';
 
 /**
@@ -22,7 +23,7 @@ export function planText(plan: Plan): string {
 export function childrenText(plan: Plan): string {
   const children: string[] = [];
   const system: System = {
-    ...openSystem(),
+    ...openSystem(nodeNative),
     rtnetlink: () => undefined,
     run(argv, options) {
       children.push(`$ ${argv.join(' ')}\n${options?.input ?? ''}`);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { runServices } from '../../lib/apply/service.ts';
 import type { Command, Service } from '../../lib/plan/step.ts';
+import { nodeNative } from '../../lib/system/native-node.ts';
 import { openSystem, type System } from '../../lib/system/system.ts';
 
 const CONF = '/etc/dhcp/dhcpd.conf';
@@ -35,7 +36,7 @@ function systemOf({ began, changed = 0, status = 0, files = [] }: Host, done: st
         }),
   };
   return {
-    ...openSystem(),
+    ...openSystem(nodeNative),
     readText: (path) => texts[path],
     modifiedAt: () => boot + changed * 1000,
     list: () => [...files],

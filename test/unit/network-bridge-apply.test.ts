@@ -4,6 +4,7 @@ import { execute } from '../../lib/apply/execute.ts';
 import { XenNetworkError } from '../../lib/errors.ts';
 import { ip, type Step } from '../../lib/plan/step.ts';
 import type { RunResult } from '../../lib/system/exec.ts';
+import { nodeNative } from '../../lib/system/native-node.ts';
 import { openSystem, type System } from '../../lib/system/system.ts';
 
 const FINE: RunResult = { status: 0, stdout: '', stderr: '' };
@@ -18,7 +19,7 @@ interface Recorder {
 function recorder(answer: (input: string) => RunResult, more: Partial<System> = {}): Recorder {
   const fed: string[] = [];
   const system: System = {
-    ...openSystem(),
+    ...openSystem(nodeNative),
     rtnetlink: () => undefined,
     run(_argv, options) {
       fed.push(options?.input ?? '');

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { refuseNetworkRoot } from '../../lib/observe/root.ts';
 import { defaultDevice, managedByIfupdown, rootServers } from '../../lib/observe/uplink.ts';
 import { missingAfter } from '../../lib/observe/verify.ts';
+import { nodeNative } from '../../lib/system/native-node.ts';
 import { openSystem, type System } from '../../lib/system/system.ts';
 import { address, link, richCard, richHost } from '../support/bridge-cases.ts';
 
@@ -16,7 +17,7 @@ interface World {
 function world({ files = {}, links = {}, way = {} }: World): System {
   const paths = [...Object.keys(files), ...Object.keys(links)];
   return {
-    ...openSystem(),
+    ...openSystem(nodeNative),
     readText: (path) => files[path],
     exists: (path) => paths.some((other) => other === path || other.startsWith(`${path}/`)),
     linkTarget: (path) => links[path],

@@ -12,7 +12,7 @@ import type { Native } from '../../lib/system/native.ts';
 import { openXenstore } from '../../lib/system/xenstore.ts';
 
 interface FakeHost {
-  readonly native: Native;
+  readonly native: Pick<Native, 'connectStream' | 'openDevice'>;
   /** The places that were tried, in their order. */
   readonly tried: string[];
   /** The requests in each write. */
@@ -43,11 +43,9 @@ function fakeHost(place: string, answer: (requests: readonly Frame[]) => readonl
       close: () => void closed.push(path),
     };
   };
-  const native: Native = {
+  const native = {
     connectStream: open,
     openDevice: open,
-    sendDatagram: async () => false,
-    lock: async () => ({ release() {} }),
   };
   return { native, tried, writes, closed };
 }

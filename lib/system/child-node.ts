@@ -1,0 +1,93 @@
+import type { ChildProcess } from 'node:child_process';
+import { XenNetworkError } from '../errors.ts';
+import {
+  CHILD_ENVIRONMENT,
+  DEFAULT_TIMEOUT_MS,
+  type Environment,
+  type PassResult,
+  type RunOptions,
+  type RunResult,
+  WAITING_MS,
+} from './exec.ts';
+import { heldLocks } from './file-lock.ts';
+
+const { spawn, spawnSync } = process.getBuiltinModule('node:child_process');
+const { constants } = process.getBuiltinModule('node:os');
+
+const MOST_OUTPUT = 256 * 1024 * 1024;
+
+/**
+ * Runs a program and waits for it, with no shell.
+ * @param argv the program, found by the clean PATH, and its arguments
+ * @param options input, variables, time limit
+ */
+export function runByNode(argv: readonly string[], options: RunOptions = {}): RunResult {
+  const [file = '', ...args] = argv;
+  const done = spawnSync(file, args, {
+    input: options.input ?? '',
+    stdio: ['pipe', 'pipe', 'pipe', ...(options.keepsLocks === true ? heldLocks() : [])],
+    ...(options.ownSession === true ? { detached: true } : {}),
+    env: { ...CHILD_ENVIRONMENT, ...options.env },
+    timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+    maxBuffer: MOST_OUTPUT,
+    encoding: 'utf8',
+    cwd: '/',
+  });
+  const why = done.error === undefined ? '' : done.error.message;
+  const status = exitStatus(done.status, done.signal);
+  return { status, stdout: done.stdout ?? '', stderr: `${done.stderr ?? ''}${why}` };
+}
+
+/**
+ * Starts a program in a session of its own, with no terminal, and does not wait for it.
+ * @param argv the program and its arguments
+ * @param name what it is called by
+ * @throws XenNetworkError when it cannot be started
+ */
+export function startDetachedByNode(argv: readonly string[], name: string): void {
+  const [file = '', ...args] = argv;
+  const child = spawn(file, args, {
+    argv0: name,
+    detached: true,
+    stdio: 'ignore',
+    cwd: '/',
+    env: { ...CHILD_ENVIRONMENT },
+  });
+  child.on('error', () => {});
+  if (child.pid === undefined) throw new XenNetworkError(`The program ${file} cannot be started.`);
+  child.unref();
+}
+
+/**
+ * Runs a program in this process's place, with its standard streams and the environment given, and waits for it.
+ * @param argv the program and its arguments
+ * @param env its whole environment
+ * @param waiting called time and again while it runs
+ */
+export async function passByNode(
+  argv: readonly string[],
+  env: Environment,
+  waiting: (pid: number) => void = () => {},
+): Promise<PassResult> {
+  const [file = '', ...args] = argv;
+  const child = spawn(file, args, { stdio: 'inherit', env: { ...env } });
+  const { pid } = child;
+  const timer = pid === undefined ? undefined : setInterval(() => waiting(pid), WAITING_MS);
+  try {
+    return await ended(child);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function ended(child: ChildProcess): Promise<PassResult> {
+  return new Promise((resolve) => {
+    child.on('error', (error) => resolve({ status: 127, failure: error.message }));
+    child.on('close', (status, signal) => resolve({ status: exitStatus(status, signal) }));
+  });
+}
+
+function exitStatus(status: number | null, signal: NodeJS.Signals | null): number {
+  return status ?? (signal === null ? 127 : 128 + constants.signals[signal]);
+}

@@ -186,3 +186,30 @@ describe('what the kernel is asked for is what ip would have done', () => {
     expect(asked.ok('cat', '/sys/class/net/vif1.0/mtu')).not.toBe('1290\n');
   });
 });
+
+describe('the IPv4 addresses that the kernel tells', () => {
+  const tell = (...words: string[]): unknown =>
+    JSON.parse(asked.ok(findBun(), DRIVER, 'addresses', ...words));
+
+  test('are those that ip lists, of all devices or of one', () => {
+    asked.ip(
+      'link add a0 type veth peer name b0',
+      'address add 203.0.113.1/24 dev a0',
+      'address add 203.0.113.7/24 dev a0 label a0:7',
+      'address add 10.0.0.1 peer 10.0.0.2/32 dev a0',
+      'address add 2001:db8:a::1/64 dev a0',
+      'address add 203.0.113.9/32 dev b0',
+      'link set a0 name c0',
+    );
+    // Without carrier, since b0 is down.
+    const ofOne = ['203.0.113.1', '10.0.0.1', '203.0.113.7'].map((address) => ({ device: 'c0', address }));
+    expect(tell('c0')).toEqual({ byKernel: ofOne, byIp: ofOne });
+    const ofOther = [{ device: 'b0', address: '203.0.113.9' }];
+    expect(tell()).toEqual({
+      byKernel: expect.arrayContaining([...ofOne, ...ofOther]),
+      byIp: expect.arrayContaining([...ofOne, ...ofOther]),
+    });
+    expect(tell('card1')).toEqual({ byKernel: [], byIp: [] });
+    expect(tell('nosuch')).toEqual({ byKernel: [], byIp: [] });
+  });
+});

@@ -1,9 +1,19 @@
 // Does the `ip` commands on its standard input (JSON: a list of lists of words) by asking the kernel, run by Bun in a
-// test's namespaces; the first argument "force" goes on after a failure. Prints what came of it as JSON.
+// test's namespaces; the first argument "force" goes on after a failure. Prints what came of it as JSON. With
+// "addresses" and perhaps a device: which IPv4 addresses the kernel tells, and which ip does.
 import { readFileSync } from 'node:fs';
 import { loadNative } from '../../lib/system/native.ts';
+import { nodeNative } from '../../lib/system/native-node.ts';
 import { openSystem } from '../../lib/system/system.ts';
 
-const commands: string[][] = JSON.parse(readFileSync(0, 'utf8'));
+const [mode, device] = process.argv.slice(2);
 const system = openSystem(await loadNative());
-process.stdout.write(JSON.stringify(system.rtnetlink?.(commands, process.argv[2] === 'force') ?? null));
+
+function run(): unknown {
+  if (mode === 'addresses')
+    return { byKernel: system.ipv4Addresses(device), byIp: openSystem(nodeNative).ipv4Addresses(device) };
+  const commands: string[][] = JSON.parse(readFileSync(0, 'utf8'));
+  return system.rtnetlink?.(commands, mode === 'force') ?? null;
+}
+
+process.stdout.write(JSON.stringify(run()));

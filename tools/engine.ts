@@ -1,9 +1,11 @@
-// Compiles the engine: QuickJS's C files, which an npm package brings, and our own beside them.
+// Compiles TypeScript to a program of its own: the modules as QuickJS's bytecode, and in front of them QuickJS, whose C
+// files an npm package brings, with lib/engine.
 
 import { FFIType } from 'bun:ffi';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import { FUNCTIONS } from '../lib/system/libc.ts';
 import { root, run } from './runtime.ts';
 
@@ -105,23 +107,64 @@ function functionTable(): string {
 }
 
 /**
- * Makes a program of JavaScript modules.
- * @param folder where they lie
- * @param modules their names, the one to begin with first; all that any of them imports, by import() as well
- * @param out the program's path
+ * Turns TypeScript into modules for the engine. What is imported lazily stays apart, so that a hook loads nothing that
+ * it does not use.
+ * @returns the modules' names, the one to begin with first
+ */
+async function bundle(entry: string, folder: string): Promise<string[]> {
+  await build({
+    absWorkingDir: root,
+    entryPoints: { program: entry },
+    outdir: folder,
+    bundle: true,
+    splitting: true,
+    minify: true,
+    format: 'esm',
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    target: 'es2020',
+    // Younger than that, but the engine has them.
+    supported: {
+      'class-field': true,
+      'class-private-field': true,
+      'class-private-method': true,
+      'class-static-field': true,
+    },
+    inject: [join(own, 'prelude.ts')],
+    alias: { 'bun:ffi': join(own, 'ffi.ts') },
+    external: ['node:*'],
+    logLevel: 'warning',
+  });
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.js'));
+  return ['program.js', ...files.filter((name) => name !== 'program.js')];
+}
+
+/**
+ * Compiles a TypeScript program to one static executable file.
+ * @param entry its first module, from the project's folder
+ * @param out the program's path, in a folder that is there; a file there is replaced in one move
  * @throws Error when the compiler is missing; ProcessOutput when it refuses something
  */
-export async function buildProgram(folder: string, modules: readonly string[], out: string): Promise<void> {
+export async function compileProgram(entry: string, out: string): Promise<void> {
   const cc = await compiler();
+  const folder = `${out}.${process.pid}`;
+  await mkdir(folder);
   await mkdir(cache, { recursive: true });
-  const library = await engineLibrary(cc);
-  const compile = join(folder, 'compile-modules');
-  await run`${cc} ${FLAGS} ${WARNINGS} ${join(root, 'tools/compile-modules.c')} ${library} ${LIBRARIES} -o ${compile}`;
-  const table = join(folder, 'modules.c');
-  await run({ cwd: folder })`${compile} ${modules} > ${table}`;
-  const functions = join(folder, 'functions.c');
-  await writeFile(functions, functionTable());
-  const sources = [join(own, 'engine.c'), join(own, 'libc.c'), join(own, 'memory.c'), table, functions];
-  // Static: it starts sooner, runs with any C library, and no LD_ variable of the caller has a say in it.
-  await run`${cc} ${FLAGS} ${WARNINGS} -I${own} -static -s ${sources} ${library} ${LIBRARIES} -o ${out}`;
+  try {
+    const library = await engineLibrary(cc);
+    const compile = join(folder, 'compile-modules');
+    await run`${cc} ${FLAGS} ${WARNINGS} ${join(root, 'tools/compile-modules.c')} ${library} ${LIBRARIES} -o ${compile}`;
+    const modules = await bundle(entry, folder);
+    const table = await run({ cwd: folder })`${compile} ${modules}`;
+    await writeFile(join(folder, 'modules.c'), table.stdout);
+    await writeFile(join(folder, 'functions.c'), functionTable());
+    const made = ['modules.c', 'functions.c'].map((name) => join(folder, name));
+    const sources = ['engine.c', 'libc.c', 'memory.c'].map((name) => join(own, name));
+    // Static: it starts sooner, runs with any C library, and no LD_ variable of the caller has a say in it.
+    const linked = [...sources, ...made, library, ...LIBRARIES];
+    await run`${cc} ${FLAGS} ${WARNINGS} -I${own} -static -s ${linked} -o ${join(folder, 'program')}`;
+    await rename(join(folder, 'program'), out);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }

@@ -3,6 +3,8 @@
 
 #include "engine.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +67,21 @@ static JSValue now(JSContext *ctx, JSValueConst self, int argc, JSValueConst *ar
   return JS_NewFloat64(ctx, time.tv_sec * 1e3 + time.tv_nsec / 1e6);
 }
 
+// wait(ms): until then, or until a signal comes
+static JSValue wait_for(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  int ms;
+  if (JS_ToInt32(ctx, &ms, argv[0])) return JS_EXCEPTION;
+  if (!any_signal) poll(NULL, 0, ms);
+  return JS_UNDEFINED;
+}
+
+// path(): of this program's file
+static JSValue own_path(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  char path[PATH_MAX];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+  return JS_NewStringLen(ctx, path, length < 0 ? 0 : length);
+}
+
 // exit(status)
 static JSValue leave(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   int status = 1;
@@ -116,12 +133,14 @@ static const JSCFunctionListEntry ENGINE[] = {
     JS_CFUNC_DEF("catchSignal", 1, catch_signal), JS_CFUNC_DEF("takeSignals", 0, take_signals),
     JS_CFUNC_DEF("now", 0, now),                  JS_CFUNC_DEF("exit", 1, leave),
     JS_CFUNC_DEF("encode", 1, encode),            JS_CFUNC_DEF("decode", 1, decode),
+    JS_CFUNC_DEF("wait", 1, wait_for),            JS_CFUNC_DEF("path", 0, own_path),
 };
 
 static void add_engine(JSContext *ctx, int argc, char **argv) {
   JSValue engine = JS_NewObject(ctx), global = JS_GetGlobalObject(ctx);
   JS_SetPropertyFunctionList(ctx, engine, ENGINE, sizeof ENGINE / sizeof *ENGINE);
   JS_SetPropertyStr(ctx, engine, "libc", libc_functions(ctx));
+  JS_SetPropertyStr(ctx, engine, "pid", JS_NewInt32(ctx, getpid()));
   JS_SetPropertyStr(ctx, engine, "argv", arguments(ctx, argc, argv));
   JS_SetPropertyStr(ctx, engine, "env", environment(ctx));
   add_memory(ctx, engine);

@@ -16,7 +16,12 @@ export interface Engine {
   catchSignal(number: number): void;
   /** The numbers of the signals that were noted since the last call. */
   takeSignals(): number[];
+  readonly pid: number;
+  /** The path of this program's file. */
+  path(): string;
   now(): number;
+  /** Sleeps for whole milliseconds, or until a signal comes. */
+  wait(ms: number): void;
   exit(status: number): never;
   /** Set by the prelude: lets one timer or signal handler run, waiting for it; false when there is none. */
   turn?: () => boolean;

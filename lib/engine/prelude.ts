@@ -16,7 +16,6 @@ const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGALR
 const handlers = new Map<number, { readonly name: string; readonly call: Handler }[]>();
 const timers = new Map<number, Timer>();
 let lastTimer = 0;
-let execPath: string | undefined;
 
 function handleSignals(): void {
   for (const number of engine.takeSignals())
@@ -30,8 +29,7 @@ function turn(): boolean {
   const [id, { due, task }] = first;
   const rest = due - engine.now();
   if (rest > 0) {
-    // A signal ends the wait.
-    engine.libc['poll']?.(null, 0, Math.ceil(rest));
+    engine.wait(Math.ceil(rest));
     return true;
   }
   timers.delete(id);
@@ -63,28 +61,15 @@ function once(name: string, call: Handler): typeof program {
   });
 }
 
-function ownPath(): string {
-  const buffer = new Uint8Array(4096);
-  const length = Number(engine.libc['readlink']?.(cString('/proc/self/exe'), buffer, buffer.length));
-  return engine.decode(buffer.subarray(0, Math.max(0, length)));
-}
-
-function cString(text: string): Uint8Array {
-  return new Uint8Array(engine.encode(`${text}\0`));
-}
-
 const program = {
   argv: [engine.argv[0] ?? '', '', ...engine.argv.slice(1)],
   argv0: engine.argv[0] ?? '',
   env: engine.env,
   versions: {},
   exitCode: 0,
-  get pid(): number {
-    return Number(engine.libc['getpid']?.());
-  },
+  pid: engine.pid,
   get execPath(): string {
-    execPath ??= ownPath();
-    return execPath;
+    return engine.path();
   },
   on,
   once,

@@ -1,10 +1,10 @@
-// Makes dist/xen-network-pkg, the same program on Node instead of Bun. Run by `npm run build:pkg`, with Bun.
+// Makes dist/xen-network-pkg, the same program on Node. Run by `npm run build:pkg`, with Bun.
 
-import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import manifest from '../package.json' with { type: 'json' };
-import { copyRuntime, proveProgram, root, run } from './runtime.ts';
+import { proveProgram, root, run } from './runtime.ts';
 
 const out = join(root, 'dist/xen-network-pkg');
 const work = join(root, 'dist', `.build-pkg-${process.pid}`);
@@ -21,8 +21,8 @@ async function nodeVersion(): Promise<string> {
 }
 
 /**
- * One CommonJS file, which has no import.meta of its own (yargs needs its url). What Bun alone has stays
- * outside; that code never runs in Node.
+ * One CommonJS file, which has no import.meta of its own (yargs needs its url). What calls the C
+ * library stays outside; that code never runs in Node.
  */
 async function bundle(to: string): Promise<void> {
   await build({
@@ -42,6 +42,21 @@ async function bundle(to: string): Promise<void> {
 }
 
 /**
+ * Copies Node so that it no longer knows NODE_OPTIONS: no flag of pkg's does that, and a hook inherits the environment of
+ * whoever called xl. The name loses its first byte in the pool of C strings, where one string's NUL comes right before
+ * it; other places that hold it stay as they are.
+ */
+async function copyNode(to: string): Promise<void> {
+  const bytes = await readFile(node);
+  const needle = Buffer.from('\0NODE_OPTIONS\0');
+  for (let at = bytes.indexOf(needle); at > 0; at = bytes.indexOf(needle, at + 1)) {
+    if (bytes[at - 1] !== 0) bytes[at + 1] = 0;
+  }
+  await writeFile(to, bytes);
+  await chmod(to, 0o755);
+}
+
+/**
  * Puts Node where pkg looks before it downloads: the archive under $HOME/.pkg-cache/sea and what was unpacked
  * from it, each vouched for by an empty .ok file. The archive itself is then never read.
  */
@@ -49,7 +64,7 @@ async function fillCache(home: string, version: string): Promise<void> {
   const archive = join(home, '.pkg-cache/sea', `node-${version}-linux-x64.tar.gz`);
   const unpacked = join(archive.slice(0, -'.tar.gz'.length), 'bin');
   await mkdir(unpacked, { recursive: true });
-  await copyRuntime(node, join(unpacked, 'node'));
+  await copyNode(join(unpacked, 'node'));
   for (const file of [archive, `${archive}.ok`, join(unpacked, 'node.ok')]) {
     await writeFile(file, '');
   }

@@ -85,7 +85,7 @@ export function execute(
       return runLines(system, tool, commands, force);
     case 'iptables':
     case 'ip6tables':
-      return runRestore(system, RESTORE[tool], commands);
+      return runRules(system, tool, commands);
     case 'nft':
       return runNft(system, commands);
     default:
@@ -126,6 +126,15 @@ function runLines(
 function gathered(outcomes: readonly Outcome[]): Outcome {
   const errors = outcomes.flatMap(({ error }) => (error === undefined ? [] : [error]));
   return { done: outcomes.length, exact: true, ...(errors.length === 0 ? {} : { error: errors.join('; ') }) };
+}
+
+function runRules(system: System, tool: 'iptables' | 'ip6tables', commands: readonly Command[]): Outcome {
+  const lines = commands.flatMap((command) => (command.tool === tool ? [command] : []));
+  const direct = system.nfTables?.(tool === 'iptables' ? 4 : 6, lines);
+  if (direct === undefined) return runRestore(system, RESTORE[tool], commands);
+  return direct.error === undefined
+    ? { done: commands.length, exact: true }
+    : { done: 0, exact: false, error: direct.error };
 }
 
 /** One transaction: either all lines of a table take effect or none. */

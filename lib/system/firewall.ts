@@ -1,4 +1,5 @@
 import { RUN_FOLDER } from '../contract/paths.ts';
+import { CHILD_ENVIRONMENT } from './exec.ts';
 import type { System } from './system.ts';
 
 const TOOL = /^(ip6?tables)(-save|-restore)?$/;
@@ -30,16 +31,24 @@ export function withFirewall(system: System): System {
     known ??= backEnd();
     return known === 'usual' ? name : named(name, 'legacy');
   };
+  const save = (): void => {
+    if (!unsaved || known === undefined) return;
+    system.replaceFile(CHOICE, known);
+    unsaved = false;
+  };
   return {
     ...system,
     program,
     run([name = '', ...rest], options) {
       const own = program(name);
-      if (unsaved && known !== undefined && name.endsWith('-restore')) {
-        system.replaceFile(CHOICE, known);
-        unsaved = false;
-      }
+      if (name.endsWith('-restore')) save();
       return system.run([own, ...rest], options);
+    },
+    nfTables(family, lines) {
+      const restore = family === 4 ? 'iptables-restore' : 'ip6tables-restore';
+      if (program(restore) !== restore || !isNft(system, restore)) return undefined;
+      save();
+      return system.nfTables?.(family, lines);
     },
   };
 }
@@ -47,10 +56,24 @@ export function withFirewall(system: System): System {
 /** Whether the command `iptables` is the legacy one, behind all its links. */
 function isLegacy(system: System): boolean {
   const usual = ['/usr/sbin/iptables', '/sbin/iptables'].find((path) => system.exists(path));
-  for (let path = usual, links = 0; path !== undefined && links < 8; links++) {
-    if (path.includes('legacy')) return true;
+  return usual !== undefined && isLinkedTo(system, usual, 'legacy');
+}
+
+/** Whether a program is that of iptables-nft; one of which this cannot be told may be anything. */
+function isNft(system: System, name: string): boolean {
+  const paths = (CHILD_ENVIRONMENT['PATH'] ?? '').split(':').map((folder) => `${folder}/${name}`);
+  const first = paths.find((path) => system.exists(path));
+  return first !== undefined && isLinkedTo(system, first, 'tables-nft');
+}
+
+/** Whether a path, or one of the links behind it, has a word in it. */
+function isLinkedTo(system: System, start: string, word: string): boolean {
+  let path: string | undefined = start;
+  for (let links = 0; path !== undefined && links < 8; links++) {
+    if (path.includes(word)) return true;
+    const folder = path.slice(0, path.lastIndexOf('/'));
     const target = system.linkTarget(path);
-    path = target === undefined || target.startsWith('/') ? target : `/usr/sbin/${target}`;
+    path = target === undefined || target.startsWith('/') ? target : `${folder}/${target}`;
   }
   return false;
 }

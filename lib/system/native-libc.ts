@@ -9,7 +9,7 @@ import { libcFiles, libcOpenFiles } from './files-libc.ts';
 import { CallError, checked, lastErrno, libc } from './libc.ts';
 import type { ByteChannel, Native } from './native.ts';
 import { errnoWords, OPEN } from './native-errors.ts';
-import type { NetlinkSocket } from './rtnetlink.ts';
+import type { NetlinkProtocol, NetlinkSocket } from './netlink.ts';
 
 // Linux's numbers; the same on x86-64 and arm64.
 const AF_UNIX = 1;
@@ -20,7 +20,6 @@ const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
-const NETLINK_ROUTE = 0;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
@@ -136,9 +135,9 @@ function timer(ms: number): BigInt64Array {
 }
 
 /** A netlink socket that filters dumps and explains errors where the kernel can (netlink(7)). */
-function openRtnetlink(): NetlinkSocket {
+function openNetlink(protocol: NetlinkProtocol): NetlinkSocket {
   const lib = libc();
-  const fd = lib.socket(AF_NETLINK, SOCK_RAW | OPEN.closeOnExec, NETLINK_ROUTE);
+  const fd = lib.socket(AF_NETLINK, SOCK_RAW | OPEN.closeOnExec, protocol);
   if (fd < 0) {
     throw new XenNetworkError(`No netlink socket can be opened: ${errnoWords(lastErrno())}.`);
   }
@@ -178,7 +177,7 @@ export const libcNative: Native = {
   openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitByPoll, libcOpenFiles),
   sendDatagram,
   lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock, { ...libcFiles, ...libcOpenFiles }),
-  openRtnetlink,
+  openNetlink,
   files: libcFiles,
   run: runByLibc,
   pass: passByLibc,

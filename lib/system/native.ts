@@ -2,7 +2,7 @@
 
 import type { Environment, PassResult, RunOptions, RunResult } from './exec.ts';
 import type { FileSystem } from './files.ts';
-import type { NetlinkSocket } from './rtnetlink.ts';
+import type { NetlinkProtocol, NetlinkSocket } from './netlink.ts';
 
 /** A connection that carries bytes both ways. */
 export interface ByteChannel {
@@ -47,8 +47,8 @@ export interface Native {
    * @throws XenNetworkError when the file cannot be made
    */
   lock(path: string, timeoutMs: number): Promise<FileLock>;
-  /** A socket to the kernel's routing and link tables; absent where only `ip` can be asked. */
-  readonly openRtnetlink?: () => NetlinkSocket;
+  /** A socket to a part of the kernel; absent where only programs such as `ip` can ask it. */
+  readonly openNetlink?: (protocol: NetlinkProtocol) => NetlinkSocket;
   readonly files: FileSystem;
   /** Runs a program, found by the clean PATH, and waits for it, with no shell. */
   run(argv: readonly string[], options?: RunOptions): RunResult;

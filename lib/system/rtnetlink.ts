@@ -1,16 +1,7 @@
 import { encodeIp, RTM, type RtFlush, type RtMessage } from '../contract/rtnetlink.ts';
 import { IFA } from '../contract/rtnetlink-address.ts';
 import { AF_INET } from '../contract/rtnetlink-bytes.ts';
-
-/** One read or write of a datagram on a netlink socket. */
-export interface NetlinkSocket {
-  send(bytes: Uint8Array): void;
-  /** All that one datagram holds; throws when none comes in time. */
-  receive(): Uint8Array;
-  /** What the system calls an error, as strerror(3) has it. */
-  errorText(errno: number): string;
-  close(): void;
-}
+import { type NetlinkSocket, NLMSG_ERROR } from './netlink.ts';
 
 /** How far a list of commands came; `undefined` when they are not all of a kind that the kernel is asked for directly. */
 export interface RtOutcome {
@@ -25,7 +16,6 @@ export interface DeviceAddress {
   readonly address: string;
 }
 
-const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLM_F_REQUEST_ACK = 1 | 4;
 const NLM_F_REQUEST_DUMP = 1 | 0x300;

@@ -1,7 +1,11 @@
+import type { Family } from '../contract/addresses.ts';
 import { XenNetworkError } from '../errors.ts';
+import type { TableLine } from '../filter/nf-rules.ts';
 import type { Environment, PassResult, RunOptions, RunResult } from './exec.ts';
 import type { Native } from './native.ts';
 import { errnoName, errnoWords } from './native-errors.ts';
+import { NETLINK, type NetlinkProtocol, type NetlinkSocket } from './netlink.ts';
+import { type NfOutcome, runNfTables } from './nf-tables.ts';
 import { type DeviceAddress, type RtOutcome, readIpv4Addresses, runRtnetlink } from './rtnetlink.ts';
 
 /** Every way to the outside that a hook has; tests hand in one that fails at will. */
@@ -52,6 +56,11 @@ export interface System {
    * and `ip` has to be run.
    */
   rtnetlink?(commands: readonly (readonly string[])[], force: boolean): RtOutcome | undefined;
+  /**
+   * Puts rules in without iptables, by asking the kernel itself, all or none; undefined, with nothing done, where that
+   * cannot be and iptables has to be run.
+   */
+  nfTables?(family: Family, lines: readonly TableLine[]): NfOutcome | undefined;
   native(): Promise<Native>;
   sleep(ms: number): Promise<void>;
   /** The IPv4 addresses of a device, or of all, in the kernel's order: no secondary one before a primary. */
@@ -66,7 +75,7 @@ const [SIGKILL, SIGTERM] = [9, 15];
  * @param fs the file system, the runtime's own unless told
  */
 export function openSystem(native: Native, fs = native.files): System {
-  const { run, print, pass, startDetached, userId, terminalWidth, openRtnetlink } = native;
+  const { run, print, pass, startDetached, userId, terminalWidth, openNetlink } = native;
   const makeFolder = (path: string) =>
     fs.mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o755 });
   const indexOf = (name: string) => {
@@ -126,15 +135,24 @@ export function openSystem(native: Native, fs = native.files): System {
     linkTarget: (path) => attempt(() => fs.readlinkSync(path, 'utf8')),
     exists: (path) => fs.existsSync(path),
     native: async () => native,
-    ...(openRtnetlink === undefined
-      ? {}
-      : { rtnetlink: (commands, force) => runRtnetlink(openRtnetlink, commands, indexOf, force) }),
+    ...(openNetlink === undefined ? {} : kernelWays(openNetlink, indexOf)),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     ipv4Addresses(device) {
-      if (openRtnetlink === undefined) return ipv4AddressesByIp(run, device);
+      if (openNetlink === undefined) return ipv4AddressesByIp(run, device);
       const index = device === undefined ? 0 : indexOf(device);
-      return index === undefined ? [] : readIpv4Addresses(openRtnetlink, index);
+      return index === undefined ? [] : readIpv4Addresses(() => openNetlink(NETLINK.route), index);
     },
+  };
+}
+
+/** What is done by asking the kernel itself. */
+function kernelWays(
+  open: (protocol: NetlinkProtocol) => NetlinkSocket,
+  indexOf: (name: string) => number | undefined,
+): Required<Pick<System, 'rtnetlink' | 'nfTables'>> {
+  return {
+    rtnetlink: (commands, force) => runRtnetlink(() => open(NETLINK.route), commands, indexOf, force),
+    nfTables: (family, lines) => runNfTables(() => open(NETLINK.netfilter), family, lines),
   };
 }
 

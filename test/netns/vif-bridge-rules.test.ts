@@ -74,6 +74,7 @@ describe('rules', () => {
 
   test('with addresses given, a host without iptables is an error that xenstore is told', () => {
     vif.card(1, { ip: '192.0.2.7' });
+    host.ok('nft', 'flush', 'ruleset');
     host.ok('mount', '--bind', '/bin/false', '/usr/sbin/xtables-nft-multi');
     try {
       expect(vif.online(1).status).toBe(1);

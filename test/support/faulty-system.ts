@@ -1,6 +1,7 @@
 import { RUN_FOLDER } from '../../lib/contract/paths.ts';
 import { encodeIp } from '../../lib/contract/rtnetlink.ts';
 import { XenNetworkError } from '../../lib/errors.ts';
+import { encodeRules } from '../../lib/filter/nf-rules.ts';
 import type { RunResult } from '../../lib/system/exec.ts';
 import type { RtOutcome } from '../../lib/system/rtnetlink.ts';
 import type { System } from '../../lib/system/system.ts';
@@ -8,7 +9,7 @@ import type { System } from '../../lib/system/system.ts';
 /** What happens at the step: it is refused, or the program is killed (-9) right after it. */
 export type FaultMode = 'fail' | 'kill';
 
-/** How devices are changed: by asking the kernel where that can be, as in Bun, or always by ip, as in Node. */
+/** How devices and rules are changed: by asking the kernel where that can be, or always by ip and iptables, as in Node. */
 export type Door = 'kernel' | 'ip';
 
 /** The exit status of a run that has fewer steps than the one at which the fault was to strike. */
@@ -77,8 +78,22 @@ export function faultySystem(system: System, fault: Fault, door: Door): System {
     if (path.startsWith(`${RUN_FOLDER}/journal/`)) does();
     else single(does, () => noSpace(path));
   };
+  let iptablesRefused = false;
   return {
     ...system,
+    nfTables(family, lines) {
+      const { nfTables } = system;
+      if (door === 'ip' || nfTables === undefined || encodeRules(family, lines) === undefined)
+        return undefined;
+      return single(
+        () => nfTables(family, lines),
+        () => {
+          // What the kernel refuses is left to iptables, and refused to that as well.
+          iptablesRefused = true;
+          return undefined;
+        },
+      );
+    },
     rtnetlink(commands, force) {
       if (door === 'ip' || system.rtnetlink === undefined || !commands.every(isEncoded)) return undefined;
       return askKernel(system.rtnetlink, fault, commands, force);
@@ -92,10 +107,16 @@ export function faultySystem(system: System, fault: Fault, door: Door): System {
           ? argv.includes('-f')
           : CHANGING.has(program) || (program === 'ip' && argv.includes('rule'));
       if (!changes) return system.run(argv, options);
-      return single(
-        () => system.run(argv, options),
-        () => ({ status: 1, stdout: '', stderr: `${program}: line 2 failed: Operation not permitted.\n` }),
-      );
+      const refused = () => ({
+        status: 1,
+        stdout: '',
+        stderr: `${program}: line 2 failed: Operation not permitted.\n`,
+      });
+      if (iptablesRefused && program.endsWith('-restore')) {
+        iptablesRefused = false;
+        return refused();
+      }
+      return single(() => system.run(argv, options), refused);
     },
     writeText: (path, text) =>
       single(

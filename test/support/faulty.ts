@@ -3,6 +3,7 @@
 
 import { messageOf, XenNetworkError } from '../../lib/errors.ts';
 import type { Applet } from '../../lib/hook/context.ts';
+import { withFirewall } from '../../lib/system/firewall.ts';
 import { openLog } from '../../lib/system/log.ts';
 import { loadNative } from '../../lib/system/native.ts';
 import { openSystem } from '../../lib/system/system.ts';
@@ -36,7 +37,7 @@ async function main([hook = '', mode, step, door, ...argv]: readonly string[]): 
     throw new Error(`There is no hook ${hook}, or no fault ${mode} ${step} ${door}.`);
   }
   const fault = new Fault(mode, at);
-  const system = faultySystem(openSystem(await loadNative()), fault, door);
+  const system = faultySystem(withFirewall(openSystem(await loadNative())), fault, door);
   const log = openLog(system, hook);
   const print = (text: string) => void process.stdout.write(text);
   let status = 1;

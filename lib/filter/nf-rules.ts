@@ -1,0 +1,183 @@
+import { type Family, ipv4Octets, ipv6Groups } from '../contract/addresses.ts';
+import { META, maskWord, type NfBatch, type NfRange, NfWriter } from '../contract/nf-tables.ts';
+
+/** A line of iptables-restore for a table. */
+export interface TableLine {
+  readonly table: string;
+  readonly line: string;
+}
+
+const AF: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
+/** Where a network header has its addresses. */
+const SOURCE: Readonly<Record<Family, number>> = { 4: 12, 6: 8 };
+const DESTINATION: Readonly<Record<Family, number>> = { 4: 16, 6: 24 };
+const [UDP, ICMPV6] = [17, 58];
+const PHYSDEV = new Map([
+  ['--physdev-in', 1],
+  ['--physdev-out', 2],
+  ['--physdev-is-bridged', 4],
+  ['--physdev-is-in', 8],
+]);
+
+/** What one socket takes in one go, with room to spare. */
+const MOST_RULES = 64;
+const MOST_WORDS = 24;
+const WORDS = /"[^"]*"|\S+/g;
+const NAME = /^\w{1,28}$/;
+/** Neither a wildcard (a closing "+"), nor anything that iptables-restore would take for more than a name. */
+const DEVICE = /^\w[\w.-]{0,14}$/;
+const COMMENT = /^"[\w .+-]{1,200}"$/;
+const NUMBER = /^\d{1,5}$/;
+
+/**
+ * Lines of iptables-restore as messages of nf_tables, in the form in which iptables-nft has them: those few kinds that a
+ * guest's device needs when it comes online (contract 3). Where versions of iptables differ it is the oldest form, since
+ * all of them read that.
+ * @param family iptables' or ip6tables'
+ * @param lines such as "-I FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT"
+ * @returns undefined where one is of another kind, which iptables itself has to read
+ */
+export function encodeRules(family: Family, lines: readonly TableLine[]): NfBatch | undefined {
+  if (lines.length > MOST_RULES) return undefined;
+  const writer = new NfWriter(lines.length);
+  for (const { table, line } of lines) if (!encodeRule(writer, family, table, line)) return undefined;
+  return writer.finish();
+}
+
+/** @returns whether the line could be encoded; else the writer holds nothing of use */
+function encodeRule(writer: NfWriter, family: Family, table: string, line: string): boolean {
+  const words = line.match(WORDS) ?? [];
+  const [verb, chain = ''] = words;
+  if (verb !== '-I' || !NAME.test(chain) || !NAME.test(table) || words.length > MOST_WORDS) return false;
+  const plain: Record<string, string> = {};
+  let at = 2;
+  for (; /^-[iopsd]$/.test(words[at] ?? ''); at += 2) {
+    // What is said twice is iptables' to refuse.
+    if (plain[words[at] ?? ''] !== undefined) return false;
+    plain[words[at] ?? ''] = words[at + 1] ?? '';
+  }
+  const protocol = protocolOf(plain['-p']);
+  if (protocol === undefined) return false;
+  writer.beginRule(AF[family], table, chain);
+  if (!encodePlain(writer, family, plain, protocol)) return false;
+  while (words[at] === '-m') {
+    const used = encodeMatch(writer, words.slice(at + 1), protocol);
+    if (used === 0) return false;
+    at += 1 + used;
+  }
+  writer.counter();
+  const target = words.slice(at).join(' ');
+  // struct xt_ct_target_info_v1
+  if (target === '-j CT --notrack') writer.extension('target', 'CT', 2, 72).setUint16(0, 1, true);
+  else if (target === '-j ACCEPT') writer.accept();
+  else return false;
+  writer.endRule(protocol);
+  return true;
+}
+
+function protocolOf(word: string | undefined): number | undefined {
+  if (word === undefined) return 0;
+  if (word === 'udp') return UDP;
+  return word === 'ipv6-icmp' ? ICMPV6 : undefined;
+}
+
+/** In the order in which iptables-nft has them, which is not that of the words. */
+function encodePlain(
+  writer: NfWriter,
+  family: Family,
+  plain: Readonly<Record<string, string>>,
+  protocol: number,
+): boolean {
+  const { '-i': input, '-o': output, '-s': source, '-d': destination } = plain;
+  if (![input, output].every((name) => name === undefined || DEVICE.test(name))) return false;
+  if (input !== undefined) writer.device(META.inputName, input);
+  if (output !== undefined) writer.device(META.outputName, output);
+  if (protocol !== 0) writer.protocol(protocol);
+  for (const [text, offset] of [
+    [source, SOURCE[family]],
+    [destination, DESTINATION[family]],
+  ] as const) {
+    const range = text === undefined ? undefined : rangeOf(text, family);
+    if (range !== undefined) writer.address(offset, range);
+    else if (text !== undefined) return false;
+  }
+  return true;
+}
+
+/** An address with its length; a range of everything is no condition, and iptables' to leave out. */
+function rangeOf(text: string, family: Family): NfRange | undefined {
+  const [address = '', length = ''] = text.split('/');
+  const units = family === 4 ? ipv4Octets(address) : ipv6Groups(address);
+  const bits = NUMBER.test(length) ? Number(length) : 0;
+  if (units === undefined || bits < 1 || bits > (family === 4 ? 32 : 128)) return undefined;
+  const words: number[] = [];
+  const [each, width] = family === 4 ? [4, 8] : [2, 16];
+  for (let i = 0; i < units.length; i += each) {
+    let word = 0;
+    for (let j = i; j < i + each; j++) word = word * 2 ** width + (units[j] ?? 0);
+    words.push((word & maskWord(bits - 32 * words.length)) >>> 0);
+  }
+  return { words, length: bits };
+}
+
+/** @returns how many words of it there are, from the match's name on; 0 when it cannot be encoded */
+function encodeMatch(writer: NfWriter, words: readonly string[], protocol: number): number {
+  const [name, first = '', second = '', third, fourth = ''] = words;
+  if (name === 'physdev') return encodePhysdev(writer, words);
+  if (name === 'comment' && first === '--comment' && COMMENT.test(second)) {
+    put(writer.extension('match', name, 0, 256), 0, second.slice(1, -1));
+    return 3;
+  }
+  if (name === 'udp' && protocol === UDP) {
+    const [source, destination] = [port(second), port(fourth)];
+    if (first !== '--sport' || third !== '--dport' || source < 0 || destination < 0) return 0;
+    // struct xt_udp: ranges of ports
+    const info = writer.extension('match', name, 0, 16);
+    for (let i = 0; i < 4; i++) info.setUint16(2 * i, i < 2 ? source : destination, true);
+    return 5;
+  }
+  if (name === 'icmp6' && protocol === ICMPV6) {
+    const type = port(second);
+    if (first !== '--icmpv6-type' || type < 0 || type > 255) return 0;
+    // struct ip6t_icmp: a type, and a range of codes
+    writer.extension('match', name, 0, 8).setUint32(0, type | (255 << 16), true);
+    return 3;
+  }
+  if (name === 'addrtype' && `${first} ${second} ${third}` === '! --dst-type LOCAL') {
+    // struct xt_addrtype_info_v1: the bit of RTN_LOCAL, and XT_ADDRTYPE_INVERT_DEST
+    const info = writer.extension('match', name, 1, 8);
+    info.setUint16(2, 1 << 2, true);
+    info.setUint32(4, 2, true);
+    return 4;
+  }
+  return 0;
+}
+
+/** struct xt_physdev_info: two names, each with a mask of the bytes that count, and the bits of XT_PHYSDEV_OP. */
+function encodePhysdev(writer: NfWriter, words: readonly string[]): number {
+  const info = writer.extension('match', 'physdev', 0, 72);
+  let at = 1;
+  for (let flags = 0; ; info.setUint8(65, flags)) {
+    const word = words[at] ?? '';
+    const flag = PHYSDEV.get(word);
+    if (flag === undefined) return flags === 0 ? 0 : at;
+    if ((flags & flag) !== 0) return 0;
+    flags |= flag;
+    at++;
+    if (flag > 2) continue;
+    const name = words[at++] ?? '';
+    if (!DEVICE.test(name)) return 0;
+    const start = flag === 1 ? 0 : 32;
+    put(info, start, name);
+    for (let i = 0; i <= name.length; i++) info.setUint8(start + 16 + i, 255);
+  }
+}
+
+function port(text: string): number {
+  const value = NUMBER.test(text) ? Number(text) : -1;
+  return value > 65535 ? -1 : value;
+}
+
+function put(view: DataView, at: number, text: string): void {
+  for (let i = 0; i < text.length; i++) view.setUint8(at + i, text.charCodeAt(i));
+}

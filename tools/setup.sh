@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes a Debian machine ready for `npm run demo`, `npm test` or `npm run test:xen` (the lab): the Debian packages
-# that are missing, then node_modules. A second run does nothing and needs no network.
-# Usage: tools/setup.sh demo|test|lab
+# Makes a Debian machine ready for `npm run build`, `npm run demo`, `npm test` or `npm run test:xen` (the lab): the Debian
+# packages that are missing, then node_modules. A second run does nothing and needs no network.
+# Usage: tools/setup.sh build|demo|test|lab
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -75,6 +75,16 @@ install_packages() {
   fi
 }
 
+compiler='gcc libc6-dev'
+
+# The build needs neither root nor Debian where this is so.
+can_compile() {
+  case $(cc -print-file-name=libc.a 2>/dev/null || gcc -print-file-name=libc.a 2>/dev/null) in
+    /*) ;;
+    *) return 1 ;;
+  esac
+}
+
 install_modules() {
   if [ -f node_modules/.package-lock.json ] &&
     [ -z "$(find package-lock.json -newer node_modules/.package-lock.json)" ]; then
@@ -89,12 +99,16 @@ install_modules() {
 
 what=${1-}
 case $what in
+  build) if can_compile; then exit 0; fi ;;
   demo | test | lab) ;;
   *)
-    echo "usage: tools/setup.sh demo|test|lab" >&2
+    echo "usage: tools/setup.sh build|demo|test|lab" >&2
     exit 2
     ;;
 esac
+if [ "$(id -u)" -ne 0 ] && [ "$what" = build ]; then
+  die "the build needs a C compiler and the static C library: apt-get install $compiler, or run it as root."
+fi
 [ "$(id -u)" -eq 0 ] || die "must run as root: the $what makes network namespaces and may install Debian packages."
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   die "this is no Debian (no apt-get and dpkg-query), so the tools that the $what needs cannot be installed."
@@ -109,14 +123,17 @@ trap 'exit 143' HUP TERM
 log=$(mktemp)
 
 lab='debian-archive-keyring e2fsprogs mmdebstrap qemu-system-x86 seabios util-linux xz-utils'
-set -- iproute2 iptables nftables iputils-ping xenstore-utils util-linux
-if [ "$what" = test ]; then
-  set -- "$@" bridge-utils strace xen-utils-common 'xen-utils-4.*' gcc libc6-dev ebtables dnsmasq-base \
-    isc-dhcp-server isc-dhcp-client procps openvswitch-switch net-tools ethtool iputils-arping shellcheck
-elif [ "$what" = lab ]; then
-  # shellcheck disable=SC2086 # package names, one word each
-  set -- $lab
-fi
+demo='iproute2 iptables nftables iputils-ping xenstore-utils util-linux'
+# shellcheck disable=SC2086 # package names, one word each
+case $what in
+  build) set -- $compiler ;;
+  demo) set -- $compiler $demo ;;
+  lab) set -- $compiler $lab ;;
+  test)
+    set -- $compiler $demo bridge-utils strace xen-utils-common 'xen-utils-4.*' ebtables dnsmasq-base \
+      isc-dhcp-server isc-dhcp-client procps openvswitch-switch net-tools ethtool iputils-arping shellcheck
+    ;;
+esac
 install_packages "$@" || die "the $what cannot do without these packages."
 if [ "$what" = test ] && [ "$(uname -m)" = x86_64 ]; then
   # shellcheck disable=SC2086

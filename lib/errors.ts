@@ -11,9 +11,12 @@ export interface ErrorOptions {
  */
 export class XenNetworkError extends Error {
   readonly exitCode: number;
+  // Set here, since not every engine takes it with the message.
+  override readonly cause: unknown;
 
   constructor(message: string, options: ErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(message);
+    this.cause = options.cause;
     this.name = new.target.name;
     this.exitCode = options.exitCode ?? 1;
   }

@@ -5,7 +5,7 @@ import { FFIType } from 'bun:ffi';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 import { FUNCTIONS } from '../lib/system/libc.ts';
 import { root, run } from './runtime.ts';
 
@@ -106,6 +106,14 @@ function functionTable(): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** yargs asks a runtime for all that it needs through one module. */
+const platform: Plugin = {
+  name: 'platform',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/platform-shims\/esm\.mjs$/ }, () => ({ path: join(own, 'yargs-platform.ts') }));
+  },
+};
+
 /**
  * Turns TypeScript into modules for the engine. What is imported lazily stays apart, so that a hook loads nothing that
  * it does not use.
@@ -131,7 +139,12 @@ async function bundle(entry: string, folder: string): Promise<string[]> {
       'class-static-field': true,
     },
     inject: [join(own, 'prelude.ts')],
-    alias: { 'bun:ffi': join(own, 'ffi.ts') },
+    alias: {
+      'bun:ffi': join(own, 'ffi.ts'),
+      // The part of it that asks nothing of a runtime.
+      cliui: join(root, 'node_modules/cliui/build/lib/index.js'),
+    },
+    plugins: [platform],
     external: ['node:*'],
     logLevel: 'warning',
   });

@@ -194,6 +194,8 @@ static JSContext *make_context(JSRuntime *runtime) {
 }
 
 int main(int argc, char **argv) {
+  // Who writes to what nobody reads any more is told by an error.
+  signal(SIGPIPE, SIG_IGN);
   JSRuntime *runtime = JS_NewRuntime2(&memory, NULL);
   JS_SetGCThreshold(runtime, GC_THRESHOLD);
   JS_SetMaxStackSize(runtime, STACK_SIZE);

@@ -1,5 +1,6 @@
 import type { Family } from '../contract/addresses.ts';
 import { HostError } from '../errors.ts';
+import { families } from '../observe/host.ts';
 import type { Topology } from '../observe/uplink.ts';
 import type { System } from '../system/system.ts';
 import { runChild } from './child.ts';
@@ -10,7 +11,6 @@ import {
   commandOn,
   connectDom0,
   DOM0,
-  families,
   GATEWAY,
   GUEST1,
   GUEST2,
@@ -24,7 +24,6 @@ const PING_SECONDS = 3;
 
 /** What every act needs. */
 export interface Stage extends Desk {
-  readonly system: System;
   readonly topology: Topology;
 }
 
@@ -36,10 +35,10 @@ export interface Stage extends Desk {
  */
 export async function play(stage: Stage, interlude: () => Promise<void>): Promise<void> {
   const before = await raiseDom0(stage);
-  const bridge = await startBridge(stage);
+  const bridge = startBridge(stage);
   await createGuests(stage, bridge);
-  await lookAround(stage);
-  await pingAll(stage);
+  lookAround(stage);
+  pingAll(stage);
   await askForMissingBridge(stage);
   await interlude();
   await destroyGuests(stage);
@@ -48,20 +47,20 @@ export async function play(stage: Stage, interlude: () => Promise<void>): Promis
 
 async function raiseDom0({ show, system }: Stage): Promise<Facts> {
   show.act('A host (dom0) with one NIC, and a gateway at the other end of its cable');
-  await connectDom0();
+  connectDom0(system);
   const facts = await settledFacts(system);
-  const prefixes = families().map((family) => prefixOf(DOM0, family));
+  const prefixes = families(system).map((family) => prefixOf(DOM0, family));
   show.good(`eth0 has ${prefixes.join(' and ')}, a default route and a static one`);
   show.good('xenstore answers, from a small server of our own');
   return facts;
 }
 
 /** @returns the bridge's name */
-async function startBridge(stage: Stage): Promise<string> {
+function startBridge(stage: Stage): string {
   const { show, system, topology } = stage;
   const script = networkScript(topology);
   show.act(`xend starts, with (network-script '${script}')`);
-  const { status, took, sentence } = await callNetworkScript(stage, script, 'start');
+  const { status, took, sentence } = callNetworkScript(stage, script, 'start');
   if (status !== 0) fail(show, 'there is no bridge', sentence);
   const [bridge] = readBridges(system);
   if (bridge === undefined || bridge.ports.length === 0)
@@ -82,17 +81,17 @@ async function createGuests(stage: Stage, bridge: string): Promise<void> {
   }
 }
 
-async function lookAround({ show, system }: Stage): Promise<void> {
+function lookAround({ show, system }: Stage): void {
   show.act('The bridge and the filter rules');
   for (const { table } of readBridges(system)) show.output(table);
   const words = ['iptables', '-S', 'FORWARD'];
   show.command(DOM0.name, words.join(' '));
-  const { status, stdout, stderr } = await runChild(words);
+  const { status, stdout, stderr } = runChild(system, words);
   if (status !== 0) fail(show, 'the rules cannot be read', `"${words.join(' ')}" failed: ${stderr.trim()}`);
   show.output(stdout.trim().split('\n'));
 }
 
-async function pingAll({ show }: Stage): Promise<void> {
+function pingAll({ show, system }: Stage): void {
   show.act('Everybody reaches everybody');
   const pairs: readonly (readonly [Machine, Machine])[] = [
     [GUEST1, GUEST2],
@@ -105,17 +104,18 @@ async function pingAll({ show }: Stage): Promise<void> {
   const rows: string[][] = [];
   for (const [from, to] of pairs) {
     const row = [`${from.name} → ${to.name}`];
-    for (const family of families()) row.push(to.addresses[family], await ping(show, from, to, family));
+    for (const family of families(system))
+      row.push(to.addresses[family], ping(system, show, from, to, family));
     rows.push(row);
   }
   for (const row of columns(rows)) show.good(row);
 }
 
 /** @returns the time that the answer took, for people */
-async function ping(show: Show, from: Machine, to: Machine, family: Family): Promise<string> {
+function ping(system: System, show: Show, from: Machine, to: Machine, family: Family): string {
   const address = to.addresses[family];
   const words = ['ping', '-n', '-c', '1', '-W', `${PING_SECONDS}`, address];
-  const { status, stdout, stderr } = await runChild(commandOn(from, words));
+  const { status, stdout, stderr } = runChild(system, commandOn(from, words));
   if (status === 0) return /time=(\S+ ms)/.exec(stdout)?.[1] ?? 'answers';
   const why = stderr.trim() || `no answer within ${PING_SECONDS} s`;
   return fail(
@@ -152,7 +152,7 @@ async function destroyGuests(stage: Stage): Promise<void> {
 async function stopBridge(stage: Stage, before: Facts): Promise<void> {
   const { show, system, topology } = stage;
   show.act('xend stops');
-  const { status, took, sentence } = await callNetworkScript(stage, networkScript(topology), 'stop');
+  const { status, took, sentence } = callNetworkScript(stage, networkScript(topology), 'stop');
   if (status !== 0) fail(show, 'eth0 is still bridged', sentence);
   const [bridge] = readBridges(system);
   if (bridge !== undefined)

@@ -1,9 +1,8 @@
-import { readlinkSync } from 'node:fs';
 import { HostError, XenNetworkError } from '../errors.ts';
 import type { Context } from '../hook/context.ts';
 import { CHILD_ENVIRONMENT } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
-import { runChild, runInTerminal } from './child.ts';
+import { runChild } from './child.ts';
 
 /** Programs that the sandbox calls, and Debian's package of each. */
 const PROGRAMS: readonly (readonly [program: string, debianPackage: string])[] = [
@@ -22,12 +21,14 @@ const UNSHARE = [
   ...['--pid', '--fork', '--kill-child', '--mount-proc', '--'],
 ];
 /** The exit status of what SIGINT or SIGTERM ended. */
-export const INTERRUPTED = 130;
-const ASK_AGAIN_MS = 20;
+const INTERRUPTED = 130;
 
-/** Which network namespace this process is in: "net:[4026531840]" (namespaces(7)). */
-export function networkNamespace(): string {
-  return readlinkSync('/proc/self/ns/net');
+/**
+ * Which network namespace this process is in: "net:[4026531840]" (namespaces(7)).
+ * @param system the way to /proc
+ */
+export function networkNamespace(system: System): string {
+  return system.linkTarget('/proc/self/ns/net') ?? '';
 }
 
 /**
@@ -41,24 +42,23 @@ export function networkNamespace(): string {
  */
 export async function enterSandbox(context: Context, words: readonly string[]): Promise<number> {
   const { system, env, interrupted } = context;
-  if (process.getuid?.() !== 0)
+  if (system.userId() !== 0)
     throw new HostError('The sandbox makes network namespaces, which only root may: run it with sudo.');
   checkPrograms(system);
-  const tried = await runChild([...UNSHARE, 'true']);
+  const tried = runChild(system, [...UNSHARE, 'true']);
   if (tried.status !== 0)
     throw new HostError(
       `This machine lets nobody make namespaces (${tried.stderr.trim()}), so there can be no sandbox: run it outside of the container, or in a privileged one.`,
     );
-  const status = await runInTerminal(
+  const { status, failure } = await system.pass(
     // unshare dies with this process, even by SIGKILL, and what is inside dies with unshare.
     ['setpriv', '--pdeathsig', 'KILL', '--', ...UNSHARE, process.execPath, ...words],
     { ...env, PATH: CHILD_ENVIRONMENT['PATH'] },
     (pid) => {
-      const stop = () => setInterval(() => endInside(system, pid), ASK_AGAIN_MS);
-      process.once('SIGINT', stop).once('SIGTERM', stop);
-      if (interrupted()) stop();
+      if (interrupted()) endInside(system, pid);
     },
   );
+  if (failure !== undefined) throw new HostError(`The sandbox cannot be started: ${failure}.`);
   if (interrupted())
     throw new XenNetworkError('The sandbox was interrupted; nothing is left of it.', {
       exitCode: INTERRUPTED,
@@ -75,16 +75,8 @@ function checkPrograms(system: System): void {
   throw new HostError(`The sandbox needs ${names}, not installed here: apt-get install ${packages}`);
 }
 
-/**
- * Asks unshare's child, the first process inside, to end: unshare waits until it and thus all of them are gone. Asked
- * again and again, since that process takes no signal before it has a handler (pid_namespaces(7)).
- */
-function endInside(system: System, unshare: number | undefined): void {
-  if (unshare === undefined) return;
+/** Ends unshare's child, the first process inside: unshare waits until it and thus all of them are gone. */
+function endInside(system: System, unshare: number): void {
   const inside = Number(system.readText(`/proc/${unshare}/task/${unshare}/children`)?.split(' ')[0]);
-  try {
-    process.kill(inside > 0 ? inside : unshare, 'SIGTERM');
-  } catch {
-    return;
-  }
+  system.endProcess(inside > 0 ? inside : unshare, 'killed');
 }

@@ -1,12 +1,13 @@
-import { HostError } from '../errors.ts';
+import { HostError, XenstoreError } from '../errors.ts';
 import { CHILD_ENVIRONMENT } from '../system/exec.ts';
-import { nodeNative } from '../system/native-node.ts';
-import { openXenstore } from '../system/xenstore.ts';
+import type { System } from '../system/system.ts';
+import { openXenstore, type Xenstore } from '../system/xenstore.ts';
 import { play, type Stage } from './acts.ts';
-import { runInTerminal } from './child.ts';
 import { networkNamespace } from './enter.ts';
 import { furnish, GATEWAY, GUEST1, SCRIPTS, XENSTORE_SOCKET } from './world.ts';
-import { startXenstored } from './xenstored.ts';
+
+const START_MS = 10_000;
+const POLL_MS = 5;
 
 /** What the program inside was told. */
 export interface InsideOptions extends Omit<Stage, 'store'> {
@@ -26,20 +27,31 @@ export interface InsideOptions extends Omit<Stage, 'store'> {
  */
 export async function runInside(options: InsideOptions): Promise<void> {
   const { outside, hooks, system, show, topology } = options;
-  if (process.pid !== 1 || networkNamespace() === outside)
+  if (process.pid !== 1 || networkNamespace(system) === outside)
     throw new HostError('--inside is for the sandbox alone, which makes namespaces first: leave it out.');
   show.title('xen-network sandbox: a Xen host and its guests, in throw-away namespaces');
-  await furnish(hooks);
-  const server = await startXenstored(XENSTORE_SOCKET);
-  // The server is in this process, so its client must not block: not Bun's, but Node's.
-  const store = await openXenstore(nodeNative, { XENSTORED_PATH: XENSTORE_SOCKET });
+  furnish(system, hooks);
+  system.startDetached([process.execPath, 'serve-xenstore', XENSTORE_SOCKET], 'xen-network');
+  const store = await awaitXenstore(system);
   try {
     await play({ show, system, store, topology }, async () => {
       if (options.shell) await openShell(options);
     });
   } finally {
     store.close();
-    await server.close();
+  }
+}
+
+/** It takes the server a moment to begin. */
+async function awaitXenstore(system: System): Promise<Xenstore> {
+  const native = await system.native();
+  for (let waited = 0; ; waited += POLL_MS) {
+    try {
+      return await openXenstore(native, { XENSTORED_PATH: XENSTORE_SOCKET });
+    } catch (thrown) {
+      if (waited >= START_MS || !(thrown instanceof XenstoreError)) throw thrown;
+    }
+    await system.sleep(POLL_MS);
   }
 }
 
@@ -50,10 +62,12 @@ async function openShell({ show, system, env }: InsideOptions): Promise<void> {
   show.command('dom0', `ip netns exec ${GUEST1.name} ping ${GATEWAY.addresses[4]}`);
   show.command('dom0', 'XENBUS_PATH=backend/vif/1/0 vif=vif1.0 vif-bridge offline');
   const { XENSTORED_PATH: _path, XENSTORED_RUNDIR: _folder, ...rest } = env;
+  const shell = env['SHELL'] || 'bash';
   // Debian's prompt shows debian_chroot.
-  await runInTerminal([env['SHELL'] || 'bash'], {
+  const { failure } = await system.pass([shell], {
     ...rest,
     PATH: `${SCRIPTS}:${CHILD_ENVIRONMENT['PATH']}`,
     debian_chroot: 'sandbox',
   });
+  if (failure !== undefined) throw new HostError(`${shell} cannot be started: ${failure}.`);
 }

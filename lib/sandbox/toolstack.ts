@@ -1,8 +1,11 @@
+import type { Family } from '../contract/addresses.ts';
+import { families } from '../observe/host.ts';
 import type { Topology } from '../observe/uplink.ts';
+import type { System } from '../system/system.ts';
 import type { Xenstore } from '../system/xenstore.ts';
 import { runChild } from './child.ts';
 import type { Show } from './show.ts';
-import { createGuest, DOM0, destroyGuest, families, type Guest, SCRIPTS, vifOf } from './world.ts';
+import { createGuest, DOM0, destroyGuest, type Guest, SCRIPTS, vifOf } from './world.ts';
 
 /** How a hook ended. */
 export interface Called {
@@ -21,6 +24,7 @@ export interface Online extends Called {
 
 /** What the toolstack works with. */
 export interface Desk {
+  readonly system: System;
   readonly show: Show;
   readonly store: Xenstore;
 }
@@ -39,9 +43,9 @@ export function networkScript(topology: Topology): string {
  * @param script the value of network-script
  * @param command when xend starts or stops
  */
-export function callNetworkScript(desk: Desk, script: string, command: 'start' | 'stop'): Promise<Called> {
+export function callNetworkScript(desk: Desk, script: string, command: 'start' | 'stop'): Called {
   const [name = '', ...words] = script.split(' ');
-  return callHook(desk.show, [name, command, ...words], {});
+  return callHook(desk, [name, command, ...words], {});
 }
 
 /**
@@ -51,10 +55,11 @@ export function callNetworkScript(desk: Desk, script: string, command: 'start' |
  * @param bridge the bridge= of its vif
  * @throws HostError when the kernel refuses the guest's devices
  */
-export async function xlCreate({ show, store }: Desk, guest: Guest, bridge: string): Promise<Online> {
-  await createGuest(guest);
-  await store.writeAll(vifEntries(guest, bridge));
-  const called = await callHook(show, ['vif-bridge', 'online', 'type_if=vif'], vifEnvironment(guest));
+export async function xlCreate(desk: Desk, guest: Guest, bridge: string): Promise<Online> {
+  const { system, store } = desk;
+  createGuest(system, guest);
+  await store.writeAll(vifEntries(guest, bridge, families(system)));
+  const called = callHook(desk, ['vif-bridge', 'online', 'type_if=vif'], vifEnvironment(guest));
   const backend = backendOf(guest);
   const [told, error] = await store.readMany([`${backend}/hotplug-status`, `${backend}/hotplug-error`]);
   return { ...called, told, error };
@@ -66,23 +71,24 @@ export async function xlCreate({ show, store }: Desk, guest: Guest, bridge: stri
  * @param guest which one
  * @throws HostError when the kernel refuses
  */
-export async function xlDestroy({ show, store }: Desk, guest: Guest): Promise<Called> {
-  const called = await callHook(show, ['vif-bridge', 'offline', 'type_if=vif'], vifEnvironment(guest));
-  await destroyGuest(guest);
+export async function xlDestroy(desk: Desk, guest: Guest): Promise<Called> {
+  const { system, store } = desk;
+  const called = callHook(desk, ['vif-bridge', 'offline', 'type_if=vif'], vifEnvironment(guest));
+  destroyGuest(system, guest);
   await store.remove(backendOf(guest));
   await store.remove(homeOf(guest));
   return called;
 }
 
-async function callHook(
-  show: Show,
+function callHook(
+  { show, system }: Desk,
   words: readonly string[],
   env: Readonly<Record<string, string>>,
-): Promise<Called> {
+): Called {
   const needed = ['XENBUS_PATH', 'vif'].filter((key) => key in env).map((key) => `${key}=${env[key]}`);
   show.command(DOM0.name, [...needed, ...words].join(' '));
   const begun = performance.now();
-  const { status, stderr } = await runChild([`${SCRIPTS}/${words[0]}`, ...words.slice(1)], { env });
+  const { status, stderr } = runChild(system, [`${SCRIPTS}/${words[0]}`, ...words.slice(1)], { env });
   const took = `${Math.round(performance.now() - begun)} ms`;
   const said = stderr.trim() === '' ? 'and said nothing.' : `and said: ${stderr.trim()}`;
   return { status, took, sentence: `"${words.join(' ')}" ended with status ${status} ${said}` };
@@ -101,7 +107,11 @@ function vifEnvironment(guest: Guest): Record<string, string> {
 }
 
 /** What xl writes for a guest's NIC before it calls the script. */
-function vifEntries(guest: Guest, bridge: string): (readonly [path: string, value: string])[] {
+function vifEntries(
+  guest: Guest,
+  bridge: string,
+  both: readonly Family[],
+): (readonly [path: string, value: string])[] {
   const backend = backendOf(guest);
   const frontend = `${homeOf(guest)}/device/vif/0`;
   const vif: Readonly<Record<string, string>> = {
@@ -111,9 +121,7 @@ function vifEntries(guest: Guest, bridge: string): (readonly [path: string, valu
     state: '2',
     script: `${SCRIPTS}/vif-bridge`,
     mac: guest.mac,
-    ip: families()
-      .map((family) => guest.addresses[family])
-      .join(' '),
+    ip: both.map((family) => guest.addresses[family]).join(' '),
     bridge,
     handle: '0',
     type: 'vif',

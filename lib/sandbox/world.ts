@@ -1,6 +1,7 @@
-import { existsSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { Family } from '../contract/addresses.ts';
 import { HostError } from '../errors.ts';
+import { families } from '../observe/host.ts';
+import type { System } from '../system/system.ts';
 import { runChild } from './child.ts';
 
 /** Where the hooks lie in the sandbox, as links to this program; /etc/xen/scripts on a real host. */
@@ -39,11 +40,6 @@ function machine(name: string, mac: string, number: number): Machine {
   return { name, mac, addresses: { 4: `192.0.2.${number}`, 6: `2001:db8::${number}` } };
 }
 
-/** The address families that this kernel has. */
-export function families(): Family[] {
-  return existsSync('/proc/net/if_inet6') ? [4, 6] : [4];
-}
-
 /**
  * An address with its prefix length.
  * @param owner the machine
@@ -56,73 +52,76 @@ export function prefixOf(owner: Machine, family: Family): string {
 /**
  * Hides what of the real host a hook would read or write: the state under /run, its devices in /sys, its logs and its
  * administrator's post hooks. Then lays the links to the hooks and the folder of xenstore's socket.
+ * @param system the way to files and programs
  * @param hooks the names of all hooks
  * @throws HostError when a mount fails
  */
-export async function furnish(hooks: readonly string[]): Promise<void> {
-  await mount('-t', 'sysfs', 'sysfs', '/sys');
-  await mount('-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/run');
-  if (!lstatSync('/var/run').isSymbolicLink()) await mount('--bind', '/run', '/var/run');
+export function furnish(system: System, hooks: readonly string[]): void {
+  mount(system, '-t', 'sysfs', 'sysfs', '/sys');
+  mount(system, '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/run');
+  if (system.linkTarget('/var/run') === undefined) mount(system, '--bind', '/run', '/var/run');
   for (const folder of ['/var/log/xen', '/etc/xen/scripts/vif-post.d']) {
-    if (existsSync(folder)) await mount('-t', 'tmpfs', 'tmpfs', folder);
+    if (system.exists(folder)) mount(system, '-t', 'tmpfs', 'tmpfs', folder);
   }
-  if (existsSync('/dev/log')) await mount('--bind', '/dev/null', '/dev/log');
-  mkdirSync(XENSTORE_FOLDER);
-  mkdirSync(SCRIPTS);
-  for (const name of [...hooks, 'xen-network']) symlinkSync(process.execPath, `${SCRIPTS}/${name}`);
+  if (system.exists('/dev/log')) mount(system, '--bind', '/dev/null', '/dev/log');
+  runChild(system, ['mkdir', XENSTORE_FOLDER]);
+  for (const name of [...hooks, 'xen-network']) system.link(`${SCRIPTS}/${name}`, process.execPath);
 }
 
-async function mount(...words: string[]): Promise<void> {
-  const { status, stderr } = await runChild(['mount', '-n', ...words]);
+function mount(system: System, ...words: string[]): void {
+  const { status, stderr } = runChild(system, ['mount', '-n', ...words]);
   if (status !== 0) throw new HostError(`The sandbox cannot mount ${words.at(-1)}: ${stderr.trim()}`);
 }
 
 /**
  * Gives dom0 its NIC, with the gateway at the other end of the cable.
+ * @param system the way to programs
  * @throws HostError when the kernel refuses something
  */
-export async function connectDom0(): Promise<void> {
+export function connectDom0(system: System): void {
   // Duplicate address detection would cost a second for each address.
-  if (existsSync(DAD)) writeFileSync(DAD, '0');
-  await addNamespace(GATEWAY);
-  await ip(undefined, [
+  if (system.exists(DAD)) system.writeText(DAD, '0');
+  addNamespace(system, GATEWAY);
+  ip(system, undefined, [
     'link set lo up',
     `link add eth0 address ${DOM0.mac} type veth peer name eth0 address ${GATEWAY.mac} netns ${GATEWAY.name}`,
     'link set eth0 up',
-    ...families().flatMap((family) => addressLines(DOM0, family)),
+    ...families(system).flatMap((family) => addressLines(DOM0, family)),
     `route add ${FAR_NETWORK} via ${GATEWAY.addresses[4]}`,
   ]);
-  await ip(GATEWAY, [
+  ip(system, GATEWAY, [
     'link set lo up',
     'link set eth0 up',
-    ...families().map((family) => address(GATEWAY, family)),
+    ...families(system).map((family) => address(GATEWAY, family)),
   ]);
 }
 
 /**
  * Makes a guest: its end of the vif is ready, dom0's end down, as netback leaves it before the hook is called.
+ * @param system the way to programs
  * @param guest which one
  * @throws HostError when the kernel refuses something
  */
-export async function createGuest(guest: Guest): Promise<void> {
-  await addNamespace(guest);
-  await ip(undefined, [
+export function createGuest(system: System, guest: Guest): void {
+  addNamespace(system, guest);
+  ip(system, undefined, [
     `link add ${vifOf(guest)} type veth peer name eth0 address ${guest.mac} netns ${guest.name}`,
   ]);
-  await ip(guest, [
+  ip(system, guest, [
     'link set lo up',
     'link set eth0 up',
-    ...families().flatMap((family) => addressLines(guest, family)),
+    ...families(system).flatMap((family) => addressLines(guest, family)),
   ]);
 }
 
 /**
  * Takes a guest's vif away, as netback does when the domain has gone.
+ * @param system the way to programs
  * @param guest which one
  * @throws HostError when the kernel refuses
  */
-export async function destroyGuest(guest: Guest): Promise<void> {
-  await ip(guest, ['link delete eth0']);
+export function destroyGuest(system: System, guest: Guest): void {
+  ip(system, guest, ['link delete eth0']);
 }
 
 /**
@@ -150,14 +149,14 @@ function address(owner: Machine, family: Family): string {
   return `address add ${prefixOf(owner, family)} ${family === 4 ? 'broadcast +' : 'nodad'} dev eth0`;
 }
 
-async function addNamespace(of: Machine): Promise<void> {
-  const { status, stderr } = await runChild(['ip', 'netns', 'add', of.name]);
+function addNamespace(system: System, of: Machine): void {
+  const { status, stderr } = runChild(system, ['ip', 'netns', 'add', of.name]);
   if (status !== 0) throw new HostError(`The sandbox cannot make the namespace ${of.name}: ${stderr.trim()}`);
 }
 
-async function ip(on: Machine | undefined, lines: readonly string[]): Promise<void> {
+function ip(system: System, on: Machine | undefined, lines: readonly string[]): void {
   const where = on === undefined ? [] : ['-n', on.name];
-  const { status, stderr } = await runChild(['ip', ...where, '-batch', '-'], {
+  const { status, stderr } = runChild(system, ['ip', ...where, '-batch', '-'], {
     input: `${lines.join('\n')}\n`,
   });
   if (status === 0) return;

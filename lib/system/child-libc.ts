@@ -64,12 +64,11 @@ export function runByLibc(argv: readonly string[], options: RunOptions = {}): Ru
  */
 export function startDetachedByLibc(argv: readonly string[], name: string): void {
   const [file = '', ...args] = argv;
-  const actions = noActions();
+  const actions = atTheRoot();
   const nowhere = cString('/dev/null');
   for (const fd of [0, 1, 2])
     libc().posix_spawn_file_actions_addopen(actions, fd, nowhere, OPEN.readWrite, 0);
   try {
-    checked(libc().chdir(cString('/')));
     spawn(findProgram(file), [name, ...args], CHILD_ENVIRONMENT, actions, true);
   } catch (thrown) {
     if (!(thrown instanceof CallError)) throw thrown;
@@ -110,11 +109,10 @@ export async function passByLibc(
 function start(argv: readonly string[], options: RunOptions): Child {
   const lib = libc();
   const file = findProgram(argv[0] ?? '');
-  checked(lib.chdir(cString('/')));
   const [ourOut, childOut] = pipe();
   const [ourErr, childErr] = pipe();
   const theirs = [inputFile(options.input ?? ''), childOut, childErr];
-  const actions = noActions();
+  const actions = atTheRoot();
   for (const [target, fd] of theirs.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, target);
   const locks = options.keepsLocks === true ? heldLocks() : [];
   for (const [i, fd] of locks.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, FIRST_LOCK_FD + i);
@@ -156,6 +154,13 @@ function spawn(
 function noActions(): Uint8Array {
   const made = new Uint8Array(OPAQUE_SIZE);
   libc().posix_spawn_file_actions_init(made);
+  return made;
+}
+
+/** This process itself stays where it is: a shell in its place is to begin there. */
+function atTheRoot(): Uint8Array {
+  const made = noActions();
+  libc().posix_spawn_file_actions_addchdir_np(made, cString('/'));
   return made;
 }
 

@@ -139,6 +139,7 @@ export const libcFiles: FileSystem = {
   existsSync: (path) => libc().access(cString(path), 0) === 0,
   mkdirSync: (path, { mode }) => makeFolders(path, mode ?? 0o777),
   renameSync: (path, to) => void checked(libc().rename(cString(path), cString(to))),
+  symlinkSync: (target, path) => void checked(libc().symlink(cString(target), cString(path))),
   unlinkSync: (path) => void checked(libc().unlink(cString(path))),
   statSync: statOf,
   chmodSync: (path, mode) => void checked(libc().chmod(cString(path), mode)),

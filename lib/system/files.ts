@@ -8,6 +8,7 @@ export interface FileSystem {
   existsSync(path: string): boolean;
   mkdirSync(path: string, options: { readonly recursive: true; readonly mode?: number }): unknown;
   renameSync(path: string, to: string): void;
+  symlinkSync(target: string, path: string): void;
   unlinkSync(path: string): void;
   statSync(path: string): FileStat;
   chmodSync(path: string, mode: number): void;

@@ -15,8 +15,9 @@ const sized = (...args: FFIType[]) => ({ args, returns: FFIType.i64_fast }) as c
  */
 export const FUNCTIONS = {
   __errno_location: { args: [], returns: pointer },
+  accept4: call(i32, pointer, pointer, i32),
   access: call(pointer, i32),
-  chdir: call(pointer),
+  bind: call(i32, pointer, u32),
   chmod: call(pointer, u32),
   chown: call(pointer, u32, u32),
   close: call(i32),
@@ -27,6 +28,7 @@ export const FUNCTIONS = {
   geteuid: call(),
   ioctl: call(i32, u64, pointer),
   kill: call(i32, i32),
+  listen: call(i32, i32),
   lseek: sized(i32, i64, i32),
   memfd_create: call(pointer, u32),
   mkdir: call(pointer, u32),
@@ -35,6 +37,7 @@ export const FUNCTIONS = {
   pipe2: call(pointer, i32),
   poll: call(pointer, u64, i32),
   posix_spawn: call(pointer, pointer, pointer, pointer, pointer, pointer),
+  posix_spawn_file_actions_addchdir_np: call(pointer, pointer),
   posix_spawn_file_actions_adddup2: call(pointer, i32, i32),
   posix_spawn_file_actions_addopen: call(pointer, i32, pointer, i32, u32),
   posix_spawn_file_actions_init: call(pointer),
@@ -54,6 +57,7 @@ export const FUNCTIONS = {
   socket: call(i32, i32, i32),
   statx: call(i32, pointer, i32, u32, pointer),
   strerror: { args: [i32], returns: cstring },
+  symlink: call(pointer, pointer),
   syscall: sized(i64, i64, i64),
   unlink: call(pointer),
   waitpid: call(i32, pointer, i32),
@@ -64,6 +68,9 @@ const openLibrary = (name: string) => dlopen(name, FUNCTIONS).symbols;
 
 export type Libc = ReturnType<typeof openLibrary>;
 let opened: Libc | undefined;
+
+/** Unix sockets, for socket(2). */
+export const AF_UNIX = 1;
 
 /** The library's functions, opened once. All fail as they do in C: -1, and errno tells why. */
 export function libc(): Libc {
@@ -112,6 +119,18 @@ export function checked(result: number | bigint): number {
  */
 export function cString(text: string): Uint8Array {
   return encodeText(`${text}\0`);
+}
+
+/**
+ * A Unix socket's address as C has it (unix(7)).
+ * @param path of 107 bytes at most
+ */
+export function unixAddress(path: string): Uint8Array {
+  const name = encodeText(path);
+  const address = new Uint8Array(2 + name.length + 1);
+  address[0] = AF_UNIX;
+  address.set(name, 2);
+  return address;
 }
 
 /** An array of strings as C has it; the texts must be kept as long as the array is used. */

@@ -31,6 +31,7 @@ const REASONS: readonly (readonly [number: number, name: string, words: string])
   [30, 'EROFS', 'the file system is read-only'],
   [32, 'EPIPE', 'the other side has closed the connection'],
   [37, 'ENOLCK', 'no lock is available'],
+  [98, 'EADDRINUSE', 'there is one already'],
   [104, 'ECONNRESET', 'the other side has closed the connection'],
   [111, 'ECONNREFUSED', 'nobody listens there'],
 ];

@@ -6,13 +6,12 @@ import { passByLibc, runByLibc, startDetachedByLibc } from './child-libc.ts';
 import { FdChannel, openFdDevice } from './fd-channel.ts';
 import { type Taken, takeLock } from './file-lock.ts';
 import { libcFiles, libcOpenFiles } from './files-libc.ts';
-import { CallError, checked, lastErrno, libc } from './libc.ts';
+import { AF_UNIX, CallError, checked, lastErrno, libc, unixAddress } from './libc.ts';
 import type { ByteChannel, Native } from './native.ts';
 import { errnoWords, OPEN } from './native-errors.ts';
 import type { NetlinkProtocol, NetlinkSocket } from './netlink.ts';
 
 // Linux's numbers; the same on x86-64 and arm64.
-const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
@@ -46,10 +45,7 @@ type Connected = { readonly fd: number; readonly error?: undefined } | { readonl
  * read and write, which then fail with EAGAIN.
  */
 function connectUnix(type: number, path: string, timeoutMs: number): Connected {
-  const name = encodeText(path);
-  const address = new Uint8Array(2 + name.length + 1);
-  address[0] = AF_UNIX;
-  address.set(name, 2);
+  const address = unixAddress(path);
   const limit = new BigInt64Array([
     BigInt(Math.floor(timeoutMs / 1000)),
     BigInt(Math.round((timeoutMs % 1000) * 1000)),
@@ -175,6 +171,8 @@ function terminalWidth(of: 'in' | 'out'): number | undefined {
 export const libcNative: Native = {
   connectStream,
   openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitByPoll, libcOpenFiles),
+  // Only the sandbox serves anything.
+  serveStream: async (path, service) => (await import('./serve-libc.ts')).serveStreamByLibc(path, service),
   sendDatagram,
   lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock, { ...libcFiles, ...libcOpenFiles }),
   openNetlink,

@@ -8,14 +8,14 @@ import { CHILD_ENVIRONMENT } from './exec.ts';
 import { openFdDevice } from './fd-channel.ts';
 import { type Taken, takeLock } from './file-lock.ts';
 import type { OpenFiles } from './files.ts';
-import type { ByteChannel, Native } from './native.ts';
+import type { ByteChannel, Native, StreamService } from './native.ts';
 import { errnoName, errnoWords } from './native-errors.ts';
 
 // Not imported: whatever runs or bundles this file without being Node has no such modules.
 const { spawn } = process.getBuiltinModule('node:child_process');
 const fs = process.getBuiltinModule('node:fs');
 const { once } = process.getBuiltinModule('node:events');
-const { createConnection } = process.getBuiltinModule('node:net');
+const { createConnection, createServer } = process.getBuiltinModule('node:net');
 const { setTimeout: sleep } = process.getBuiltinModule('node:timers/promises');
 
 /** What terminals have that do not tell. */
@@ -103,6 +103,26 @@ async function waitAWhile(): Promise<void> {
   await sleep(RETRY_MS);
 }
 
+async function serveStream(path: string, service: StreamService): Promise<never> {
+  const server = createServer((socket) => {
+    const peer = service((bytes) => void socket.write(bytes));
+    socket.on('data', (bytes) => {
+      try {
+        peer.receive(bytes);
+      } catch (thrown) {
+        socket.destroy();
+        if (!(thrown instanceof XenNetworkError)) throw thrown;
+      }
+    });
+    // A client that goes away in the middle of a reply is no concern of the others.
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => peer.close());
+  });
+  server.listen(path, () => fs.chmodSync(path, 0o600));
+  const [error] = await once(server, 'error');
+  throw new XenNetworkError(`Nothing can listen at ${path}: ${errnoWords(error)}.`, { cause: error });
+}
+
 async function sendDatagram(path: string, bytes: Uint8Array): Promise<boolean> {
   const [, priority, tag, pid, text] = SYSLOG_MESSAGE.exec(decodeText(bytes)) ?? [];
   if (priority === undefined || tag === undefined || text === undefined) {
@@ -172,6 +192,7 @@ function terminalWidth(of: 'in' | 'out'): number | undefined {
 /** The port for Node, and for the program that is built on it. */
 export const nodeNative: Native = {
   connectStream,
+  serveStream,
   openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitAWhile, openFiles),
   sendDatagram,
   lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock, { ...fs, ...openFiles }),

@@ -13,6 +13,17 @@ export interface ByteChannel {
   close(): void;
 }
 
+/** What is done for a client that has come: it is given the way to send it bytes. */
+export type StreamService = (send: (bytes: Uint8Array) => void) => Peer;
+
+/** This side of a client's connection. */
+export interface Peer {
+  /** Takes what the client sent. Throws XenNetworkError to drop the client. */
+  receive(bytes: Uint8Array): void;
+  /** The client has gone, or was dropped. */
+  close(): void;
+}
+
 /** A lock that this process holds. */
 export interface FileLock {
   /** Lets go of the lock and removes its file. A second call does nothing. */
@@ -27,6 +38,12 @@ export interface Native {
    * @throws XenNetworkError when nobody listens there or answers in time
    */
   connectStream(path: string, timeoutMs: number): Promise<ByteChannel>;
+  /**
+   * Serves a Unix stream socket that only root can reach, until a signal ends this process.
+   *
+   * @throws XenNetworkError when it cannot listen there
+   */
+  serveStream(path: string, service: StreamService): Promise<never>;
   /**
    * Opens a character device for reading and writing. The time bounds each send and receive.
    *

@@ -25,6 +25,8 @@ export interface System {
   appendText(path: string, text: string): void;
   /** Gives a file another name, in the same file system, in one move, with its folders. */
   rename(path: string, to: string): void;
+  /** Makes a symbolic link, with its folders. */
+  link(path: string, target: string): void;
   remove(path: string): void;
   /** The names in a folder, sorted by bytes; none when it is not there. */
   list(path: string): string[];
@@ -125,6 +127,12 @@ export function openSystem(native: Native, fs = native.files): System {
       inWords(to, 'written', () => {
         makeFolder(to);
         fs.renameSync(path, to);
+      });
+    },
+    link(path, target) {
+      inWords(path, 'made', () => {
+        makeFolder(path);
+        fs.symlinkSync(target, path);
       });
     },
     remove(path) {

@@ -1,7 +1,7 @@
 import { RequestError } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import type { Topology } from '../../lib/observe/uplink.ts';
-import { enterSandbox, INTERRUPTED, networkNamespace } from '../../lib/sandbox/enter.ts';
+import { enterSandbox, networkNamespace } from '../../lib/sandbox/enter.ts';
 import { runInside } from '../../lib/sandbox/inside.ts';
 import { openShow, type Show, wantsColour } from '../../lib/sandbox/show.ts';
 
@@ -27,8 +27,6 @@ export async function sandbox(
   options: SandboxOptions,
   hooks: readonly string[],
 ): Promise<number> {
-  // Whoever read the output may have seen enough (head): what follows is played unseen.
-  process.stdout.on('error', () => {});
   const show = showOf(context);
   return options.inside === undefined
     ? outside(context, show, options)
@@ -36,10 +34,11 @@ export async function sandbox(
 }
 
 async function outside(context: Context, show: Show, { topology, shell }: SandboxOptions): Promise<number> {
-  if (shell && !(process.stdin.isTTY && process.stdout.isTTY))
+  const { system } = context;
+  if (shell && (['in', 'out'] as const).some((end) => system.terminalWidth(end) === undefined))
     throw new RequestError('--shell needs a terminal for standard input and output; leave it out.');
   const begun = performance.now();
-  const words = ['sandbox', '--inside', networkNamespace(), '--topology', topology];
+  const words = ['sandbox', '--inside', networkNamespace(system), '--topology', topology];
   const status = await enterSandbox(context, shell ? [...words, '--shell'] : words);
   const seconds = ((performance.now() - begun) / 1000).toFixed(1);
   if (status === 0) show.title(`\nNothing is left of the sandbox. It took ${seconds} s.`);
@@ -47,21 +46,17 @@ async function outside(context: Context, show: Show, { topology, shell }: Sandbo
 }
 
 async function inside(
-  { system, env, interrupted }: Context,
+  { system, env }: Context,
   show: Show,
   options: SandboxOptions & { readonly inside: string },
   hooks: readonly string[],
 ): Promise<number> {
-  // All that runs in here ends with this process, and there is nothing to take back.
-  const stop = () => process.exit(INTERRUPTED);
-  process.once('SIGINT', stop).once('SIGTERM', stop);
-  if (interrupted()) stop();
   const { topology, shell } = options;
   await runInside({ show, system, env, topology, shell, hooks, outside: options.inside });
   return 0;
 }
 
-function showOf({ print, env }: Context): Show {
-  const { isTTY, columns } = process.stdout;
-  return openShow(print, wantsColour(isTTY, env), isTTY ? (columns ?? 80) : Infinity);
+function showOf({ print, env, system }: Context): Show {
+  const width = system.terminalWidth('out');
+  return openShow(print, wantsColour(width !== undefined, env), width ?? Infinity);
 }

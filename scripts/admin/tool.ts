@@ -8,6 +8,9 @@ import { recover } from './recover.ts';
 import { refilterAll } from './refilter.ts';
 import { vif } from './vif.ts';
 
+/** Characters in a line of help. */
+const WIDEST = 80;
+const NEEDED = { type: 'string', demandOption: true } as const;
 const TOPOLOGIES: readonly Topology[] = ['classic', 'rename', 'plain'];
 
 /**
@@ -20,8 +23,9 @@ export function adminTool(hooks: readonly string[]): Applet {
     const run = (command: (context: Context) => Promise<number>) => async () => {
       status = await command(context);
     };
-    await yargs([...context.argv])
+    await yargs()
       .scriptName('xen-network')
+      .wrap(helpWidth(context))
       .usage(
         '$0 COMMAND\n\nThe Xen network hooks as one program. A hook runs by its own name, or as: xen-network HOOK WORDS…',
       )
@@ -59,23 +63,48 @@ export function adminTool(hooks: readonly string[]): Applet {
       .command(
         'expire <key>',
         false,
-        (y) => y.positional('key', { type: 'string', demandOption: true }),
+        (y) => y.positional('key', NEEDED),
         async ({ key }) => {
           status = await expire(context, key);
         },
+      )
+      .command(
+        'serve-xenstore <socket>',
+        false,
+        (y) => y.positional('socket', NEEDED),
+        ({ socket }) => serveSandbox(context, socket),
       )
       .option('hooks', { type: 'boolean', describe: 'print the names of all hooks, one a line' })
       .demandCommand(1, 'Say what to do.')
       .strict()
       .version(false)
       .help()
-      .fail((message, error) => {
-        const said = message.trim().replace(/\.?$/, '.');
-        throw error ?? new RequestError(`${said} "xen-network --help" shows what there is.`);
-      })
-      .parseAsync();
+      .fail(refuse)
+      .parseAsync([...context.argv], {}, helpPrinter(context));
     return status;
   };
+}
+
+function helpWidth({ system }: Context): number {
+  return Math.min(WIDEST, system.terminalWidth('out') ?? WIDEST);
+}
+
+/** Given this, yargs neither prints nor ends the process by itself. */
+function helpPrinter({ print }: Context) {
+  return (_error: unknown, _argv: unknown, help: string): void => {
+    if (help !== '') print(`${help}\n`);
+  };
+}
+
+function refuse(message: string, error: Error | undefined): never {
+  const said = message.trim().replace(/\.?$/, '.');
+  throw error ?? new RequestError(`${said} "xen-network --help" shows what there is.`);
+}
+
+/** Does not return before a signal ends this process. */
+async function serveSandbox({ system }: Context, socket: string): Promise<void> {
+  const { serveXenstore } = await import('../../lib/sandbox/xenstored.ts');
+  await serveXenstore(await system.native(), socket);
 }
 
 function vifWords(y: Argv) {

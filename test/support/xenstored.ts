@@ -1,14 +1,19 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { loadNative } from '../../lib/system/native.ts';
+import { findBun } from './faults.ts';
 import { PLAIN_ENV } from './namespace.ts';
+import { sleep } from './wait.ts';
 
+const SERVER = join(import.meta.dirname, 'serve-xenstore.ts');
 const source = join(import.meta.dirname, 'nohyp.c');
 const buildDir = join(import.meta.dirname, '../../node_modules/.cache/xen-network');
 
-/** Xen's own xenstored, under way for a test. */
-export interface RealXenstored {
+/** A xenstored, under way for a test. */
+export interface RunningXenstored {
   /** As its mount namespace sees it. */
   readonly socketPath: string;
   stop(): Promise<void>;
@@ -55,7 +60,10 @@ function buildPreload(): string {
  * @param enter words before the command that run it in other namespaces without forking (nsenter …)
  * @throws Error when it does not start
  */
-export async function startRealXenstored(dir: string, enter: readonly string[] = []): Promise<RealXenstored> {
+export async function startRealXenstored(
+  dir: string,
+  enter: readonly string[] = [],
+): Promise<RunningXenstored> {
   const daemon = findDaemon();
   if (daemon === undefined) throw new Error(whyNoRealXenstored());
   const script = 'mkdir -p "$XENSTORED_RUNDIR" && LD_PRELOAD="$1" exec "$2" --no-fork --output-pid';
@@ -82,4 +90,45 @@ export async function startRealXenstored(dir: string, enter: readonly string[] =
       return ended;
     },
   };
+}
+
+/**
+ * Starts the sandbox's xenstored in a process of its own, by libc, and waits until it takes clients.
+ * @param socketPath the socket to make
+ * @throws Error with what it says when it ends instead
+ */
+export async function startSandboxXenstored(socketPath: string): Promise<RunningXenstored> {
+  const child = spawn(findBun(), [SERVER, socketPath], { stdio: ['ignore', 'inherit', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (text) => (said += text));
+  const ended = once(child, 'close');
+  await Promise.race([
+    isServed(socketPath),
+    ended.then(() => {
+      throw new Error(said);
+    }),
+  ]);
+  return {
+    socketPath,
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+/**
+ * Waits until somebody listens at a socket.
+ * @param socketPath its path
+ */
+export async function isServed(socketPath: string): Promise<void> {
+  const native = await loadNative();
+  for (;;) {
+    try {
+      (await native.connectStream(socketPath, 1000)).close();
+      return;
+    } catch {
+      await sleep(10);
+    }
+  }
 }

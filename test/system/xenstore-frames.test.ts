@@ -1,26 +1,35 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeFrame } from '../../lib/contract/xenstore-wire.ts';
-import { type RunningXenstored, startXenstored } from '../../lib/sandbox/xenstored.ts';
+import { serveXenstore } from '../../lib/sandbox/xenstored.ts';
+import { nodeNative } from '../../lib/system/native-node.ts';
+import { findBun } from '../support/faults.ts';
 import { pick, type Random, randomNumbers } from '../support/random.ts';
 import { FrameClient, type Kind, type Reply } from '../support/xenstore-frames.ts';
-import { type RealXenstored, startRealXenstored, whyNoRealXenstored } from '../support/xenstored.ts';
+import {
+  type RunningXenstored,
+  startRealXenstored,
+  startSandboxXenstored,
+  whyNoRealXenstored,
+} from '../support/xenstored.ts';
 
+const SERVER = join(import.meta.dirname, '../support/serve-xenstore.ts');
 const missing = whyNoRealXenstored();
 let dir: string;
-let real: RealXenstored;
+let real: RunningXenstored;
 let sandbox: RunningXenstored;
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'xen-network-frames-'));
-  sandbox = await startXenstored(join(dir, 'sandbox'));
+  sandbox = await startSandboxXenstored(join(dir, 'sandbox'));
   if (missing === undefined) real = await startRealXenstored(join(dir, 'real'));
 });
 
 afterAll(async () => {
-  await sandbox.close();
+  await sandbox.stop();
   if (missing === undefined) await real.stop();
   rmSync(dir, { recursive: true });
 });
@@ -368,14 +377,17 @@ describe("the sandbox's xenstored", () => {
     client.close();
   });
 
-  test('drops its clients and its socket when it ends, and says why it cannot begin', async () => {
+  test('drops its clients when it ends, and says why it cannot begin', async () => {
     const path = join(dir, 'short-lived');
-    const server = await startXenstored(path);
+    const server = await startSandboxXenstored(path);
     const client = await FrameClient.connect(path);
     await client.ask('read', '/tool\0');
-    await expect(startXenstored(path)).rejects.toThrow(`cannot listen at ${path}: `);
-    await server.close();
+    const why = `Nothing can listen at ${path}: there is one already (EADDRINUSE).`;
+    await expect(serveXenstore(nodeNative, path)).rejects.toThrow(why);
+    expect(spawnSync(findBun(), [SERVER, path], { encoding: 'utf8' }).stderr).toContain(why);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    await server.stop();
     await expect(client.ask('read', '/tool\0')).rejects.toThrow(path);
-    await expect(FrameClient.connect(path)).rejects.toThrow('there is no such file');
+    await expect(FrameClient.connect(path)).rejects.toThrow('nobody listens there');
   });
 });

@@ -1,14 +1,20 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type RunningXenstored, startXenstored } from '../../lib/sandbox/xenstored.ts';
+import { serveXenstore } from '../../lib/sandbox/xenstored.ts';
+import { nodeNative } from '../../lib/system/native-node.ts';
 import { PLAIN_ENV } from '../support/namespace.ts';
-import { type RealXenstored, startRealXenstored, whyNoRealXenstored } from '../support/xenstored.ts';
+import {
+  isServed,
+  type RunningXenstored,
+  startRealXenstored,
+  startSandboxXenstored,
+  whyNoRealXenstored,
+} from '../support/xenstored.ts';
 
-const root = join(import.meta.dirname, '../..');
 const noTools = spawnSync('xenstore-ls', ['--help']).error;
 const missing = noTools
   ? 'xenstore-ls is missing (Debian: apt-get install xenstore-utils)'
@@ -69,27 +75,23 @@ async function run(socketPath: string, [file = '', ...args]: readonly string[]):
 
 describe.skipIf(missing !== undefined)(`the tools of Xen (${missing ?? 'they run'})`, () => {
   let dir: string;
-  let real: RealXenstored;
-  let inNode: RunningXenstored;
-  let inBun: ChildProcess;
+  let real: RunningXenstored;
+  let byLibc: RunningXenstored;
   let sockets: string[];
 
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'xen-network-tools-'));
     real = await startRealXenstored(join(dir, 'real'));
-    inNode = await startXenstored(join(dir, 'node'));
-    const script = `import { startXenstored } from './lib/sandbox/xenstored.ts';
-      await startXenstored(${JSON.stringify(join(dir, 'bun'))}); console.log('it listens');
-      process.stdin.resume().on('end', () => process.exit());`;
-    inBun = spawn('tools/bun.sh', ['-e', script], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] });
-    if (inBun.stdout) await once(inBun.stdout, 'data');
-    sockets = [real.socketPath, join(dir, 'node'), join(dir, 'bun')];
+    byLibc = await startSandboxXenstored(join(dir, 'libc'));
+    const inNode = join(dir, 'node');
+    // It goes on until this test's process ends.
+    void serveXenstore(nodeNative, inNode);
+    await isServed(inNode);
+    sockets = [real.socketPath, inNode, byLibc.socketPath];
   });
 
   afterAll(async () => {
-    const ended = once(inBun, 'close');
-    inBun.stdin?.end();
-    await Promise.all([ended, real.stop(), inNode.close()]);
+    await Promise.all([real.stop(), byLibc.stop()]);
     rmSync(dir, { recursive: true });
   });
 

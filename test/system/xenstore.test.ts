@@ -4,12 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { XS_TYPE } from '../../lib/contract/xenstore-wire.ts';
-import { startXenstored } from '../../lib/sandbox/xenstored.ts';
 import { loadNative, type Native } from '../../lib/system/native.ts';
 import { openXenstore } from '../../lib/system/xenstore.ts';
 import { runScenario } from '../support/native-scenarios.ts';
 import { FrameClient } from '../support/xenstore-frames.ts';
-import { startRealXenstored, whyNoRealXenstored } from '../support/xenstored.ts';
+import { startRealXenstored, startSandboxXenstored, whyNoRealXenstored } from '../support/xenstored.ts';
 
 const missing = whyNoRealXenstored();
 let dir: string;
@@ -91,9 +90,8 @@ const servers = [
     name: "the sandbox's xenstored",
     skip: false,
     async start() {
-      const path = join(dir, 'sandbox');
-      const server = await startXenstored(path);
-      return { path, stop: () => server.close() };
+      const server = await startSandboxXenstored(join(dir, 'sandbox'));
+      return { path: server.socketPath, stop: () => server.stop() };
     },
   },
 ];
@@ -175,7 +173,7 @@ for (const { name, skip, start } of servers) {
 describe('finding xenstored', () => {
   test('XENSTORED_RUNDIR names the folder of its socket, XENSTORED_PATH the socket and wins', async () => {
     mkdirSync(join(dir, 'rundir'));
-    const server = await startXenstored(join(dir, 'rundir/socket'));
+    const server = await startSandboxXenstored(join(dir, 'rundir/socket'));
     const native = await loadNative();
     const store = await openXenstore(native, { XENSTORED_RUNDIR: join(dir, 'rundir') });
     expect(await store.list('/tool')).toEqual(['xenstored']);
@@ -187,7 +185,7 @@ describe('finding xenstored', () => {
       `xenstore cannot be reached. ${none} cannot be reached: there is no such file (ENOENT). Start xenstored, or ` +
         'set XENSTORED_PATH to its socket.',
     );
-    await server.close();
+    await server.stop();
   });
 
   test('a xenstored that takes requests and never answers is an error, for good', async () => {

@@ -78,7 +78,18 @@ async function exists(path: string): Promise<boolean> {
 
 /** Where Linux and the C library declare the functions. */
 const HEADERS = [
-  ...['dirent.h', 'fcntl.h', 'poll.h', 'signal.h', 'spawn.h', 'stdio.h', 'stdlib.h', 'string.h', 'unistd.h'],
+  ...[
+    'dirent.h',
+    'fcntl.h',
+    'poll.h',
+    'sched.h',
+    'signal.h',
+    'spawn.h',
+    'stdio.h',
+    'stdlib.h',
+    'string.h',
+    'unistd.h',
+  ],
   ...['file', 'ioctl', 'mman', 'socket', 'stat', 'syscall', 'time', 'wait'].map((name) => `sys/${name}.h`),
 ];
 const RESULTS: Readonly<Record<number, string>> = {

@@ -28,6 +28,8 @@ export interface ApplyOptions {
   readonly check: () => void | Promise<void>;
   /** Told of every sentence worth logging. */
   readonly warn: (sentence: string) => void;
+  /** The host may be off the network meanwhile: nothing else is to come first. */
+  readonly hurried?: boolean;
   /** Whether somebody asked the run to stop (a signal). */
   readonly interrupted?: () => boolean;
 }
@@ -64,6 +66,7 @@ export async function applyParts(
   options: ApplyOptions,
 ): Promise<void> {
   const run: Run = { key: options.key, steps: [], begun: 0, indexes: [] };
+  const hurry = options.hurried === true ? (on: boolean) => system.hurry?.(on) : () => {};
   try {
     for (const part of parts) {
       const plan = part.plan();
@@ -73,11 +76,13 @@ export async function applyParts(
       for (const stretch of stretches(batches(plan.steps, (step) => step.do))) {
         await stopIfInterrupted(options);
         noteBatch(system, options.key, run.begun + stretch.flatMap(({ items }) => items).length);
+        hurry(true);
         for (const batch of stretch) {
           const { done, failure } = await carryOut(system, batch);
           run.begun += done;
           if (failure !== undefined) throw failure;
         }
+        hurry(false);
       }
       await stopIfInterrupted(options);
       await part.check();
@@ -86,6 +91,8 @@ export async function applyParts(
     await options.check();
   } catch (thrown) {
     throw run.steps.length === 0 ? thrown : await undoAfter(thrown, system, run);
+  } finally {
+    hurry(false);
   }
   closeJournal(system, options.key);
 }

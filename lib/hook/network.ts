@@ -139,6 +139,7 @@ async function perform(context: Context, works: readonly WorkOf[], guards: Guard
   await applyParts(system, parts, {
     key: context.hook,
     warn: log.warn,
+    hurried: true,
     interrupted: context.interrupted,
     check: async () => {
       if (guards.check !== undefined) await mustAnswer(context, guards.check);

@@ -50,6 +50,7 @@ export const FUNCTIONS = {
   readlink: sized(pointer, pointer, u64),
   realpath: { args: [pointer, pointer], returns: pointer },
   rename: call(pointer, pointer),
+  sched_setscheduler: call(i32, i32, pointer),
   setitimer: call(i32, pointer, pointer),
   setsockopt: call(i32, i32, i32, pointer, u32),
   siginterrupt: call(i32, i32),

@@ -28,6 +28,7 @@ const POLLIN = 1;
 const POLLOUT = 4;
 const [LOCK_EX, LOCK_NB] = [2, 4];
 const [EINTR, EAGAIN] = [4, 11];
+const [SCHED_OTHER, SCHED_FIFO, SCHED_RESET_ON_FORK] = [0, 1, 0x40000000];
 const SIGALRM = 14;
 const PRINT_WAIT_MS = 1000;
 const ITIMER_REAL = 0;
@@ -151,6 +152,12 @@ function openNetlink(protocol: NetlinkProtocol): NetlinkSocket {
   };
 }
 
+/** Where that is not allowed, as in some containers, things go on as they are. */
+function hurry(on: boolean): void {
+  const [policy, priority] = on ? [SCHED_FIFO, 1] : [SCHED_OTHER, 0];
+  libc().sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, new Int32Array([priority]));
+}
+
 /** A terminal that is gone, or a reader that takes nothing for a second, must not end or hold up the run. */
 function print(text: string, to: 'out' | 'err'): void {
   const fd = to === 'out' ? 1 : 2;
@@ -181,6 +188,7 @@ export const libcNative: Native = {
   pass: passByLibc,
   startDetached: startDetachedByLibc,
   kill: (pid, signal) => void checked(libc().kill(pid, signal)),
+  hurry,
   print,
   userId: () => libc().geteuid(),
   terminalWidth,

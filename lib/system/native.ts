@@ -73,6 +73,8 @@ export interface Native {
   pass(argv: readonly string[], env: Environment, waiting?: (pid: number) => void): Promise<PassResult>;
   /** As `System` has it. */
   startDetached(argv: readonly string[], name: string): void;
+  /** Puts this process before all others, or back among them; what it starts is never put there. Never throws. */
+  readonly hurry?: (on: boolean) => void;
   /** Sends a signal, by its number. Throws an Error with a code such as ESRCH. */
   kill(pid: number, signal: number): void;
   /** Writes to standard output or error. Never throws. */

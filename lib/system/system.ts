@@ -63,6 +63,8 @@ export interface System {
    * cannot be and iptables has to be run.
    */
   nfTables?(family: Family, lines: readonly TableLine[]): NfOutcome | undefined;
+  /** Puts this process before all others, where that can be, or back among them: while the host is off the network. */
+  hurry?(on: boolean): void;
   native(): Promise<Native>;
   sleep(ms: number): Promise<void>;
   /** The IPv4 addresses of a device, or of all, in the kernel's order: no secondary one before a primary. */
@@ -77,7 +79,7 @@ const [SIGKILL, SIGTERM] = [9, 15];
  * @param fs the file system, the runtime's own unless told
  */
 export function openSystem(native: Native, fs = native.files): System {
-  const { run, print, pass, startDetached, userId, terminalWidth, openNetlink } = native;
+  const { run, print, pass, startDetached, userId, terminalWidth, openNetlink, hurry } = native;
   const makeFolder = (path: string) =>
     fs.mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o755 });
   const indexOf = (name: string) => {
@@ -144,6 +146,7 @@ export function openSystem(native: Native, fs = native.files): System {
     exists: (path) => fs.existsSync(path),
     native: async () => native,
     ...(openNetlink === undefined ? {} : kernelWays(openNetlink, indexOf)),
+    ...(hurry === undefined ? {} : { hurry }),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     ipv4Addresses(device) {
       if (openNetlink === undefined) return ipv4AddressesByIp(run, device);

@@ -210,6 +210,19 @@ async function xenstore(native: Native, path = ''): Promise<unknown> {
   return said;
 }
 
+/** Tells by which policy (sched(7)) it is scheduled: in a hurry, a child that it starts then, and later. */
+async function hurry(native: Native): Promise<unknown> {
+  const policy = (stat: string) => Number(stat.split(') ')[1]?.split(' ')[POLICY_FIELD]);
+  native.hurry?.(true);
+  const hurried = policy(readFileSync('/proc/self/stat', 'utf8'));
+  const child = policy(native.run?.(['cat', '/proc/self/stat']).stdout ?? '');
+  native.hurry?.(false);
+  return { hurried, child, later: policy(readFileSync('/proc/self/stat', 'utf8')) };
+}
+
+/** Where proc(5) has the policy, counted from behind the program's name. */
+const POLICY_FIELD = 38;
+
 const scenarios = {
   echo,
   receive,
@@ -220,6 +233,7 @@ const scenarios = {
   count,
   inherit,
   compete,
+  hurry,
   xenstore,
 } satisfies Record<string, Scenario>;
 

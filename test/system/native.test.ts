@@ -207,6 +207,13 @@ describe.each(['node', 'bun'] as const)('the native port in %s', (twin) => {
   });
 });
 
+test('a hurry puts the process before all others, but not what it starts, and ends', async (context) => {
+  const seen = await runScenario('bun', 'hurry');
+  const refused = { hurried: 0, child: 0, later: 0 };
+  if (JSON.stringify(seen) === JSON.stringify(refused)) context.skip('sched_setscheduler is refused here');
+  expect(seen).toEqual({ ...refused, hurried: 1 });
+});
+
 test('shell scripts and both twins exclude each other by the lock', async () => {
   const path = join(dir, 'iptables');
   const counter = join(dir, 'counter');

@@ -110,3 +110,51 @@ test('a signal before the first step keeps it from being done', async () => {
   expect(await outcome(system, [step('a')], () => true)).toContain('The run was interrupted by a signal.');
   expect(fed).toEqual([]);
 });
+
+describe('a run that is in a hurry', () => {
+  const child: Step = {
+    do: { tool: 'run', argv: ['true'] },
+    undo: [],
+    why: 'do nothing',
+  };
+
+  /** What happens, in order: the hurry's beginnings and ends, and children's input. */
+  async function story(answer: (input: string) => RunResult, steps: readonly Step[]): Promise<string[]> {
+    const { system, fed } = recorder(answer, { hurry: (on) => void fed.push(`hurry ${on}`) });
+    const told = { key: 'k', check: () => void fed.push('check'), warn: () => {}, hurried: true };
+    await applyPlan(system, { steps, warnings: [] }, told).catch(() => fed.push('failed'));
+    return fed;
+  }
+
+  test('hurries through its steps, and not through its check', async () => {
+    expect(await story(() => FINE, [step('a'), child, step('b')])).toEqual([
+      'hurry true',
+      'route append a\n',
+      'hurry false',
+      'hurry true',
+      '',
+      'hurry false',
+      'hurry true',
+      'route append b\n',
+      'hurry false',
+      'check',
+      'hurry false',
+    ]);
+  });
+
+  test('hurries through its undo as well', async () => {
+    expect(await story(refusing('b', 'No'), [step('a'), step('b')])).toEqual([
+      'hurry true',
+      'route append a\nroute append b\n',
+      'route del a\n',
+      'hurry false',
+      'failed',
+    ]);
+  });
+
+  test('another run does not', async () => {
+    const { system, fed } = recorder(() => FINE, { hurry: (on) => void fed.push(`hurry ${on}`) });
+    expect(await outcome(system, [step('a')])).toBe('done');
+    expect(fed).toEqual(['route append a\n']);
+  });
+});

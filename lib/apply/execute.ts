@@ -1,4 +1,5 @@
 import { applyEdit } from '../contract/dhcp-conf.ts';
+import { isKernelRequest } from '../contract/rtnetlink.ts';
 import { messageOf, StepError } from '../errors.ts';
 import { type Command, commandText, type Step } from '../plan/step.ts';
 import type { RunResult } from '../system/exec.ts';
@@ -93,10 +94,17 @@ export function execute(
   }
 }
 
+/** The kernel is asked for as many as it can be; one child does the rest. */
 function runIp(system: System, commands: readonly Command[], force: boolean): Outcome {
   const all = commands.flatMap((command) => (command.tool === 'ip' ? [command.args] : []));
-  const direct = system.rtnetlink?.(all, force);
-  return direct === undefined ? runLines(system, 'ip', commands, force) : { ...direct, exact: true };
+  const odd = all.findIndex((args) => !isKernelRequest(args));
+  const first = odd < 0 ? all : all.slice(0, odd);
+  const direct = first.length === 0 ? undefined : system.rtnetlink?.(first, force);
+  if (direct === undefined) return runLines(system, 'ip', commands, force);
+  const before: Outcome = { ...direct, exact: true };
+  if (first.length === all.length || (before.error !== undefined && !force)) return before;
+  const rest = runLines(system, 'ip', commands.slice(first.length), force);
+  return { ...gathered([before, rest]), done: before.done + rest.done, exact: rest.exact };
 }
 
 /** One child of iproute2 reads all commands. */

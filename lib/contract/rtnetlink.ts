@@ -76,6 +76,14 @@ export function encodeIp(
   return undefined;
 }
 
+/**
+ * Whether the kernel can be asked for an `ip` command.
+ * @param args the command's words
+ */
+export function isKernelRequest(args: readonly string[]): boolean {
+  return encodeIp(args, () => 1) !== undefined;
+}
+
 function encodeLinkSet(
   [dev, name = '', word, value, ...more]: readonly string[],
   indexOf: (name: string) => number,

@@ -1,4 +1,4 @@
-import { encodeIp, RTM, type RtFlush, type RtMessage } from '../contract/rtnetlink.ts';
+import { encodeIp, isKernelRequest, RTM, type RtFlush, type RtMessage } from '../contract/rtnetlink.ts';
 import { IFA } from '../contract/rtnetlink-address.ts';
 import { AF_INET } from '../contract/rtnetlink-bytes.ts';
 import { type NetlinkSocket, NLMSG_ERROR } from './netlink.ts';
@@ -45,7 +45,7 @@ export function runRtnetlink(
   indexOf: IndexOf,
   force: boolean,
 ): RtOutcome | undefined {
-  if (!commands.every((args) => encodeIp(args, () => 1) !== undefined)) return undefined;
+  if (!commands.every(isKernelRequest)) return undefined;
   // The host may be off the network until the last one is done: names are looked up and bytes put together beforehand.
   const ready = prepare(commands, indexOf);
   const socket = open();

@@ -1,5 +1,5 @@
 import { RUN_FOLDER } from '../../lib/contract/paths.ts';
-import { encodeIp } from '../../lib/contract/rtnetlink.ts';
+import { isKernelRequest } from '../../lib/contract/rtnetlink.ts';
 import { XenNetworkError } from '../../lib/errors.ts';
 import { encodeRules } from '../../lib/filter/nf-rules.ts';
 import type { RunResult } from '../../lib/system/exec.ts';
@@ -95,7 +95,8 @@ export function faultySystem(system: System, fault: Fault, door: Door): System {
       );
     },
     rtnetlink(commands, force) {
-      if (door === 'ip' || system.rtnetlink === undefined || !commands.every(isEncoded)) return undefined;
+      if (door === 'ip' || system.rtnetlink === undefined || !commands.every(isKernelRequest))
+        return undefined;
       return askKernel(system.rtnetlink, fault, commands, force);
     },
     run(argv, options) {
@@ -142,10 +143,6 @@ export function faultySystem(system: System, fault: Fault, door: Door): System {
 /** As the real system says it. */
 function noSpace(path: string): never {
   throw new XenNetworkError(`${path} cannot be written: no space is left (ENOSPC).`);
-}
-
-function isEncoded(args: readonly string[]): boolean {
-  return encodeIp(args, () => 1) !== undefined;
 }
 
 /** Each command is a step, as each line is of what `ip -batch` would be fed. */

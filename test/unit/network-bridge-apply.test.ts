@@ -158,3 +158,54 @@ describe('a run that is in a hurry', () => {
     expect(fed).toEqual(['route append a\n']);
   });
 });
+
+describe('commands of which ip is needed for some', () => {
+  const lines = ['link set dev a up', 'link set dev b up', 'neigh del 192.0.2.1 dev a', 'link set dev c up'];
+  const commands = lines.map((line) => ip(...line.split(' ')));
+
+  /** What the kernel was asked for and what ip was fed, and how far it came. */
+  function told(
+    kernel: { readonly done: number; readonly error?: string },
+    answer: RunResult,
+    force = false,
+  ): { readonly asked: readonly string[]; readonly fed: readonly string[]; readonly came: unknown } {
+    const asked: string[] = [];
+    const { system, fed } = recorder(() => answer, {
+      rtnetlink(some) {
+        asked.push(...some.map((words) => words.join(' ')));
+        return kernel;
+      },
+    });
+    const came = execute(system, 'ip', commands, force);
+    return { asked, fed, came };
+  }
+
+  test('are done in their order, the first ones by the kernel', () => {
+    expect(told({ done: 2 }, FINE)).toEqual({
+      asked: lines.slice(0, 2),
+      fed: [`${lines[2]}\n${lines[3]}\n`],
+      came: { done: 4, exact: true },
+    });
+  });
+
+  test('end where the kernel refuses one', () => {
+    const { fed, came } = told({ done: 1, error: 'no' }, FINE);
+    expect({ fed, came }).toEqual({ fed: [], came: { done: 1, exact: true, error: 'no' } });
+  });
+
+  test('end where ip refuses one', () => {
+    const refused: RunResult = {
+      status: 1,
+      stdout: '',
+      stderr: 'RTNETLINK answers: no\nCommand failed -:2\n',
+    };
+    expect(told({ done: 2 }, refused).came).toEqual({ done: 3, exact: true, error: 'RTNETLINK answers: no' });
+  });
+
+  test('all are tried in an undo', () => {
+    const refused: RunResult = { status: 1, stdout: '', stderr: 'no way\nCommand failed -:1\n' };
+    const { fed, came } = told({ done: 2, error: 'no' }, refused, true);
+    expect(fed).toHaveLength(1);
+    expect(came).toEqual({ done: 4, exact: true, error: 'no; no way' });
+  });
+});

@@ -26,7 +26,7 @@ const SHORT = {
   rounds: 15,
   storms: { ours: [1, 10, 40, 100], stock: [1, 10, 40, 100], smallest: [1, 10, 40, 100] },
   growth: { sizes: [0, 100, 1000], rounds: 5 },
-  outages: 1,
+  outages: 3,
 };
 const LONG = {
   rounds: 100,

@@ -11,12 +11,13 @@ import { median } from './numbers.ts';
 
 const TOPOLOGIES = ['classic', 'rename', 'plain'] as const;
 const COMMANDS = ['start', 'stop'] as const;
+const MAKERS = ['ours', 'sequence'] as const;
 const ADDRESS = '192.0.2.10';
 /** How long the host is watched before and after. */
-const CALM_MS = 150;
+const CALM_MS = 100;
 
 type Topology = (typeof TOPOLOGIES)[number];
-type Maker = 'ours' | 'sequence';
+type Maker = (typeof MAKERS)[number];
 
 /** Medians of one maker's outages. */
 export interface OutageResult {
@@ -37,24 +38,24 @@ export async function measureOutages(rounds: number): Promise<OutageResult[]> {
   const found = new Map<string, number[]>();
   const results: OutageResult[] = [];
   for (const topology of TOPOLOGIES) {
+    const host = await Host.create();
+    cpSync(join(import.meta.dirname, 'sequence'), host.path('/run/sequence'), { recursive: true });
+    const gateway = host.nic('eth0', { address: `${ADDRESS}/24`, gateway: '192.0.2.1' });
+    // The other machine knows the host: how often it asks again for a MAC address is not what is measured.
+    const mac = host.ok('cat', '/sys/class/net/eth0/address').trim();
+    gateway.ip(`neigh replace ${ADDRESS} lladdr ${mac} dev eth0 nud permanent`);
     for (let round = 0; round < rounds; round++) {
-      for (const maker of ['ours', 'sequence'] as const) {
-        const host = await Host.create();
-        cpSync(join(import.meta.dirname, 'sequence'), host.path('/run/sequence'), { recursive: true });
-        const gateway = host.nic('eth0', { address: `${ADDRESS}/24`, gateway: '192.0.2.1' });
-        // The other machine knows the host: how often it asks again for a MAC address is not what is measured.
-        const mac = host.ok('cat', '/sys/class/net/eth0/address').trim();
-        gateway.ip(`neigh replace ${ADDRESS} lladdr ${mac} dev eth0 nud permanent`);
+      for (const maker of MAKERS) {
         for (const command of COMMANDS) {
           const key = `${topology} ${command} ${maker}`;
           const outage = await outageOf(key, gateway.enter, () => act(host, maker, command, topology));
           found.set(key, [...(found.get(key) ?? []), outage]);
         }
-        await host.close();
       }
     }
+    await host.close();
     for (const command of COMMANDS) {
-      for (const maker of ['ours', 'sequence'] as const) {
+      for (const maker of MAKERS) {
         const allMs = found.get(`${topology} ${command} ${maker}`) ?? [];
         results.push({ topology, command, maker, outageMs: median(allMs), allMs });
       }

@@ -21,6 +21,9 @@ export const SETS: readonly string[] = [
   // Its IPv6 addresses once more, as neighbour discovery's targets: nft before 1.0.8 knows these as 128 bits only.
   'set targets { typeof iifname . @th,64,128; }',
   'set target_nets { typeof iifname . @th,64,128; flags interval; }',
+  // Its IPv4 addresses and ranges once more, as DHCP carries them.
+  'set leases { typeof iifname . @th,160,32; }',
+  'set lease_nets { typeof iifname . @th,160,32; flags interval; }',
   // Guests with no address of their own: any may be used.
   'set anyaddress { type ifname; }',
   // Guests that may neither send nor receive.
@@ -45,13 +48,24 @@ const LATER = 'ip frag-off & 0x1fff != 0 return';
 /** Chains in the order in which nft has to read them: a chain stands before those that go to it. */
 export const CHAINS: readonly Chain[] = [
   ['refuse', ['iifname @logged log prefix "xen-network drops: "', 'iifname @refused drop', 'drop']],
-  // What a DHCP server is asked is about the guest's own card: nobody else's lease is taken or given back.
+  // What a DHCP server is asked is about the guest's own card and address: nobody else's lease is taken or given back.
+  [
+    'lease_guard',
+    [
+      '@th,160,32 0 return',
+      'iifname . @th,160,32 @leases return',
+      'iifname . @th,160,32 @lease_nets return',
+      'iifname @anyaddress return',
+      'goto refuse',
+    ],
+  ],
   [
     'dhcp_guard',
     [
       // In pieces the card's address might be one that only the frame's padding holds.
       'ip frag-off & 0x3fff != 0 goto refuse',
-      'iifname . @th,288,48 @hw return',
+      // A request, of an Ethernet card, that no relay has passed on.
+      '@th,64,24 0x010106 @th,256,32 0 iifname . @th,288,48 @hw goto lease_guard',
       'goto refuse',
     ],
   ],
@@ -90,13 +104,14 @@ export const CHAINS: readonly Chain[] = [
   [
     'arp_guard',
     [
-      // Ethernet and IPv4 with addresses of 6 and 4 bytes: else what follows stands somewhere else.
-      'ether type arp @nh,0,48 != 0x000108000604 goto refuse',
+      // Ethernet and IPv4 with addresses of 6 and 4 bytes: else what follows stands somewhere else. Requests and replies.
+      'ether type arp @nh,0,64 != { 0x0001080006040001, 0x0001080006040002 } goto refuse',
       'iifname . arp saddr ether . arp saddr ip @own4 return',
       'iifname @anyaddress iifname . arp saddr ether @macs return',
       'iifname . arp saddr ether != @macs goto refuse',
       'iifname . arp saddr ip @net4 return',
       // Duplicate address detection (RFC 5227) asks for an address before it has it.
+      'arp operation != request goto refuse',
       'arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @own4 return',
       'arp saddr ip 0.0.0.0 iifname . arp daddr ip @net4 return',
       'goto refuse',
@@ -159,11 +174,17 @@ export const CHAINS: readonly Chain[] = [
       'goto refuse',
     ],
   ],
+  // What a client asks a DHCPv6 server; not what relays and servers say to each other.
+  [
+    'dhcp6_guard',
+    ['ip6 nexthdr != udp goto refuse', '@th,64,8 { 1, 3, 4, 5, 6, 8, 9, 11 } return', 'goto refuse'],
+  ],
   // To port 546 only a DHCPv6 server sends.
   [
     'udp6_guard',
     [
       'ip6 nexthdr != udp frag nexthdr { 0, 43, 44, 51, 60 } goto refuse',
+      'udp dport 547 goto dhcp6_guard',
       'udp dport != 546 return',
       'frag frag-off > 0 return',
       'goto refuse',

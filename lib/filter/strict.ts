@@ -1,4 +1,11 @@
-import { ipv6Groups, linkLocal, type Prefix, parsePrefix, prefixText } from '../contract/addresses.ts';
+import {
+  ipv4Octets,
+  ipv6Groups,
+  linkLocal,
+  type Prefix,
+  parsePrefix,
+  prefixText,
+} from '../contract/addresses.ts';
 import type { LockingMode } from '../contract/arguments.ts';
 import { TAP_SUFFIX } from '../contract/names.ts';
 import { BASES, BASES_ON_DEMAND, CHAINS, CUSTOM_CHAIN, SETS, STRICT_TABLE } from './strict-rules.ts';
@@ -113,15 +120,21 @@ function addressElements({ port, mac, addresses }: StrictGuest): string[] {
     ...(local === undefined ? [] : [local]),
   ]);
   return [
-    ...of(hosts, 4).map((prefix) => element('own4', port, mac, prefix.address)),
-    ...of(nets, 4).map((prefix) => element('net4', port, prefixText(prefix))),
+    ...of(hosts, 4).flatMap((prefix) => [
+      element('own4', port, mac, prefix.address),
+      element('leases', port, number(groupsOf(prefix))),
+    ]),
+    ...of(nets, 4).flatMap((prefix) => [
+      element('net4', port, prefixText(prefix)),
+      element('lease_nets', port, rangeOf(prefix)),
+    ]),
     ...[...own6].flatMap((address) => [
       element('own6', port, mac, address),
-      element('targets', port, number(groupsOf(address))),
+      element('targets', port, number(groupsOf({ family: 6, address }))),
     ]),
     ...of(nets, 6).flatMap((prefix) => [
       element('net6', port, prefixText(prefix)),
-      element('target_nets', port, `${number(groupsOf(prefix.address))}-${number(lastOf(prefix))}`),
+      element('target_nets', port, rangeOf(prefix)),
     ]),
   ];
 }
@@ -136,15 +149,21 @@ function holds(outer: Prefix, inner: Prefix): boolean {
   return parsePrefix(`${inner.address}/${outer.length}`)?.address === outer.address;
 }
 
-/** An IPv6 address as the number that it is. */
+/** An address as the number that it is. */
 function number(groups: readonly number[]): string {
   return `0x${groups.map((group) => group.toString(16).padStart(4, '0')).join('')}`;
 }
 
-function lastOf({ address, length }: Prefix): number[] {
-  return groupsOf(address).map((group, i) => group | (0xffff >> Math.min(Math.max(length - i * 16, 0), 16)));
+function rangeOf(prefix: Prefix): string {
+  const last = groupsOf(prefix).map(
+    (group, i) => group | (0xffff >> Math.min(Math.max(prefix.length - i * 16, 0), 16)),
+  );
+  return `${number(groupsOf(prefix))}-${number(last)}`;
 }
 
-function groupsOf(address: string): number[] {
-  return ipv6Groups(address) ?? [];
+/** An address by 16 bits. */
+function groupsOf({ family, address }: Pick<Prefix, 'family' | 'address'>): number[] {
+  if (family === 6) return ipv6Groups(address) ?? [];
+  const [a = 0, b = 0, c = 0, d = 0] = ipv4Octets(address) ?? [];
+  return [a * 256 + b, c * 256 + d];
 }

@@ -72,9 +72,10 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
 /** The filter is in place before the link comes up. */
 function guardedPlan(run: VifRun, { guard, plan }: Attachment, means: Means): Plan {
   const { system } = run.context;
-  const held = guard === undefined ? [] : guardSteps(system, run.call.device, guard, means.makeTable);
   const { steps, warnings } = plan(means.rules);
-  return { steps: [...held, ...steps], warnings };
+  if (guard === undefined) return { steps, warnings };
+  const { before, after } = guardSteps(system, run.call.device, guard, means.makeTable);
+  return { steps: [...before, ...steps, ...after], warnings };
 }
 
 function otherMeans(run: VifRun, attachment: Attachment, means: Means, thrown: unknown): Means | undefined {

@@ -80,19 +80,26 @@ export interface Guard {
   readonly fresh: StrictRecord | undefined;
 }
 
+/** Steps around those that attach a device. */
+export interface GuardSteps {
+  readonly before: readonly Step[];
+  /** Lets go of names that the device has no more: under one of them it runs until it is renamed. */
+  readonly after: readonly Step[];
+}
+
 /**
- * Steps after which a device is held to its record and to nothing else, whatever it or its port's name was held to.
+ * Steps with which a device is held to its record and to nothing else, whatever it or its port's name was held to.
  * @param system the way to the records
  * @param device the kernel's name of the device
  * @param guard its names and its record
  * @param flushed the table, or some of it, is not there: it is made first, for all guests
  */
-export function guardSteps(system: System, device: string, guard: Guard, flushed: boolean): Step[] {
+export function guardSteps(system: System, device: string, guard: Guard, flushed: boolean): GuardSteps {
   const { port, former, fresh, bridge } = guard;
   const others = flushed ? [...readStrictRecords(system)].filter(([name]) => name !== port) : [];
   const table = flushed ? planStrictTable(others.flatMap(([, record]) => record.elements)) : [];
   const left = [former, device].filter((name) => name !== undefined).filter((name) => name !== port);
-  return [
+  const before = [
     ...table,
     ...(fresh === undefined ? [] : learningSteps(system, bridge)),
     ...planStrict({
@@ -103,8 +110,8 @@ export function guardSteps(system: System, device: string, guard: Guard, flushed
       fresh,
       flushed,
     }),
-    ...unguardSteps(system, device, left),
   ];
+  return { before, after: unguardSteps(system, device, left) };
 }
 
 /**

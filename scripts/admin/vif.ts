@@ -138,10 +138,10 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
           bridge: each.bridge?.name ?? '',
           fresh: wantedFilter(each).strict,
         };
-        const steps = guardSteps(system, own, guard, true);
+        const { before, after } = guardSteps(system, own, guard, true);
         await applyPlan(
           system,
-          { steps, warnings: [] },
+          { steps: [...before, ...after], warnings: [] },
           { key: own, warn: context.log.warn, check: () => {} },
         );
       }

@@ -4,6 +4,8 @@ import { strictBase, strictElements } from '../../lib/filter/strict.ts';
 import { STRICT_TABLE } from '../../lib/filter/strict-rules.ts';
 import { borrowedFrames } from '../support/borrowed-frames.ts';
 import { forgedFrames, UNFILTERED } from '../support/forged-frames.ts';
+import type { End } from '../support/frames.ts';
+import { xlEnv } from '../support/host.ts';
 import { NftModel } from '../support/nft-model.ts';
 import { ether, type Hex, TYPE, zeros } from '../support/packets.ts';
 import { randomFrames } from '../support/random-frames.ts';
@@ -22,12 +24,12 @@ beforeAll(async () => {
 
 afterAll(() => host.vif.host.close());
 
-/** Sends frames as guest 1 and gives the names of those that arrive. */
-function passing(frames: Readonly<Record<string, Hex>>): string[] {
+/** Sends frames as guest 1, by one of its cards, and gives the names of those that arrive. */
+function passing(frames: Readonly<Record<string, Hex>>, card?: End): string[] {
   const sent = Object.entries(frames).map(([name, frame], i) => [numbered(frame, i), name] as const);
   const names = new Map(sent);
   return host
-    .send(1, [...names.keys()])
+    .send(1, [...names.keys()], card)
     .map((frame) => names.get(frame) ?? '')
     .toSorted();
 }
@@ -82,6 +84,31 @@ describe('a guest without addresses', () => {
     const before = host.drops('vif1.0');
     expect(passing(frames)).toEqual([]);
     expect(host.drops('vif1.0') - before).toBe(Object.keys(frames).length - UNFILTERED.length);
+  });
+});
+
+describe('the emulated card of an HVM guest', () => {
+  const tap: End = { netns: 'dom0', device: 'tap:vif1.0-emu' };
+
+  beforeAll(async () => {
+    host.vif.host.ok('ln', '-s', '/proc/1/ns/net', '/run/netns/dom0');
+    host.guest(1, { ip: '192.0.2.1 2001:db8::1' });
+    host.vif.host.tap(1);
+    const env = xlEnv(1, 0, { INTERFACE: 'vif1.0-emu' });
+    expect(host.vif.host.hook('vif-bridge', ['add', 'type_if=tap', 'antispoof=strict'], env).status).toBe(0);
+  });
+
+  test('may send what the guest may', () => {
+    const frames = honestFrames(SELF);
+    expect(passing(frames, tap)).toEqual(namesOf(frames));
+  });
+
+  test('may send nothing else, and each frame is counted', () => {
+    const frames = { ...forgedFrames(SELF, OTHER), ...borrowedFrames(SELF, OTHER) };
+    const [before, beside] = [host.drops('vif1.0-emu'), host.drops('vif1.0')];
+    expect(passing(frames, tap)).toEqual([]);
+    expect(host.drops('vif1.0-emu') - before).toBe(Object.keys(frames).length - UNFILTERED.length);
+    expect(host.drops('vif1.0')).toBe(beside);
   });
 });
 

@@ -3,7 +3,7 @@ import { flood } from '../support/frames.ts';
 import { xlEnv } from '../support/host.ts';
 import { arp, ether, ipv4, PROTO, TYPE, zeros } from '../support/packets.ts';
 import { guestMac, OUTSIDE_MAC, StrictHost } from '../support/strict-host.ts';
-import { sleep } from '../support/wait.ts';
+import { sleep, waitUntil } from '../support/wait.ts';
 
 let host: StrictHost;
 
@@ -199,26 +199,34 @@ class Watch {
   }
 }
 
-describe('while a card comes and goes', () => {
+describe('while a card comes and goes, a guest that forges all the time gets no frame out, not even one', () => {
   const watch = new Watch('outside', guestMac(2));
+  const forged = arp({ from: guestMac(2), is: '192.0.2.2' });
+  const FORGED = [
+    ether(guestMac(2), TYPE.arp, forged),
+    ether(guestMac(2), TYPE.ip, ipv4({ from: '192.0.2.1', proto: PROTO.tcp }, zeros(20))),
+  ];
 
-  test('a guest that forges all the time gets no frame out, not even one', async () => {
+  /** Without the filter they do come out, so that none is none. */
+  async function flooded(then: () => Promise<void>): Promise<void> {
     watch.start();
     host.vif.card(1, { mac: guestMac(1), ip: '192.0.2.1' });
     host.vif.host.netns('guest1').ip('link set eth0 up');
-    const forged = arp({ from: guestMac(2), is: '192.0.2.2' });
-    const stop = flood(host.vif.host, { netns: 'guest1', device: 'eth0' }, [
-      ether(guestMac(2), TYPE.arp, forged),
-      ether(guestMac(2), TYPE.ip, ipv4({ from: '192.0.2.1', proto: PROTO.tcp }, zeros(20))),
-    ]);
+    const stop = flood(host.vif.host, { netns: 'guest1', device: 'eth0' }, FORGED);
     try {
-      // Without the filter they do come out, so that none is none.
       expect(host.vif.online(1).status).toBe(0);
-      await sleep(50);
+      await waitUntil('a forged frame', () => watch.count() > 0);
       expect(host.vif.offline(1).status).toBe(0);
-      expect(watch.count()).toBeGreaterThan(0);
-
       const before = watch.count();
+      await then();
+      expect(watch.count()).toBe(before);
+    } finally {
+      stop();
+    }
+  }
+
+  test('online, online again, refilter, offline', () =>
+    flooded(async () => {
       for (let turn = 0; turn < 8; turn++) {
         expect(host.online(1).status).toBe(0);
         await sleep(10);
@@ -227,11 +235,43 @@ describe('while a card comes and goes', () => {
         expect(host.drops('vif1.0')).toBeGreaterThan(0);
         expect(host.vif.offline(1).status).toBe(0);
       }
-      expect(watch.count()).toBe(before);
-    } finally {
-      stop();
-    }
-  });
+    }));
+
+  test('online under another name each time', () =>
+    flooded(async () => {
+      for (const vifname of ['web', 'mail', 'shop', 'web', 'mail', 'shop']) {
+        host.vif.store.write({ '/local/domain/0/backend/vif/1/0/vifname': vifname });
+        expect(host.online(1).status).toBe(0);
+        await waitUntil(`a drop of ${vifname}`, () => host.drops(vifname) > 0);
+      }
+      expect(host.vif.offline(1).status).toBe(0);
+    }));
+
+  test('with other addresses and other modes', () =>
+    flooded(async () => {
+      expect(host.online(1).status).toBe(0);
+      for (const ip of ['192.0.2.9', '', '192.0.2.0/24 2001:db8::/64', '192.0.2.0/25', '192.0.2.1']) {
+        host.vif.store.write({ '/local/domain/0/backend/vif/1/0/ip': ip });
+        expect(host.online(1).status).toBe(0);
+        for (const mode of ['disabled', 'locked']) expect(tool('vif', 'vif1.0', mode).status).toBe(0);
+        for (const log of ['on', 'off']) expect(tool('vif', 'vif1.0', 'log', log).status).toBe(0);
+      }
+      expect(host.drops('vif1.0')).toBeGreaterThan(0);
+      expect(host.vif.offline(1).status).toBe(0);
+    }));
+
+  test('while refilter runs over and over, and other guests come and go', () =>
+    flooded(async () => {
+      expect(host.online(1).status).toBe(0);
+      for (let turn = 0; turn < 5; turn++) {
+        host.guest(3, { ip: '192.0.2.3' });
+        expect(tool('refilter').status).toBe(0);
+        expect(host.vif.offline(3).status).toBe(0);
+        expect(tool('refilter').status).toBe(0);
+      }
+      expect(host.drops('vif1.0')).toBeGreaterThan(0);
+      expect(host.vif.offline(1).status).toBe(0);
+    }));
 });
 
 describe('modes', () => {

@@ -38,9 +38,9 @@ function isOwn(address: Hex, guest: StrictGuest): boolean {
 }
 
 function arpClaims(at: Bytes, guest: StrictGuest): string[] {
-  const [sender, address, asked] = [at(22, 6), at(28, 4), at(38, 4)];
+  const [op, sender, address, asked] = [at(20, 2), at(22, 6), at(28, 4), at(38, 4)];
   const wrong = sender === mac(guest.mac) ? [] : [`the ARP sender ${sender}`];
-  const isProbe = address === '00000000' && asked.length === 8 && isOwn(asked, guest);
+  const isProbe = op === '0001' && address === '00000000' && asked.length === 8 && isOwn(asked, guest);
   if (!isProbe && !isOwn(address, guest)) wrong.push(`the ARP address ${address}`);
   return wrong;
 }
@@ -55,10 +55,19 @@ function ipv4Claims(at: Bytes, guest: StrictGuest): string[] {
   if (!beforeAddress && !isOwn(source, guest)) wrong.push(`the IPv4 source ${source}`);
   if (!isFirst) return wrong;
   if (proto === '11' && at(ports + 2, 2) === '0044') wrong.push('to be a DHCP server');
-  if (proto === '11' && at(ports + 2, 2) === '0043' && at(ports + 36, 6) !== mac(guest.mac))
-    wrong.push(`the DHCP client ${at(ports + 36, 6)}`);
+  if (proto === '11' && at(ports + 2, 2) === '0043') wrong.push(...dhcpClaims(at, ports + 8, guest));
   if (proto === '01' && ['05', '09'].includes(at(ports, 1))) wrong.push('to be a router');
   return wrong;
+}
+
+function dhcpClaims(at: Bytes, start: number, guest: StrictGuest): string[] {
+  const [card, address] = [at(start + 28, 6), at(start + 12, 4)];
+  return [
+    ...(at(start, 3) === '010106' ? [] : ['to be no DHCP client of an Ethernet card']),
+    ...(at(start + 24, 4) === '00000000' ? [] : ['to be a DHCP relay']),
+    ...(card === mac(guest.mac) ? [] : [`the DHCP client ${card}`]),
+    ...(address === '00000000' || isOwn(address, guest) ? [] : [`the leased address ${address}`]),
+  ];
 }
 
 const CHAIN = ['00', '2b', '2c', '33', '3c'];
@@ -79,8 +88,11 @@ function ipv6Claims(at: Bytes, guest: StrictGuest, length: number): string[] {
     chained = true;
   }
   if (proto === '11' && at(offset + 2, 2) === '0222') wrong.push('to be a DHCPv6 server');
+  const asked = at(offset + 8, 1);
+  if (proto === '11' && at(offset + 2, 2) === '0223' && !/^0[1345689b]$/.test(asked))
+    wrong.push(`to be a DHCPv6 server or relay that says ${asked}`);
   const type = proto === '3a' ? Number.parseInt(at(offset, 1), 16) : 0;
-  if ([130, 134, 137, 138].includes(type)) wrong.push('to be a router');
+  if ([130, 134, 137, 138, 149, 151, 153].includes(type)) wrong.push('to be a router');
   if (![133, 135, 136].includes(type)) return wrong;
   if (chained) wrong.push('neighbour discovery behind other headers');
   const target = at(offset + 8, 16);

@@ -1,4 +1,5 @@
 import { linkLocal } from '../../lib/contract/addresses.ts';
+import { oddFrames } from './odd-frames.ts';
 import {
   arp,
   bootp,
@@ -22,7 +23,6 @@ import {
   udp,
   zeros,
 } from './packets.ts';
-
 import { ALL_NODES, dhcp, type Identity, message } from './strict-frames.ts';
 
 const ICMP6 = PROTO6.icmp6;
@@ -30,7 +30,12 @@ const OPTIONS = PROTO6.options;
 const AH = PROTO6.ah;
 
 /** Those that the bridge itself passes on to nobody, without asking any filter. */
-export const UNFILTERED = ['LLDP', 'a multicast MAC address as source'];
+export const UNFILTERED = [
+  'LLDP',
+  'a multicast MAC address as source',
+  'no MAC address as source',
+  'a pause frame',
+];
 
 /**
  * What no guest may send, whatever addresses it may use, by name: as another card, as a router or a server, hidden.
@@ -43,6 +48,7 @@ export function forgedFrames(self: Identity, other: Identity): Record<string, He
     ...forgedIpv4(self, other),
     ...forgedIpv6(self, other),
     ...forgedNdp(self, other),
+    ...oddFrames(self, other),
   };
 }
 
@@ -57,6 +63,7 @@ function forgedLink(self: Identity, other: Identity): Record<string, Hex> {
       ipv6({ from: self.v6, next: PROTO.tcp }, zeros(20)),
     ),
     'a multicast MAC address as source': ether('01:00:5e:00:00:01', TYPE.ip, own),
+    'no MAC address as source': ether('00:00:00:00:00:00', TYPE.ip, own),
     'the MAC address of bridges': ether('fe:ff:ff:ff:ff:ff', TYPE.ip, own),
     'ARP with another sender MAC': ether(self.mac, TYPE.arp, arp({ from: other.mac, is: self.v4 })),
     'ARP with long hardware addresses': head('000108000804'),
@@ -99,7 +106,6 @@ function forgedLink(self: Identity, other: Identity): Record<string, Hex> {
 
 function forgedIpv4(self: Identity, other: Identity): Record<string, Hex> {
   const frame = (payload: Hex) => ether(self.mac, TYPE.ip, payload);
-  const _from = (address: string) => frame(ipv4({ from: address, proto: PROTO.tcp }, zeros(20)));
   const own = (
     proto: number,
     payload: Hex,
@@ -138,7 +144,6 @@ function forgedIpv4(self: Identity, other: Identity): Record<string, Hex> {
 
 function forgedIpv6(self: Identity, _other: Identity): Record<string, Hex> {
   const frame = (payload: Hex) => ether(self.mac, TYPE.ip6, payload);
-  const _from = (address: string) => frame(ipv6({ from: address, next: PROTO.tcp }, zeros(20)));
   const own = (next: number, payload: Hex, more: { version?: number; length?: number } = {}) =>
     frame(ipv6({ from: self.v6, next, ...more }, payload));
   const server = udp(547, 546, zeros(16));

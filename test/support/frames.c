@@ -5,12 +5,14 @@
  * done on one CPU, whose queue keeps the order: when that frame has arrived, no other is under way any more.
  *   frames SENDER DEVICE <frames
  * sends them over and over, whether the device runs or not, until it is killed.
+ * A SENDER's DEVICE that begins with "tap:" is a tap, which is fed as QEMU feeds it.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <poll.h>
@@ -18,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -32,12 +35,29 @@ static void die(const char *what)
 	exit(1);
 }
 
-static int open_in(const char *space, const char *device, int protocol)
+static void enter(const char *space)
 {
-	int file = open(space, O_RDONLY | O_CLOEXEC), size = QUEUE, on = 1;
+	int file = open(space, O_RDONLY | O_CLOEXEC);
 	if (file < 0 || setns(file, CLONE_NEWNET) < 0)
 		die(space);
 	close(file);
+}
+
+static int open_tap(const char *space, const char *device)
+{
+	enter(space);
+	int tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+	strncpy(request.ifr_name, device, sizeof request.ifr_name - 1);
+	if (tap < 0 || ioctl(tap, TUNSETIFF, &request) < 0)
+		die(device);
+	return tap;
+}
+
+static int open_in(const char *space, const char *device, int protocol)
+{
+	int size = QUEUE, on = 1;
+	enter(space);
 	int s = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	struct sockaddr_ll where = {.sll_family = AF_PACKET, .sll_protocol = htons(protocol)};
 	where.sll_ifindex = (int)if_nametoindex(device);
@@ -67,12 +87,17 @@ static size_t next_frame(unsigned char *frame)
 	return 0;
 }
 
+static int open_sender(const char *space, const char *device)
+{
+	return strncmp(device, "tap:", 4) == 0 ? open_tap(space, device + 4) : open_in(space, device, 0);
+}
+
 static void send_all(int s)
 {
 	static unsigned char frame[LONGEST];
 	for (size_t length; (length = next_frame(frame)) > 0;)
-		if (send(s, frame, length, 0) != (ssize_t)length)
-			die("send");
+		if (write(s, frame, length) != (ssize_t)length)
+			die("write");
 }
 
 static void send_for_ever(int s)
@@ -140,7 +165,7 @@ int main(int count, char **word)
 	CPU_SET(sched_getcpu(), &one);
 	if (sched_setaffinity(0, sizeof one, &one) < 0)
 		die("sched_setaffinity");
-	int sender = open_in(word[1], word[2], 0);
+	int sender = open_sender(word[1], word[2]);
 	int marker = open_in(word[5], word[6], 0);
 	int watcher = open_in(word[3], word[4], ETH_P_ALL);
 	send_all(sender);

@@ -4,6 +4,7 @@ import type { Hex } from './packets.ts';
 /** Numbers for the names that rules use, by the number's bytes. */
 export const NAMES: Readonly<Record<string, number>> = {
   'ether type arp': 0x0806,
+  'arp operation request': 1,
   'ether type ip': 0x0800,
   'ether type ip6': 0x86dd,
   'meta l4proto icmp': 1,
@@ -55,6 +56,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
   'ether daddr': field(6, (packet) => packet.link(0, 6)),
   'ether saddr': field(6, (packet) => packet.link(6, 6)),
   'ether type': field(2, (packet) => packet.link(12, 2)),
+  'arp operation': field(2, (packet) => packet.network(6, 2), ARP),
   'arp saddr ether': field(6, (packet) => packet.network(8, 6), ARP),
   'arp saddr ip': field(4, (packet) => packet.network(14, 4), ARP),
   'arp daddr ip': field(4, (packet) => packet.network(24, 4), ARP),

@@ -22,6 +22,9 @@ export const NDP = {
   redirect: 137,
 } as const;
 
+/** The types of DHCPv6 messages (RFC 8415). */
+export const DHCP6 = { solicit: 1, advertise: 2, renew: 5, reply: 7, relay: 12 } as const;
+
 /** A number as bytes. */
 export function num(value: number, bytes: number): Hex {
   return value.toString(16).padStart(bytes * 2, '0');
@@ -116,9 +119,19 @@ export function udp(from: number, to: number, payload: Hex = zeros(4)): Hex {
   return `${num(from, 2) + num(to, 2) + num(8 + payload.length / 2, 2)}0000${payload}`;
 }
 
+export interface Bootp {
+  /** The address that the client says it has. */
+  readonly is?: string;
+  readonly relay?: string;
+  /** The card's kind, and the length of its address. */
+  readonly head?: Hex;
+}
+
 /** A DHCP message: 1 is a client's, 2 a server's. */
-export function bootp(op: number, client: string): Hex {
-  return `${num(op, 1)}010600${zeros(24)}${mac(client)}${zeros(10 + 192)}63825363350101ff`;
+export function bootp(op: number, client: string, more: Bootp = {}): Hex {
+  const { is = '0.0.0.0', relay = '0.0.0.0', head = '0106' } = more;
+  const addresses = ip4(is) + zeros(8) + ip4(relay);
+  return `${num(op, 1)}${head}00${zeros(8)}${addresses}${mac(client)}${zeros(10 + 192)}63825363350101ff`;
 }
 
 export function icmp(type: number, code = 0): Hex {

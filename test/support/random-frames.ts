@@ -8,6 +8,7 @@ import { honestFrames, type Identity, numbered } from './strict-frames.ts';
 const HEADER = 14;
 /** Bytes of the destination address, which stay: by them a frame comes to where it is watched. */
 const DESTINATION = 6;
+const LONGEST = 600;
 
 /**
  * Frames near to what a guest may and may not send: honest and forged ones with some bytes changed, left out, put in or
@@ -21,8 +22,8 @@ export function randomFrames(self: Identity, other: Identity, count: number, see
   const random = randomNumbers(seed);
   const known = [honestFrames(self), forgedFrames(self, other), borrowedFrames(self, other)]
     .flatMap((frames) => Object.values(frames))
-    // What goes to a bridge itself arrives nowhere else.
-    .filter((frame) => !frame.startsWith('0180c2'));
+    // What goes to a bridge itself arrives nowhere else; what is put together must not become too long for the wire.
+    .filter((frame) => !frame.startsWith('0180c2') && frame.length < LONGEST * 2);
   const one = () => known[random(known.length)] ?? '';
   return Array.from({ length: count }, (_, serial) => {
     let frame = one();

@@ -1,7 +1,9 @@
 import { linkLocal } from '../../lib/contract/addresses.ts';
 import {
   arp,
+  type Bootp,
   bootp,
+  DHCP6,
   ether,
   extension,
   fragment,
@@ -42,11 +44,11 @@ export function message(self: Identity, from: string, type: number, body: Hex, t
 }
 
 /** A DHCP request in a frame. */
-export const dhcp = (self: Identity, from: string, client: string): Hex =>
+export const dhcp = (self: Identity, from: string, client: string, more: Bootp = {}): Hex =>
   ether(
     self.mac,
     TYPE.ip,
-    ipv4({ from, to: '255.255.255.255', proto: PROTO.udp }, udp(68, 67, bootp(1, client))),
+    ipv4({ from, to: '255.255.255.255', proto: PROTO.udp }, udp(68, 67, bootp(1, client, more))),
   );
 
 /**
@@ -97,7 +99,12 @@ export function honestFrames(self: Identity): Record<string, Hex> {
       ipv4({ from: self.v4, proto: PROTO.udp, offset: 24 }, num(67, 2) + num(68, 2) + zeros(20)),
     ),
     'a DHCP request without an address': dhcp(self, '0.0.0.0', self.mac),
-    'a DHCP request that renews': dhcp(self, self.v4, self.mac),
+    'a DHCP request that renews': dhcp(self, self.v4, self.mac, { is: self.v4 }),
+    'a DHCP release': ether(
+      self.mac,
+      TYPE.ip,
+      ipv4({ from: self.v4, proto: PROTO.udp }, udp(68, 67, bootp(1, self.mac, { is: self.v4 }))),
+    ),
     'TCP over IPv6': v6(PROTO.tcp, zeros(20)),
     'UDP over IPv6': v6(PROTO.udp, udp(5000, 53)),
     'an IPv6 ping': v6(ICMP6, icmp6(128, zeros(4))),
@@ -115,7 +122,28 @@ export function honestFrames(self: Identity): Record<string, Hex> {
     'a DHCPv6 request': ether(
       self.mac,
       TYPE.ip6,
-      ipv6({ from: local, to: 'ff02::1:2', next: PROTO.udp }, udp(546, 547)),
+      ipv6(
+        { from: local, to: 'ff02::1:2', next: PROTO.udp },
+        udp(546, 547, `${num(DHCP6.solicit, 1)}abcdef`),
+      ),
+    ),
+    'a DHCPv6 renewal': v6(PROTO.udp, udp(546, 547, `${num(DHCP6.renew, 1)}abcdef`)),
+    'a router alert beside UDP': ether(
+      self.mac,
+      TYPE.ip,
+      ipv4({ from: self.v4, proto: PROTO.udp, options: '94040000' }, udp(5000, 53)),
+    ),
+    '6in4 of a tunnel of its own': v4(41, ipv6({ from: '2001:db8:6::1', next: PROTO.tcp }, zeros(20))),
+    'a datagram to a group': ether(
+      self.mac,
+      TYPE.ip,
+      ipv4({ from: self.v4, to: '239.1.2.3', proto: PROTO.udp }, udp(5000, 5000)),
+      { to: '01:00:5e:01:02:03' },
+    ),
+    'a datagram to everybody': ether(
+      self.mac,
+      TYPE.ip,
+      ipv4({ from: self.v4, to: '192.0.2.255', proto: PROTO.udp }, udp(137, 137)),
     ),
     'a solicitation of a neighbour': ndp(
       self.v6,
@@ -132,6 +160,11 @@ export function honestFrames(self: Identity): Record<string, Hex> {
       neighbour(self.v6, lladdr(2, self.mac), 0x60000000),
     ),
     'an advertisement without an option': ndp(self.v6, NDP.advert, neighbour(self.v6, '', 0x40000000)),
+    'an advertisement that nobody asked for': ndp(
+      self.v6,
+      NDP.advert,
+      neighbour(self.v6, lladdr(2, self.mac), 0x20000000),
+    ),
     'an advertisement of its link-local address': ndp(
       local,
       NDP.advert,

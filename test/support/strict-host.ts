@@ -74,9 +74,13 @@ export class StrictHost {
    * Sends frames as a guest and tells which of them arrive outside.
    * @param domid the guest's domain
    * @param frames Ethernet frames, no two alike
+   * @param sender by which card; the guest's first unless told
    */
-  send(domid: number, frames: readonly Hex[]): Hex[] {
-    const sender = { netns: `guest${domid}`, device: 'eth0' };
+  send(
+    domid: number,
+    frames: readonly Hex[],
+    sender: End = { netns: `guest${domid}`, device: 'eth0' },
+  ): Hex[] {
     return arrivals(this.vif.host, { sender, watcher: OUTSIDE, marker: MARKER }, frames);
   }
 

@@ -41,9 +41,12 @@ beforeAll(async () => {
   vif.host.write('/run/dhclient-script', SCRIPT, '755');
   host.outside.ok('sh', '-c', 'echo 1 >/proc/sys/net/ipv6/conf/all/forwarding');
   stopServer = host.serve('dnsmasq', '-C', '/run/dnsmasq.conf');
-  for (const domid of [1, 2]) enableDad(host.vif.host.netns(`guest${domid}`));
+  for (const domid of [1, 2, 3]) enableDad(host.vif.host.netns(`guest${domid}`));
   // It is configured to have one address, so it is not to make itself another.
   guest(2).ok('sh', '-c', 'echo 0 >/proc/sys/net/ipv6/conf/default/autoconf');
+  for (const domid of [1, 3])
+    guest(domid).ok('sh', '-c', 'echo 2 >/proc/sys/net/ipv6/conf/default/use_tempaddr');
+  host.guest(3);
   host.guest(1, { ip: `${LEASES[0]} 2001:db8::1:1 2001:db8::/64` });
   host.guest(2, { ip: `${LEASES[1]} 2001:db8::1:2` });
 });
@@ -100,6 +103,26 @@ describe('an honest guest', () => {
     expect(addresses(1)).not.toContain('dadfailed');
   });
 
+  test.each([
+    [1, 'a range that it is given'],
+    [3, 'the network, where it is given none'],
+  ])('guest %d makes itself a privacy address of %s, and is answered', async (domid) => {
+    const temporary = () =>
+      /inet6 (2001:db8::\S+)\/64 scope global temporary dynamic/.exec(addresses(domid))?.[1];
+    const address = await waitUntil('a privacy address', temporary);
+    await waitUntil('the end of duplicate address detection', () => !addresses(domid).includes('tentative'));
+    expect(addresses(domid)).not.toContain('dadfailed');
+    expect(address).not.toContain(':216:3eff:');
+    expect(pings(guest(domid), '2001:db8::250', '-I', address)).toBe(true);
+    expect(pings(host.outside, address)).toBe(true);
+  });
+
+  test('without an address in xenstore it may use whichever DHCP gives it', () => {
+    lease(3, '-4');
+    expect(addresses(3)).toMatch(/inet 192\.0\.2\.1\d\d\/24/);
+    expect(pings(guest(3), '192.0.2.250')).toBe(true);
+  });
+
   test('pings, and is pinged by, the outside and another guest, in both families and any size', () => {
     for (const [from, to] of [
       [guest(1), '192.0.2.250'],
@@ -123,10 +146,31 @@ describe('an honest guest', () => {
     guest(1).ip('maddress add 01:00:5e:01:02:03 dev eth0');
     const join = `use Socket; socket(S, AF_INET, SOCK_DGRAM, 0); setsockopt(S, 0, 35, inet_aton("239.1.2.3") . inet_aton("192.0.2.1")) or die`;
     guest(1).ok('perl', '-e', join);
+    // To everybody, and to all of a group.
+    guest(1).run(['ping', '-c', '1', '-W', '1', '-b', '192.0.2.255']);
+    guest(1).run(['ping', '-c', '1', '-W', '1', '224.0.0.1']);
+    expect(pings(guest(1), 'ff02::1%eth0')).toBe(true);
+  });
+
+  test('is heard when it joins groups, where somebody looks who listens to what', async () => {
+    const groups = () => host.vif.host.ok('bridge', 'mdb', 'show', 'dev', 'xenbr0');
+    host.vif.host.ip('link set xenbr0 type bridge mcast_snooping 1 mcast_querier 1');
+    const listen = `use Socket qw(:all); my $dev = (split ":", qx(ip -o link show eth0))[0];
+      socket(S, AF_INET, SOCK_DGRAM, 0); socket(T, AF_INET6, SOCK_DGRAM, 0);
+      setsockopt(S, 0, 35, inet_aton("239.4.5.6") . inet_aton("192.0.2.1")) or die;
+      setsockopt(T, 41, 20, inet_pton(AF_INET6, "ff05::1:3") . pack("I", $dev)) or die; sleep 30`;
+    const stop = host.serveIn('guest1', 'perl', '-e', listen);
+    try {
+      for (const group of ['239.4.5.6', 'ff05::1:3'])
+        await waitUntil(group, () => groups().includes(`port vif1.0 grp ${group} `));
+    } finally {
+      stop();
+      host.vif.host.ip('link set xenbr0 type bridge mcast_snooping 0 mcast_querier 0');
+    }
   });
 
   test('loses not one frame of all this', () => {
-    expect([host.drops('vif1.0'), host.drops('vif2.0')]).toEqual([0, 0]);
+    expect([1, 2, 3].map((domid) => host.drops(`vif${domid}.0`))).toEqual([0, 0, 0]);
   });
 });
 

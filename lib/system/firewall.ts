@@ -8,32 +8,35 @@ const CHOICE = `${RUN_FOLDER}/iptables`;
 const HELD = /^(-A |:\S+ DROP)/m;
 
 type BackEnd = 'usual' | 'legacy';
+/** Of IPv4 and of IPv6. */
+type BackEnds = readonly [four: BackEnd, six: BackEnd];
 
 /**
- * The system, with iptables in the back end that is in use here: the one that the command `iptables` has, but the
- * legacy one where its tables hold rules or a policy of DROP, and those of nftables hold neither.
+ * The system, with iptables and ip6tables in the back ends that are in use here: those that the commands have, but the
+ * legacy one where its tables hold rules or a policy of DROP, and those of nftables hold neither. A family of which
+ * nobody holds anything goes with the other.
  * @param system the system itself
  */
 export function withFirewall(system: System): System {
-  let known: BackEnd | undefined;
+  let known: BackEnds | undefined;
   let unsaved = false;
-  const backEnd = (): BackEnd => {
+  const backEnds = (): BackEnds => {
     // The kernel lists the tables of the legacy back end, and only once somebody used them.
     const tables = ['ip', 'ip6'].map((family) => system.readText(`/proc/net/${family}_tables_names`) ?? '');
-    if (tables.join('') === '' || isLegacy(system)) return 'usual';
-    const kept = system.readText(CHOICE);
-    if (kept === 'legacy' || kept === 'usual') return kept;
+    if (tables.join('') === '' || isLegacy(system)) return ['usual', 'usual'];
+    const kept = /^(usual|legacy) (usual|legacy)$/.exec(system.readText(CHOICE) ?? '');
+    if (kept !== null) return [backEndOf(kept[1]), backEndOf(kept[2])];
     unsaved = true;
-    return holdsRules(system, 'legacy') && !holdsRules(system, 'nft') ? 'legacy' : 'usual';
+    return chosen(system);
   };
   const program = (name: string): string => {
     if (!TOOL.test(name)) return name;
-    known ??= backEnd();
-    return known === 'usual' ? name : named(name, 'legacy');
+    known ??= backEnds();
+    return known[name.startsWith('ip6') ? 1 : 0] === 'usual' ? name : named(name, 'legacy');
   };
   const save = (): void => {
     if (!unsaved || known === undefined) return;
-    system.replaceFile(CHOICE, known);
+    system.replaceFile(CHOICE, known.join(' '));
     unsaved = false;
   };
   return {
@@ -51,6 +54,20 @@ export function withFirewall(system: System): System {
       return system.nfTables?.(family, lines);
     },
   };
+}
+
+function backEndOf(word: string | undefined): BackEnd {
+  return word === 'legacy' ? 'legacy' : 'usual';
+}
+
+function chosen(system: System): BackEnds {
+  const holds = (tool: string, backEnd: 'legacy' | 'nft') =>
+    HELD.test(system.run([named(`${tool}-save`, backEnd)]).stdout);
+  const [four, six] = ['iptables', 'ip6tables'].map((tool) => {
+    const legacy = holds(tool, 'legacy');
+    return holds(tool, 'nft') ? 'usual' : legacy ? 'legacy' : undefined;
+  });
+  return [four ?? six ?? 'usual', six ?? four ?? 'usual'];
 }
 
 /** Whether the command `iptables` is the legacy one, behind all its links. */
@@ -76,11 +93,6 @@ function isLinkedTo(system: System, start: string, word: string): boolean {
     path = target === undefined || target.startsWith('/') ? target : `${folder}/${target}`;
   }
   return false;
-}
-
-function holdsRules(system: System, backEnd: 'legacy' | 'nft'): boolean {
-  const tools = ['iptables-save', 'ip6tables-save'].map((name) => named(name, backEnd));
-  return tools.some((tool) => HELD.test(system.run([tool]).stdout));
 }
 
 function named(tool: string, backEnd: 'legacy' | 'nft'): string {

@@ -1,7 +1,8 @@
 // One event of each vif hook, by all makers in turn: time, processor time, memory, children.
 
+import { leftBy } from './left.ts';
 import { type Job, measure, type Sample } from './meter.ts';
-import { median } from './numbers.ts';
+import { median, shuffled } from './numbers.ts';
 import { MAKERS, type Maker, Stage } from './stage.ts';
 
 const HOOKS = ['vif-bridge', 'vif-route', 'vif-nat'] as const;
@@ -23,8 +24,8 @@ export interface HookResult {
 
 export interface HookResults {
   readonly hooks: readonly HookResult[];
-  /** A sentence for each hook that was left out. */
-  readonly skipped: readonly string[];
+  /** A sentence for each hook that was left out, or that leaves something else than ours does. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -33,56 +34,85 @@ export interface HookResults {
  */
 export async function measureHooks(rounds: number): Promise<HookResults> {
   const results: HookResult[] = [];
-  const skipped: string[] = [];
+  const notes: string[] = [];
   for (const hook of HOOKS) {
     const stage = await Stage.create();
     stage.cards(DOMID, 1);
     // Without an address vif-nat makes one up.
     if (hook === 'vif-nat') stage.store.remove(`/local/domain/0/backend/vif/${DOMID}/0/ip`);
+    const left = new Map<string, readonly string[]>();
     const able = MAKERS.filter((maker) => {
-      const why = stage.whyNot(maker, hook) ?? rehearse(stage, maker, hook);
-      if (why !== undefined) skipped.push(`${hook} (${maker}): ${why}.`);
-      return why === undefined;
+      const found = stage.whyNot(maker, hook) ?? rehearse(stage, maker, hook);
+      if (typeof found === 'string') notes.push(`${hook} (${maker}) is left out: ${found}.`);
+      else for (const command of COMMANDS) left.set(`${maker} ${command}`, found[command]);
+      return typeof found !== 'string';
     });
+    notes.push(...differences(hook, able, left));
     results.push(...measureHook(stage, hook, able, rounds));
     await stage.host.close();
   }
-  return { hooks: results, skipped };
+  return { hooks: results, notes };
 }
 
-/** What netback does between two guests: the device is new. */
+/** The device is as netback makes it, and xenstore as xl writes it. */
 function reset(stage: Stage): Job {
   const vif = `vif${DOMID}.0`;
-  const words = `ip link set dev ${vif} down nomaster alias "" && ip address flush dev ${vif}`;
-  return stage.plain('sh', '-c', words);
+  const words = [
+    `ip link set dev ${Stage.fresh(DOMID)}`,
+    `ip address flush dev ${vif}`,
+    `echo 0 >/proc/sys/net/ipv4/conf/${vif}/proxy_arp`,
+    `xenstore-rm ${Stage.told(DOMID).join(' ')} 2>&1`,
+  ];
+  return stage.plain('sh', '-c', words.join('; '));
 }
 
-/** @returns why the hook does not do its work here; undefined when it does */
-function rehearse(stage: Stage, maker: Maker, hook: string): string | undefined {
-  const groups = COMMANDS.map((command) => [stage.call(maker, hook, command, DOMID)]);
-  stage.store.remove(`backend/vif/${DOMID}/0/hotplug-status`);
-  stage.store.remove(`backend/vif/${DOMID}/0/hotplug-error`);
-  const [online] = measure(stage.host.enter, groups.slice(0, 1)).flat();
+type Left = Readonly<Record<(typeof COMMANDS)[number], readonly string[]>>;
+
+/** @returns what it leaves of online and of offline; in words why the hook does not do its work here */
+function rehearse(stage: Stage, maker: Maker, hook: string): Left | string {
+  const run = (job: Job) => measure(stage.host.enter, [[job]]).flat()[0]?.status;
+  for (const key of ['hotplug-status', 'hotplug-error']) stage.store.remove(`backend/vif/${DOMID}/0/${key}`);
+  run(reset(stage));
+  const online = run(stage.call(maker, hook, 'online', DOMID));
   const { status, error } = stage.store.told(DOMID);
-  const [offline] = measure(stage.host.enter, [...groups.slice(1), [reset(stage)]]).flat();
-  if (online?.status !== 0 || status !== 'connected')
-    return `online ended with status ${online?.status} and told ${error ?? status ?? 'nothing'}`;
-  return offline?.status === 0 ? undefined : `offline ended with status ${offline?.status}`;
+  const connected = leftBy(stage, DOMID);
+  const offline = run(stage.call(maker, hook, 'offline', DOMID));
+  const gone = leftBy(stage, DOMID);
+  if (online !== 0 || status !== 'connected')
+    return `online ended with status ${online} and told ${error ?? status ?? 'nothing'}`;
+  return offline === 0 ? { online: connected, offline: gone } : `offline ended with status ${offline}`;
+}
+
+/** The same work is what the others are compared by: what they leave otherwise than ours is told. */
+function differences(
+  hook: string,
+  makers: readonly Maker[],
+  left: ReadonlyMap<string, readonly string[]>,
+): string[] {
+  return COMMANDS.flatMap((command) => {
+    const ours = left.get(`ours ${command}`) ?? [];
+    return makers.flatMap((maker) => {
+      const theirs = left.get(`${maker} ${command}`) ?? [];
+      const more = theirs.filter((line) => !ours.includes(line)).map((line) => `also ${line}`);
+      const less = ours.filter((line) => !theirs.includes(line)).map((line) => `not ${line}`);
+      const all = [...more, ...less];
+      return all.length === 0
+        ? []
+        : [`${hook} ${command} (${maker}) leaves, unlike ours, ${all.join(', ')}.`];
+    });
+  });
 }
 
 function measureHook(stage: Stage, hook: string, makers: readonly Maker[], rounds: number): HookResult[] {
   const samples = new Map<string, Sample[]>();
   const turn = (maker: Maker) => [
+    { key: '', job: reset(stage) },
     ...COMMANDS.map((command) => ({
       key: `${maker} ${command}`,
       job: stage.call(maker, hook, command, DOMID),
     })),
-    { key: '', job: reset(stage) },
   ];
-  const jobs = Array.from({ length: rounds }, (_, round) =>
-    // Nobody always follows the same one.
-    makers.flatMap((_maker, i) => turn(makers[(i + round) % makers.length] ?? 'ours')),
-  ).flat();
+  const jobs = Array.from({ length: rounds }, (_, round) => shuffled(makers, round).flatMap(turn)).flat();
   const measured = measure(
     stage.host.enter,
     jobs.map(({ job }) => [job]),
@@ -115,8 +145,8 @@ function measureHook(stage: Stage, hook: string, makers: readonly Maker[], round
 function countChildren(stage: Stage, maker: Maker, hook: string, command: string): number {
   const { argv, env } = stage.call(maker, hook, command, DOMID);
   const strace = ['strace', '-f', '-qq', '-e', 'trace=execve', '-e', 'signal=none', '-o', TRACE];
+  if (command === 'online') measure(stage.host.enter, [[reset(stage)]]);
   measure(stage.host.enter, [[{ argv: [...strace, ...argv], env }]]);
-  if (command === 'offline') measure(stage.host.enter, [[reset(stage)]]);
   const started = stage.host.ok('cat', TRACE).match(/execve\(.*= 0$|execve resumed.*= 0$/gm);
   return (started?.length ?? 0) - 1;
 }

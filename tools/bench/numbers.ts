@@ -18,10 +18,42 @@ export function median(values: readonly number[]): number {
 }
 
 /**
+ * What part of a value another one is; NaN where one is missing.
+ * @param value any number
+ * @param base any number
+ */
+export function ratio(value: number | undefined, base: number | undefined): number {
+  return value === undefined || base === undefined ? Number.NaN : value / base;
+}
+
+/**
  * A number with about three significant digits.
  * @param value any number; none is shown for NaN
  */
 export function short(value: number): string {
   if (Number.isNaN(value)) return '-';
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
+}
+
+/**
+ * Those who take turns, in another order each round, the same in every run: in the long run each comes as often at each
+ * place and after each other one, so that what one leaves behind meets all others alike.
+ * @param all who take turns
+ * @param round which round, from 0
+ */
+export function shuffled<T>(all: readonly T[], round: number): T[] {
+  let seed = round + 1;
+  // Numerical Recipes' generator; its upper bits are the better ones.
+  const below = (bound: number) => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return Math.floor((seed / 2 ** 32) * bound);
+  };
+  const order = [...all];
+  for (let i = order.length - 1; i > 0; i--) {
+    const other = below(i + 1);
+    const [here, there] = [order[i], order[other]];
+    if (here === undefined || there === undefined) continue;
+    [order[i], order[other]] = [there, here];
+  }
+  return order;
 }

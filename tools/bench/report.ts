@@ -2,9 +2,11 @@
 
 import type { GrowthResult } from './growth.ts';
 import type { HookResult } from './hooks.ts';
-import { short } from './numbers.ts';
+import { ratio, short } from './numbers.ts';
 import type { OutageResult } from './outage.ts';
 import type { StormResult } from './storm.ts';
+import { isReached, type Target } from './targets.ts';
+import type { ThroughputResult } from './throughput.ts';
 
 /** All that one run found. */
 export interface Results {
@@ -14,16 +16,10 @@ export interface Results {
   readonly hooks: readonly HookResult[];
   readonly storms: readonly StormResult[];
   readonly growth: readonly GrowthResult[];
+  readonly throughput: readonly ThroughputResult[];
   readonly outages: readonly OutageResult[];
-  readonly skipped: readonly string[];
-}
-
-/** A number to reach, and what this run found for it. */
-export interface Target {
-  readonly name: string;
-  readonly most: number;
-  /** NaN when it was not measured. */
-  readonly found: number;
+  /** What a reader has to know beside the numbers. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -39,10 +35,6 @@ export function table(rows: readonly (readonly string[])[]): string {
     row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  ');
   const rule = widths.map((width) => '-'.repeat(width)).join('  ');
   return [line(rows[0] ?? []), rule, ...rows.slice(1).map(line), ''].join('\n');
-}
-
-function ratio(value: number | undefined, base: number | undefined): number {
-  return value === undefined || base === undefined ? Number.NaN : value / base;
 }
 
 /** Events of the vif hooks: medians, and what part of the others' time ours takes. */
@@ -107,73 +99,35 @@ export function outageTable(outages: readonly OutageResult[]): string {
   return table([['network-bridge', 'off the network, ms', 'ours/outage'], ...rows]);
 }
 
-/** What there is to reach, beside what was found. */
-export function targetTable(targets: readonly Target[]): string {
-  const rows = targets.map(({ name, most, found }) => [
-    name,
-    short(most),
-    short(found),
-    Number.isNaN(found) ? 'not measured' : found <= most ? 'yes' : 'no',
-  ]);
-  return table([['to reach', 'at most', 'found', 'reached'], ...rows]);
-}
-
-/**
- * The numbers to reach.
- * @param results what was found
- */
-export function targets({ hooks, storms, growth, outages }: Results): Target[] {
-  const event = (hook: string, maker: string) =>
-    hooks.find((each) => each.hook === hook && each.maker === maker && each.command === 'online');
-  const most = (values: readonly number[]) => (values.length === 0 ? Number.NaN : Math.max(...values));
-  const online = ['vif-bridge', 'vif-route', 'vif-nat'].flatMap((hook) => {
-    const [ours, stock, smallest] = ['ours', 'stock', 'smallest'].map((maker) => event(hook, maker));
+/** One guest's traffic through the bridge, with its own rules alone and with many guests'. */
+export function throughputTable(throughput: readonly ThroughputResult[]): string {
+  const rows = throughput.map(({ filter, guests, packetsPerS, lost, tcpMbitPerS }) => {
+    const alone = throughput.find((each) => each.filter === filter && each.guests === 1);
+    const part = (value: number, base: number | undefined) => (guests === 1 ? '' : short(ratio(value, base)));
     return [
-      { name: `${hook} online, wall / stock's`, most: 0.2, found: ratio(ours?.wallMs, stock?.wallMs) },
-      { name: `${hook} online, cpu / stock's`, most: 0.2, found: ratio(ours?.cpuMs, stock?.cpuMs) },
-      {
-        name: `${hook} online, wall / smallest script's`,
-        most: 1.5,
-        found: ratio(ours?.wallMs, smallest?.wallMs),
-      },
-      { name: `${hook} online, children`, most: 2, found: ours?.children ?? Number.NaN },
+      `filter ${filter}, ${guests} ${guests === 1 ? 'guest' : 'guests'}`,
+      short(packetsPerS / 1000),
+      short(100 * lost),
+      short(tcpMbitPerS / 1000),
+      part(packetsPerS, alone?.packetsPerS),
+      part(tcpMbitPerS, alone?.tcpMbitPerS),
     ];
   });
-  const storm = (maker: string) => storms.find((each) => each.maker === maker && each.vifs === 100);
-  const lost = storms.filter(({ maker }) => maker === 'ours').map((each) => each.failures + each.unruled);
-  const grown = growth
-    .filter((each) => each.maker === 'ours' && each.present === 4000)
-    .map((each) => {
-      const alone = growth.find(
-        (other) => other.maker === 'ours' && other.mode === each.mode && other.present === 0,
-      );
-      return {
-        name: `one more vif with 4000 present, filter ${each.mode} / with none`,
-        most: 2,
-        found: ratio(each.onlineMs, alone?.onlineMs),
-      };
-    });
-  const outage = outages
-    .filter(({ maker }) => maker === 'sequence')
-    .map(({ topology, command, outageMs }) => {
-      const ours = outages.find(
-        (each) => each.maker === 'ours' && each.topology === topology && each.command === command,
-      );
-      return {
-        name: `outage, ${topology} ${command} / the sequence's`,
-        most: 0.25,
-        found: ratio(ours?.outageMs, outageMs),
-      };
-    });
-  return [
-    ...online,
-    {
-      name: "storm of 100, wall / stock's",
-      most: 0.2,
-      found: ratio(storm('ours')?.wallMs, storm('stock')?.wallMs),
-    },
-    { name: 'storms, calls that failed or lack rules', most: 0, found: most(lost) },
-    ...grown,
-    ...outage,
-  ];
+  return table([['bridge', 'UDP kpkt/s', '% lost', 'TCP Gbit/s', 'UDP x one', 'TCP x one'], ...rows]);
+}
+
+/** What there is to reach, beside what was found. */
+export function targetTable(targets: readonly Target[]): string {
+  const rows = targets.map((target) => [
+    target.name,
+    `${target.is === 'at most' ? '<=' : '>='} ${short(target.limit)}`,
+    short(target.found),
+    verdict(target),
+  ]);
+  return table([['to reach', '', 'found', 'reached'], ...rows]);
+}
+
+function verdict(target: Target): string {
+  if (Number.isNaN(target.found)) return 'not measured';
+  return isReached(target) ? 'yes' : 'no';
 }

@@ -22,8 +22,10 @@ export type Maker = 'ours' | 'stock' | 'smallest';
 export const MAKERS: readonly Maker[] = ['ours', 'stock', 'smallest'];
 
 const ROOT = join(import.meta.dirname, '../..');
-const STOCK = '/etc/xen/scripts';
+const SCRIPTS = '/etc/xen/scripts';
 const FOLDER = '/run/bench';
+/** The machine that is at the other end of eth0's cable. */
+export const OUTSIDE = '192.0.2.1';
 /** A bridge takes 1023 ports. */
 export const PORTS_PER_BRIDGE = 1000;
 const ENTRIES_AT_ONCE = 1000;
@@ -38,13 +40,17 @@ export class Stage {
     this.store = store;
   }
 
-  /** Makes a host with a card eth0, a bridge xenbr0, an xenstore, and the hooks of all makers. */
-  static async create(): Promise<Stage> {
+  /**
+   * Makes a host with a card eth0, a bridge xenbr0, an xenstore, and the hooks of all makers.
+   * @param start what our network-bridge is told, to make the bridge with the card at it; else it has no ports yet
+   */
+  static async create(start?: readonly string[]): Promise<Stage> {
     const host = await Host.create();
     const store = await host.xenstore();
-    host.nic('eth0', { address: '192.0.2.10/24', gateway: '192.0.2.1' });
+    host.nic('eth0', { address: '192.0.2.10/24', gateway: OUTSIDE });
     host.netns('guests');
-    host.ip('link add xenbr0 type bridge', 'link set xenbr0 up');
+    if (start === undefined) host.ip('link add xenbr0 type bridge', 'link set xenbr0 up');
+    else host.ok(`${SCRIPTS}/network-bridge`, 'start', 'topology=plain', 'bridge=xenbr0', ...start);
     // No messages of a benchmark in the machine's own log.
     if (existsSync('/dev/log')) host.ok('mount', '--bind', '/dev/null', '/dev/log');
     const stage = new Stage(host, store);
@@ -66,7 +72,7 @@ export class Stage {
    */
   whyNot(maker: Maker, hook: string): string | undefined {
     if (existsSync(join(this.#outside(maker), hook))) return undefined;
-    if (maker === 'stock') return `${STOCK}/${hook} of xen-utils-common is not there`;
+    if (maker === 'stock') return `${SCRIPTS}/${hook} of xen-utils-common is not there`;
     return maker === 'ours' ? `dist/xen-network has no ${hook}` : `tools/bench/small has no ${hook}`;
   }
 
@@ -74,13 +80,36 @@ export class Stage {
    * Guests' network cards as netback and xl make them, one for each domain, with all they need in xenstore.
    * @param first the first guest's domain
    * @param count how many guests
+   * @param more what xenstore says of each card beside the usual
    */
-  cards(first: number, count: number): void {
+  cards(first: number, count: number, more: Readonly<Record<string, string>> = {}): void {
     const domids = Array.from({ length: count }, (_, i) => first + i);
     this.host.ip(...domids.map((id) => `link add vif${id}.0 type veth peer name g${id} netns guests`));
-    const entries = domids.flatMap((id) => cardEntries(id));
+    const entries = domids.flatMap((id) => cardEntries(id, more));
     for (let at = 0; at < entries.length; at += ENTRIES_AT_ONCE)
       this.store.write(Object.fromEntries(entries.slice(at, at + ENTRIES_AT_ONCE)));
+  }
+
+  /**
+   * Guests that are online but for their filters.
+   * @param first the first guest's domain
+   * @param count how many guests
+   * @param entries what xenstore says of each card beside the usual
+   */
+  guests(first: number, count: number, entries: Readonly<Record<string, string>> = {}): void {
+    const domids = Array.from({ length: count }, (_, i) => first + i);
+    this.cards(first, count, entries);
+    this.host.ip(
+      ...domids.flatMap((id) => [
+        `link set dev vif${id}.0 address fe:ff:ff:ff:ff:ff master ${Stage.bridge(id)}`,
+        `link set dev vif${id}.0 up`,
+      ]),
+    );
+  }
+
+  /** Our own filters of all guests that are online, made at once as after a firewall's reload. */
+  refilter(): void {
+    this.host.ok(`${SCRIPTS}/xen-network`, 'refilter');
   }
 
   /**
@@ -106,11 +135,40 @@ export class Stage {
   }
 
   /**
+   * What follows `ip link set dev` to make a guest's device what netback makes.
+   * @param domid the guest's domain
+   */
+  static fresh(domid: number): string {
+    return `vif${domid}.0 down nomaster mtu 1500 address 02:00:5e:00:${hex(domid >> 8)}:${hex(domid & 255)} alias ""`;
+  }
+
+  /**
+   * The entries of xenstore by which hooks tell what became of a guest's card, and its MTU.
+   * @param domid the guest's domain
+   */
+  static told(domid: number): string[] {
+    const backend = `/local/domain/0/backend/vif/${domid}/0`;
+    return [
+      `${backend}/hotplug-status`,
+      `${backend}/hotplug-error`,
+      `/local/domain/${domid}/device/vif/0/mtu`,
+    ];
+  }
+
+  /**
    * The guest's address.
    * @param domid the guest's domain
    */
   static address(domid: number): string {
     return `10.20.${domid >> 8}.${domid & 255}`;
+  }
+
+  /**
+   * The guest's MAC address.
+   * @param domid the guest's domain
+   */
+  static mac(domid: number): string {
+    return `00:16:3e:00:${hex(domid >> 8)}:${hex(domid & 255)}`;
   }
 
   /**
@@ -122,15 +180,16 @@ export class Stage {
   }
 }
 
-function cardEntries(domid: number): [path: string, value: string][] {
+function cardEntries(domid: number, more: Readonly<Record<string, string>>): [path: string, value: string][] {
   const path = `/local/domain/0/backend/vif/${domid}/0`;
   const values = {
     bridge: Stage.bridge(domid),
     ip: Stage.address(domid),
-    mac: `00:16:3e:00:${hex(domid >> 8)}:${hex(domid & 255)}`,
+    mac: Stage.mac(domid),
     handle: '0',
     'frontend-id': `${domid}`,
     frontend: `/local/domain/${domid}/device/vif/0`,
+    ...more,
   };
   return Object.entries(values).map(([key, value]) => [`${path}/${key}`, value]);
 }
@@ -149,9 +208,9 @@ function linkOurs(folder: string): void {
 const DISABLED = / *# This function is disabled in Debian packaging\..*\n *return 0\n/;
 
 function copyStock(folder: string): void {
-  for (const name of readdirSync(STOCK)) {
+  for (const name of readdirSync(SCRIPTS)) {
     // Where xen-network is installed, install.sh keeps the stock scripts in this folder.
-    const file = [join(STOCK, '.xen-network-stock', name), join(STOCK, name)].find(isScript);
+    const file = [join(SCRIPTS, '.xen-network-stock', name), join(SCRIPTS, name)].find(isScript);
     if (file === undefined) continue;
     const text = readFileSync(file, 'utf8');
     writeFileSync(join(folder, name), text.replace(DISABLED, ''));

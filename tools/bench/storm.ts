@@ -1,11 +1,12 @@
 // Many guests that start at the same moment.
 
 import { measure, type Sample } from './meter.ts';
+import { median, shuffled } from './numbers.ts';
 import { MAKERS, type Maker, Stage } from './stage.ts';
 
 const HOOK = 'vif-bridge';
 
-/** What became of a storm. */
+/** What became of a storm: medians, and all that went wrong. */
 export interface StormResult {
   readonly maker: Maker;
   readonly vifs: number;
@@ -20,22 +21,44 @@ export interface StormResult {
   readonly unruled: number;
 }
 
+/** How many guests at once, and how often. */
+export interface StormPlan {
+  readonly vifs: number;
+  readonly rounds: number;
+}
+
 /**
  * Puts many guests on a bridge at once.
- * @param sizes how many, for each maker
+ * @param plans the storms, each for every maker
  */
-export async function measureStorms(
-  sizes: Readonly<Record<Maker, readonly number[]>>,
-): Promise<StormResult[]> {
+export async function measureStorms(plans: readonly StormPlan[]): Promise<StormResult[]> {
   const stage = await Stage.create();
-  const all = [...new Set(MAKERS.flatMap((maker) => sizes[maker]))].sort((a, b) => a - b);
-  stage.cards(1, all.at(-1) ?? 0);
-  const results: StormResult[] = [];
-  for (const vifs of all) {
-    for (const maker of MAKERS) if (sizes[maker].includes(vifs)) results.push(storm(stage, maker, vifs));
-  }
+  stage.cards(1, Math.max(...plans.map(({ vifs }) => vifs)));
+  // The first time only warms up.
+  for (const maker of MAKERS) storm(stage, maker, 1);
+  const results = plans.flatMap(({ vifs, rounds }, i) => {
+    const found = Array.from({ length: rounds }, (_, round) =>
+      shuffled(MAKERS, i + round).map((maker) => storm(stage, maker, vifs)),
+    ).flat();
+    return MAKERS.map((maker) => summary(found.filter((each) => each.maker === maker)));
+  });
   await stage.host.close();
   return results;
+}
+
+function summary(storms: readonly StormResult[]): StormResult {
+  const [first] = storms;
+  if (first === undefined) throw new Error('There is no storm without a round.');
+  const middle = (value: (storm: StormResult) => number) => median(storms.map(value));
+  const sum = (value: (storm: StormResult) => number) => storms.reduce((all, each) => all + value(each), 0);
+  return {
+    ...first,
+    wallMs: middle(({ wallMs }) => wallMs),
+    slowestMs: middle(({ slowestMs }) => slowestMs),
+    cpuMs: middle(({ cpuMs }) => cpuMs),
+    failures: sum(({ failures }) => failures),
+    unruled: sum(({ unruled }) => unruled),
+  };
 }
 
 function storm(stage: Stage, maker: Maker, vifs: number): StormResult {
@@ -87,9 +110,6 @@ function look(
 function calm(stage: Stage, domids: readonly number[]): void {
   stage.host.ok('iptables', '-F', 'FORWARD');
   stage.host.ok('rm', '-rf', '/run/xen-network/vif');
-  stage.host.ip(
-    ...domids.flatMap((domid) => [`link set dev vif${domid}.0 down`, `link set dev vif${domid}.0 nomaster`]),
-  );
-  const entries = domids.map((domid) => `/local/domain/0/backend/vif/${domid}/0/hotplug-status`);
-  stage.host.run(['xenstore-rm', ...entries]);
+  stage.host.ip(...domids.map((domid) => `link set dev ${Stage.fresh(domid)}`));
+  stage.host.run(['xenstore-rm', ...domids.flatMap((domid) => Stage.told(domid))]);
 }

@@ -1,0 +1,104 @@
+// The numbers to reach, and what a run found for them.
+
+import type { GrowthResult } from './growth.ts';
+import type { HookResult } from './hooks.ts';
+import { ratio } from './numbers.ts';
+import type { OutageResult } from './outage.ts';
+import type { Results } from './report.ts';
+import type { StormResult } from './storm.ts';
+import type { ThroughputResult } from './throughput.ts';
+
+/** A number to reach. */
+export interface Target {
+  readonly name: string;
+  readonly is: 'at most' | 'at least';
+  readonly limit: number;
+  /** NaN when it was not measured. */
+  readonly found: number;
+}
+
+/** Whether a number was reached; one that was not measured was not. */
+export function isReached({ is, limit, found }: Target): boolean {
+  return is === 'at most' ? found <= limit : found >= limit;
+}
+
+/**
+ * The numbers to reach.
+ * @param results what was found
+ */
+export function targets({ hooks, storms, growth, throughput, outages }: Results): Target[] {
+  return [
+    ...['vif-bridge', 'vif-route', 'vif-nat'].flatMap((hook) => hookTargets(hooks, hook)),
+    ...stormTargets(storms),
+    ...growthTargets(growth),
+    ...throughputTargets(throughput),
+    ...outageTargets(outages),
+  ];
+}
+
+function atMost(limit: number, name: string, found: number): Target {
+  return { name, is: 'at most', limit, found };
+}
+
+function hookTargets(hooks: readonly HookResult[], hook: string): Target[] {
+  const by = (maker: string) =>
+    hooks.find((each) => each.hook === hook && each.maker === maker && each.command === 'online');
+  const [ours, stock, smallest] = [by('ours'), by('stock'), by('smallest')];
+  return [
+    atMost(0.2, `${hook} online, wall / stock's`, ratio(ours?.wallMs, stock?.wallMs)),
+    atMost(0.2, `${hook} online, cpu / stock's`, ratio(ours?.cpuMs, stock?.cpuMs)),
+    atMost(1.5, `${hook} online, wall / smallest script's`, ratio(ours?.wallMs, smallest?.wallMs)),
+    atMost(2, `${hook} online, children`, ours?.children ?? Number.NaN),
+  ];
+}
+
+function stormTargets(storms: readonly StormResult[]): Target[] {
+  const wall = (maker: string) => storms.find((each) => each.maker === maker && each.vifs === 100)?.wallMs;
+  const lost = storms.filter(({ maker }) => maker === 'ours').map((each) => each.failures + each.unruled);
+  return [
+    atMost(0.2, "storm of 100, wall / stock's", ratio(wall('ours'), wall('stock'))),
+    atMost(
+      0,
+      'storms, calls that failed or lack rules',
+      lost.length === 0 ? Number.NaN : lost.reduce((a, b) => a + b, 0),
+    ),
+  ];
+}
+
+function growthTargets(growth: readonly GrowthResult[]): Target[] {
+  const online = (mode: string, present: number) =>
+    growth.find((each) => each.maker === 'ours' && each.mode === mode && each.present === present)?.onlineMs;
+  const grown = (mode: string, present: number) =>
+    atMost(
+      2,
+      `one more vif with ${present} present / with none, filter ${mode}`,
+      ratio(online(mode, present), online(mode, 0)),
+    );
+  const modes = ['none', 'strict', 'compatible'];
+  return [grown('strict', 1000), ...modes.map((mode) => grown(mode, 4000))];
+}
+
+function throughputTargets(throughput: readonly ThroughputResult[]): Target[] {
+  const strict = (guests: number) =>
+    throughput.find((each) => each.filter === 'strict' && each.guests === guests);
+  const [many, one] = [strict(1000), strict(1)];
+  const target = (name: string, found: number): Target => ({ name, is: 'at least', limit: 0.9, found });
+  return [
+    target(
+      "small packets with 1000 guests' strict rules / with one's",
+      ratio(many?.packetsPerS, one?.packetsPerS),
+    ),
+    target("TCP with 1000 guests' strict rules / with one's", ratio(many?.tcpMbitPerS, one?.tcpMbitPerS)),
+  ];
+}
+
+function outageTargets(outages: readonly OutageResult[]): Target[] {
+  return outages
+    .filter(({ maker }) => maker === 'sequence')
+    .map(({ topology, command, outageMs }) => {
+      const ours = outages.find(
+        (each) => each.maker === 'ours' && each.topology === topology && each.command === command,
+      );
+      return atMost(0.25, `outage, ${topology} ${command} / the sequence's`, ratio(ours?.outageMs, outageMs));
+    });
+}

@@ -2,12 +2,13 @@
 // throw-away namespaces. `npm run bench` takes less than a minute; `npm run bench -- --long` measures more of everything.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, release } from 'node:os';
+import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../runtime.ts';
 import { chart } from './chart.ts';
 import { measureGrowth } from './growth.ts';
 import { measureHooks } from './hooks.ts';
+import { short } from './numbers.ts';
 import { measureOutages } from './outage.ts';
 import {
   growthTable,
@@ -66,27 +67,52 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 const plan = long ? LONG : SHORT;
-const { hooks, notes: differences } = await measureHooks(plan.rounds);
-say(hookTable(hooks));
-const storms = await measureStorms(plan.storms);
-say(stormTable(storms));
-const growth = await measureGrowth(plan.growth.sizes, plan.growth.rounds);
-say(growthTable(growth));
-const throughput = await measureThroughput(plan.throughput.lanes, plan.throughput.rounds);
-say(throughputTable(throughput));
-const outages = await measureOutages(plan.outages);
-say(outageTable(outages));
+const begun = performance.now();
+const [load = 0] = loadavg();
+const failures: string[] = [];
+
+/** Measures one part and shows it; when it fails the others are measured all the same. */
+async function part<T>(
+  work: () => Promise<readonly T[]>,
+  table: (results: readonly T[]) => string,
+): Promise<readonly T[]> {
+  try {
+    const results = await work();
+    say(table(results));
+    return results;
+  } catch (thrown) {
+    failures.push(`failed: ${thrown instanceof Error ? thrown.message : thrown}`);
+    return [];
+  }
+}
+
+const differences: string[] = [];
+const hooks = await part(async () => {
+  const found = await measureHooks(plan.rounds);
+  differences.push(...found.notes);
+  return found.hooks;
+}, hookTable);
+const storms = await part(() => measureStorms(plan.storms), stormTable);
+const growth = await part(() => measureGrowth(plan.growth.sizes, plan.growth.rounds), growthTable);
+const { lanes: roads, rounds } = plan.throughput;
+const throughput = await part(() => measureThroughput(roads, rounds), throughputTable);
+const outages = await part(() => measureOutages(plan.outages), outageTable);
 const notes = [
+  ...failures,
   ...differences,
   '"sequence" is no stock script: it is what the network-bridge of old does, as a shell script of our own.',
+  ...(load > cpus().length / 2
+    ? [
+        `other work kept this machine busy (load ${short(load)} on ${cpus().length} processors): all of it blurs.`,
+      ]
+    : []),
   ...(long
     ? []
     : ["4000 guests, storms of 40 and 400 and other filters' throughput take npm run bench -- --long."]),
 ];
 for (const sentence of notes) say(`note: ${sentence}`);
-say('');
 const results: Results = {
-  machine: { kernel: release(), cpus: cpus().length, model: cpus()[0]?.model ?? '' },
+  machine: { kernel: release(), cpus: cpus().length, model: cpus()[0]?.model ?? '', load },
   date: new Date().toISOString(),
   long,
   hooks,
@@ -96,8 +122,11 @@ const results: Results = {
   outages,
   notes,
 };
-say(targetTable(targets(results)));
+say(`\n${targetTable(targets(results))}`);
 mkdirSync(FOLDER, { recursive: true });
 writeFileSync(join(FOLDER, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
 writeFileSync(join(FOLDER, 'results.svg'), chart(results));
-say('dist/bench/results.json and dist/bench/results.svg hold all of it.');
+say(
+  `dist/bench/results.json and dist/bench/results.svg hold all of it. It took ${Math.round((performance.now() - begun) / 1000)} s.`,
+);
+if (failures.length > 0) process.exitCode = 1;

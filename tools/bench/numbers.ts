@@ -42,11 +42,13 @@ export function short(value: number): string {
  * @param round which round, from 0
  */
 export function shuffled<T>(all: readonly T[], round: number): T[] {
-  let seed = round + 1;
-  // Numerical Recipes' generator; its upper bits are the better ones.
+  let state = round;
+  // The generator splitmix32: rounds that follow each other have nothing in common.
   const below = (bound: number) => {
-    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-    return Math.floor((seed / 2 ** 32) * bound);
+    state = (state + 0x9e3779b9) | 0;
+    const first = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
+    const second = Math.imul(first ^ (first >>> 15), 0x735a2d97);
+    return Math.floor((((second ^ (second >>> 15)) >>> 0) / 2 ** 32) * bound);
   };
   const order = [...all];
   for (let i = order.length - 1; i > 0; i--) {

@@ -5,12 +5,17 @@ import type { HookResult } from './hooks.ts';
 import { ratio, short } from './numbers.ts';
 import type { OutageResult } from './outage.ts';
 import type { StormResult } from './storm.ts';
-import { isReached, type Target } from './targets.ts';
+import { type Target, verdict } from './targets.ts';
 import type { ThroughputResult } from './throughput.ts';
 
 /** All that one run found. */
 export interface Results {
-  readonly machine: { readonly kernel: string; readonly cpus: number; readonly model: string };
+  readonly machine: {
+    readonly kernel: string;
+    readonly cpus: number;
+    readonly model: string /** Of the last minute before the run. */;
+    readonly load: number;
+  };
   readonly date: string;
   readonly long: boolean;
   readonly hooks: readonly HookResult[];
@@ -124,10 +129,5 @@ export function targetTable(targets: readonly Target[]): string {
     short(target.found),
     verdict(target),
   ]);
-  return table([['to reach', '', 'found', 'reached'], ...rows]);
-}
-
-function verdict(target: Target): string {
-  if (Number.isNaN(target.found)) return 'not measured';
-  return isReached(target) ? 'yes' : 'no';
+  return table([['to reach', 'limit', 'found', ''], ...rows]);
 }

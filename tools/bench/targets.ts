@@ -23,6 +23,15 @@ export function isReached({ is, limit, found }: Target): boolean {
 }
 
 /**
+ * Whether a number was reached, in words.
+ * @param target the number
+ */
+export function verdict(target: Target): string {
+  if (Number.isNaN(target.found)) return 'not measured';
+  return isReached(target) ? 'reached' : 'missed';
+}
+
+/**
  * The numbers to reach.
  * @param results what was found
  */
@@ -93,12 +102,16 @@ function throughputTargets(throughput: readonly ThroughputResult[]): Target[] {
 }
 
 function outageTargets(outages: readonly OutageResult[]): Target[] {
-  return outages
-    .filter(({ maker }) => maker === 'sequence')
-    .map(({ topology, command, outageMs }) => {
-      const ours = outages.find(
-        (each) => each.maker === 'ours' && each.topology === topology && each.command === command,
-      );
-      return atMost(0.25, `outage, ${topology} ${command} / the sequence's`, ratio(ours?.outageMs, outageMs));
-    });
+  const outage = (maker: string, topology: string, command: string) =>
+    outages.find((each) => each.maker === maker && each.topology === topology && each.command === command)
+      ?.outageMs;
+  return ['classic', 'rename', 'plain'].flatMap((topology) =>
+    ['start', 'stop'].map((command) =>
+      atMost(
+        0.25,
+        `outage, ${topology} ${command} / the sequence's`,
+        ratio(outage('ours', topology, command), outage('sequence', topology, command)),
+      ),
+    ),
+  );
 }

@@ -39,6 +39,14 @@ afterEach(() => {
   for (const domid of [1, 2, 3]) host.vif.unplug(domid);
 });
 
+/** The programs that a refilter starts. */
+function programs(): string[] {
+  const strace = 'strace -f -qq -e trace=execve -e signal=none -o /run/trace /etc/xen/scripts/xen-network';
+  ok(...strace.split(' '), 'refilter');
+  const calls = ok('cat', '/run/trace').matchAll(/execve\("[^"]*", \[(.*?)\]/g);
+  return [...calls].map(([, words = '']) => words.replaceAll(/[",]/g, '')).slice(1);
+}
+
 /** A strict guest with a vifname, one with a range and a mode, and one with iptables rules of both families. */
 function threeGuests(): void {
   host.guest(1, { ip: '192.0.2.1 2001:db8::1', vifname: 'web' });
@@ -106,6 +114,23 @@ describe('xen-network refilter', () => {
     expect(host.elements()).toEqual(elements);
     expect(rules()).toEqual(before);
     expect(host.drops('web')).toBe(drops);
+  });
+
+  test('starts no more programs for many guests than for one, and none for rules that are in place', () => {
+    host.bridgeNf(true);
+    try {
+      host.guest(1, { ip: '192.0.2.1', locking: 'locked' });
+      const alone = programs();
+      host.guest(2, { ip: '192.0.2.2', locking: 'locked' });
+      host.vif.card(3, { ip: '192.0.2.3 2001:db8::3', mac: guestMac(3) });
+      expect(host.vif.host.hook('vif-bridge', ['online', 'notrack=yes'], xlEnv(3)).status).toBe(0);
+      expect(rules().join()).toContain('--notrack');
+      expect(programs()).toEqual(alone);
+      expect(alone).toContain('nft list chains');
+      expect(alone.join()).not.toContain('restore');
+    } finally {
+      host.bridgeNf(false);
+    }
   });
 
   test('forgets guests that are gone without a word, and takes in what xenstore says by now', () => {

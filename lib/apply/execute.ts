@@ -2,7 +2,7 @@ import { applyEdit } from '../contract/dhcp-conf.ts';
 import { isKernelRequest } from '../contract/rtnetlink.ts';
 import { messageOf, StepError } from '../errors.ts';
 import { type Command, commandText, type Step } from '../plan/step.ts';
-import type { RunResult } from '../system/exec.ts';
+import { DEFAULT_TIMEOUT_MS, type RunResult } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
 
 /** Commands that go to the host in one go. */
@@ -145,15 +145,22 @@ function runRules(system: System, tool: 'iptables' | 'ip6tables', commands: read
     : { done: 0, exact: false, error: direct.error };
 }
 
+/** A refilter of thousands of guests may take longer than what any hook has to do. */
+function timeFor(commands: readonly Command[]): { readonly timeoutMs: number } {
+  return { timeoutMs: Math.max(DEFAULT_TIMEOUT_MS, commands.length * 10) };
+}
+
 /** One transaction: either all lines of a table take effect or none. */
 function runRestore(system: System, program: string, commands: readonly Command[]): Outcome {
   const tables = new Map<string, string[]>();
   for (const command of commands) {
     if (command.tool !== 'iptables' && command.tool !== 'ip6tables') continue;
-    tables.set(command.table, [...(tables.get(command.table) ?? []), command.line]);
+    const lines = tables.get(command.table) ?? [];
+    lines.push(command.line);
+    tables.set(command.table, lines);
   }
   const input = [...tables].map(([table, lines]) => `*${table}\n${lines.join('\n')}\nCOMMIT\n`).join('');
-  const result = system.run([program, '--noflush', '-w'], { input, ...CHANGES });
+  const result = system.run([program, '--noflush', '-w'], { input, ...CHANGES, ...timeFor(commands) });
   if (result.status === 0) return { done: commands.length, exact: true };
   return {
     done: 0,
@@ -165,7 +172,7 @@ function runRestore(system: System, program: string, commands: readonly Command[
 /** One transaction as well. */
 function runNft(system: System, commands: readonly Command[]): Outcome {
   const input = commands.map((command) => (command.tool === 'nft' ? `${command.line}\n` : '')).join('');
-  const result = system.run(['nft', '-f', '-'], { input, ...CHANGES });
+  const result = system.run(['nft', '-f', '-'], { input, ...CHANGES, ...timeFor(commands) });
   if (result.status === 0) return { done: commands.length, exact: true };
   const [error = ''] = failureText(result, /^\s*$/gm).split('; ');
   return { done: 0, exact: true, error: error.replace(/^\/dev\/stdin:[\d:-]+: Error: /, '') };

@@ -7,6 +7,8 @@ import { MAKERS, type Maker, PORTS_PER_BRIDGE, Stage } from './stage.ts';
 /** A filter mode, as the benchmark can set it up: an entry more is a mode more in the table. */
 interface Mode {
   readonly name: string;
+  /** What hooks are told beside the command. */
+  readonly words: readonly string[];
   /** What is written beside each guest's other entries in xenstore. */
   readonly entries: Readonly<Record<string, string>>;
   /** Who knows this mode. */
@@ -14,9 +16,9 @@ interface Mode {
 }
 
 const MODES: readonly Mode[] = [
-  { name: 'none', entries: { filter: 'no' }, makers: ['ours'] },
-  { name: 'strict', entries: { locking: 'locked' }, makers: ['ours'] },
-  { name: 'compatible', entries: {}, makers: MAKERS },
+  { name: 'none', words: ['filter=no'], entries: {}, makers: ['ours'] },
+  { name: 'strict', words: [], entries: { locking: 'locked' }, makers: ['ours'] },
+  { name: 'compatible', words: [], entries: {}, makers: MAKERS },
 ];
 
 /** Medians of one more guest's time. */
@@ -44,19 +46,20 @@ export async function measureGrowth(sizes: readonly number[], rounds: number): P
 }
 
 /** A host with guests, and one that is to come; whoever's hook brings it, the others have our filters. */
-async function crowded({ entries }: Mode, present: number): Promise<Stage> {
+async function crowded({ name, entries }: Mode, present: number): Promise<Stage> {
   const stage = await Stage.create();
   for (let i = 1; i * PORTS_PER_BRIDGE <= present; i++)
     stage.host.ip(`link add xenbr${i} type bridge`, `link set xenbr${i} up`);
   if (present > 0) {
     stage.guests(1, present, entries);
-    stage.refilter();
+    if (name !== 'none') stage.refilter();
   }
   stage.cards(present + 1, 1, entries);
   return stage;
 }
 
 interface Turn {
+  readonly mode: Mode;
   readonly stage: Stage;
   readonly maker: Maker;
   readonly present: number;
@@ -64,9 +67,28 @@ interface Turn {
   readonly offline: number[];
 }
 
+function rehearse({ stage, mode, maker, present }: Turn): void {
+  const call = (command: string) => stage.call(maker, 'vif-bridge', command, present + 1, mode.words);
+  measure(stage.host.enter, [[call('online')]]);
+  const vif = `vif${present + 1}.0`;
+  const filters = [
+    stage.host.ok('iptables', '-S', 'FORWARD').includes(` ${vif} `) ? ['compatible'] : [],
+    stage.host.run(['nft', 'list', 'map', 'bridge', 'xen_network', 'guests']).stdout.includes(`"${vif}"`)
+      ? ['strict']
+      : [],
+  ].flat();
+  if ((filters.join() || 'none') !== mode.name)
+    throw new Error(
+      `${maker}: ${vif} should have the filter ${mode.name} and has ${filters.join() || 'none'}.`,
+    );
+  measure(stage.host.enter, [[call('offline')]]);
+}
+
 /** @returns how long its online and its offline took, in milliseconds */
-function bringOneMore({ stage, maker, present }: Turn): [online: number, offline: number] {
-  const call = (command: string): Job[] => [stage.call(maker, 'vif-bridge', command, present + 1)];
+function bringOneMore({ stage, mode, maker, present }: Turn): [online: number, offline: number] {
+  const call = (command: string): Job[] => [
+    stage.call(maker, 'vif-bridge', command, present + 1, mode.words),
+  ];
   const [first, second] = measure(stage.host.enter, [call('online'), call('offline')]).flat();
   if (first?.status !== 0 || second?.status !== 0)
     throw new Error(`${maker}: vif-bridge failed with ${present} guests present.`);
@@ -80,10 +102,12 @@ function measureMode(
   rounds: number,
 ): GrowthResult[] {
   const turns = stages.flatMap((stage, i) =>
-    mode.makers.map((maker): Turn => ({ stage, maker, present: sizes[i] ?? 0, online: [], offline: [] })),
+    mode.makers.map(
+      (maker): Turn => ({ mode, stage, maker, present: sizes[i] ?? 0, online: [], offline: [] }),
+    ),
   );
-  // The first round only warms up.
-  for (const turn of turns) bringOneMore(turn);
+  // The first round only warms up, and shows that what is measured is what it is called.
+  for (const turn of turns) rehearse(turn);
   for (let round = 0; round < rounds; round++) {
     for (const turn of shuffled(turns, round)) {
       const [online, offline] = bringOneMore(turn);

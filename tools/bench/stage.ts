@@ -118,12 +118,16 @@ export class Stage {
    * @param hook its name
    * @param command online or offline
    * @param domid the guest's domain
+   * @param words what it is told beside
    */
-  call(maker: Maker, hook: string, command: string, domid: number): Job {
+  call(maker: Maker, hook: string, command: string, domid: number, words: readonly string[] = []): Job {
     const script = `${FOLDER}/${maker}/${hook}`;
     // The restart of a DHCP server is not what is measured.
     const more = { script, dhcp: 'no' };
-    return { argv: [script, command, 'type_if=vif'], env: { ...PLAIN_ENV, ...xlEnv(domid, 0, more) } };
+    return {
+      argv: [script, command, 'type_if=vif', ...words],
+      env: { ...PLAIN_ENV, ...xlEnv(domid, 0, more) },
+    };
   }
 
   /**

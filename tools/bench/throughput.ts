@@ -15,17 +15,15 @@ const LONGEST_RUN_MS = 10 * 60_000;
 interface Filter {
   /** What our network-bridge is started with. */
   readonly start: readonly string[];
-  /** What is written beside each guest's other entries in xenstore. */
-  readonly entries: Readonly<Record<string, string>>;
   /** Makes the rules of guests that are there. */
   readonly fill: (stage: Stage, domids: readonly number[]) => void;
 }
 
 const FILTERS = {
-  none: { start: [], entries: { filter: 'no' }, fill: passBy },
-  strict: { start: ['antispoof=strict'], entries: {}, fill: refilterAside },
-  compatible: { start: ['antispoof=yes'], entries: {}, fill: (stage) => stage.refilter() },
-  stock: { start: ['antispoof=yes'], entries: {}, fill: copyStockRules },
+  none: { start: [], fill: passBy },
+  strict: { start: ['antispoof=strict'], fill: refilterAside },
+  compatible: { start: ['antispoof=yes'], fill: (stage) => stage.refilter() },
+  stock: { start: ['antispoof=yes'], fill: copyStockRules },
 } satisfies Readonly<Record<string, Filter>>;
 
 export type FilterName = keyof typeof FILTERS;
@@ -81,9 +79,9 @@ function middle({ guests }: Lane): number {
 
 /** A host with guests, of which one can send to the machine outside, and both know each other's MAC address. */
 async function prepare(lane: Lane): Promise<Stage> {
-  const { start, entries, fill }: Filter = FILTERS[lane.filter];
+  const { start, fill }: Filter = FILTERS[lane.filter];
   const stage = await Stage.create(start);
-  stage.guests(1, lane.guests, entries);
+  stage.guests(1, lane.guests);
   fill(
     stage,
     Array.from({ length: lane.guests }, (_, i) => i + 1),

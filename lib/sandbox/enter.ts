@@ -22,6 +22,8 @@ const UNSHARE = [
 ];
 /** The exit status of what SIGINT or SIGTERM ended. */
 const INTERRUPTED = 130;
+const END_MS = 2000;
+const POLL_MS = 5;
 
 /**
  * Which network namespace this process is in: "net:[4026531840]" (namespaces(7)).
@@ -50,15 +52,17 @@ export async function enterSandbox(context: Context, words: readonly string[]): 
     throw new HostError(
       `This machine lets nobody make namespaces (${tried.stderr.trim()}), so there can be no sandbox: run it outside of the container, or in a privileged one.`,
     );
+  let inside: number | undefined;
   const { status, failure } = await system.pass(
     // unshare dies with this process, even by SIGKILL, and what is inside dies with unshare.
     ['setpriv', '--pdeathsig', 'KILL', '--', ...UNSHARE, process.execPath, ...words],
     { ...env, PATH: CHILD_ENVIRONMENT['PATH'] },
-    (pid) => {
-      if (interrupted()) endInside(system, pid);
+    (unshare) => {
+      if (interrupted()) inside ??= endUnshare(system, unshare);
     },
   );
   if (failure !== undefined) throw new HostError(`The sandbox cannot be started: ${failure}.`);
+  if (inside !== undefined) await awaitEnd(system, inside);
   if (interrupted())
     throw new XenNetworkError('The sandbox was interrupted; nothing is left of it.', {
       exitCode: INTERRUPTED,
@@ -75,8 +79,18 @@ function checkPrograms(system: System): void {
   throw new HostError(`The sandbox needs ${names}, not installed here: apt-get install ${packages}`);
 }
 
-/** Ends unshare's child, the first process inside: unshare waits until it and thus all of them are gone. */
-function endInside(system: System, unshare: number): void {
+/**
+ * Ends unshare, and its child, the first process inside, with it.
+ * @returns that child; 0 when there is none yet
+ */
+function endUnshare(system: System, unshare: number): number {
   const inside = Number(system.readText(`/proc/${unshare}/task/${unshare}/children`)?.split(' ')[0]);
-  system.endProcess(inside > 0 ? inside : unshare, 'killed');
+  system.endProcess(unshare, 'killed');
+  return inside;
+}
+
+/** The first process of a namespace is the last of its processes that goes. */
+async function awaitEnd(system: System, inside: number): Promise<void> {
+  for (let waited = 0; inside > 0 && system.exists(`/proc/${inside}`) && waited < END_MS; waited += POLL_MS)
+    await system.sleep(POLL_MS);
 }

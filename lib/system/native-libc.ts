@@ -174,7 +174,7 @@ function terminalWidth(of: 'in' | 'out'): number | undefined {
   return libc().ioctl(of === 'in' ? 0 : 1, TIOCGWINSZ, size) === 0 ? size[1] || USUAL_WIDTH : undefined;
 }
 
-/** The port for the compiled program, and for Bun. */
+/** The port for the compiled program; it does for Bun as well. */
 export const libcNative: Native = {
   connectStream,
   openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitByPoll, libcOpenFiles),

@@ -7,12 +7,13 @@ import { FdChannel, openFdDevice } from './fd-channel.ts';
 import { type Taken, takeLock } from './file-lock.ts';
 import { libcFiles, libcOpenFiles } from './files-libc.ts';
 import { AF_UNIX, CallError, checked, lastErrno, libc, unixAddress } from './libc.ts';
-import type { ByteChannel, Native } from './native.ts';
+import type { ByteChannel, Native, StreamService } from './native.ts';
 import { errnoWords, OPEN } from './native-errors.ts';
 import type { NetlinkProtocol, NetlinkSocket } from './netlink.ts';
 
 // Linux's numbers; the same on x86-64 and arm64.
 const SOCK_STREAM = 1;
+const QUEUE = 64;
 const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
@@ -87,6 +88,22 @@ async function connectStream(path: string, timeoutMs: number): Promise<ByteChann
     throw new XenNetworkError(`The socket ${path} cannot be reached: ${errnoWords(connected.error)}.`);
   }
   return new FdChannel(connected.fd, path, timeoutMs, waitByPoll, libcOpenFiles);
+}
+
+async function serveStream(path: string, service: StreamService): Promise<never> {
+  const lib = libc();
+  const address = unixAddress(path);
+  try {
+    const fd = checked(lib.socket(AF_UNIX, SOCK_STREAM | OPEN.closeOnExec | OPEN.nonBlocking, 0));
+    checked(lib.bind(fd, address, address.length));
+    // Nobody can connect before it listens.
+    libcFiles.chmodSync(path, 0o600);
+    checked(lib.listen(fd, QUEUE));
+    return (await import('./serve-libc.ts')).serveClients(lib, fd, service);
+  } catch (thrown) {
+    if (!(thrown instanceof CallError)) throw thrown;
+    throw new XenNetworkError(`Nothing can listen at ${path}: ${errnoWords(thrown)}.`, { cause: thrown });
+  }
 }
 
 async function sendDatagram(path: string, bytes: Uint8Array): Promise<boolean> {
@@ -178,8 +195,7 @@ function terminalWidth(of: 'in' | 'out'): number | undefined {
 export const libcNative: Native = {
   connectStream,
   openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitByPoll, libcOpenFiles),
-  // Only the sandbox serves anything.
-  serveStream: async (path, service) => (await import('./serve-libc.ts')).serveStreamByLibc(path, service),
+  serveStream,
   sendDatagram,
   lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock, { ...libcFiles, ...libcOpenFiles }),
   openNetlink,

@@ -1,15 +1,15 @@
+// Imports of the way to the C library nothing but types: a module of it that is not a hook's alone would be one more
+// for each hook to load.
+
 import { concatBytes } from '../contract/xenstore-wire.ts';
 import { XenNetworkError } from '../errors.ts';
-import { libcOpenFiles } from './files-libc.ts';
-import { AF_UNIX, CallError, checked, cString, libc, unixAddress } from './libc.ts';
+import type { Libc } from './libc.ts';
 import type { Peer, StreamService } from './native.ts';
-import { errnoWords, OPEN } from './native-errors.ts';
 
-const SOCK_STREAM = 1;
 const [POLLIN, POLLOUT] = [1, 4];
-const QUEUE = 64;
+const [SOCK_NONBLOCK, SOCK_CLOEXEC] = [0o4000, 0o2000000];
 const SIG_DFL = 0n;
-const SIGNALS = [1, 2, 15];
+const [SIGHUP, SIGINT, SIGTERM] = [1, 2, 15];
 const NOTHING = new Uint8Array(0);
 
 /** A client under way. */
@@ -20,17 +20,14 @@ interface Client {
 }
 
 /**
- * Serves a Unix stream socket that only root can reach, one step after the other; only a signal ends it.
- * @param path the socket to make, in an existing folder
+ * Serves whoever connects, one step after the other; only a signal ends it.
+ * @param lib the C library
+ * @param listener a listening socket with O_NONBLOCK
  * @param service what is done for each client
- * @throws XenNetworkError when it cannot listen there
  */
-export async function serveStreamByLibc(path: string, service: StreamService): Promise<never> {
-  const lib = libc();
-  for (const signal of SIGNALS) lib.signal(signal, SIG_DFL);
-  const listener = listen(path);
+export function serveClients(lib: Libc, listener: number, service: StreamService): never {
+  for (const signal of [SIGHUP, SIGINT, SIGTERM]) lib.signal(signal, SIG_DFL);
   const clients = new Map<number, Client>();
-  const buffer = new Uint8Array(65_536);
   for (;;) {
     const watched = watchedFiles(listener, clients);
     lib.poll(watched, watched.length / 2, -1);
@@ -38,35 +35,15 @@ export async function serveStreamByLibc(path: string, service: StreamService): P
       const [fd = -1, events = 0] = watched.subarray(at, at + 2);
       // struct pollfd: what is waited for in the lower half of the second number, what came in the upper one.
       const came = events >>> 16;
-      if (came === 0) continue;
-      if (fd === listener) {
-        accept(listener, clients, service);
-        continue;
-      }
       const client = clients.get(fd);
-      if (client === undefined) continue;
-      const stays = (came & ~POLLOUT) === 0 || take(fd, client, buffer);
-      if (stays && flush(fd, client)) continue;
+      if (came !== 0 && fd === listener) accept(lib, listener, clients, service);
+      if (came === 0 || client === undefined) continue;
+      flush(lib, fd, client);
+      if ((came & ~POLLOUT) === 0 || take(lib, fd, client)) continue;
       clients.delete(fd);
-      libcOpenFiles.close(fd);
+      lib.close(fd);
       client.peer.close();
     }
-  }
-}
-
-function listen(path: string): number {
-  const lib = libc();
-  const address = unixAddress(path);
-  try {
-    const fd = checked(lib.socket(AF_UNIX, SOCK_STREAM | OPEN.closeOnExec | OPEN.nonBlocking, 0));
-    checked(lib.bind(fd, address, address.length));
-    // Nobody can connect before it listens.
-    checked(lib.chmod(cString(path), 0o600));
-    checked(lib.listen(fd, QUEUE));
-    return fd;
-  } catch (thrown) {
-    if (!(thrown instanceof CallError)) throw thrown;
-    throw new XenNetworkError(`Nothing can listen at ${path}: ${errnoWords(thrown)}.`, { cause: thrown });
   }
 }
 
@@ -75,14 +52,14 @@ function watchedFiles(listener: number, clients: ReadonlyMap<number, Client>): I
   return new Int32Array([listener, POLLIN, ...pairs]);
 }
 
-function accept(listener: number, clients: Map<number, Client>, service: StreamService): void {
-  const fd = libc().accept4(listener, null, null, OPEN.closeOnExec | OPEN.nonBlocking);
+function accept(lib: Libc, listener: number, clients: Map<number, Client>, service: StreamService): void {
+  const fd = lib.accept4(listener, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
   // It has gone again.
   if (fd < 0) return;
   const client: Client = {
     peer: service((bytes) => {
       client.unsent = concatBytes([client.unsent, bytes]);
-      flush(fd, client);
+      flush(lib, fd, client);
     }),
     unsent: NOTHING,
   };
@@ -90,11 +67,12 @@ function accept(listener: number, clients: Map<number, Client>, service: StreamS
 }
 
 /** Lets the service have what has come; false at the end of the stream, or when the service drops the client. */
-function take(fd: number, { peer }: Client, buffer: Uint8Array): boolean {
-  const length = Number(libc().read(fd, buffer, buffer.length));
+function take(lib: Libc, fd: number, { peer }: Client): boolean {
+  const buffer = new Uint8Array(16_384);
+  const length = Number(lib.read(fd, buffer, buffer.length));
   if (length <= 0) return false;
   try {
-    peer.receive(buffer.slice(0, length));
+    peer.receive(buffer.subarray(0, length));
     return true;
   } catch (thrown) {
     if (!(thrown instanceof XenNetworkError)) throw thrown;
@@ -102,14 +80,9 @@ function take(fd: number, { peer }: Client, buffer: Uint8Array): boolean {
   }
 }
 
-/** Writes as much as the client takes now; false when it has gone. */
-function flush(fd: number, client: Client): boolean {
-  if (client.unsent.length === 0) return true;
-  try {
-    client.unsent = client.unsent.subarray(libcOpenFiles.write(fd, client.unsent));
-    return true;
-  } catch (thrown) {
-    if (!(thrown instanceof CallError)) throw thrown;
-    return thrown.code === 'EAGAIN';
-  }
+/** Writes as much as the client takes now. That it has gone is found out when it is read from. */
+function flush(lib: Libc, fd: number, client: Client): void {
+  if (client.unsent.length === 0) return;
+  const written = Number(lib.write(fd, client.unsent, client.unsent.length));
+  if (written > 0) client.unsent = client.unsent.subarray(written);
 }

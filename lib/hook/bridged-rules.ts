@@ -2,7 +2,7 @@ import type { Family } from '../contract/addresses.ts';
 import type { VifSettings } from '../contract/vif-request.ts';
 import { NO_RULES, ownerComment, type RuleSet, tableOf, vifForwardRules } from '../filter/forward.ts';
 import { untrackRules } from '../filter/notrack.ts';
-import { bridgedFamilies, type ForwardDrop, forwardDrops, policyOwner } from '../observe/forward-policy.ts';
+import { type ForwardDrop, forwardDrops, policyOwner } from '../observe/forward-policy.ts';
 import { families } from '../observe/host.ts';
 import { filtersBridged, unrestrictedFamilies } from '../observe/rules.ts';
 import { readBridgeRecords } from '../observe/uplink.ts';
@@ -35,7 +35,9 @@ export function bridgedRules(run: VifRun, settings: VifSettings, joining: Joinin
   warnOfDrops(run, settings, joining, drops);
   if (!settings.filter) return NO_RULES;
   const owner = ownerComment(run.call, run.stored['domain']);
-  if (strict) return limited(vifForwardRules(port, addresses, [4, 6], owner), familiesOf(drops));
+  // What a started hook drops it drops again after a refilter, whatever somebody has done to FORWARD meanwhile.
+  const dropped = filtersBridged(system) ? families(system) : familiesOf(drops);
+  if (strict) return limited(vifForwardRules(port, addresses, [4, 6], owner), dropped);
   const pass = vifForwardRules(port, addresses, unrestrictedFamilies(system), owner);
   const untracked = untrackedFamilies(run, settings, joining, pass);
   const untrack = untrackRules(port, isCardUntracked(system, joining) ? [] : addresses, untracked, owner);
@@ -65,8 +67,9 @@ function untrackedFamilies(run: VifRun, settings: VifSettings, joining: Joining,
   const { system, log } = run.context;
   if (settings.notrack === 'no' || (settings.notrack === 'auto' && !filtersBridged(system))) return [];
   const routed = routedFamilies(system, joining.bridge);
+  // Of both families, whether or not somebody has switched bridge-nf-call-* off meanwhile: a refilter puts that back.
   if (settings.notrack === 'auto')
-    return bridgedFamilies(system).filter((family) => pass[family].length > 0 && !routed.includes(family));
+    return families(system).filter((family) => pass[family].length > 0 && !routed.includes(family));
   if (routed.length > 0) {
     log.warn(
       `notrack=yes keeps the packets of ${joining.port} out of connection tracking, but this host forwards for ` +

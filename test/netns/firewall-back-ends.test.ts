@@ -226,6 +226,25 @@ describe.each<BackEnd>(['nft', 'legacy'])('network-bridge with iptables-%s', (ba
     expect(await net.host.snapshotLike(before)).toEqual(before);
   });
 
+  test('refilter puts back what antispoof=yes has of the whole host, and the rules of guests', async () => {
+    net.ok('network-bridge', 'start', 'antispoof=yes');
+    const guest = net.guest('vif-bridge', 1, { bridge: 'xenbr0', ip: '192.0.2.77' });
+    guest.ip('address add 192.0.2.77/24 dev eth0', 'address add 192.0.2.78/24 dev eth0');
+    const strict = net.guest('vif-bridge', 2, { bridge: 'xenbr0', ip: '192.0.2.79' }, ['antispoof=strict']);
+    strict.ip('address add 192.0.2.79/24 dev eth0');
+    const before = await net.host.settled();
+    net.host.run(['nft', 'flush', 'ruleset']);
+    for (const tool of TOOLS)
+      for (const words of [['-F'], ['-P', 'FORWARD', 'ACCEPT'], ['-t', 'raw', '-F']])
+        net.host.ok(`${tool}-${backEnd}`, ...words);
+    setNf(0);
+    expect(pings(guest, '192.0.2.1', '-I', '192.0.2.78')).toBe(true);
+    expect(net.host.hook('xen-network', ['refilter'])).toMatchObject({ status: 0, stderr: '' });
+    expect(pings(guest, '192.0.2.1', '-I', '192.0.2.78')).toBe(false);
+    for (const from of [guest, strict]) expect(pings(from, '192.0.2.1')).toBe(true);
+    expect(await net.host.snapshotLike(before)).toEqual(before);
+  });
+
   test("Docker's FORWARD is named in a warning with what to do, is passed, and stays", async () => {
     setNf(1);
     net.host.ip('link add docker0 type bridge');

@@ -173,15 +173,16 @@ describe('the kernel is asked where that is what iptables would do', () => {
       [
         'iptables-legacy-save',
         'iptables-nft-save',
+        'ip6tables-legacy-save',
         'ip6tables-nft-save',
-        '/run/xen-network/iptables: legacy',
+        '/run/xen-network/iptables: legacy legacy',
         'iptables-legacy-restore',
       ],
     ],
     [
       'the choice was made before',
       DEBIAN,
-      { '/proc/net/ip_tables_names': 'filter', '/run/xen-network/iptables': 'usual' },
+      { '/proc/net/ip_tables_names': 'filter', '/run/xen-network/iptables': 'usual legacy' },
       ['IPv4: 1'],
     ],
   ])('%s', (_what, links, files, expected) => {

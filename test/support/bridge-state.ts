@@ -56,7 +56,7 @@ export async function lookFor(host: Namespace, expected: Snapshot): Promise<Snap
   }
 }
 
-/** The kernel tells of carriers once a second; until then a fresh bridge's state is not known. */
+/** The kernel tells of carriers once a second, and later where there are many; until then a fresh bridge has no state. */
 const UNSETTLED = /tentative|\/xenbr\d+\/operstate:unknown/;
 
 /**
@@ -69,7 +69,7 @@ export async function settled(host: Namespace): Promise<Snapshot> {
   for (let tries = 0; ; tries++) {
     const now = look(host);
     const text = JSON.stringify(now);
-    if ((text === before && !UNSETTLED.test(text)) || tries > 50) return now;
+    if ((text === before && !UNSETTLED.test(text)) || tries > 150) return now;
     before = text;
     await sleep(100);
   }

@@ -18,6 +18,7 @@ export const RTM = {
   getAddress: 22,
   newRoute: 24,
   delRoute: 25,
+  getRoute: 26,
   newLinkProp: 108,
   delLinkProp: 109,
 } as const;

@@ -4,6 +4,7 @@ import {
   attribute,
   joined,
   NLM,
+  NONE,
   optionsOf,
   prefixBytes,
   RTM,
@@ -47,6 +48,18 @@ const VERBS = new Map([
   ['replace', { type: RTM.newRoute, flags: NLM.create | NLM.replace }],
   ['del', { type: RTM.delRoute, flags: 0 }],
 ]);
+
+/**
+ * The question of RTM_GETROUTE: what the kernel would do with a packet to an address.
+ * @param address an IPv4 address
+ */
+export function encodeLookup(address: string): Uint8Array {
+  const bytes = prefixBytes(address)?.bytes ?? NONE;
+  return joined([
+    new Uint8Array([AF_INET, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    attribute(RTA.destination, bytes),
+  ]);
+}
 
 /**
  * The message for `ip route VERB PREFIX dev NAME …`.

@@ -55,12 +55,13 @@ export async function refilter(context: Context): Promise<number> {
 /** What is the same for all guests, and grows with their number, is asked once: the firewall's chains, the addresses. */
 function askedOnce(system: System): System {
   const answers = new Map<string, RunResult>();
-  let addresses: ReturnType<System['ipv4Addresses']> | undefined;
+  const addresses = new Map<string, readonly string[]>();
   return {
     ...system,
     ipv4Addresses(device) {
-      addresses ??= system.ipv4Addresses();
-      return device === undefined ? addresses : addresses.filter((found) => found.device === device);
+      const answer = addresses.get(device) ?? system.ipv4Addresses(device);
+      addresses.set(device, answer);
+      return answer;
     },
     run(argv, options) {
       const question = argv.join(' ');

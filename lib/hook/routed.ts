@@ -98,7 +98,7 @@ function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
     name,
     ownNames(run, state, name),
     laid,
-    [...routes, ...hostAddresses(system)],
+    [...routes, ...hostAddresses(system, laid)],
     guestsAmong(system, routes),
   );
   const stale = before.filter((item) => !laid.some((wanted) => sameLaid(wanted, item)));
@@ -179,10 +179,12 @@ function ownNames(run: VifRun, state: PresentVif, name: string): string[] {
   return [name, state.port.name, run.call.device].flatMap((own) => [own, twin(own)]);
 }
 
-/** The host's own IPv4 addresses, in the form of routes; /proc/net/route tells nothing of them. */
-function hostAddresses(system: System): KernelRoute[] {
+/** The host's own among a guest's IPv4 addresses, in the form of routes; /proc/net/route tells nothing of them. */
+function hostAddresses(system: System, laid: readonly Laid[]): KernelRoute[] {
+  const wanted = laid.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
+  const single = wanted.filter((prefix) => prefix.endsWith('/32')).map((prefix) => prefix.slice(0, -3));
   return system
-    .ipv4Addresses()
+    .ownIpv4(single)
     .map(({ device, address }) => ({ family: 4, prefix: `${address}/32`, device, metric: 0, local: true }));
 }
 

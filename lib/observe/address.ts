@@ -48,7 +48,7 @@ export function observeUplink(
 
 /** The one that the kernel lists first is no secondary. */
 function mainIpv4(system: System, device: string): string | undefined {
-  return system.ipv4Addresses(device)[0]?.address;
+  return system.ipv4Addresses(device)[0];
 }
 
 const SCOPE_GLOBAL = 0;

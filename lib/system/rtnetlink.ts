@@ -1,7 +1,16 @@
 import { encodeIp, isKernelRequest, RTM, type RtFlush, type RtMessage } from '../contract/rtnetlink.ts';
 import { IFA } from '../contract/rtnetlink-address.ts';
 import { AF_INET } from '../contract/rtnetlink-bytes.ts';
-import { type NetlinkSocket, NLMSG_ERROR } from './netlink.ts';
+import { encodeLookup } from '../contract/rtnetlink-route.ts';
+import {
+  attributes,
+  framed,
+  frames,
+  HEADER,
+  type NetlinkFrame,
+  type NetlinkSocket,
+  NLMSG_ERROR,
+} from './netlink.ts';
 
 /** How far a list of commands came; `undefined` when they are not all of a kind that the kernel is asked for directly. */
 export interface RtOutcome {
@@ -17,16 +26,16 @@ export interface DeviceAddress {
 }
 
 const NLMSG_DONE = 3;
+const NLM_F_REQUEST = 1;
 const NLM_F_REQUEST_ACK = 1 | 4;
 const NLM_F_REQUEST_DUMP = 1 | 0x300;
 const NLM_F_CAPPED = 0x100;
 const NLM_F_ACK_TLVS = 0x200;
 const NLMSGERR_ATTR_MSG = 1;
-const NLA_TYPE_MASK = 0x3fff;
-const HEADER = 16;
 /** struct ifaddrmsg: family, prefix length, flags, scope, index. */
 const ADDRESS_HEADER = 8;
-
+/** Where struct rtmsg tells a route's type, and that of the host's own addresses. */
+const [ROUTE_TYPE_AT, RTN_LOCAL] = [7, 2];
 const EADDRNOTAVAIL = 99;
 /** Deleting an address may make the kernel promote another one, which is then there to be deleted. */
 const FLUSH_ROUNDS = 10;
@@ -144,22 +153,53 @@ function request(socket: NetlinkSocket, message: RtMessage): Refusal | undefined
 }
 
 /**
- * The IPv4 addresses of the host in the kernel's order, by one question.
+ * The IPv4 addresses of a device in the kernel's order, by one question.
  * @param open makes the socket
- * @param index of the device that is asked about; 0 for all
+ * @param index the device's
  */
-export function readIpv4Addresses(open: () => NetlinkSocket, index: number): DeviceAddress[] {
+export function readIpv4Addresses(open: () => NetlinkSocket, index: number): string[] {
+  return opened(open, (socket) =>
+    dumpAddresses(socket, index, AF_INET).map((payload) => deviceAddress(payload).address),
+  );
+}
+
+/**
+ * Those of some IPv4 addresses that are the host's own. The addresses of all devices are listed only where one is.
+ * @param open makes the socket
+ * @param among the addresses, without prefix lengths
+ */
+export function readOwnIpv4(open: () => NetlinkSocket, among: readonly string[]): DeviceAddress[] {
+  return opened(open, (socket) =>
+    among.some((address) => isLocal(socket, address))
+      ? dumpAddresses(socket, 0, AF_INET)
+          .map(deviceAddress)
+          .filter(({ address }) => among.includes(address))
+      : [],
+  );
+}
+
+/** What the kernel would do with a packet to the address. */
+function isLocal(socket: NetlinkSocket, address: string): boolean {
+  socket.send(framed(RTM.getRoute, NLM_F_REQUEST, encodeLookup(address)));
+  return frames(socket.receive()).some(
+    ({ type, bytes }) => type === RTM.newRoute && bytes[HEADER + ROUTE_TYPE_AT] === RTN_LOCAL,
+  );
+}
+
+function deviceAddress(payload: Uint8Array): DeviceAddress {
+  const found = attributes(payload, ADDRESS_HEADER);
+  const label = new TextDecoder().decode(found.get(IFA.label)).replace(/\0+$/, '');
+  return {
+    // The label is the device's name, and ":" with something more where there are several addresses (ip-address(8)).
+    device: label.replace(/:.*/, ''),
+    address: (found.get(IFA.local) ?? found.get(IFA.address) ?? new Uint8Array(0)).join('.'),
+  };
+}
+
+function opened<T>(open: () => NetlinkSocket, ask: (socket: NetlinkSocket) => T): T {
   const socket = open();
   try {
-    return dumpAddresses(socket, index, AF_INET).map((payload) => {
-      const found = attributes(payload, ADDRESS_HEADER);
-      const label = new TextDecoder().decode(found.get(IFA.label)).replace(/\0+$/, '');
-      return {
-        // The label is the device's name, and ":" with something more where there are several addresses (ip-address(8)).
-        device: label.replace(/:.*/, ''),
-        address: (found.get(IFA.local) ?? found.get(IFA.address) ?? new Uint8Array(0)).join('.'),
-      };
-    });
+    return ask(socket);
   } finally {
     socket.close();
   }
@@ -194,54 +234,10 @@ function dumpAddresses(socket: NetlinkSocket, index: number, family: number): Ui
   }
 }
 
-interface NetlinkFrame {
-  readonly type: number;
-  readonly flags: number;
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-}
-
-function frames(datagram: Uint8Array): NetlinkFrame[] {
-  const found: NetlinkFrame[] = [];
-  const whole = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
-  for (let at = 0; at + HEADER <= datagram.length; ) {
-    const length = whole.getUint32(at, true);
-    if (length < HEADER || at + length > datagram.length) break;
-    const bytes = datagram.subarray(at, at + length);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, length);
-    found.push({ type: view.getUint16(4, true), flags: view.getUint16(6, true), bytes, view });
-    at += (length + 3) & ~3;
-  }
-  return found;
-}
-
-function framed(type: number, flags: number, payload: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(HEADER + payload.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, bytes.length, true);
-  view.setUint16(4, type, true);
-  view.setUint16(6, flags, true);
-  bytes.set(payload, HEADER);
-  return bytes;
-}
-
 /** The kernel's own sentence behind an error number, where it gives one (NETLINK_EXT_ACK). */
 function extendedText({ flags, view, bytes }: NetlinkFrame): string | undefined {
   if ((flags & NLM_F_ACK_TLVS) === 0) return undefined;
   const original = (flags & NLM_F_CAPPED) === 0 ? view.getUint32(HEADER + 4, true) : HEADER;
   const message = attributes(bytes, HEADER + 4 + ((original + 3) & ~3)).get(NLMSGERR_ATTR_MSG);
   return message && `Error: ${new TextDecoder().decode(message).replace(/\0+$/, '')}.`;
-}
-
-/** The attributes that begin at a place, by their types. */
-function attributes(bytes: Uint8Array, from: number): Map<number, Uint8Array> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const found = new Map<number, Uint8Array>();
-  for (let at = from; at + 4 <= bytes.length; ) {
-    const length = view.getUint16(at, true);
-    if (length < 4) break;
-    found.set(view.getUint16(at + 2, true) & NLA_TYPE_MASK, bytes.subarray(at + 4, at + length));
-    at += (length + 3) & ~3;
-  }
-  return found;
 }

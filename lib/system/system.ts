@@ -6,7 +6,13 @@ import type { Native } from './native.ts';
 import { errnoName, errnoWords } from './native-errors.ts';
 import { NETLINK, type NetlinkProtocol, type NetlinkSocket } from './netlink.ts';
 import { type NfOutcome, runNfTables } from './nf-tables.ts';
-import { type DeviceAddress, type RtOutcome, readIpv4Addresses, runRtnetlink } from './rtnetlink.ts';
+import {
+  type DeviceAddress,
+  type RtOutcome,
+  readIpv4Addresses,
+  readOwnIpv4,
+  runRtnetlink,
+} from './rtnetlink.ts';
 
 /** Every way to the outside that a hook has; tests hand in one that fails at will. */
 export interface System {
@@ -67,8 +73,10 @@ export interface System {
   hurry?(on: boolean): void;
   native(): Promise<Native>;
   sleep(ms: number): Promise<void>;
-  /** The IPv4 addresses of a device, or of all, in the kernel's order: no secondary one before a primary. */
-  ipv4Addresses(device?: string): readonly DeviceAddress[];
+  /** The IPv4 addresses of a device, in the kernel's order: no secondary one before a primary. */
+  ipv4Addresses(device: string): readonly string[];
+  /** Those among some IPv4 addresses that devices of this host have. */
+  ownIpv4(among: readonly string[]): readonly DeviceAddress[];
 }
 
 const [SIGKILL, SIGTERM] = [9, 15];
@@ -145,35 +153,41 @@ export function openSystem(native: Native, fs = native.files): System {
     linkTarget: (path) => attempt(() => fs.readlinkSync(path, 'utf8')),
     exists: (path) => fs.existsSync(path),
     native: async () => native,
-    ...(openNetlink === undefined ? {} : kernelWays(openNetlink, indexOf)),
+    ...(openNetlink === undefined ? waysByIp(run) : kernelWays(openNetlink, indexOf)),
     ...(hurry === undefined ? {} : { hurry }),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-    ipv4Addresses(device) {
-      if (openNetlink === undefined) return ipv4AddressesByIp(run, device);
-      const index = device === undefined ? 0 : indexOf(device);
-      return index === undefined ? [] : readIpv4Addresses(() => openNetlink(NETLINK.route), index);
-    },
   };
 }
+
+type AddressWays = Pick<System, 'ipv4Addresses' | 'ownIpv4'>;
 
 /** What is done by asking the kernel itself. */
 function kernelWays(
   open: (protocol: NetlinkProtocol) => NetlinkSocket,
   indexOf: (name: string) => number | undefined,
-): Required<Pick<System, 'rtnetlink' | 'nfTables'>> {
+): AddressWays & Required<Pick<System, 'rtnetlink' | 'nfTables'>> {
+  const openRoute = () => open(NETLINK.route);
   return {
-    rtnetlink: (commands, force) => runRtnetlink(() => open(NETLINK.route), commands, indexOf, force),
+    rtnetlink: (commands, force) => runRtnetlink(openRoute, commands, indexOf, force),
     nfTables: (family, lines) => runNfTables(() => open(NETLINK.netfilter), family, lines),
+    ipv4Addresses(device) {
+      const index = indexOf(device);
+      return index === undefined ? [] : readIpv4Addresses(openRoute, index);
+    },
+    ownIpv4: (among) => readOwnIpv4(openRoute, among),
   };
 }
 
-function ipv4AddressesByIp(run: Native['run'], device: string | undefined): DeviceAddress[] {
-  const which = device === undefined ? [] : ['dev', device];
-  const { stdout } = run(['ip', '-4', '-o', 'address', 'show', ...which]);
-  return [...stdout.matchAll(/^\d+: (\S+) +inet ([\d.]+)/gm)].map(([, name = '', address = '']) => ({
-    device: name,
-    address,
-  }));
+function waysByIp(run: Native['run']): AddressWays {
+  const list = (...which: string[]): DeviceAddress[] => {
+    const { stdout } = run(['ip', '-4', '-o', 'address', 'show', ...which]);
+    const lines = stdout.matchAll(/^\d+: (\S+) +inet ([\d.]+)/gm);
+    return [...lines].map(([, device = '', address = '']) => ({ device, address }));
+  };
+  return {
+    ipv4Addresses: (device) => list('dev', device).map(({ address }) => address),
+    ownIpv4: (among) => list().filter(({ address }) => among.includes(address)),
+  };
 }
 
 /** What a killed run may leave of a file that it was about to put in place. */

@@ -187,11 +187,10 @@ describe('what the kernel is asked for is what ip would have done', () => {
   });
 });
 
-describe('the IPv4 addresses that the kernel tells', () => {
-  const tell = (...words: string[]): unknown =>
-    JSON.parse(asked.ok(findBun(), DRIVER, 'addresses', ...words));
+describe('the IPv4 addresses that the kernel tells are those that ip lists', () => {
+  const tell = (...words: string[]): unknown => JSON.parse(asked.ok(findBun(), DRIVER, ...words));
 
-  test('are those that ip lists, of all devices or of one', () => {
+  beforeAll(() =>
     asked.ip(
       'link add a0 type veth peer name b0',
       'address add 203.0.113.1/24 dev a0',
@@ -200,16 +199,28 @@ describe('the IPv4 addresses that the kernel tells', () => {
       'address add 2001:db8:a::1/64 dev a0',
       'address add 203.0.113.9/32 dev b0',
       'link set a0 name c0',
-    );
-    // Without carrier, since b0 is down.
-    const ofOne = ['203.0.113.1', '10.0.0.1', '203.0.113.7'].map((address) => ({ device: 'c0', address }));
-    expect(tell('c0')).toEqual({ byKernel: ofOne, byIp: ofOne });
-    const ofOther = [{ device: 'b0', address: '203.0.113.9' }];
-    expect(tell()).toEqual({
-      byKernel: expect.arrayContaining([...ofOne, ...ofOther]),
-      byIp: expect.arrayContaining([...ofOne, ...ofOther]),
-    });
-    expect(tell('card1')).toEqual({ byKernel: [], byIp: [] });
-    expect(tell('nosuch')).toEqual({ byKernel: [], byIp: [] });
+      'link set c0 up',
+    ),
+  );
+
+  test('of a device, whether it has a carrier or not', () => {
+    const ofOne = ['203.0.113.1', '10.0.0.1', '203.0.113.7'];
+    expect(tell('addresses', 'c0')).toEqual([ofOne, ofOne]);
+    expect(tell('addresses', 'b0')).toEqual([['203.0.113.9'], ['203.0.113.9']]);
+    expect(tell('addresses', 'card1')).toEqual([[], []]);
+    expect(tell('addresses', 'nosuch')).toEqual([[], []]);
+  });
+
+  test('of the host, among those that a guest is to get', () => {
+    const own = [
+      { device: 'c0', address: '203.0.113.1' },
+      { device: 'c0', address: '203.0.113.7' },
+    ];
+    expect(tell('own', '203.0.113.2', '203.0.113.1', '10.0.0.2', '203.0.113.7')).toEqual([own, own]);
+    expect(tell('own', '203.0.113.2', '10.0.0.2', '203.0.113.255', '192.0.2.1', '127.0.0.2')).toEqual([
+      [],
+      [],
+    ]);
+    expect(tell('own')).toEqual([[], []]);
   });
 });

@@ -7,7 +7,6 @@ import { defaultRouteDevice, readKernelRoutes } from '../../lib/observe/kernel-r
 import { isRouted, sameLaid } from '../../lib/plan/laid.ts';
 import { mustBeUnrouted } from '../../lib/plan/routed.ts';
 import { rangeWarnings, routedLaid } from '../../lib/plan/vif-route.ts';
-import type { DeviceAddress } from '../../lib/system/rtnetlink.ts';
 import type { System } from '../../lib/system/system.ts';
 import { type MemoryDevice, memoryHost } from '../support/memory.ts';
 
@@ -30,16 +29,13 @@ const ROUTES6 = [
   six('20010db8000000010000000000000000 40', '00000400', '00000001', 'vif3.0'),
 ].join('\n');
 
-const addressesOf = (all: readonly DeviceAddress[], device?: string) =>
-  all.filter((own) => device === undefined || own.device === device);
-
 const host = (
   devices: Readonly<Record<string, MemoryDevice>> = {},
-  addresses: readonly DeviceAddress[] = [],
+  addresses: Readonly<Record<string, readonly string[]>> = {},
   more = {},
 ): System => ({
   ...memoryHost({ '/proc/net/route': ROUTES4, '/proc/net/ipv6_route': ROUTES6, ...more }, devices).system,
-  ipv4Addresses: (device) => addressesOf(addresses, device),
+  ipv4Addresses: (device) => addresses[device] ?? [],
   run: () => ({ status: 0, stdout: '', stderr: '' }),
 });
 
@@ -62,7 +58,7 @@ describe('the kernel’s routes', () => {
 
   test('name the default device by the lowest metric', () => {
     expect(defaultRouteDevice(host())).toBe('eth0');
-    expect(defaultRouteDevice(host({}, [], { '/proc/net/route': `${HEAD}\n` }))).toBeUndefined();
+    expect(defaultRouteDevice(host({}, {}, { '/proc/net/route': `${HEAD}\n` }))).toBeUndefined();
   });
 
   test('tell whether one is there, by device and metric', () => {
@@ -78,12 +74,11 @@ describe('the kernel’s routes', () => {
 });
 
 describe('the network’s device', () => {
-  const addresses = [
-    { device: 'eth0', address: '198.51.100.2' },
-    { device: 'eth1', address: '203.0.113.2' },
-    { device: 'eth1', address: '203.0.113.3' },
-    { device: 'br0', address: '10.0.0.1' },
-  ];
+  const addresses = {
+    eth0: ['198.51.100.2'],
+    eth1: ['203.0.113.2', '203.0.113.3'],
+    br0: ['10.0.0.1'],
+  };
   const inet6 = [
     'fd000000000000000000000000000001 02 40 00 80     eth0',
     '20010db8000000000000000000000009 02 40 00 00     eth0',
@@ -148,7 +143,7 @@ describe('the network’s device', () => {
     const down: System = {
       ...system,
       readText: (path) => (path.endsWith('/flags') ? '0x1002' : system.readText(path)),
-      ipv4Addresses: (device) => addressesOf(addresses, device),
+      ipv4Addresses: () => addresses.eth1,
     };
     expect(() => observeUplink(down, 'eth1', [4])).toThrow(
       'eth1, by which the guest is to be reached, is down. Bring it up',

@@ -22,6 +22,9 @@ ip addr add 2001:db8::10/64 dev eth0 nodad
 ip link set eth0 up
 ip route add default via 192.0.2.1
 
+# Where this file is, guests behind vif-nat have DHCP: they have it in the scenario that says so.
+mv /etc/dhcp/dhcpd.conf /etc/dhcp/dhcpd.conf.off
+
 # iptables makes a table when it is first used, and never takes it away: that is no difference that counts.
 for tables in iptables ip6tables; do
   "$tables-restore" <<'END'

@@ -4,7 +4,8 @@ make_bridge xenbr0 10.9.0.1/24
 guest web pv 'mac=00:16:3e:00:00:11,bridge=xenbr0,ip=10.9.0.11'
 start web
 address web 10.9.0.11/24
-before=$(host_state)
+left() { bridge link && ip route && iptables -S; } # xl leaves the device itself, until the guest goes
+before=$(left)
 # Usage: refused PATTERN VIF…  The guest gets no such device, and xl says why.
 refused() {
   fails xl network-attach web "${@:2}"
@@ -27,7 +28,7 @@ echo 'fatal "no room for $vif"' >/etc/xen/scripts/vif-post.d/full.hook
 chmod +x /etc/xen/scripts/vif-post.d/full.hook
 refused 'no room for vif' bridge=xenbr0 ip=10.9.0.12
 rm /etc/xen/scripts/vif-post.d/full.hook
-unchanged_since "$before"
+is "$(left)" "$before"
 
 refused 'missing-hook' bridge=xenbr0 script=missing-hook
 xl network-attach web bridge=xenbr0

@@ -1,5 +1,7 @@
 # network-nat with DHCP: guests behind vif-nat get their addresses from dnsmasq, then from dhcpd, and reach the outside
 
+cp /etc/dhcp/dhcpd.conf.off /etc/dhcp/dhcpd.conf
+later rm /etc/dhcp/dhcpd.conf
 later pkill dhcpd
 later network-nat stop
 for server in dnsmasq dhcpd; do

@@ -1,13 +1,15 @@
 # Three guests with three devices each, created at once and destroyed at once
 
 make_bridge xenbr0 10.9.0.1/24
+pids=()
 for number in 1 2 3; do
   vifs=()
   for devid in 0 1 2; do vifs+=("mac=00:16:3e:00:0$number:1$devid,bridge=xenbr0,ip=10.9.$devid.1$number"); done
   guest web$number pv "${vifs[@]}"
   xl create /run/web$number.cfg &
+  pids+=($!)
 done
-wait
+for pid in "${pids[@]}"; do wait "$pid"; done
 for number in 1 2 3; do
   await_guest web$number
   for devid in 0 1 2; do

@@ -1,4 +1,4 @@
-# A guest that reboots, powers off and crashes by itself, and one that is destroyed while its hook still runs
+# A guest that reboots, powers off and crashes by itself, and one that is destroyed while its hook hangs
 
 make_bridge xenbr0 10.9.0.1/24
 guest web pv 'mac=00:16:3e:00:00:11,bridge=xenbr0,ip=10.9.0.11,vifname=web0'
@@ -24,20 +24,16 @@ tell web 0 poweroff -f
 soon has_no_rules web0
 soon not xl domid web
 
+# A hook that hangs, here in a post hook: xl kills it in the end, and what it did is taken back.
 mkdir -p /etc/xen/scripts/vif-post.d
 later rm -r /etc/xen/scripts/vif-post.d
-cat >/etc/xen/scripts/vif-post.d/wait.hook <<'END'
-if [ "$command" = online ]; then
-  touch /run/waiting
-  until [ -e /run/go ]; do sleep 0.2; done
-fi
-END
-chmod +x /etc/xen/scripts/vif-post.d/wait.hook
-later rm -f /run/waiting /run/go
+# shellcheck disable=SC2016 # for the hook to expand
+echo '[ "$command" != online ] || { touch /run/waiting; sleep 600; }' >/etc/xen/scripts/vif-post.d/hang.hook
+chmod +x /etc/xen/scripts/vif-post.d/hang.hook
+later rm -f /run/waiting
 xl create /run/web.cfg &
 soon test -e /run/waiting
-xl destroy web &
-soon not xl domid web
-touch /run/go
-wait
-soon has_no_rules web0
+xl destroy web || true
+not wait $!
+not xl domid web
+has_no_rules web0

@@ -1,5 +1,13 @@
 import { type Family, ipv4Octets, ipv6Groups } from '../contract/addresses.ts';
-import { META, maskWord, type NfBatch, type NfRange, NfWriter } from '../contract/nf-tables.ts';
+import type { WantedRule } from '../contract/nf-listing.ts';
+import {
+  META,
+  maskWord,
+  type NfBatch,
+  type NfExpressions,
+  type NfRange,
+  NfWriter,
+} from '../contract/nf-tables.ts';
 
 /** A line of iptables-restore for a table. */
 export interface TableLine {
@@ -7,7 +15,8 @@ export interface TableLine {
   readonly line: string;
 }
 
-const AF: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
+/** linux/socket.h's numbers for families. */
+export const AF: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 /** Where a network header has its addresses. */
 const SOURCE: Readonly<Record<Family, number>> = { 4: 12, 6: 8 };
 const DESTINATION: Readonly<Record<Family, number>> = { 4: 16, 6: 24 };
@@ -29,40 +38,94 @@ const DEVICE = /^\w[\w.-]{0,14}$/;
 const COMMENT = /^"[\w .+-]{1,200}"$/;
 const NUMBER = /^\d{1,5}$/;
 
+/** What is known of the rules that a batch takes away. */
+export interface FoundRules {
+  /** Their handles, in the order of the lines. */
+  readonly handles: readonly Uint8Array[];
+  /** The state of the rulesets in which they were found. */
+  readonly generation: number;
+}
+
+/** For a batch that takes none away. */
+export const NO_RULES_FOUND: FoundRules = { handles: [], generation: 0 };
+
 /**
  * Lines of iptables-restore as messages of nf_tables, in the form in which iptables-nft has them: those few kinds that a
- * guest's device needs when it comes online (contract 3). Where versions of iptables differ it is the oldest form, since
- * all of them read that.
+ * guest's device needs when it comes online and goes (contract 3). Where versions of iptables differ it is the oldest
+ * form, since all of them read that.
  * @param family iptables' or ip6tables'
- * @param lines such as "-I FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT"
+ * @param lines such as "-I FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT"; or with -D
+ * @param found the rules that lines with -D take away
  * @returns undefined where one is of another kind, which iptables itself has to read
  */
-export function encodeRules(family: Family, lines: readonly TableLine[]): NfBatch | undefined {
+export function encodeRules(
+  family: Family,
+  lines: readonly TableLine[],
+  found: FoundRules,
+): NfBatch | undefined {
   if (lines.length > MOST_RULES) return undefined;
-  const writer = new NfWriter(lines.length);
-  for (const { table, line } of lines) if (!encodeRule(writer, family, table, line)) return undefined;
+  const writer = new NfWriter(lines.length, found.generation);
+  let taken = 0;
+  for (const { table, line } of lines) {
+    if (takesAway(line)) {
+      const handle = found.handles[taken++];
+      if (handle === undefined) return undefined;
+      writer.deleteRule(AF[family], table, chainOf(line), handle);
+    } else if (encodeRule(writer, family, table, line) === undefined) return undefined;
+  }
   return writer.finish();
 }
 
-/** @returns whether the line could be encoded; else the writer holds nothing of use */
-function encodeRule(writer: NfWriter, family: Family, table: string, line: string): boolean {
+/**
+ * The rules that lines take away, as the kernel lists them.
+ * @param family iptables' or ip6tables'
+ * @param lines as above
+ * @returns one for each line with -D; undefined where a line is of another kind
+ */
+export function rulesToFind(family: Family, lines: readonly TableLine[]): WantedRule[] | undefined {
+  const wanted: WantedRule[] = [];
+  for (const { table, line } of lines) {
+    if (!takesAway(line)) continue;
+    const expressions = encodeRule(new NfWriter(1, 0, true), family, table, line);
+    if (expressions === undefined) return undefined;
+    wanted.push({ table, chain: chainOf(line), ...expressions });
+  }
+  return wanted;
+}
+
+function takesAway(line: string): boolean {
+  return line.startsWith('-D ');
+}
+
+function chainOf(line: string): string {
+  return line.split(' ', 2)[1] ?? '';
+}
+
+/** @returns undefined when the line cannot be encoded; the writer then holds nothing of use */
+function encodeRule(
+  writer: NfWriter,
+  family: Family,
+  table: string,
+  line: string,
+): NfExpressions | undefined {
   const words = line.match(WORDS) ?? [];
-  const [verb, chain = ''] = words;
-  if (verb !== '-I' || !NAME.test(chain) || !NAME.test(table) || words.length > MOST_WORDS) return false;
+  const [verb = '', chain = ''] = words;
+  if (!/^-[DI]$/.test(verb) || !NAME.test(chain) || !NAME.test(table) || words.length > MOST_WORDS)
+    return undefined;
   const plain: Record<string, string> = {};
   let at = 2;
   for (; /^-[iopsd]$/.test(words[at] ?? ''); at += 2) {
     // What is said twice is iptables' to refuse.
-    if (plain[words[at] ?? ''] !== undefined) return false;
+    if (plain[words[at] ?? ''] !== undefined) return undefined;
     plain[words[at] ?? ''] = words[at + 1] ?? '';
   }
   const protocol = protocolOf(plain['-p']);
-  if (protocol === undefined) return false;
+  if (protocol === undefined) return undefined;
   writer.beginRule(AF[family], table, chain);
-  if (!encodePlain(writer, family, plain, protocol)) return false;
+  if (!encodePlain(writer, family, plain, protocol)) return undefined;
   while (words[at] === '-m') {
     const used = encodeMatch(writer, words.slice(at + 1), protocol);
-    if (used === 0) return false;
+    if (used === 0) return undefined;
     at += 1 + used;
   }
   writer.counter();
@@ -70,9 +133,8 @@ function encodeRule(writer: NfWriter, family: Family, table: string, line: strin
   // struct xt_ct_target_info_v1
   if (target === '-j CT --notrack') writer.extension('target', 'CT', 2, 72).setUint16(0, 1, true);
   else if (target === '-j ACCEPT') writer.accept();
-  else return false;
-  writer.endRule(protocol);
-  return true;
+  else return undefined;
+  return writer.endRule(protocol);
 }
 
 function protocolOf(word: string | undefined): number | undefined {

@@ -1,6 +1,21 @@
 import type { Family } from '../contract/addresses.ts';
+import {
+  findRules,
+  generationOf,
+  generationQuestion,
+  rulesQuestion,
+  type WantedRule,
+} from '../contract/nf-listing.ts';
+import type { NfBatch } from '../contract/nf-tables.ts';
 import { messageOf } from '../errors.ts';
-import { encodeRules, type TableLine } from '../filter/nf-rules.ts';
+import {
+  AF,
+  encodeRules,
+  type FoundRules,
+  NO_RULES_FOUND,
+  rulesToFind,
+  type TableLine,
+} from '../filter/nf-rules.ts';
 import { type NetlinkSocket, NLMSG_ERROR } from './netlink.ts';
 
 /** What became of a transaction: all of it was done, or nobody knows, for the reason told. */
@@ -10,56 +25,94 @@ export interface NfOutcome {
 
 const ERRNO_AT = 16;
 const SEQUENCE_AT = 8;
+/** The rulesets have changed since rules were looked up. */
+const ERESTART = 85;
+const MOST_TRIES = 4;
 
 /**
  * Does what `iptables-restore --noflush` of iptables-nft would do for these lines, without the child process, and all
  * tables in one transaction.
- * @param open makes the socket
+ * @param open makes a socket
  * @param family iptables' or ip6tables'
  * @param lines lines for tables
- * @returns undefined, with nothing done, when a line is beyond what is encoded here, or when the kernel refuses:
- * iptables knows what to do about a chain that is missing, and how to say what else is wrong
+ * @returns undefined, with nothing done, when a line is beyond what is encoded here, when a rule is not found, or when
+ * the kernel refuses: iptables knows what to do about a chain that is missing, and how to say what else is wrong
  */
 export function runNfTables(
   open: () => NetlinkSocket,
   family: Family,
   lines: readonly TableLine[],
 ): NfOutcome | undefined {
-  const batch = encodeRules(family, lines);
-  if (batch === undefined) return undefined;
-  let socket: NetlinkSocket;
+  const wanted = rulesToFind(family, lines);
+  for (let tries = 0; wanted !== undefined && tries < MOST_TRIES; tries++) {
+    const found = wanted.length === 0 ? NO_RULES_FOUND : lookUp(open, family, wanted);
+    const batch = found === undefined ? undefined : encodeRules(family, lines, found);
+    const outcome = batch === undefined ? undefined : attempt(open, (socket) => transact(socket, batch));
+    if (outcome !== 'again') return outcome;
+  }
+  return undefined;
+}
+
+/** @returns undefined as well when there is no socket, or it fails before anything is done */
+function attempt<T>(open: () => NetlinkSocket, ask: (socket: NetlinkSocket) => T): T | undefined {
+  let socket: NetlinkSocket | undefined;
   try {
     socket = open();
+    return ask(socket);
   } catch {
     return undefined;
-  }
-  try {
-    return sent(socket, batch.bytes) ? answer(socket, batch.last) : undefined;
   } finally {
-    socket.close();
+    socket?.close();
   }
 }
 
-/** @returns whether the kernel took it; what it does not take has no effect */
-function sent(socket: NetlinkSocket, bytes: Uint8Array): boolean {
-  try {
-    socket.send(bytes);
-    return true;
-  } catch {
-    return false;
+/** @returns undefined unless all of them are there */
+function lookUp(
+  open: () => NetlinkSocket,
+  family: Family,
+  wanted: readonly WantedRule[],
+): FoundRules | undefined {
+  const generation = attempt(open, (socket) => {
+    socket.send(generationQuestion());
+    return generationOf(socket.receive());
+  });
+  const handles = new Map<WantedRule, Uint8Array>();
+  for (const first of wanted) {
+    if (handles.has(first)) continue;
+    const sameChain = wanted.filter(({ table, chain }) => table === first.table && chain === first.chain);
+    attempt(open, (socket) => lookInChain(socket, family, sameChain, handles));
+    if (!handles.has(first)) return undefined;
   }
+  return generation === undefined
+    ? undefined
+    : { generation, handles: [...wanted].flatMap((one) => handles.get(one) ?? []) };
+}
+
+/** A chain's rules come from its top, where those of the youngest guests are, and only as far as they are asked for. */
+function lookInChain(
+  socket: NetlinkSocket,
+  family: Family,
+  wanted: readonly WantedRule[],
+  handles: Map<WantedRule, Uint8Array>,
+): void {
+  const { table = '', chain = '' } = wanted[0] ?? {};
+  socket.send(rulesQuestion(AF[family], table, chain));
+  for (let goesOn = true; goesOn && wanted.some((one) => !handles.has(one)); )
+    goesOn = findRules(socket.receive(), wanted, handles);
 }
 
 /**
  * The kernel answers before send(2) is over. Of a batch it reports every error, in order, and then the message that asked
  * for it: when that is the first answer there was no error, and the transaction is committed.
  */
-function answer(socket: NetlinkSocket, last: number): NfOutcome | undefined {
+function transact(socket: NetlinkSocket, { bytes, last }: NfBatch): NfOutcome | 'again' | undefined {
+  socket.send(bytes);
   try {
     const reply = socket.receive();
     const view = new DataView(reply.buffer, reply.byteOffset, reply.length);
     if (view.getUint16(4, true) === NLMSG_ERROR) {
-      if (view.getInt32(ERRNO_AT, true) !== 0) return undefined;
+      const errno = -view.getInt32(ERRNO_AT, true);
+      if (errno !== 0) return errno === ERESTART ? 'again' : undefined;
       if (view.getUint32(SEQUENCE_AT, true) === last) return {};
     }
     return { error: 'nf_tables gave no answer to the last of the rules' };

@@ -4,7 +4,7 @@ import { ownerComment, vifForwardRules } from '../../lib/filter/forward.ts';
 import { untrackRules } from '../../lib/filter/notrack.ts';
 import { arrivals, type End } from '../support/frames.ts';
 import type { Host } from '../support/host.ts';
-import { byIptables, FAMILIES, NfHosts, topLines } from '../support/nf-hosts.ts';
+import { byIptables, FAMILIES, type Line, NfHosts, topLines } from '../support/nf-hosts.ts';
 import {
   ether,
   type Hex,
@@ -121,5 +121,9 @@ describe.each([
     expect(counters[0]?.match(/^ +[1-9]\d* +\d+ (ACCEPT|CT) /gm)).toHaveLength(
       lines.length - addresses.length,
     );
+    // What a rule has counted makes it no other one.
+    const taken = lines.map(([table, line]): Line => [table, line.replace('-I ', '-D ')]);
+    expect(hosts.byKernel(family, taken)).toEqual({});
+    expect(hosts.asked.ok(tool, '-S', 'FORWARD')).toBe('-P FORWARD DROP\n');
   });
 });

@@ -144,6 +144,71 @@ describe.each(FAMILIES)(
       expect([...rulesIn(hosts.asked, family), ...rulesIn(hosts.told, family)]).toEqual([]);
     });
 
+    test('are found again and taken out by the kernel, each the first that is alike, as by it', () => {
+      const random = randomNumbers(600 + family);
+      const some = [...golden.slice(0, 20), ...guestLines(random, family), ...guestLines(random, family)];
+      // More than one datagram holds, and what was said twice.
+      const filling = Array.from(
+        { length: 200 },
+        (_, i): Line => ['filter', `-A FORWARD -i vif${i}.7 -j ACCEPT`],
+      );
+      const first = [...some, ...some.filter(() => random(3) === 0)].slice(0, 60);
+      for (const host of hosts.both) {
+        byIptables(host, family, [['filter', '-A FORWARD -i vif1.0 -j DROP'], ...filling]);
+        expect(hosts.byKernel(family, first, host)).toEqual({});
+      }
+      const asListed = (words: readonly string[]) => hosts.both.map((host) => host.ok(...words));
+      const left = [...first];
+      while (left.length > 0) {
+        const count = 1 + random(8);
+        const taken = Array.from({ length: count }, () => left.splice(random(left.length), 1)).flat();
+        const old = taken.map(([table, line]): Line => [table, line.replace('-I ', '-D ')]);
+        // In one transaction with what comes in their place.
+        const fresh = random(2) === 0 ? [] : guestLines(random, family).slice(0, 2);
+        expect(hosts.byKernel(family, [...old, ...fresh])).toEqual({});
+        byIptables(hosts.told, family, [...old, ...fresh]);
+        const [ours, theirs] = asListed([tool === 'iptables' ? 'iptables-save' : 'ip6tables-save']);
+        expect(ours?.replace(/^#.*$/gm, '')).toBe(theirs?.replace(/^#.*$/gm, ''));
+      }
+      const deepest = filling.map(([table, line]): Line => [table, line.replace('-A ', '-D ')]).slice(-60);
+      expect(hosts.byKernel(family, deepest)).toEqual({});
+      expect(rulesIn(hosts.asked, family)).not.toContainEqual(filling.at(-1));
+      expect(rulesIn(hosts.asked, family)).toContainEqual(filling.at(-61));
+    });
+
+    test('a rule that is not there, or only near, is left to it, and nothing of its batch is done', () => {
+      const rest =
+        '-m physdev --physdev-in vif1.0 --physdev-is-bridged -m comment --comment "xen-network vif1.0 domain 1"';
+      const own: Line[] = [['filter', `-I FORWARD -i vif1.0 ${rest} -j ACCEPT`]];
+      expect(hosts.byKernel(family, own)).toEqual({});
+      const before = rulesIn(hosts.asked, family);
+      for (const line of [
+        `-i vif1.1 ${rest} -j ACCEPT`,
+        `-o vif1.0 ${rest} -j ACCEPT`,
+        `-i vif1.0 ${rest.replace('domain 1', 'domain 2')} -j ACCEPT`,
+        `-i vif1.0 ${rest.replace('-in', '-out')} -j ACCEPT`,
+        `-i vif1.0 ${rest.replace(' --physdev-is-bridged', '')} -j ACCEPT`,
+        `-i vif1.0 ${rest} -j CT --notrack`,
+        `-p udp -i vif1.0 ${rest} -j ACCEPT`,
+        `-i vif1.0 ${rest} -j DROP`,
+      ])
+        for (const batch of [
+          [`-D FORWARD ${line}`],
+          [`-D FORWARD -i vif1.0 ${rest} -j ACCEPT`, `-D FORWARD ${line}`],
+          ['-I FORWARD -i vif9.0 -j ACCEPT', `-D FORWARD ${line}`],
+        ])
+          expect([
+            line,
+            hosts.byKernel(
+              family,
+              batch.map((text): Line => ['filter', text]),
+            ),
+          ]).toEqual([line, null]);
+      expect(hosts.byKernel(family, [['nothere', '-D FORWARD -i vif1.0 -j ACCEPT']])).toBeNull();
+      expect(hosts.byKernel(family, [['raw', own[0]?.[1].replace('-I', '-D') ?? '']])).toBeNull();
+      expect(rulesIn(hosts.asked, family)).toEqual(before);
+    });
+
     test('byte for byte, where newer versions have no shorter form', () => {
       const random = randomNumbers(60 + family);
       const many = Array.from({ length: 8 }, () => guestLines(random, family)).flat();
@@ -168,7 +233,7 @@ describe.each(FAMILIES)(
       for (const line of [
         ...others.map(([, text]) => text),
         '-A FORWARD -i vif1.0 -j ACCEPT',
-        '-D FORWARD -i vif1.0 -j ACCEPT',
+        '-D FORWARD 1',
         '-I FORWARD 2 -i vif1.0 -j ACCEPT',
         ':FORWARD DROP [0:0]',
         '-I FORWARD -i vif1.0',

@@ -1,7 +1,8 @@
+import type { Family } from '../../lib/contract/addresses.ts';
 import { RUN_FOLDER } from '../../lib/contract/paths.ts';
 import { isKernelRequest } from '../../lib/contract/rtnetlink.ts';
 import { XenNetworkError } from '../../lib/errors.ts';
-import { encodeRules } from '../../lib/filter/nf-rules.ts';
+import { encodeRules, NO_RULES_FOUND, rulesToFind, type TableLine } from '../../lib/filter/nf-rules.ts';
 import type { RunResult } from '../../lib/system/exec.ts';
 import type { RtOutcome } from '../../lib/system/rtnetlink.ts';
 import type { System } from '../../lib/system/system.ts';
@@ -83,8 +84,7 @@ export function faultySystem(system: System, fault: Fault, door: Door): System {
     ...system,
     nfTables(family, lines) {
       const { nfTables } = system;
-      if (door === 'ip' || nfTables === undefined || encodeRules(family, lines) === undefined)
-        return undefined;
+      if (door === 'ip' || nfTables === undefined || !isEncodable(family, lines)) return undefined;
       return single(
         () => nfTables(family, lines),
         () => {
@@ -143,6 +143,12 @@ export function faultySystem(system: System, fault: Fault, door: Door): System {
 /** As the real system says it. */
 function noSpace(path: string): never {
   throw new XenNetworkError(`${path} cannot be written: no space is left (ENOSPC).`);
+}
+
+function isEncodable(family: Family, lines: readonly TableLine[]): boolean {
+  const fresh = lines.filter(({ line }) => line.startsWith('-I '));
+  const [old, changes] = [rulesToFind(family, lines), encodeRules(family, fresh, NO_RULES_FOUND)];
+  return old !== undefined && changes !== undefined && old.length + fresh.length === lines.length;
 }
 
 /** Each command is a step, as each line is of what `ip -batch` would be fed. */

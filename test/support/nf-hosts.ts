@@ -48,10 +48,15 @@ export class NfHosts {
     }
   }
 
-  /** @returns an empty object when the kernel has done it, null when it is left to iptables */
-  byKernel(family: Family, lines: readonly Line[]): unknown {
+  /**
+   * @param family iptables' or ip6tables'
+   * @param lines lines with -I and -D
+   * @param host where the kernel is asked
+   * @returns an empty object when the kernel has done it, null when it is left to iptables
+   */
+  byKernel(family: Family, lines: readonly Line[], host = this.asked): unknown {
     const input = JSON.stringify([family, lines]);
-    const ran = this.asked.run([findBun(), DRIVER, 'put'], { input });
+    const ran = host.run([findBun(), DRIVER, 'put'], { input });
     if (ran.status !== 0) throw new Error(ran.stderr);
     return JSON.parse(ran.stdout);
   }

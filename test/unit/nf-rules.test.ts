@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { execute } from '../../lib/apply/execute.ts';
-import { encodeRules } from '../../lib/filter/nf-rules.ts';
+import { encodeRules, NO_RULES_FOUND, rulesToFind } from '../../lib/filter/nf-rules.ts';
 import { withFirewall } from '../../lib/system/firewall.ts';
 import { nodeNative } from '../../lib/system/native-node.ts';
 import type { NetlinkSocket } from '../../lib/system/netlink.ts';
@@ -45,21 +45,25 @@ const MESSAGES = [
 const hexOf = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString('hex');
 
 test('a batch is what iptables-nft sends', () => {
-  const batch = encodeRules(4, [RULE]);
+  const batch = encodeRules(4, [RULE], NO_RULES_FOUND);
   expect(hexOf(batch?.bytes)).toBe(MESSAGES.join('').replaceAll(' ', ''));
   expect(batch?.last).toBe(2);
 });
 
 test('the last of several rules is the one that is acknowledged', () => {
-  const batch = encodeRules(4, [RULE, RULE, RULE]);
+  const batch = encodeRules(4, [RULE, RULE, RULE], NO_RULES_FOUND);
   expect(hexOf(batch?.bytes).match(/060a0104..000000/g)).toEqual(['060a010402000000', '060a010403000000']);
   expect(hexOf(batch?.bytes).match(/060a0504..000000/g)).toEqual(['060a050404000000']);
   expect(batch?.last).toBe(4);
 });
 
 test('more rules than a socket takes at once are left to iptables', () => {
-  expect(encodeRules(4, new Array(65).fill(RULE))).toBeUndefined();
-  const batch = encodeRules(6, new Array(64).fill({ ...RULE, line: `-I FORWARD ${LONG} -j ACCEPT` }));
+  expect(encodeRules(4, new Array(65).fill(RULE), NO_RULES_FOUND)).toBeUndefined();
+  const batch = encodeRules(
+    6,
+    new Array(64).fill({ ...RULE, line: `-I FORWARD ${LONG} -j ACCEPT` }),
+    NO_RULES_FOUND,
+  );
   expect(batch?.bytes.length).toBeGreaterThan(64 * 1500);
   expect(batch?.bytes.length).toBeLessThan(212_992 - 32);
 });
@@ -109,6 +113,84 @@ describe('what the kernel answers', () => {
     ],
   ])('%s', (_what, open, outcome) => {
     expect(runNfTables(open, 4, [RULE])).toEqual(outcome);
+  });
+});
+
+const DELETE = { ...RULE, line: RULE.line.replace('-I ', '-D ') };
+
+const hex32 = (value: number): string => value.toString(16).padStart(8, '0');
+
+/** The rule's expressions as Linux 6.18 lists them, with what they have counted. */
+const COUNTED = hexOf(rulesToFind(4, [DELETE])?.[0]?.bytes).replace(
+  /(0c0001000)0{15}(0c0002000)0{15}/,
+  '$1abcdabcdabcdabc$2123412341234123',
+);
+
+/** A message that nf_tables answers with. */
+function message(type: number, attributes: string): Uint8Array {
+  const bytes = Buffer.alloc(20 + attributes.length / 2);
+  bytes.writeUInt32LE(bytes.length);
+  bytes.writeUInt16LE(type, 4);
+  bytes.write(attributes, 20, 'hex');
+  return new Uint8Array(bytes);
+}
+
+/** A kernel with one rule, whose rulesets others change before the first few batches come. */
+class BusyKernel {
+  readonly batches: string[] = [];
+  #changes: number;
+  #generation = 7;
+
+  constructor(changes: number) {
+    this.#changes = changes;
+  }
+
+  open(): NetlinkSocket {
+    let question = new Uint8Array();
+    return {
+      ...kernel(0, 2)(),
+      send: (bytes) => {
+        question = new Uint8Array(bytes);
+      },
+      receive: () => this.#answer(question),
+    };
+  }
+
+  #answer(question: Uint8Array): Uint8Array {
+    const type = new DataView(question.buffer).getUint16(4, true);
+    if (type === 0xa10) return message(0xa0f, `08000100${hex32(this.#generation)}`);
+    if (type === 0xa07) {
+      const length = Buffer.from([0, 0, 4, 0]);
+      length.writeUInt16LE(4 + COUNTED.length / 2);
+      return message(0xa06, `0c00030000000000000000a7${hexOf(length)}${COUNTED}`);
+    }
+    this.batches.push(hexOf(question));
+    if (this.#changes-- <= 0) return kernel(0, 2)().receive();
+    this.#generation++;
+    return kernel(85, 1)().receive();
+  }
+}
+
+describe('a rule is taken away by its handle, in the state of the rulesets in which it was found', () => {
+  test.each([
+    ['nobody', 0, {}, 1],
+    ['somebody', 3, {}, 4],
+    ['somebody all the time, and so it is left to iptables,', 9, undefined, 4],
+  ])('where %s changes them', (_whoever, changes, outcome, tries) => {
+    const busy = new BusyKernel(changes);
+    expect(runNfTables(() => busy.open(), 4, [DELETE])).toEqual(outcome);
+    expect(busy.batches).toEqual(
+      Array.from({ length: tries }, (_, i) =>
+        [
+          `1c00000010000100010000000000000000 00000a 08000100${hex32(7 + i)}`,
+          '38000000080a0500020000000000000002000000',
+          '0b00010066696c7465720000 0c000200464f525741524400 0c00030000000000000000a7',
+          '140000001100010003000000000000000000000a',
+        ]
+          .join('')
+          .replaceAll(' ', ''),
+      ),
+    );
   });
 });
 

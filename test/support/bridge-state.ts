@@ -5,7 +5,7 @@ import { sleep } from './wait.ts';
 
 const PROBE = `
 part() { echo "=== $1"; shift; "$@" 2>/dev/null; }
-part carriers grep -s . /sys/class/net/*/operstate
+part carriers grep -s . /sys/class/net/*/carrier
 part listed ip -o address
 part details4 ip -4 -d -o route show table all
 part details6 ip -6 -d -o route show table all
@@ -56,12 +56,8 @@ export async function lookFor(host: Namespace, expected: Snapshot): Promise<Snap
   }
 }
 
-/** The kernel tells of carriers once a second, and later where there are many; until then a fresh bridge has no state. */
-const UNSETTLED = /tentative|\/xenbr\d+\/operstate:unknown/;
-
 /**
- * Looks once the host has come to rest: two looks in a row are alike, no address is looked for duplicates of, and the
- * bridges' states are known.
+ * Looks once the host has come to rest: two looks in a row are alike, and no address is looked for duplicates of.
  * @param host whose network
  */
 export async function settled(host: Namespace): Promise<Snapshot> {
@@ -69,7 +65,7 @@ export async function settled(host: Namespace): Promise<Snapshot> {
   for (let tries = 0; ; tries++) {
     const now = look(host);
     const text = JSON.stringify(now);
-    if ((text === before && !UNSETTLED.test(text)) || tries > 150) return now;
+    if ((text === before && !text.includes('tentative')) || tries > 50) return now;
     before = text;
     await sleep(100);
   }

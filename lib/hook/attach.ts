@@ -8,7 +8,7 @@ import type { VifState } from '../observe/vif.ts';
 import type { Plan, Step } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import { printPlan } from './context.ts';
-import { type Guard, guardSteps, markSettings, STRICT_LOCK, unguardSteps } from './guard.ts';
+import { type Guard, guardSteps, markSettings, STRICT_LOCK, strayGuardSteps, unguardSteps } from './guard.ts';
 import { withLock } from './locks.ts';
 import { runPostHooks } from './post.ts';
 import { tellSuccess, type VifRun } from './vif.ts';
@@ -130,8 +130,8 @@ async function unguard(run: VifRun, own: string | undefined, names: readonly str
   const port = own === undefined ? undefined : readPort(system, own);
   if (port?.up && port.master !== undefined)
     return log.warn(`${own} could not be taken off ${port.master}, so what filters it stays.`);
-  if (unguardSteps(system, device, names).length > 0)
-    await withLock(system, STRICT_LOCK, () => letGo(system, unguardSteps(system, device, names)));
+  const steps = () => [...unguardSteps(system, device, names), ...strayGuardSteps(run, names)];
+  if (steps().length > 0) await withLock(system, STRICT_LOCK, () => letGo(system, steps()));
   await markSettings(run, undefined, false);
 }
 

@@ -1,13 +1,14 @@
 import { strictRecordPath } from '../contract/paths.ts';
-import { SETTINGS_MARK, settingsMark } from '../contract/settings-mark.ts';
+import { markedValues, SETTINGS_MARK, settingsMark } from '../contract/settings-mark.ts';
 import type { VifSettings } from '../contract/vif-request.ts';
 import { RequestError } from '../errors.ts';
 import { loggedElement, strictElements } from '../filter/strict.ts';
 import { type Port, readPort } from '../observe/port.ts';
 import { readStrictRecord, readStrictRecords, type StrictRecord } from '../observe/strict.ts';
+import { listStrictTable } from '../observe/strict-listing.ts';
 import { PORT_MAC } from '../plan/device.ts';
 import { type Step, setting } from '../plan/step.ts';
-import { planStrict, planStrictTable } from '../plan/strict.ts';
+import { planStrays, planStrict, planStrictTable } from '../plan/strict.ts';
 import type { System } from '../system/system.ts';
 import { untracksStrictly } from './bridged-rules.ts';
 import { strictBridges } from './strict-table.ts';
@@ -144,6 +145,20 @@ export function unguardSteps(system: System, device: string, ports: readonly str
     if (old === undefined || old.device !== device) return [];
     return planStrict({ port, recordPath: strictRecordPath(port), old, fresh: undefined, flushed: true });
   });
+}
+
+/**
+ * Steps that take a device out of the strict filter where xenstore tells that it is held, and no record any more of what.
+ * @param run the call
+ * @param ports the names that it may have been attached under
+ */
+export function strayGuardSteps(run: VifRun, ports: readonly string[]): Step[] {
+  const { system } = run.context;
+  if (markedValues(run.stored[SETTINGS_MARK])['antispoof'] !== 'strict') return [];
+  const lost = ports.filter((port) => readStrictRecord(system, port) === undefined);
+  if (lost.length < ports.length) return [];
+  const there = listStrictTable(system)?.elements;
+  return planStrays([...new Set(lost)].flatMap((port) => there?.get(port) ?? []));
 }
 
 /**

@@ -5,11 +5,13 @@ import { type RuleSet, rulesByDevice, tableOf } from '../filter/forward.ts';
 import { readBeside, readPresent } from '../observe/forwarding.ts';
 import { readLedger } from '../observe/ledger.ts';
 import { readStrictRecords, type StrictRecord } from '../observe/strict.ts';
+import { isWhole } from '../observe/strict-health.ts';
+import { listStrictTable } from '../observe/strict-listing.ts';
 import { readBridgeRecords } from '../observe/uplink.ts';
 import { type Claim, claim } from '../plan/forwarding.ts';
 import { replaceForwardRules } from '../plan/rules.ts';
 import type { Step } from '../plan/step.ts';
-import { planStrict, planStrictTable } from '../plan/strict.ts';
+import { planStrays, planStrict, planStrictTable } from '../plan/strict.ts';
 import type { RunResult } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
 import { openXenstore } from '../system/xenstore.ts';
@@ -128,7 +130,16 @@ function strictSteps(system: System, wanted: readonly Wanted[], devices: Readonl
   const fresh = new Map(
     wanted.flatMap(({ state, strict }) => (strict === undefined ? [] : [[state.port.name, strict] as const])),
   );
-  if (fresh.size === 0 && records.size === 0) return [];
+  const listing = listStrictTable(system);
+  const there = listing?.elements ?? new Map<string, readonly string[]>();
+  if (fresh.size === 0 && records.size === 0 && there.size === 0) return [];
+  // Of these it is not known what they were given. What was counted of a guest that stays is kept.
+  const strays = [...there].filter(
+    ([port]) => listing !== undefined && !isWhole(listing, port, records.get(port)),
+  );
+  const stray = strays.flatMap(([port, elements]) =>
+    elements.filter((element) => !(fresh.has(port) && element.startsWith('refused '))),
+  );
   const settled = new Set(wanted.map(({ run }) => run.call.device));
   // Guests that are gone without a word are forgotten; others of which nothing more is known keep what they have.
   const kept = (old: StrictRecord | undefined) =>
@@ -146,6 +157,7 @@ function strictSteps(system: System, wanted: readonly Wanted[], devices: Readonl
   return [
     ...[...bridges].flatMap((bridge) => learningSteps(system, bridge)),
     ...planStrictTable([]),
+    ...planStrays(stray),
     ...steps.filter((step) => step.do.tool === 'nft'),
     ...steps.filter((step) => step.do.tool !== 'nft'),
   ];

@@ -1,7 +1,8 @@
 import { listed } from '../contract/text.ts';
-import { BASES, BASES_ON_DEMAND, CHAINS, CUSTOM_CHAIN, STRICT_TABLE } from '../filter/strict-rules.ts';
+import { BASES, BASES_ON_DEMAND, CHAINS } from '../filter/strict-rules.ts';
 import type { System } from '../system/system.ts';
-import { readStrictRecords } from './strict.ts';
+import { readStrictRecords, type StrictRecord } from './strict.ts';
+import { listStrictTable, type StrictListing } from './strict-listing.ts';
 
 const REPAIR = 'run "xen-network refilter"';
 
@@ -14,9 +15,8 @@ const REPAIR = 'run "xen-network refilter"';
 export function strictDamage(system: System, bridges: readonly string[]): string | undefined {
   const records = readStrictRecords(system);
   if (records.size === 0 && bridges.length === 0) return undefined;
-  const listing = system.run(['nft', 'list', 'table', ...STRICT_TABLE.split(' ')]);
-  if (listing.status !== 0) return `The table of the strict filter is not there: ${REPAIR}.`;
-  const blocks = blocksOf(listing.stdout);
+  const listing = listStrictTable(system);
+  if (listing === undefined) return `The table of the strict filter is not there: ${REPAIR}.`;
   const isUsed = (set: string) =>
     [...records.values()].some(({ elements }) => elements.some((element) => element.startsWith(`${set} `)));
   const onDemand = Object.entries(BASES_ON_DEMAND).filter(([set]) => isUsed(set));
@@ -29,35 +29,23 @@ export function strictDamage(system: System, bridges: readonly string[]): string
     ]),
   ];
   const chains = wanted
-    .filter(([name, lines]) => blocks.get(`chain ${name}`)?.length !== lines)
+    .filter(([name, lines]) => listing.chains.get(name)?.length !== lines)
     .map(([name]) => `the chain ${name}`);
-  const there = namesIn([...blocks].flatMap(([title, lines]) => (title.startsWith('chain ') ? [] : lines)));
   const ports = [...records]
-    .filter(([port, { elements }]) => there.get(port) !== namesIn(elements).get(port))
+    .filter(([port, record]) => !isWhole(listing, port, record))
     .map(([port]) => port);
   const damaged = [...chains, ...ports.map((port) => `what holds ${port}`)];
   if (damaged.length === 0) return undefined;
   return `The strict filter is not whole: ${listed(damaged)} ${damaged.length > 1 ? 'are' : 'is'} not as made: ${REPAIR}.`;
 }
 
-/** Chains, sets and maps by their titles, with the lines in them; the administrator's own chain left out. */
-function blocksOf(listing: string): ReadonlyMap<string, readonly string[]> {
-  const blocks = new Map<string, string[]>();
-  let lines: string[] = [];
-  for (const line of listing.split('\n')) {
-    const title = /^\t((?:chain|set|map) \S+) \{$/.exec(line)?.[1];
-    if (title !== undefined) {
-      lines = [];
-      if (title !== `chain ${CUSTOM_CHAIN}`) blocks.set(title, lines);
-    } else if (line.startsWith('\t\t')) lines.push(line.trim());
-  }
-  return blocks;
-}
-
-/** How often each name stands in quotes. */
-function namesIn(lines: readonly string[]): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const [, name = ''] of lines.join(' ').matchAll(/"([^"]+)"/g))
-    counts.set(name, (counts.get(name) ?? 0) + 1);
-  return counts;
+/**
+ * Whether the table holds of a port as many elements as its record has.
+ * @param listing the table
+ * @param port its name
+ * @param record what it was given; undefined where that is not known
+ */
+export function isWhole(listing: StrictListing, port: string, record: StrictRecord | undefined): boolean {
+  const own = record?.elements.filter((element) => element.includes(` "${port}" `));
+  return own?.length === (listing.elements.get(port)?.length ?? 0);
 }

@@ -47,6 +47,15 @@ export function planStrict(change: StrictChange): Step[] {
   ];
 }
 
+/**
+ * Takes elements out that no record tells of, as nft lists them.
+ * @param elements such as `macs { "vif1.0" . 00:16:3e:00:00:01 }`
+ */
+export function planStrays(elements: readonly string[]): Step[] {
+  const why = 'take out what nobody is known to need';
+  return elements.map((element) => ({ do: line('delete', element), undo: [], why }));
+}
+
 /** nft refuses to delete what is not there, but not to add what is. */
 function removal(element: string, why: string, flushed: boolean): Step[] {
   const gone: Step = { do: line('delete', element), undo: [line('add', element)], why };

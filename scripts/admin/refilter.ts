@@ -7,6 +7,6 @@ import { refilter } from '../../lib/hook/refilter.ts';
  */
 export async function refilterAll(context: Context): Promise<number> {
   const count = await refilter(context);
-  context.print(`The filters of ${count} ${count === 1 ? 'device is' : 'devices are'} in place.\n`);
+  context.print(`The filters of ${count} ${count === 1 ? 'device' : 'devices'} are in place.\n`);
   return 0;
 }

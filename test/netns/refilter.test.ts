@@ -206,6 +206,45 @@ describe('another card that comes online after a flush', () => {
   });
 });
 
+describe('where our records are lost, and the table is not', () => {
+  const forget = () => ok('rm', '-rf', '/run/xen-network');
+
+  test('offline takes the guest out of the filter all the same', () => {
+    host.guest(1, { ip: '192.0.2.1', vifname: 'web' });
+    host.guest(2, { ip: '192.0.2.2' });
+    forget();
+    for (const domid of [1, 2])
+      expect(host.vif.offline(domid)).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(host.elements()).toEqual([]);
+  });
+
+  test('refilter leaves nobody what xenstore does not say, and keeps what was counted', () => {
+    host.guest(1, { ip: '192.0.2.1 198.51.100.0/24 2001:db8::/64', vifname: 'web' });
+    host.guest(2, { ip: '192.0.2.2' });
+    host.vif.unplug(2);
+    mayBe(1, '192.0.2.7');
+    const drops = host.drops('web');
+    expect(drops).toBeGreaterThan(0);
+    forget();
+    host.vif.store.write({ '/local/domain/0/backend/vif/1/0/ip': '192.0.2.9' });
+    expect(refilter().stderr).toBe('');
+    expect(host.elements().join()).not.toContain('vif2.0');
+    expect(mayBe(1, '192.0.2.1', '198.51.100.7', '192.0.2.9')).toEqual(['192.0.2.9']);
+    expect(host.drops('web')).toBe(drops + 2);
+  });
+
+  test('and elements that somebody added go', () => {
+    host.guest(1, { ip: '192.0.2.1' });
+    const elements = host.elements();
+    const own = `{ "vif1.0" . ${guestMac(1)} . 192.0.2.8 }`;
+    ok('nft', 'add', 'element', 'bridge', 'xen_network', 'own4', own);
+    expect(mayBe(1, '192.0.2.8')).toEqual(['192.0.2.8']);
+    expect(refilter().stderr).toBe('');
+    expect(host.elements()).toEqual(elements);
+    expect(mayBe(1, '192.0.2.8', '192.0.2.1')).toEqual(['192.0.2.1']);
+  });
+});
+
 test('a thousand guests are as well held as one', () => {
   const many = Array.from({ length: 1000 }, (_, i) => i + 100);
   host.guest(1, { ip: '192.0.2.1' });

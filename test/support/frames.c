@@ -43,6 +43,20 @@ static void enter(const char *space)
 	close(file);
 }
 
+/* A tap has a carrier once it is open, and its bridge sees that a little later. */
+static void await_forwarding(const char *port)
+{
+	char path[64], state = 0;
+	snprintf(path, sizeof path, "/sys/class/net/%s/brport/state", port);
+	for (int waited = 0; state != '3'; waited++) {
+		int file = open(path, O_RDONLY | O_CLOEXEC);
+		if (file < 0 || read(file, &state, 1) != 1 || waited > PATIENCE_MS)
+			die(path);
+		close(file);
+		usleep(1000);
+	}
+}
+
 static int open_tap(const char *space, const char *device)
 {
 	enter(space);
@@ -51,6 +65,7 @@ static int open_tap(const char *space, const char *device)
 	strncpy(request.ifr_name, device, sizeof request.ifr_name - 1);
 	if (tap < 0 || ioctl(tap, TUNSETIFF, &request) < 0)
 		die(device);
+	await_forwarding(device);
 	return tap;
 }
 

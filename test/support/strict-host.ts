@@ -7,6 +7,19 @@ import { VifHost } from './vif-host.ts';
 
 const OUTSIDE: End = { netns: 'outside', device: 'eth0' };
 
+/** A bridge sees the carrier of a port a little later than the port has it. */
+const AWAIT_FORWARDING = `
+for try in $(seq 500); do
+  waiting=
+  for port in /sys/class/net/xenbr0/brif/*; do
+    [ "$(cat /sys/class/net/\${port##*/}/carrier 2>/dev/null)" != 1 ] || [ "$(cat $port/state)" = 3 ] || waiting=yes
+  done
+  [ -n "$waiting" ] || exit 0
+  sleep 0.02
+done
+exit 1
+`;
+
 export const OUTSIDE_MAC = '02:00:00:00:00:fa';
 
 /** The MAC address of a guest's first card. */
@@ -81,6 +94,7 @@ export class StrictHost {
     frames: readonly Hex[],
     sender: End = { netns: `guest${domid}`, device: 'eth0' },
   ): Hex[] {
+    this.vif.host.ok('sh', '-c', AWAIT_FORWARDING);
     return arrivals(this.vif.host, { sender, watcher: OUTSIDE, marker: MARKER }, frames);
   }
 

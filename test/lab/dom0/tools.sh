@@ -161,7 +161,7 @@ host_state() {
   {
     ip -o link
     ip -o addr
-    ip route show table all
+    ip -4 route show table all
     ip -6 route show table all | sort
     ip rule
     ip -6 rule

@@ -122,7 +122,7 @@ trap 'exit 130' INT
 trap 'exit 143' HUP TERM
 log=$(mktemp)
 
-lab='debian-archive-keyring e2fsprogs mmdebstrap qemu-system-x86 seabios util-linux xz-utils'
+lab='debian-archive-keyring e2fsprogs gpg mmdebstrap mount qemu-system-x86 seabios util-linux xz-utils'
 demo='iproute2 iptables nftables iputils-ping xenstore-utils util-linux'
 # shellcheck disable=SC2086 # package names, one word each
 case $what in

@@ -12,7 +12,7 @@ fail() {
     if [[ $i -gt 0 && ${BASH_SOURCE[i]} == */scenarios/* ]]; then line="line ${BASH_LINENO[i - 1]}: "; fi
   done
   [ -s "$reason" ] || echo "$line$*" >"$reason"
-  for i in 'ip -br link' 'ip -br addr' 'bridge link' 'ip neigh' 'iptables -S FORWARD' 'xl list'; do
+  for i in 'ip -br link' 'ip -br addr' 'bridge link' 'ip neigh' 'ip -n outside neigh' 'iptables -S FORWARD' 'xl list'; do
     echo "--- $i" && $i
   done >&2
   exit 1
@@ -69,17 +69,24 @@ outside() { ip netns exec outside "$@"; }
 
 # Usage: guest NAME pv|pvh|hvm VIF…  Writes the guest's configuration. lines= holds more lines of it.
 guest() {
-  local name=$1 type=$2 vif list=
+  local name=$1 type=$2 vif list= kernel=vmlinux memory=160 hvm=
   shift 2
   for vif; do list+="'$vif', "; done
+  if [ "$type" = hvm ]; then
+    kernel=vmlinuz memory=256
+    # Without the cards' start-up programs, which would look for a network to boot from.
+    hvm="vga = 'none'
+device_model_args_hvm = [ $(printf "'-global', '%s.romfile=', " virtio-net-pci rtl8139 e1000) ]"
+  fi
   cat >"/run/$name.cfg" <<END
 name = '$name'
 type = '$type'
-kernel = '/guest/$([ "$type" = hvm ] && echo vmlinuz || echo vmlinux)'
+kernel = '/guest/$kernel'
 ramdisk = '/guest/initrd.img'
 extra = 'console=hvc0 quiet mitigations=off'
-memory = $([ "$type" = hvm ] && echo 256 || echo 160)
+memory = $memory
 vif = [ $list ]
+$hvm
 ${lines-}
 END
 }

@@ -2,8 +2,7 @@
 
 later network-bridge stop
 network-bridge start antispoof=strict
-lines="vga = 'none'
-cmdline = 'console=hvc0 quiet mitigations=off xen_emul_unplug=never lab.driver=virtio_net'"
+lines="cmdline = 'console=hvc0 quiet mitigations=off xen_emul_unplug=never lab.driver=virtio_net'"
 guest web hvm 'mac=00:16:3e:00:00:11,bridge=xenbr0,ip=192.0.2.11,model=virtio-net'
 start web
 tap=$(vif web)-emu

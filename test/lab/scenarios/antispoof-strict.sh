@@ -19,7 +19,7 @@ poison() {
   in_guest web 'ip addr add 192.0.2.1/32 dev eth0; arping -U -c 2 -I eth0 192.0.2.1; ip addr del 192.0.2.1/32 dev eth0'
   neighbours=$(in_guest mail 'ip neigh show dev eth0')
   echo "$neighbours"
-  [[ $neighbours =~ 192\.0\.2\.1\ .*00:16:3e:00:00:11 ]]
+  grep -q '^192\.0\.2\.1 .*00:16:3e:00:00:11' <<<"$neighbours"
 }
 mac() { in_guest web "ip link set eth0 down && ip link set eth0 address $1 && ip link set eth0 up"; }
 address mail 192.0.2.12/24

@@ -2,8 +2,7 @@
 
 make_bridge xenbr0 10.9.0.1/24
 make_bridge xenbr1 10.9.1.1/24
-lines="vga = 'none'
-cmdline = 'console=hvc0 quiet mitigations=off xen_emul_unplug=never lab.driver=8139cp,e1000'"
+lines="cmdline = 'console=hvc0 quiet mitigations=off xen_emul_unplug=never lab.driver=8139cp,e1000'"
 guest web hvm 'mac=00:16:3e:00:00:11,bridge=xenbr0,vifname=the-web-server' \
   'mac=00:16:3e:00:00:12,bridge=xenbr1,model=e1000,ip=10.9.1.11'
 start web

@@ -1,7 +1,6 @@
 # An HVM guest whose PV driver takes over from the emulated card, with a vifname; network-attach
 
 make_bridge xenbr0 10.9.0.1/24
-lines="vga = 'none'"
 guest web hvm 'mac=00:16:3e:00:00:11,bridge=xenbr0,vifname=the-web-server,ip=10.9.0.11'
 start web
 is "$(master the-web-ser)" xenbr0

@@ -2,8 +2,7 @@
 
 make_bridge xenbr0 10.9.0.1/24
 # A card that the guest has a driver for, and the PV driver kept from taking its place.
-lines="vga = 'none'
-cmdline = 'console=hvc0 quiet mitigations=off xen_emul_unplug=never lab.driver=virtio_net'"
+lines="cmdline = 'console=hvc0 quiet mitigations=off xen_emul_unplug=never lab.driver=virtio_net'"
 guest web hvm 'mac=00:16:3e:00:00:11,bridge=xenbr0,ip=10.9.0.11,model=virtio-net'
 start web
 vif=$(vif web)

@@ -20,6 +20,7 @@ for device in bond0 eth0.7 dummy0; do
   ip link set $device up
   number=$((number + 1))
 done
+soon outside ping -c 1 -W 2 10.7.0.10 # the bond looks after its cards
 
 for topology in classic rename plain; do
   before=$(host_state)

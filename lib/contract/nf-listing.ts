@@ -6,6 +6,8 @@ import type { NfExpressions } from './nf-tables.ts';
 export interface WantedRule extends NfExpressions {
   readonly table: string;
   readonly chain: string;
+  /** Where its last match ends: what other guests' rules have there, the end of a comment, differs soonest. */
+  readonly telling: number;
 }
 
 const NLMSG_ERROR = 2;
@@ -103,9 +105,9 @@ function matchRule(
   }
 }
 
-/** Rules of other guests differ in a name or an address before their counter, and for most of them early. */
-function isAlike(listed: Uint8Array, start: number, { bytes, counter }: NfExpressions): boolean {
-  for (let i = 0; i < counter[0]; i++) if (listed[start + i] !== bytes[i]) return false;
+function isAlike(listed: Uint8Array, start: number, { bytes, counter, telling }: WantedRule): boolean {
+  for (let i = telling; i >= 0; i--) if (listed[start + i] !== bytes[i]) return false;
+  for (let i = telling + 1; i < counter[0]; i++) if (listed[start + i] !== bytes[i]) return false;
   for (let i = counter[1]; i < bytes.length; i++) if (listed[start + i] !== bytes[i]) return false;
   return true;
 }

@@ -88,7 +88,9 @@ export function rulesToFind(family: Family, lines: readonly TableLine[]): Wanted
     if (!takesAway(line)) continue;
     const expressions = encodeRule(new NfWriter(1, 0, true), family, table, line);
     if (expressions === undefined) return undefined;
-    wanted.push({ table, chain: chainOf(line), ...expressions });
+    let telling = expressions.counter[0] - 1;
+    while (telling > 0 && expressions.bytes[telling] === 0) telling--;
+    wanted.push({ table, chain: chainOf(line), telling, ...expressions });
   }
   return wanted;
 }

@@ -133,5 +133,5 @@ export class NetHost {
 
 /** Whether somebody gets an answer from an address. */
 export function reaches(from: Namespace, address: string): boolean {
-  return from.run(['ping', '-n', '-q', '-c', '2', '-i', '0.1', '-W', '0.5', address]).status === 0;
+  return from.run(['ping', '-n', '-q', '-c', '1', '-i', '0.1', '-w', '2', address]).status === 0;
 }

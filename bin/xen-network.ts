@@ -1,8 +1,8 @@
 import { messageOf, XenNetworkError } from '../lib/errors.ts';
 import type { Applet, Context } from '../lib/hook/context.ts';
 import { withFirewall } from '../lib/system/firewall.ts';
+import { loadNative } from '../lib/system/load-native.ts';
 import { openLog } from '../lib/system/log.ts';
-import { loadNative } from '../lib/system/native.ts';
 import { openSystem } from '../lib/system/system.ts';
 import manifest from '../package.json' with { type: 'json' };
 

@@ -84,12 +84,3 @@ export interface Native {
   /** How many characters a line of the terminal has that standard input or output is; undefined where it is none. */
   terminalWidth(of: 'in' | 'out'): number | undefined;
 }
-
-/** The twin for the runtime that this program runs in: the C library wherever it can be called, Node's own ways in Node. */
-export async function loadNative(): Promise<Native> {
-  const { node, bun } = process.versions;
-  if (node !== undefined && bun === undefined) {
-    return (await import('./native-node.ts')).nodeNative;
-  }
-  return (await import('./native-libc.ts')).libcNative;
-}

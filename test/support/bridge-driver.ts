@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { messageOf, XenNetworkError } from '../../lib/errors.ts';
 import type { Applet, Context } from '../../lib/hook/context.ts';
-import { loadNative } from '../../lib/system/native.ts';
+import { loadNative } from '../../lib/system/load-native.ts';
 import { openSystem, type System } from '../../lib/system/system.ts';
 import { recover } from '../../scripts/admin/recover.ts';
 import { networkBridge } from '../../scripts/network-bridge.ts';

@@ -4,8 +4,8 @@
 import { messageOf, XenNetworkError } from '../../lib/errors.ts';
 import type { Applet } from '../../lib/hook/context.ts';
 import { withFirewall } from '../../lib/system/firewall.ts';
+import { loadNative } from '../../lib/system/load-native.ts';
 import { openLog } from '../../lib/system/log.ts';
-import { loadNative } from '../../lib/system/native.ts';
 import { openSystem } from '../../lib/system/system.ts';
 import { networkBridge } from '../../scripts/network-bridge.ts';
 import { networkMultiBridge } from '../../scripts/network-multi-bridge.ts';

@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../lib/errors.ts';
-import { type ByteChannel, loadNative, type Native } from '../../lib/system/native.ts';
+import { loadNative } from '../../lib/system/load-native.ts';
+import type { ByteChannel, Native } from '../../lib/system/native.ts';
 import { openXenstore } from '../../lib/system/xenstore.ts';
 
 const root = join(import.meta.dirname, '../..');

@@ -2,7 +2,7 @@
 // test's namespaces; the first argument "force" goes on after a failure. Prints what came of it as JSON. With
 // "addresses" and a device, or "own" and addresses: which IPv4 addresses the kernel tells, and which ip does.
 import { readFileSync } from 'node:fs';
-import { loadNative } from '../../lib/system/native.ts';
+import { loadNative } from '../../lib/system/load-native.ts';
 import { nodeNative } from '../../lib/system/native-node.ts';
 import { openSystem } from '../../lib/system/system.ts';
 

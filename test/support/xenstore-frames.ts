@@ -1,5 +1,6 @@
 import { encodeFrame, type Frame, FrameDecoder, XS_TYPE } from '../../lib/contract/xenstore-wire.ts';
-import { type ByteChannel, loadNative } from '../../lib/system/native.ts';
+import { loadNative } from '../../lib/system/load-native.ts';
+import type { ByteChannel } from '../../lib/system/native.ts';
 
 /** A type that the protocol names, or any number. */
 export type Kind = keyof typeof XS_TYPE | number;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadNative } from '../../lib/system/native.ts';
+import { loadNative } from '../../lib/system/load-native.ts';
 import { findBun } from './faults.ts';
 import { PLAIN_ENV } from './namespace.ts';
 import { sleep } from './wait.ts';

@@ -3,6 +3,7 @@
 
 #include "engine.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -193,7 +194,14 @@ static JSContext *make_context(JSRuntime *runtime) {
   return ctx;
 }
 
+// Otherwise the first file that the program opens would become one of the three, and be written its messages.
+static void fill_standard_files(void) {
+  for (int fd = 0; fd <= 2; fd++)
+    if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) != fd) _exit(1);
+}
+
 int main(int argc, char **argv) {
+  fill_standard_files();
   // Who writes to what nobody reads any more is told by an error.
   signal(SIGPIPE, SIG_IGN);
   JSRuntime *runtime = JS_NewRuntime2(&memory, NULL);

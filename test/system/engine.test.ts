@@ -57,6 +57,15 @@ describe('the engine of the compiled program', () => {
     expect(fact('pid')).toBe(join(folder, 'facts'));
   });
 
+  test('has standard files even where its caller closed them', () => {
+    const script = `exec <&- 2>&-; exec "$0" files`;
+    const { stdout } = spawnSync('bash', ['-c', script, join(folder, 'facts')], {
+      env: PLAIN_ENV,
+      encoding: 'utf8',
+    });
+    expect(Number(stdout)).toBeGreaterThan(2);
+  });
+
   test('has what is younger than it', () => {
     expect(fact('young')).toEqual([3, 'a', null, true, false]);
   });

@@ -5,6 +5,8 @@ import { PORT_MAC } from './device.ts';
 import { DISABLE_IPV6 } from './handover.ts';
 import { type Command, type DeviceMark, ip, type Step, setting } from './step.ts';
 
+const ARP_IGNORE = 'net/ipv4/conf/arp_ignore';
+
 /** The mark of a device that the run makes. */
 export const NEW = (name: string): DeviceMark => ({ name, index: 'new' });
 
@@ -76,16 +78,26 @@ function fresh(name: string, why: string, command: Command): Step {
 }
 
 /**
- * Keeps IPv6 off the bridge and its port: a router's advertisement would give them addresses and the host more routes.
+ * Keeps the bridge and its port from speaking for the host. With IPv6 a router's advertisement would give them addresses
+ * and the host more routes. By ARP the bridge would answer for all of the host's addresses, as any device does where
+ * rp_filter is off (kernel's ip-sysctl, arp_ignore), with a MAC address that nobody has any more after stop.
  * @param facts the host, the card and the names to be used
  */
 export function silence(facts: StartFacts): Step[] {
   const { layout, settings } = facts;
-  if (!settings.has(DISABLE_IPV6)) return [];
-  const made = [...(bridgeThere(facts) === undefined ? [layout.bridge] : []), layout.vif0];
-  return made.map((name) =>
-    fresh(name, `switch IPv6 off on ${name}`, setting(settingPath(DISABLE_IPV6, name), '1')),
-  );
+  const made = bridgeThere(facts) === undefined ? [layout.bridge] : [];
+  const mute = (name: string): Step =>
+    fresh(name, `switch IPv6 off on ${name}`, setting(settingPath(DISABLE_IPV6, name), '1'));
+  return [
+    ...made.map((name) =>
+      fresh(
+        name,
+        `let ${name} answer ARP for its own addresses only`,
+        setting(settingPath(ARP_IGNORE, name), '1'),
+      ),
+    ),
+    ...(settings.has(DISABLE_IPV6) ? [...made, layout.vif0].map(mute) : []),
+  ];
 }
 
 /**

@@ -163,8 +163,8 @@ has_no_rules() { [ -z "$(rules_of "$1")" ]; }
 # All of dom0's network that a scenario has to leave as it was, once the kernel has looked whether its new IPv6
 # addresses are free.
 host_state() {
-  local end=$((SECONDS + 10))
-  while [ -n "$(ip -6 -o addr show tentative)" ] && [ $SECONDS -lt $end ]; do sleep 0.2; done
+  local end=$((SECONDS + 30))
+  while [[ $(ip -6 addr) == *tentative* && $SECONDS -lt $end ]]; do sleep 0.2; done
   {
     ip -o link
     ip -o addr

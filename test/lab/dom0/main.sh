@@ -56,6 +56,8 @@ echo 'lab: ready'
 while read -r name bound && [ "$name" != end ]; do
   echo "lab: begin $name"
   rm -f "$reason"
+  # The scenario before may have had its guests' addresses on other cards, and the world outside remembers that a while.
+  ip -n outside neigh flush dev lan0
   if timeout -k 10 "$bound" bash /payload/dom0/scenario.sh "$name"; then
     echo "lab: ok $name"
   else

@@ -54,9 +54,9 @@ export function runRtnetlink(
   indexOf: IndexOf,
   force: boolean,
 ): RtOutcome | undefined {
-  if (!commands.every(isKernelRequest)) return undefined;
   // The host may be off the network until the last one is done: names are looked up and bytes put together beforehand.
   const ready = prepare(commands, indexOf);
+  if (ready === undefined) return undefined;
   const socket = open();
   const errors: string[] = [];
   try {
@@ -79,26 +79,37 @@ class NoSuchDevice extends Error {}
 
 type IndexOf = (name: string) => number | undefined;
 
-/** The messages, as far as the devices are there already, under the names that they will have by then. */
+/**
+ * The messages, as far as the devices are there already, under the names that they will have by then.
+ * @returns undefined when a command is beyond what is encoded here
+ */
 function prepare(
   commands: readonly (readonly string[])[],
   indexOf: IndexOf,
-): (RtMessage | RtFlush | undefined)[] {
+): (RtMessage | RtFlush | undefined)[] | undefined {
   const names = new Map<string, number | undefined>();
   const known: IndexOf = (name) => {
     if (!names.has(name)) names.set(name, indexOf(name));
     return names.get(name);
   };
-  return commands.map((args) => {
-    try {
-      return encoded(args, known);
-    } catch (thrown) {
-      if (thrown instanceof NoSuchDevice) return undefined;
-      throw thrown;
-    } finally {
-      follow(args, names);
-    }
-  });
+  const ready: (RtMessage | RtFlush | undefined)[] = [];
+  for (const args of commands) {
+    const message = encodedYet(args, known);
+    if (message === undefined && !isKernelRequest(args)) return undefined;
+    ready.push(message);
+    follow(args, names);
+  }
+  return ready;
+}
+
+/** @returns undefined as well while a device is not there */
+function encodedYet(args: readonly string[], indexOf: IndexOf): RtMessage | RtFlush | undefined {
+  try {
+    return encoded(args, indexOf);
+  } catch (thrown) {
+    if (thrown instanceof NoSuchDevice) return undefined;
+    throw thrown;
+  }
 }
 
 function follow(

@@ -138,23 +138,12 @@ describe('a card under the strict filter', () => {
   test('needs one child, and neither iptables nor br_netfilter', () => {
     host.guest(2);
     host.vif.card(1, { mac: guestMac(1), ip: '192.0.2.1 2001:db8::1 198.51.100.0/24' });
-    const trace = [
-      'strace',
-      '-f',
-      '-qq',
-      '-e',
-      'trace=execve',
-      '-e',
-      'status=successful',
-      '-o',
-      '/run/trace',
-    ];
-    const words = ['/etc/xen/scripts/vif-bridge', 'online', 'antispoof=strict'];
-    expect(host.vif.host.run([...trace, ...words], { env: { PATH: '/usr/bin', ...xlEnv(1) } }).status).toBe(
-      0,
-    );
-    const started = host.vif.host.ok('grep', '-o', 'execve("[^"]*"', '/run/trace').trim().split('\n');
-    expect(started.slice(1)).toEqual(['execve("/usr/sbin/nft"']);
+    const { ran, started } = host.vif.host.traced('vif-bridge', ['online', 'antispoof=strict'], {
+      PATH: '/usr/bin',
+      ...xlEnv(1),
+    });
+    expect(ran.status).toBe(0);
+    expect(started.slice(1)).toEqual(['/usr/sbin/nft']);
   });
 
   test('twenty at once, and the first of them make the table', async () => {

@@ -174,6 +174,24 @@ export class Host extends Namespace {
   }
 
   /**
+   * Calls a hook and looks which programs that starts.
+   * @param name the hook, or xen-network
+   * @param args command word and variables
+   * @param env what the caller sets beside PATH
+   * @returns what it left, and the path of each program that was started, the hook's own first
+   */
+  traced(
+    name: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): { readonly ran: Ran; readonly started: string[] } {
+    const strace = 'strace -f -qq -e trace=execve -e status=successful -o /run/trace'.split(' ');
+    const ran = this.run([...strace, `${SCRIPTS}/${name}`, ...args], { env: { ...PLAIN_ENV, ...env } });
+    const calls = this.ok('cat', '/run/trace').matchAll(/execve\("([^"]*)"/g);
+    return { ran, started: [...calls].map(([, path = '']) => path) };
+  }
+
+  /**
    * Starts a hook, for several at once.
    * @param name the hook, or xen-network
    * @param args command word and variables

@@ -131,7 +131,7 @@ case $what in
   lab) set -- $compiler $lab ;;
   test)
     set -- $compiler $demo bridge-utils strace xen-utils-common 'xen-utils-4.*' ebtables dnsmasq-base \
-      isc-dhcp-server isc-dhcp-client procps openvswitch-switch net-tools ethtool iputils-arping shellcheck
+      isc-dhcp-server isc-dhcp-client procps openvswitch-switch net-tools ethtool iputils-arping shellcheck udev
     ;;
 esac
 install_packages "$@" || die "the $what cannot do without these packages."

@@ -114,9 +114,7 @@ function encodeLinkSet(
     case 'master':
       return message(attribute(IFLA.master, u32(indexOf(value))));
     case 'address':
-      return message(
-        attribute(IFLA.address, new Uint8Array(value.split(':').map((octet) => Number.parseInt(octet, 16)))),
-      );
+      return message(attribute(IFLA.address, octets(value)));
     default:
       return undefined;
   }
@@ -135,9 +133,15 @@ function encodeAltname(
     : { type: RTM.delLinkProp, flags: 0, payload };
 }
 
-/** name NAME type bridge [stp_state N] [forward_delay CENTISECONDS] */
-function encodeBridge([word, name = '', type, kind, ...options]: readonly string[]): RtMessage | undefined {
-  if (word !== 'name' || type !== 'type' || kind !== 'bridge' || options.length % 2 !== 0) return undefined;
+function octets(mac: string): Uint8Array {
+  return new Uint8Array(mac.split(':').map((octet) => Number.parseInt(octet, 16)));
+}
+
+/** name NAME address MAC type bridge [stp_state N] [forward_delay CENTISECONDS] */
+function encodeBridge(args: readonly string[]): RtMessage | undefined {
+  const [word, name = '', address, mac = '', type, kind, ...options] = args;
+  if (word !== 'name' || address !== 'address' || type !== 'type' || kind !== 'bridge') return undefined;
+  if (options.length % 2 !== 0) return undefined;
   const data: Uint8Array[] = [];
   for (let i = 0; i < options.length; i += 2) {
     const [option, value] = [BRIDGE_OPTIONS.get(options[i] ?? ''), wordOf(options[i + 1] ?? '')];
@@ -151,6 +155,7 @@ function encodeBridge([word, name = '', type, kind, ...options]: readonly string
     payload: joined([
       linkHeader(0, 0, 0),
       attribute(IFLA.name, cString(name)),
+      attribute(IFLA.address, octets(mac)),
       attribute(IFLA.linkInfo, joined(info)),
     ]),
   };

@@ -28,18 +28,19 @@ export function makeBridge(facts: StartFacts, bridge: string): Step[] {
   const { layout, link } = facts;
   const there = bridgeThere(facts);
   const device = there === undefined ? NEW(bridge) : { name: bridge, index: there.index };
+  const isHosts = layout.top === layout.bridge;
   const steps: Step[] = [];
   if (there === undefined)
     steps.push({
-      do: ip('link', 'add', 'name', bridge, 'type', 'bridge', 'stp_state', '0', 'forward_delay', '0'),
+      do: newBridge(bridge, isHosts ? link.mac : PORT_MAC),
       undo: [ip('link', 'del', 'dev', bridge)],
       why: `make the bridge ${bridge}`,
       device,
     });
-  if (layout.top === layout.bridge)
+  else if (isHosts)
     steps.push({
       do: set(bridge, 'address', link.mac),
-      undo: there === undefined ? [] : [set(bridge, 'address', there.mac)],
+      undo: [set(bridge, 'address', there.mac)],
       why: `give the MAC address of the card to ${bridge}`,
       device,
     });
@@ -57,19 +58,42 @@ export function makeBridge(facts: StartFacts, bridge: string): Step[] {
  * Makes the veth pair that stands in for the old netloop: vethN is to be the host's, vif0.N a port of the bridge.
  * @param facts the host, the card and the names to be used
  */
-export function makePair({ layout, link }: StartFacts): Step[] {
+export function makePair({ layout, link }: StartFacts): Step {
   const { veth, vif0 } = layout;
-  const mtu = ['mtu', `${link.mtu}`];
-  return [
-    {
-      do: ip('link', 'add', 'name', veth, ...mtu, 'type', 'veth', 'peer', 'name', vif0, ...mtu),
-      undo: [ip('link', 'del', 'dev', veth)],
-      why: `make the pair ${veth} and ${vif0}`,
-      device: NEW(veth),
-    },
-    fresh(veth, `give the MAC address of ${layout.netdev} to ${veth}`, set(veth, 'address', link.mac)),
-    fresh(vif0, `give the MAC address of a port to ${vif0}`, set(vif0, 'address', PORT_MAC)),
-  ];
+  return {
+    do: newPair({ name: veth, mac: link.mac }, { name: vif0, mac: PORT_MAC }, link.mtu),
+    undo: [ip('link', 'del', 'dev', veth)],
+    why: `make the pair ${veth} and ${vif0}`,
+    device: NEW(veth),
+  };
+}
+
+/**
+ * A new bridge without STP. It has its address from the start: one that the kernel has made up, udev replaces by another
+ * (systemd.link(5), MACAddressPolicy=), and may be later with that than whoever sets the right one.
+ * @param name of the bridge
+ * @param mac its address, octets with colons
+ */
+export function newBridge(name: string, mac: string): Command {
+  const kind = ['type', 'bridge', 'stp_state', '0', 'forward_delay', '0'];
+  return ip('link', 'add', 'name', name, 'address', mac, ...kind);
+}
+
+/** One end of a veth pair. */
+interface PairEnd {
+  readonly name: string;
+  readonly mac: string;
+}
+
+/**
+ * A new veth pair, with its addresses from the start as a new bridge has its own.
+ * @param one an end
+ * @param other its peer
+ * @param mtu of both, in bytes
+ */
+export function newPair(one: PairEnd, other: PairEnd, mtu: number): Command {
+  const end = ({ name, mac }: PairEnd) => ['name', name, 'address', mac, 'mtu', `${mtu}`];
+  return ip('link', 'add', ...end(one), 'type', 'veth', 'peer', ...end(other));
 }
 
 /** What happens to a new device goes with it. */

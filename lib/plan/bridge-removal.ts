@@ -1,6 +1,6 @@
 import { settingPath } from '../contract/paths.ts';
 import type { Link } from '../observe/host.ts';
-import { set } from './bridge-parts.ts';
+import { newBridge, newPair, set } from './bridge-parts.ts';
 import { PORT_MAC } from './device.ts';
 import { DISABLE_IPV6 } from './handover.ts';
 import { type Command, ip, type Step, setting } from './step.ts';
@@ -37,12 +37,9 @@ export function removeBridge(facts: StopFacts): Step[] {
 
 function pairAgain(facts: StopFacts, veth: string, vif0: string): Command[] {
   const { top, bridge, state } = facts;
-  const mtu = ['mtu', `${top.mtu}`];
   const port = state.links.find((link) => link.name === vif0);
   return [
-    ip('link', 'add', 'name', veth, ...mtu, 'type', 'veth', 'peer', 'name', vif0, ...mtu),
-    set(veth, 'address', top.mac),
-    set(vif0, 'address', port?.mac ?? PORT_MAC),
+    newPair({ name: veth, mac: top.mac }, { name: vif0, mac: port?.mac ?? PORT_MAC }, top.mtu),
     ...settingsAgain(facts, top.name, veth),
     ...settingsAgain(facts, vif0, vif0),
     ...flagsAgain(top, veth),
@@ -54,9 +51,7 @@ function pairAgain(facts: StopFacts, veth: string, vif0: string): Command[] {
 function bridgeAgain(facts: StopFacts, name: string): Command[] {
   const { bridge, record: saved, options } = facts;
   return [
-    ip('link', 'add', 'name', name, 'type', 'bridge', 'stp_state', '0', 'forward_delay', '0'),
-    // A bridge with no address of its own takes the lowest of its ports'.
-    ...(saved.topology === 'classic' ? [] : [set(name, 'address', bridge.mac)]),
+    newBridge(name, bridge.mac),
     set(name, 'mtu', `${bridge.mtu}`),
     ...settingsAgain(facts, bridge.name, name),
     ...[...options].map(([file, value]) => setting(`/sys/class/net/${name}/bridge/${file}`, value)),

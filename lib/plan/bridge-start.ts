@@ -44,7 +44,7 @@ export function planStart(facts: StartFacts): Plan {
   const byIfupdown = usesIfupdown(facts);
   const steps = [
     ...makeBridge(facts, layout.topology === 'rename' ? early : layout.bridge),
-    ...(layout.topology === 'classic' ? [...makePair(facts), ...silence(facts), ...raise(facts)] : []),
+    ...(layout.topology === 'classic' ? [makePair(facts), ...silence(facts), ...raise(facts)] : []),
     ...(byIfupdown ? [] : settle(giver, takerOf(facts, early))),
     ...detach(facts, giver),
     ...(early === layout.top ? [] : [takeName(early, layout.top)]),

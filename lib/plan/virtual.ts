@@ -4,7 +4,7 @@ import { isolationRules, masqueradeRule, virtualForwardRules } from '../filter/m
 import type { HostState, Link } from '../observe/host.ts';
 import type { VirtualRecord } from '../observe/virtual.ts';
 import { BRIDGE_NF } from './antispoof.ts';
-import { NEW, set } from './bridge-parts.ts';
+import { NEW, newBridge, set } from './bridge-parts.ts';
 import type { Claim } from './forwarding.ts';
 import { type DeviceMark, ip, type Step } from './step.ts';
 
@@ -79,9 +79,8 @@ function isReached({ routes }: HostState, request: VirtualRequest, network: Pref
 
 /** With an address of its own a bridge does not take that of a port, so guests need not learn it anew. */
 function makeStep(bridge: string, device: DeviceMark): Step {
-  const kind = ['type', 'bridge', 'stp_state', '0', 'forward_delay', '0'];
   return {
-    do: ip('link', 'add', 'name', bridge, 'address', bridgeMac(bridge), ...kind),
+    do: newBridge(bridge, bridgeMac(bridge)),
     undo: [ip('link', 'del', 'dev', bridge)],
     why: `make the bridge ${bridge}`,
     device,

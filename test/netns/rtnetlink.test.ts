@@ -76,7 +76,7 @@ describe('what the kernel is asked for is what ip would have done', () => {
     [
       'what a bridge takes over from a card',
       [
-        'link add name br9 type bridge stp_state 0 forward_delay 0',
+        'link add name br9 address 00:16:3e:00:00:08 type bridge stp_state 0 forward_delay 0',
         'link set dev br9 address 00:16:3e:00:00:09',
         'link set dev br9 up',
         'link set dev card1 arp off',

@@ -72,9 +72,10 @@ function follow(
 }
 
 function qemu(images: string, payload: string, memory: number): string[] {
-  // QEMU 7.2 stops a PV dom0 at its first return to user mode where SMAP is on, and tells Xen of an intercepted
-  // RDTSC where an HVM guest ran RDTSCP.
-  const machine = ['-machine', 'pc', '-accel', 'tcg,thread=multi', '-cpu', 'max,-smap,-rdtscp'];
+  // QEMU 7.2 stops a PV dom0 at its first return to user mode where SMAP is on, tells Xen of an intercepted RDTSC where
+  // an HVM guest ran RDTSCP, and now and then denies an HVM or PVH guest the AVX that it has.
+  const cpu = 'max,-smap,-rdtscp,-xsave,-avx,-avx2';
+  const machine = ['-machine', 'pc', '-accel', 'tcg,thread=multi', '-cpu', cpu];
   const size = ['-m', String(memory), '-smp', String(PROCESSORS)];
   const screenless = ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-monitor', 'none'];
   // With two processors QEMU has dom0 wait for itself: each change of a page table stops both.

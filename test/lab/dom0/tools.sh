@@ -105,12 +105,18 @@ count_starts() { cat "$consoles/guest-$1.log" 2>/dev/null | grep -c '^guest: rea
 
 # Usage: await_guest NAME BEFORE  Waits until the guest has started once more than BEFORE times.
 await_guest() {
-  local end=$((SECONDS + 600))
+  local log=$consoles/guest-$1.log end=$((SECONDS + 600)) panics
+  panics=$(count_panics "$1")
   until [ "$(count_starts "$1")" -gt "${2:-0}" ]; do
-    [ $SECONDS -lt $end ] || fail "$1 does not start; its console: $(tail -3 "$consoles/guest-$1.log")"
+    if [ $SECONDS -ge $end ] || [ "$(count_panics "$1")" -gt "$panics" ]; then
+      tail -60 "$log"
+      fail "$1 does not start"
+    fi
     sleep 0.3
   done
 }
+
+count_panics() { cat "$consoles/guest-$1.log" 2>/dev/null | grep -c 'Kernel panic' || true; }
 
 # Usage: tell NAME NUMBER COMMAND…  Types a command at a guest's console.
 tell() { echo "${*:2}" >"$(xenstore-read "/local/domain/$(xl domid "$1")/console/tty")"; }

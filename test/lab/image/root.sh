@@ -9,7 +9,7 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 packages=(
   linux-image-amd64 xen-hypervisor-4.17-amd64 xen-utils-4.17 xen-utils-common xenstore-utils qemu-system-xen
   bridge-utils busybox-static dnsmasq-base ebtables ethtool ifupdown iproute2 iptables iputils-arping iputils-ping
-  isc-dhcp-server kmod mount nftables openvswitch-switch procps psmisc tcpdump util-linux
+  isc-dhcp-server kmod mount nftables openvswitch-switch procps psmisc tcpdump udev util-linux
 )
 # Left out of the packages, as no run needs them: they are most of the time and of the disk that the image takes.
 drivers=(gpu hid hwmon iio infiniband input media mmc mtd net/ethernet net/wireless platform scsi staging thermal usb video)

@@ -19,7 +19,7 @@ guest web pv 'mac=00:16:3e:00:00:11,bridge=xenbr1,ip=10.9.1.11' \
   'mac=00:16:3e:00:00:12,script=vif-route,ip=10.10.0.2,gatewaydev=xenbr0'
 start web
 vif=$(vif web)
-not xenstore-read /libxl/disable_udev
+not xenstore-read libxl/disable_udev
 is "$(master "$vif")" xenbr1
 is "$(backend web hotplug-status)" connected
 has "$(ip route)" "^10\.10\.0\.2 dev $(vif web 1) .*src 10\.9\.0\.1"

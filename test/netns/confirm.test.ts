@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { afterEach, describe, expect, test } from 'vitest';
-import { differences, look, lookFor, plugCard, settled } from '../support/bridge-state.ts';
-import { Host } from '../support/host.ts';
+import { createPluggedHost, differences, look, lookFor, settled } from '../support/bridge-state.ts';
+import type { Host } from '../support/host.ts';
 import { PLAIN_ENV } from '../support/namespace.ts';
 import type { Snapshot } from '../support/snapshot.ts';
 import { sleep, waitUntil } from '../support/wait.ts';
@@ -11,8 +11,7 @@ let host: Host;
 afterEach(() => host.close());
 
 async function plugged(): Promise<Snapshot> {
-  host = await Host.create();
-  plugCard(host);
+  host = await createPluggedHost();
   return settled(host);
 }
 
@@ -119,8 +118,7 @@ describe('confirm=', () => {
   });
 
   test('two starts that wait are both undone', async () => {
-    host = await Host.create();
-    plugCard(host);
+    host = await createPluggedHost();
     host.nic('dummy0', { address: '172.31.0.1/24' });
     const before = await settled(host);
     expect(bridge('start', 'vifnum=0', 'confirm=2', 'antispoof=yes').status).toBe(0);

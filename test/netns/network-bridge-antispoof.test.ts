@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { differences, lookFor, plugCard, setSettings, settled } from '../support/bridge-state.ts';
-import { Host, xlEnv } from '../support/host.ts';
+import { createPluggedHost, differences, lookFor, setSettings, settled } from '../support/bridge-state.ts';
+import { type Host, xlEnv } from '../support/host.ts';
 import type { Namespace } from '../support/namespace.ts';
 import { waitUntil } from '../support/wait.ts';
 
@@ -13,8 +13,7 @@ let host: Host;
 afterEach(() => host.close());
 
 async function plugged(): Promise<void> {
-  host = await Host.create();
-  plugCard(host);
+  host = await createPluggedHost();
   setSettings(host, Object.fromEntries(NF.map((path) => [path, '0'])));
   host.ok('iptables', ...ADMINS);
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { differences, lookFor, plugCard, settled } from '../support/bridge-state.ts';
+import { createPluggedHost, differences, lookFor, settled } from '../support/bridge-state.ts';
 import { Host } from '../support/host.ts';
 
 // As the real ones do it: they keep account in /run/network/ifstate and stumble over addresses that are there.
@@ -23,8 +23,7 @@ let host: Host;
 afterEach(() => host.close());
 
 async function plugged(): Promise<void> {
-  host = await Host.create();
-  plugCard(host);
+  host = await createPluggedHost();
   // Those of the machine itself, if it has any, are out of the way.
   host.ok('mount', '-t', 'tmpfs', 'tmpfs', '/usr/local/sbin');
   host.write('/usr/local/sbin/ifup', IFUP, '755');
@@ -79,8 +78,7 @@ describe('ifupdown', () => {
 
 describe('somebody else believes to own the card', () => {
   test('NetworkManager and systemd-networkd are named, with the setting that makes them let go', async () => {
-    host = await Host.create();
-    plugCard(host);
+    host = await createPluggedHost();
     const index = host.ok('cat', '/sys/class/net/eth0/ifindex').trim();
     host.write(`/run/NetworkManager/devices/${index}`, '[device]\nmanaged=true\n');
     host.write(`/run/systemd/netif/links/${index}`, 'ADMIN_STATE=configured\n');

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { differences, lookFor, plugCard, settled } from '../support/bridge-state.ts';
-import { Host } from '../support/host.ts';
+import { createPluggedHost, differences, lookFor, settled } from '../support/bridge-state.ts';
+import type { Host } from '../support/host.ts';
 import { PLAIN_ENV } from '../support/namespace.ts';
 import type { Snapshot } from '../support/snapshot.ts';
 
@@ -41,8 +41,7 @@ let host: Host;
 afterEach(() => host.close());
 
 async function plugged(build: 'Bun' | 'Node'): Promise<Snapshot> {
-  host = await Host.create();
-  plugCard(host);
+  host = await createPluggedHost();
   if (build === 'Node') {
     if (!existsSync(BY_IP)) throw new Error(`${BY_IP} is not there; run "npm run build:pkg" first.`);
     for (const name of ['network-bridge', 'xen-network'])

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
-import { differences, lookFor, plugCard, settled } from '../support/bridge-state.ts';
-import { Host } from '../support/host.ts';
+import { createPluggedHost, differences, lookFor, settled } from '../support/bridge-state.ts';
+import type { Host } from '../support/host.ts';
 
 // The form in which the book and many mailing lists have it.
 const WRAPPER = `#!/bin/sh
@@ -15,8 +15,7 @@ let host: Host;
 afterEach(() => host.close());
 
 test('a wrapper script that calls network-bridge twice makes two bridges, and takes both away', async () => {
-  host = await Host.create();
-  plugCard(host);
+  host = await createPluggedHost();
   host.nic('dummy0', { address: '172.31.0.1/24' });
   host.write(PATH, WRAPPER, '755');
   const before = await settled(host);

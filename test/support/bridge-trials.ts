@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { Trial } from './bridge-driver.ts';
-import { plugCard, setSettings } from './bridge-state.ts';
-import { Host } from './host.ts';
+import { createPluggedHost, setSettings } from './bridge-state.ts';
+import type { Host } from './host.ts';
 import { runTrial } from './trials.ts';
 
 /** What network-bridge is told, in each topology. */
@@ -27,8 +27,7 @@ const SENTENCE = /^[A-Z/][\s\S]*\. Everything was put back as it was; mend the c
  * @param struck the call at which something is to go wrong
  */
 export async function prepare(variables: readonly string[], struck: 'start' | 'stop'): Promise<Host> {
-  const host = await Host.create();
-  plugCard(host);
+  const host = await createPluggedHost();
   setSettings(host, { 'bridge/bridge-nf-call-iptables': '0', 'bridge/bridge-nf-call-ip6tables': '0' });
   host.ok('iptables', '-A', 'FORWARD', '-s', '203.0.113.0/24', '-j', 'DROP');
   if (struck === 'start') return host;

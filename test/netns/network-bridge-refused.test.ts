@@ -1,0 +1,85 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createPluggedHost, differences, look, SILENT, settled } from '../support/bridge-state.ts';
+import type { Host } from '../support/host.ts';
+import type { Ran } from '../support/namespace.ts';
+
+let host: Host;
+
+beforeEach(async () => {
+  host = await createPluggedHost();
+});
+
+afterEach(() => host.close());
+
+function bridge(...words: string[]): Ran {
+  return host.hook('network-bridge', words);
+}
+
+const REFUSED: readonly (readonly [words: readonly string[], sentence: RegExp])[] = [
+  [['netdev=nosuch0'], /There is no device nosuch0\. The devices of this host are eth0, eth9/],
+  [['netdev=lo'], /lo is no Ethernet device \(its type is loopback\)/],
+  [['bridge=eth9'], /eth9 is a device of this host but no bridge\. Name another one by bridge=/],
+  [['bridge=eth0'], /The bridge cannot be called eth0 as its card is/],
+  [['bridge=peth0'], /The bridge cannot be called peth0, a name that eth0 needs itself/],
+  [
+    ['bridge=busy0'],
+    /The bridge busy0 serves eth9 already\. Name another one for eth0 by bridge= or vifnum=/,
+  ],
+  [['netdev=eth9'], /eth9 belongs to busy0 already/],
+  [['bridge=own0', 'topology=plain'], /The bridge own0 has addresses of its own/],
+  [['bridge=own0', 'topology=rename'], /The bridge own0 is there already, and topology=rename makes its own/],
+  [['vifnum=5'], /The name vif0\.5, which eth0 needs for its bridge, is taken by another device/],
+  [['vifnum=x'], /vifnum is "x"; say a whole number from 0 to 99999/],
+  [['topology=star'], /topology is "star"; say one of classic, rename and plain/],
+  [['antispoof=maybe'], /antispoof is "maybe"; say /],
+  [['bridge=a/b'], /bridge is "a\/b", which is no usable device name/],
+  [['check=nowhere'], /check is "nowhere"; say one IPv4 or IPv6 address/],
+  [['confirm=0'], /confirm is "0"; say a whole number from 1 to 86400/],
+];
+
+describe('what is refused, with nothing changed and one sentence that says what to do', () => {
+  test('all that cannot be done', async () => {
+    host.nic('eth9');
+    host.ip('link add busy0 type bridge', 'link set eth9 master busy0', 'link add own0 type bridge');
+    host.ip('address add 172.30.0.1/24 dev own0', 'link add vif0.5 type bridge');
+    const before = await settled(host);
+    for (const [words, sentence] of REFUSED) {
+      const ran = bridge('start', ...words);
+      expect({ words, ...ran }).toMatchObject({ words, status: 1, stdout: '' });
+      expect(ran.stderr).toMatch(/^network-bridge: .*\.\n$/);
+      expect(ran.stderr).toMatch(sentence);
+    }
+    expect(differences(before, look(host))).toEqual([]);
+  });
+
+  test('a card that carries a macvlan device', async () => {
+    host.ok('ip', 'link', 'add', 'mv0', 'link', 'eth0', 'type', 'macvlan');
+    expect(bridge('start').stderr).toMatch(
+      /eth0 carries the macvlan device mv0, and cannot be the port of a bridge/,
+    );
+  });
+
+  test('a card that is bridged already, for another bridge', async () => {
+    expect(bridge('start')).toEqual(SILENT);
+    expect(bridge('start', 'bridge=other')).toMatchObject({ status: 1 });
+    expect(bridge('start', 'bridge=other').stderr).toContain('eth0 is on the bridge xenbr0 already');
+    expect(bridge('start', 'netdev=peth0').stderr).toContain('peth0 belongs to xenbr0 already');
+  });
+
+  test('a folder that cannot be written', async () => {
+    host.ok('sh', '-c', 'mkdir /run/xen-network && mount -t tmpfs -o ro tmpfs /run/xen-network');
+    const before = await settled(host);
+    const ran = bridge('start');
+    expect(ran).toMatchObject({ status: 1, stdout: '' });
+    expect(ran.stderr).toMatch(
+      /\/run\/xen-network\/\S+ cannot be written: the file system is read-only \(EROFS\)/,
+    );
+    expect(differences(before, look(host))).toEqual([]);
+  });
+
+  test('a word that is no command', async () => {
+    expect(bridge('begin').stderr).toBe(
+      'network-bridge: "begin" is no command of this hook; say one of start, stop and status.\n',
+    );
+  });
+});

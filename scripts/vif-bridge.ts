@@ -1,7 +1,7 @@
 import { mergeValues } from '../lib/contract/arguments.ts';
 import { vifRecordPath } from '../lib/contract/paths.ts';
 import { formerRename, parseVifSettings, VIF_KEYS, VIF_VARIABLES } from '../lib/contract/vif-request.ts';
-import { parseVlans } from '../lib/contract/vlan.ts';
+import { type PortVlans, parseVlans } from '../lib/contract/vlan.ts';
 import { VerifyError } from '../lib/errors.ts';
 import { NO_RULES } from '../lib/filter/forward.ts';
 import { attachVif, detachVif } from '../lib/hook/attach.ts';
@@ -14,7 +14,7 @@ import { listRules } from '../lib/observe/rules.ts';
 import { awaitVif, findBridge, observeVif } from '../lib/observe/vif.ts';
 import { defaultPvid, hasVlans } from '../lib/observe/vlan.ts';
 import { isJoined, type JoinRequest, planJoin, planLeave } from '../lib/plan/vif-bridge.ts';
-import { type PortVlans, portVlans } from '../lib/plan/vlan.ts';
+import { portVlans } from '../lib/plan/vlan.ts';
 import type { System } from '../lib/system/system.ts';
 
 /** Puts a guest's vif (online, offline) or tap (add, remove) on a bridge: contract 3, vif-bridge. */

@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts';
-import { processOf, startedAt } from '../observe/service.ts';
-import type { Command, Service } from '../plan/step.ts';
+import { processOf, type Service, startedAt } from '../observe/service.ts';
+import type { Command } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import { failureText, type Outcome } from './execute.ts';
 

@@ -74,3 +74,12 @@ export function virtualRecordPath(bridge: string): string {
 
 /** What network-multi-bridge has started. */
 export const MULTI_RECORD = `${RUN_FOLDER}/multi-bridge`;
+
+/** The host's own switch for passing packets on, IPv4's and IPv6's (kernel's ip-sysctl). */
+export const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
+export const IP6_FORWARD = '/proc/sys/net/ipv6/conf/all/forwarding';
+
+/** What decides whether bridged packets go through the filters (Documentation/networking/ip-sysctl, bridge-nf-*). */
+export const BRIDGE_NF: readonly string[] = ['iptables', 'ip6tables', 'arptables'].map(
+  (name) => `/proc/sys/net/bridge/bridge-nf-call-${name}`,
+);

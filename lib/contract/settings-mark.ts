@@ -1,12 +1,6 @@
 import { parseArguments, type Values } from './arguments.ts';
 import type { VifSettings } from './vif-request.ts';
 
-/**
- * The key beside a device's own in xenstore under which online leaves those settings that xenstore does not tell: they
- * came by arguments, or from the bridge. A refilter finds everything there.
- */
-export const SETTINGS_MARK = 'xen-network';
-
 const MARKED = ['antispoof', 'filter', 'notrack'];
 
 /**

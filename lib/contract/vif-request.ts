@@ -15,11 +15,16 @@ import {
   yesOrNo,
 } from './arguments.ts';
 import { deviceName, type FittedName, fitVifname, TAP_SUFFIX } from './names.ts';
-import { SETTINGS_MARK } from './settings-mark.ts';
 import { quote } from './text.ts';
 
 export type VifCommand = 'online' | 'offline' | 'add' | 'remove';
 const VIF_COMMANDS: readonly VifCommand[] = ['online', 'offline', 'add', 'remove'];
+
+/**
+ * The key beside a device's own in xenstore under which online leaves those settings that xenstore does not tell: they
+ * came by arguments, or from the bridge. A refilter finds everything there.
+ */
+export const SETTINGS_MARK = 'xen-network';
 
 /** The keys under XENBUS_PATH that every vif hook reads (contract 2). */
 export const VIF_KEYS: readonly string[] = [

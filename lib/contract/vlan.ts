@@ -11,6 +11,15 @@ export interface VlanSet {
   readonly ids: readonly number[];
 }
 
+/** The VLANs that a bridge port is to have. */
+export interface PortVlans {
+  /** As vlan= says it. */
+  readonly text: string;
+  readonly ranges: readonly VlanRange[];
+  /** What the bridge gives every port that joins it; undefined for none. */
+  readonly defaultPvid: number | undefined;
+}
+
 interface Term {
   readonly ids: readonly number[];
   readonly flag: string;

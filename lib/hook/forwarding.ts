@@ -1,8 +1,9 @@
+import { type Claim, claimKey } from '../contract/claims.ts';
 import { bridgeRecordPath } from '../contract/paths.ts';
 import { readBeside, readPresent } from '../observe/forwarding.ts';
 import { readLedger } from '../observe/ledger.ts';
 import { readBridgeRecords } from '../observe/uplink.ts';
-import { type Claim, claim, claimKey, isMet, ledgerSteps, release } from '../plan/forwarding.ts';
+import { claim, isMet, ledgerSteps, release } from '../plan/forwarding.ts';
 import { handOver, isAntispoofClaim, trueBefore } from '../plan/shared-antispoof.ts';
 import type { Step } from '../plan/step.ts';
 import type { System } from '../system/system.ts';

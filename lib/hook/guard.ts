@@ -1,6 +1,6 @@
 import { strictRecordPath } from '../contract/paths.ts';
-import { markedValues, SETTINGS_MARK, settingsMark } from '../contract/settings-mark.ts';
-import type { VifSettings } from '../contract/vif-request.ts';
+import { markedValues, settingsMark } from '../contract/settings-mark.ts';
+import { SETTINGS_MARK, type VifSettings } from '../contract/vif-request.ts';
 import { RequestError } from '../errors.ts';
 import { loggedElement, strictElements } from '../filter/strict.ts';
 import { type Port, readPort } from '../observe/port.ts';

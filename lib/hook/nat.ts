@@ -1,5 +1,6 @@
 import type { Family } from '../contract/addresses.ts';
 import type { Values } from '../contract/arguments.ts';
+import type { Claim } from '../contract/claims.ts';
 import { NAT_SUBNET } from '../contract/dhcp.ts';
 import { subnetLine } from '../contract/dhcp-conf.ts';
 import { NAT_VARIABLES, type NatRequest, parseNatRequest } from '../contract/forward-request.ts';
@@ -12,7 +13,6 @@ import { isAntispoofed } from '../observe/rules.ts';
 import { defaultDevice } from '../observe/uplink.ts';
 import { linkOf } from '../plan/bridge-check.ts';
 import { planSubnet } from '../plan/dhcp-subnet.ts';
-import type { Claim } from '../plan/forwarding.ts';
 import { forwardingClaims, type Guarding, natClaims } from '../plan/nat.ts';
 import { remember } from '../plan/remember.ts';
 import type { System } from '../system/system.ts';

@@ -1,4 +1,5 @@
 import { applyTeardown } from '../apply/apply.ts';
+import type { Claim } from '../contract/claims.ts';
 import { strictRecordPath } from '../contract/paths.ts';
 import { HostError, messageOf, XenNetworkError } from '../errors.ts';
 import { type RuleSet, rulesByDevice, tableOf } from '../filter/forward.ts';
@@ -8,7 +9,7 @@ import { readStrictRecords, type StrictRecord } from '../observe/strict.ts';
 import { isWhole } from '../observe/strict-health.ts';
 import { listStrictTable } from '../observe/strict-listing.ts';
 import { readBridgeRecords } from '../observe/uplink.ts';
-import { type Claim, claim } from '../plan/forwarding.ts';
+import { claim } from '../plan/forwarding.ts';
 import { replaceForwardRules } from '../plan/rules.ts';
 import type { Step } from '../plan/step.ts';
 import { planStrays, planStrict, planStrictTable } from '../plan/strict.ts';

@@ -1,4 +1,5 @@
 import type { Values } from '../contract/arguments.ts';
+import type { Claim } from '../contract/claims.ts';
 import { parseRouteRequest, ROUTE_VARIABLES } from '../contract/forward-request.ts';
 import { settingPath } from '../contract/paths.ts';
 import { readListening } from '../observe/forwarding.ts';
@@ -6,7 +7,6 @@ import { observeHost } from '../observe/host.ts';
 import { readLedger } from '../observe/ledger.ts';
 import { defaultDevice } from '../observe/uplink.ts';
 import { linkOf } from '../plan/bridge-check.ts';
-import type { Claim } from '../plan/forwarding.ts';
 import { forwardingClaims } from '../plan/nat.ts';
 import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';

@@ -1,11 +1,12 @@
 import { mergeValues } from '../contract/arguments.ts';
 import { TAP_SUFFIX } from '../contract/names.ts';
 import { natAddresses } from '../contract/nat-address.ts';
-import { markedValues, SETTINGS_MARK } from '../contract/settings-mark.ts';
+import { markedValues } from '../contract/settings-mark.ts';
 import {
   formerRename,
   parseVifCall,
   parseVifSettings,
+  SETTINGS_MARK,
   VIF_KEYS,
   VIF_VARIABLES,
 } from '../contract/vif-request.ts';

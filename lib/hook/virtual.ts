@@ -1,4 +1,5 @@
 import type { Values } from '../contract/arguments.ts';
+import type { Claim } from '../contract/claims.ts';
 import { parseVirtualRequest, VIRTUAL_VARIABLES, type VirtualRequest } from '../contract/forward-request.ts';
 import { virtualRecordPath } from '../contract/paths.ts';
 import { readListening } from '../observe/forwarding.ts';
@@ -6,7 +7,6 @@ import { families, type HostState, observeHost } from '../observe/host.ts';
 import { defaultDevice, readChangedOptions, readSettings } from '../observe/uplink.ts';
 import { readVirtualRecords, type VirtualRecord } from '../observe/virtual.ts';
 import { linkOf } from '../plan/bridge-check.ts';
-import type { Claim } from '../plan/forwarding.ts';
 import { forwardingClaims } from '../plan/nat.ts';
 import { remember } from '../plan/remember.ts';
 import type { Plan, Step } from '../plan/step.ts';

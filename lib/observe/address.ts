@@ -1,11 +1,18 @@
 import type { Family } from '../contract/addresses.ts';
 import { ipv6Text } from '../contract/addresses.ts';
+import { isRouted, type Laid } from '../contract/laid.ts';
 import { HostError } from '../errors.ts';
-import { isRouted, type Laid } from '../plan/laid.ts';
-import type { Uplink } from '../plan/vif-route.ts';
 import type { System } from '../system/system.ts';
 import { defaultRouteDevice, type KernelRoute } from './kernel-routes.ts';
 import { deviceExists, readPort } from './port.ts';
+
+/** What dom0 is called on the network's side of a routed guest. */
+export interface Uplink {
+  readonly device: string;
+  readonly index: number;
+  readonly main4: string | undefined;
+  readonly main6: string | undefined;
+}
 
 /**
  * Finds the network's device and its main addresses (contract 3, vif-route).

@@ -2,11 +2,10 @@ import { type DhcpServer, type DhcpWish, parseResolver, type Resolver } from '..
 import { GUEST_FILE_PREFIX, hostEntries, variableWords } from '../contract/dhcp-conf.ts';
 import { DNSMASQ_FILES as OWN_FOLDER, vifRecordPath } from '../contract/paths.ts';
 import { HostError } from '../errors.ts';
-import type { Service } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import { readNatRecords } from './nat.ts';
 import { deviceExists } from './port.ts';
-import { controlOf, processOf } from './service.ts';
+import { controlOf, processOf, type Service } from './service.ts';
 
 /** A file as it is, each byte one character. */
 export interface FoundFile {

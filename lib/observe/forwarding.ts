@@ -1,11 +1,12 @@
-import { settingPath } from '../contract/paths.ts';
-import { BRIDGE_NF } from '../plan/antispoof.ts';
-import { type Claim, claimKey, type Present } from '../plan/forwarding.ts';
-import { IP_FORWARD, IP6_FORWARD } from '../plan/nat.ts';
+import { type Claim, claimKey } from '../contract/claims.ts';
+import { BRIDGE_NF, IP_FORWARD, IP6_FORWARD, settingPath } from '../contract/paths.ts';
 import type { System } from '../system/system.ts';
 import type { HostState } from './host.ts';
 import { readLedger } from './ledger.ts';
 import { isRuleInPlace } from './rules.ts';
+
+/** How claims are met now, by claimKey; for a rule undefined when it is not there. */
+export type Present = ReadonlyMap<string, string | undefined>;
 
 /**
  * How claims are met now.

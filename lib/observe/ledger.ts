@@ -1,5 +1,5 @@
+import type { Held, Ledger } from '../contract/claims.ts';
 import { LEDGER } from '../contract/paths.ts';
-import type { Held, Ledger } from '../plan/forwarding.ts';
 import type { System } from '../system/system.ts';
 import { isRecord, readJson } from './records.ts';
 

@@ -1,8 +1,17 @@
 import type { DhcpServer } from '../contract/dhcp.ts';
 import { NAT_RECORDS } from '../contract/paths.ts';
-import type { SubnetRecord } from '../plan/dhcp-subnet.ts';
 import type { System } from '../system/system.ts';
 import { isRecord, readJson } from './records.ts';
+
+/** What was done so that dhcpd serves a subnet. */
+export interface SubnetRecord {
+  /** The line that declares it; undefined where somebody else declares it. */
+  readonly line?: string;
+  /** The device that was named to the server. */
+  readonly device?: string;
+  /** Whether the server ran before. */
+  readonly wasRunning: boolean;
+}
 
 /** How addresses are handed out for a started hook. */
 export interface DhcpRecord {

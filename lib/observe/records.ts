@@ -1,7 +1,7 @@
 import type { DhcpServer } from '../contract/dhcp.ts';
+import type { Laid } from '../contract/laid.ts';
 import { VIF_RECORDS, vifRecordPath } from '../contract/paths.ts';
-import type { Laid } from '../plan/laid.ts';
-import type { PortVlans } from '../plan/vlan.ts';
+import type { PortVlans } from '../contract/vlan.ts';
 import type { System } from '../system/system.ts';
 
 /** What online left for a device, so that a repeated online and an offline know it without listing all rules. */

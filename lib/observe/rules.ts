@@ -1,12 +1,28 @@
 import type { Family } from '../contract/addresses.ts';
+import { BRIDGE_NF } from '../contract/paths.ts';
 import { HostError } from '../errors.ts';
 import { type RuleSet, rulesOf } from '../filter/forward.ts';
-import { BRIDGE_NF, type ForwardFacts } from '../plan/antispoof.ts';
-import type { RuleLine } from '../plan/pending-rules.ts';
 import type { System } from '../system/system.ts';
 import { families } from './host.ts';
 import { readLedger } from './ledger.ts';
 import { readBridgeRecords } from './uplink.ts';
+
+/** A firewall line that puts a rule in or takes it out: "-I FORWARD …", "-A FORWARD …" or "-D FORWARD …". */
+export interface RuleLine {
+  readonly tool: 'iptables' | 'ip6tables';
+  readonly table: string;
+  readonly line: string;
+}
+
+/** What antispoof has to know of the host's filter. */
+export interface ForwardFacts {
+  /** FORWARD's policy now, by family; a family that the kernel does not have is left out. */
+  readonly policy: Readonly<Partial<Record<Family, string>>>;
+  /** The rules of FORWARD and of the raw table's PREROUTING now, without -A. */
+  readonly rules: Readonly<Partial<Record<Family, readonly string[]>>>;
+  /** The values of BRIDGE_NF now, by path; none while br_netfilter is not loaded. */
+  readonly settings: Readonly<Record<string, string>>;
+}
 
 /**
  * The rules of one device that are in place, in both families; a family whose tool is missing or refuses has none.

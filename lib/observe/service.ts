@@ -1,5 +1,25 @@
-import type { Service, ServiceControl } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
+
+/** A server of this host, and how it is controlled. */
+export interface Service {
+  /** The program's name, by which its process is known. */
+  readonly program: 'dhcpd' | 'dnsmasq';
+  readonly control: ServiceControl;
+  /** Where its process's number may be found. */
+  readonly pidFiles: readonly string[];
+  /** What it reads when it starts. */
+  readonly files: readonly string[];
+  /** A folder of ours: with nothing left in it, the server has nothing to do and is stopped. */
+  readonly neededFor?: string;
+  /** Files of its own that go with it when it is stopped. */
+  readonly leavings?: readonly string[];
+}
+
+export type ServiceControl =
+  | { readonly kind: 'systemd'; readonly unit: string }
+  | { readonly kind: 'init'; readonly script: string }
+  /** No service manager knows it: its process is ended, and started by these words. */
+  | { readonly kind: 'process'; readonly argv: readonly string[] };
 
 const UNIT_FOLDERS = [
   '/etc/systemd/system',

@@ -1,25 +1,12 @@
 import type { Family } from '../contract/addresses.ts';
+import { BRIDGE_NF } from '../contract/paths.ts';
 import { tableOf } from '../filter/forward.ts';
 import { cardUntrackRules } from '../filter/notrack.ts';
+import type { ForwardFacts } from '../observe/rules.ts';
 import type { AntispoofRecord } from '../observe/uplink.ts';
 import { type Command, type Step, setting } from './step.ts';
 
 const FAMILIES: readonly Family[] = [4, 6];
-
-/** What decides whether bridged packets go through the filters (Documentation/networking/ip-sysctl, bridge-nf-*). */
-export const BRIDGE_NF: readonly string[] = ['iptables', 'ip6tables', 'arptables'].map(
-  (name) => `/proc/sys/net/bridge/bridge-nf-call-${name}`,
-);
-
-/** What antispoof has to know of the host's filter. */
-export interface ForwardFacts {
-  /** FORWARD's policy now, by family; a family that the kernel does not have is left out. */
-  readonly policy: Readonly<Partial<Record<Family, string>>>;
-  /** The rules of FORWARD and of the raw table's PREROUTING now, without -A. */
-  readonly rules: Readonly<Partial<Record<Family, readonly string[]>>>;
-  /** The values of BRIDGE_NF now, by path; none while br_netfilter is not loaded. */
-  readonly settings: Readonly<Record<string, string>>;
-}
 
 /**
  * antispoof=yes (contract 4): bridged packets go through iptables, FORWARD drops what no rule lets pass, and the card's

@@ -1,8 +1,8 @@
 import { settingPath } from '../contract/paths.ts';
 import type { Link } from '../observe/host.ts';
-import type { StartFacts } from './bridge-start.ts';
 import { PORT_MAC } from './device.ts';
 import { DISABLE_IPV6 } from './handover.ts';
+import type { StartFacts } from './start-facts.ts';
 import { type Command, type DeviceMark, ip, type Step, setting } from './step.ts';
 
 const ARP_IGNORE = 'net/ipv4/conf/arp_ignore';

@@ -1,35 +1,14 @@
-import type { Family } from '../contract/addresses.ts';
 import { bridgeRecordPath } from '../contract/paths.ts';
-import type { HostState, Link } from '../observe/host.ts';
-import type { AntispoofRecord, BridgeBefore, BridgeRecord, Settings } from '../observe/uplink.ts';
-import { type ForwardFacts, planAntispoof, planPassage } from './antispoof.ts';
+import type { Link } from '../observe/host.ts';
+import type { AntispoofRecord, BridgeBefore, BridgeRecord } from '../observe/uplink.ts';
+import { planAntispoof, planPassage } from './antispoof.ts';
 import { type BridgeLayout, freeName } from './bridge-layout.ts';
 import { bridgeThere, makeBridge, makePair, NEW, raise, set, silence } from './bridge-parts.ts';
 import { PORT_MAC } from './device.ts';
 import { type Giver, release, releaseByIfupdown } from './handover.ts';
+import type { StartFacts } from './start-facts.ts';
 import { type DeviceMark, ip, type Plan, record, type Step } from './step.ts';
 import { differingSettings, settle, type Taker, takeOver } from './takeover.ts';
-
-/** All that a start has to know. */
-export interface StartFacts {
-  readonly state: HostState;
-  readonly link: Link;
-  readonly layout: BridgeLayout;
-  /** The card's kernel settings. */
-  readonly settings: Settings;
-  /** Those of the device that takes its place: an existing bridge's, else the kernel's defaults. */
-  readonly topSettings: Settings;
-  /** ifupdown brought the card up. */
-  readonly ifupdown: boolean;
-  /** Set when antispoof=yes. */
-  readonly forward: ForwardFacts | undefined;
-  /** Under antispoof=yes, what goes past the host stays out of connection tracking. */
-  readonly untracked?: boolean;
-  /** Families in which somebody else's FORWARD drops bridged packets that no rule lets pass. */
-  readonly dropping?: readonly Family[];
-  /** Steps for the strict filter; set when antispoof=strict. */
-  readonly strict?: readonly Step[] | undefined;
-}
 
 /**
  * Bridges a card (contract 4, network-bridge start). All that can be made beforehand is made beforehand, so that the

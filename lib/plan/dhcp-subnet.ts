@@ -2,18 +2,9 @@ import type { Prefix } from '../contract/addresses.ts';
 import { declaredSubnets, isDeclared } from '../contract/dhcp-conf.ts';
 import { HostError } from '../errors.ts';
 import type { DhcpdState } from '../observe/dhcp.ts';
+import type { SubnetRecord } from '../observe/nat.ts';
 import { type Change, changeSteps, deviceChanges, noDeviceChanges, restart, restartStep } from './dhcp.ts';
 import type { Step } from './step.ts';
-
-/** What was done so that dhcpd serves a subnet. */
-export interface SubnetRecord {
-  /** The line that declares it; undefined where somebody else declares it. */
-  readonly line?: string;
-  /** The device that was named to the server. */
-  readonly device?: string;
-  /** Whether the server ran before. */
-  readonly wasRunning: boolean;
-}
 
 /** A subnet that dhcpd is to serve. */
 export interface WantedSubnet {

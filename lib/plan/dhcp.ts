@@ -15,7 +15,8 @@ import {
 } from '../contract/dhcp-conf.ts';
 import { HostError } from '../errors.ts';
 import type { DhcpdState, DhcpState, DnsmasqState } from '../observe/dhcp.ts';
-import { type Command, record, type Service, type Step } from './step.ts';
+import type { Service } from '../observe/service.ts';
+import { type Command, record, type Step } from './step.ts';
 
 /** Whose DHCP entry is to go. */
 export type Released = Pick<Lease, 'name' | 'device'>;

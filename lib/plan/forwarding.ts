@@ -1,61 +1,13 @@
-import type { Family } from '../contract/addresses.ts';
+import { type Claim, claimKey, type Held, type Ledger } from '../contract/claims.ts';
 import { LEDGER } from '../contract/paths.ts';
+import type { Present } from '../observe/forwarding.ts';
 import { remember } from './remember.ts';
 import { type Command, type Step, setting } from './step.ts';
-
-/** Something that belongs to the whole host and that several started hooks may need at once. */
-export type Claim =
-  | {
-      readonly kind: 'setting';
-      readonly path: string;
-      readonly value: string;
-    }
-  | {
-      readonly kind: 'rule';
-      readonly family: Family;
-      readonly table: string;
-      /** Without the -A before it, in the words of `iptables -S`. */
-      readonly rule: string;
-      /** Before all other rules of its chain, or after them. */
-      readonly place: 'top' | 'end';
-    }
-  | { readonly kind: 'policy'; readonly family: Family; readonly value: 'DROP' };
-
-/** A claim, who holds it, and what was there before the first of them. */
-export interface Held {
-  readonly claim: Claim;
-  /** The value before; for a rule undefined when it was not there. */
-  readonly before: string | undefined;
-  /** Other settings that the kernel changes together with this one, as they were. */
-  readonly beside: Readonly<Record<string, string>>;
-  /** Hook and device, such as "network-nat eth0". */
-  readonly users: readonly string[];
-}
-
-export type Ledger = readonly Held[];
-
-/** How claims are met now, by claimKey; for a rule undefined when it is not there. */
-export type Present = ReadonlyMap<string, string | undefined>;
 
 /** What the ledger becomes, and the steps that make the host agree with it. */
 export interface LedgerChange {
   readonly steps: readonly Step[];
   readonly ledger: Ledger;
-}
-
-/**
- * What tells one claim from another.
- * @param claim the claim
- */
-export function claimKey(claim: Claim): string {
-  switch (claim.kind) {
-    case 'setting':
-      return claim.path;
-    case 'rule':
-      return `${claim.family} ${claim.table} ${claim.rule}`;
-    case 'policy':
-      return `${claim.family} policy`;
-  }
 }
 
 /**

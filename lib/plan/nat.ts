@@ -1,6 +1,7 @@
 import type { Family } from '../contract/addresses.ts';
+import type { Claim } from '../contract/claims.ts';
+import { IP_FORWARD, IP6_FORWARD } from '../contract/paths.ts';
 import { masqueradeRule, natForwardRules, repliesRule } from '../filter/masquerade.ts';
-import type { Claim } from './forwarding.ts';
 
 /** What network-nat has to do in FORWARD: drop what no rule lets pass, let guests pass where others drop, or nothing. */
 export type Guarding = 'antispoof' | 'pass' | 'none';
@@ -35,6 +36,3 @@ export function forwardingClaims(ipv6: boolean, listening: readonly string[]): C
   if (!ipv6) return [set(IP_FORWARD, '1')];
   return [set(IP_FORWARD, '1'), ...listening.map((path) => set(path, '2')), set(IP6_FORWARD, '1')];
 }
-
-export const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
-export const IP6_FORWARD = '/proc/sys/net/ipv6/conf/all/forwarding';

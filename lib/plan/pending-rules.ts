@@ -1,7 +1,5 @@
+import type { RuleLine } from '../observe/rules.ts';
 import type { Command } from './step.ts';
-
-/** A firewall line that puts a rule in or takes it out: "-I FORWARD …", "-A FORWARD …" or "-D FORWARD …". */
-export type RuleLine = Extract<Command, { readonly tool: 'iptables' | 'ip6tables' }>;
 
 /**
  * Those of an undo's firewall lines that change something. Whether a killed run had come as far as its restore is not

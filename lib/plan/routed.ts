@@ -1,7 +1,9 @@
+import { isRouted, type Laid } from '../contract/laid.ts';
 import { settingPath } from '../contract/paths.ts';
 import type { VifCall, VifSettings } from '../contract/vif-request.ts';
 import { HostError, RequestError } from '../errors.ts';
 import { NO_RULES, type RuleSet } from '../filter/forward.ts';
+import type { Uplink } from '../observe/address.ts';
 import type { KernelRoute } from '../observe/kernel-routes.ts';
 import type { Port } from '../observe/port.ts';
 import type { VifRecord } from '../observe/records.ts';
@@ -18,10 +20,9 @@ import {
   rememberStep,
   setLink,
 } from './device.ts';
-import { isRouted, type Laid, laidText, layWords, sameLaid, takeWords } from './laid.ts';
+import { laidText, layWords, sameLaid, takeWords } from './laid.ts';
 import { replaceForwardRules } from './rules.ts';
 import { type DeviceMark, ip, type Plan, type Step, setting } from './step.ts';
-import type { Uplink } from './vif-route.ts';
 
 /** What of the host decides how a guest's routes are laid. */
 export interface RouteFacts {

@@ -1,6 +1,7 @@
+import { type Claim, claimKey, type Held, type Ledger } from '../contract/claims.ts';
+import { BRIDGE_NF } from '../contract/paths.ts';
 import type { AntispoofRecord, BridgeRecord } from '../observe/uplink.ts';
-import { BRIDGE_NF, inherit } from './antispoof.ts';
-import { type Claim, claimKey, type Held, type Ledger } from './forwarding.ts';
+import { inherit } from './antispoof.ts';
 import { remember } from './remember.ts';
 import type { Step } from './step.ts';
 

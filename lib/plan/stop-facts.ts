@@ -1,8 +1,8 @@
+import type { Ledger } from '../contract/claims.ts';
 import type { HostState, Link } from '../observe/host.ts';
+import type { ForwardFacts } from '../observe/rules.ts';
 import type { BridgeRecord, Settings } from '../observe/uplink.ts';
-import type { ForwardFacts } from './antispoof.ts';
 import { freeName } from './bridge-layout.ts';
-import type { Ledger } from './forwarding.ts';
 import type { DeviceMark, Step } from './step.ts';
 
 /** All that a stop has to know. */

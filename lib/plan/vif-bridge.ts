@@ -1,4 +1,5 @@
 import type { VifCall, VifSettings } from '../contract/vif-request.ts';
+import type { PortVlans } from '../contract/vlan.ts';
 import { NO_RULES, type RuleSet } from '../filter/forward.ts';
 import type { Port } from '../observe/port.ts';
 import type { VifRecord } from '../observe/records.ts';
@@ -18,7 +19,7 @@ import {
 } from './device.ts';
 import { replaceForwardRules } from './rules.ts';
 import { ip, type Plan, type Step } from './step.ts';
-import { type PortVlans, vlanCommands, vlanSteps } from './vlan.ts';
+import { vlanCommands, vlanSteps } from './vlan.ts';
 
 /** What decides how a guest's device joins a bridge. */
 export interface JoinRequest {

@@ -1,7 +1,8 @@
 import type { Prefix } from '../contract/addresses.ts';
+import type { Laid, LaidRoute } from '../contract/laid.ts';
 import type { NatAddresses } from '../contract/nat-address.ts';
-import type { Laid, LaidRoute } from './laid.ts';
-import { routedLaid, type Uplink } from './vif-route.ts';
+import type { Uplink } from '../observe/address.ts';
+import { routedLaid } from './vif-route.ts';
 
 /**
  * What vif-nat lays for a guest: the router's address on its device, a route to each of its IPv4 addresses (contract 3,

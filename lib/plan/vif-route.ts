@@ -1,14 +1,7 @@
 import type { Prefix } from '../contract/addresses.ts';
 import { prefixText } from '../contract/addresses.ts';
-import type { Laid, LaidRoute } from './laid.ts';
-
-/** What dom0 is called on the network's side of a routed guest. */
-export interface Uplink {
-  readonly device: string;
-  readonly index: number;
-  readonly main4: string | undefined;
-  readonly main6: string | undefined;
-}
+import type { Laid, LaidRoute } from '../contract/laid.ts';
+import type { Uplink } from '../observe/address.ts';
 
 /** A tap is the guest's way until its own driver takes over, so its routes come before the vif's (contract 3). */
 export const ROUTE_METRIC = { vif: 2, tap: 1 } as const;

@@ -2,7 +2,8 @@ import { leaseRange, netmask, type Resolver } from '../contract/dhcp.ts';
 import type { BridgeAddress, VirtualRequest } from '../contract/forward-request.ts';
 import { DNSMASQ_FILES } from '../contract/paths.ts';
 import { HostError } from '../errors.ts';
-import { record, type Service, type Step } from './step.ts';
+import type { Service } from '../observe/service.ts';
+import { record, type Step } from './step.ts';
 
 /** The bridge's own IPv4 address that DHCP is served from, and what its guests are told. */
 export interface ServedBridge {

@@ -1,11 +1,11 @@
 import { type Prefix, parsePrefix, prefixText } from '../contract/addresses.ts';
+import type { Claim } from '../contract/claims.ts';
 import type { BridgeAddress, VirtualForm, VirtualRequest } from '../contract/forward-request.ts';
+import { BRIDGE_NF } from '../contract/paths.ts';
 import { isolationRules, masqueradeRule, virtualForwardRules } from '../filter/masquerade.ts';
 import type { HostState, Link } from '../observe/host.ts';
 import type { VirtualRecord } from '../observe/virtual.ts';
-import { BRIDGE_NF } from './antispoof.ts';
 import { NEW, newBridge, set } from './bridge-parts.ts';
-import type { Claim } from './forwarding.ts';
 import { type DeviceMark, ip, type Step } from './step.ts';
 
 /** What a bridge of network-virtual gets, and what of it start has to remember. */

@@ -1,16 +1,7 @@
-import { type VlanRange, type VlanSet, vlanRanges } from '../contract/vlan.ts';
+import { type PortVlans, type VlanSet, vlanRanges } from '../contract/vlan.ts';
 import type { Port } from '../observe/port.ts';
 import { markOf } from './device.ts';
 import type { Command, Step } from './step.ts';
-
-/** The VLANs that a bridge port is to have. */
-export interface PortVlans {
-  /** As vlan= says it. */
-  readonly text: string;
-  readonly ranges: readonly VlanRange[];
-  /** What the bridge gives every port that joins it; undefined for none. */
-  readonly defaultPvid: number | undefined;
-}
 
 /**
  * A port's VLANs, ready to be set.

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { Claim } from '../../lib/contract/claims.ts';
 import { parseVirtualRequest, type VirtualRequest } from '../../lib/contract/forward-request.ts';
 import type { HostState } from '../../lib/observe/host.ts';
-import { type Claim, claim } from '../../lib/plan/forwarding.ts';
+import { claim } from '../../lib/plan/forwarding.ts';
 import { forwardingClaims, natClaims } from '../../lib/plan/nat.ts';
 import type { Step } from '../../lib/plan/step.ts';
 import { bridgeFilterClaims, layVirtual, virtualClaims } from '../../lib/plan/virtual.ts';

@@ -1,8 +1,8 @@
 import type { BridgeRequest, Topology } from '../../lib/contract/bridge-request.ts';
 import type { Address, HostState, Link } from '../../lib/observe/host.ts';
 import { parseNeighbours, parseRoutes, parseRules } from '../../lib/observe/routes.ts';
+import type { ForwardFacts } from '../../lib/observe/rules.ts';
 import type { BridgeRecord, Settings } from '../../lib/observe/uplink.ts';
-import type { ForwardFacts } from '../../lib/plan/antispoof.ts';
 import { findBridged, layoutOf } from '../../lib/plan/bridge-layout.ts';
 import { planStart } from '../../lib/plan/bridge-start.ts';
 import { planStop } from '../../lib/plan/bridge-stop.ts';

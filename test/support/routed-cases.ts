@@ -1,20 +1,20 @@
 import { parseAddressList } from '../../lib/contract/addresses.ts';
+import type { Laid } from '../../lib/contract/laid.ts';
 import { natAddresses } from '../../lib/contract/nat-address.ts';
 import { parseOvsBridge } from '../../lib/contract/ovs-bridge.ts';
 import { parseVifCall, parseVifSettings } from '../../lib/contract/vif-request.ts';
-import { parseVlans } from '../../lib/contract/vlan.ts';
+import { type PortVlans, parseVlans } from '../../lib/contract/vlan.ts';
 import { NO_RULES, ownerComment, routedForwardRules } from '../../lib/filter/forward.ts';
 import type { KernelRoute } from '../../lib/observe/kernel-routes.ts';
 import type { Port } from '../../lib/observe/port.ts';
 import type { VifRecord } from '../../lib/observe/records.ts';
-import type { Laid } from '../../lib/plan/laid.ts';
 import { planRouted, planUnrouted, routeSettings } from '../../lib/plan/routed.ts';
 import type { Plan } from '../../lib/plan/step.ts';
 import { planJoin } from '../../lib/plan/vif-bridge.ts';
 import { natGuestAddresses, natLaid } from '../../lib/plan/vif-nat.ts';
 import { planSwitchJoin, planSwitchLeave } from '../../lib/plan/vif-openvswitch.ts';
 import { routedLaid } from '../../lib/plan/vif-route.ts';
-import { type PortVlans, portVlans } from '../../lib/plan/vlan.ts';
+import { portVlans } from '../../lib/plan/vlan.ts';
 import { BRIDGE, port, state } from './vif-cases.ts';
 
 const OWNER = ownerComment({ device: 'vif1.0', domid: 1 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { runServices } from '../../lib/apply/service.ts';
-import type { Command, Service } from '../../lib/plan/step.ts';
+import type { Service } from '../../lib/observe/service.ts';
+import type { Command } from '../../lib/plan/step.ts';
 import { nodeNative } from '../../lib/system/native-node.ts';
 import { openSystem, type System } from '../../lib/system/system.ts';
 

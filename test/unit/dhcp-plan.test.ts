@@ -3,9 +3,10 @@ import { batches } from '../../lib/apply/execute.ts';
 import { type Lease, NAT_SUBNET } from '../../lib/contract/dhcp.ts';
 import { applyEdit, hostLine, subnetLine } from '../../lib/contract/dhcp-conf.ts';
 import type { DhcpdState, DnsmasqState } from '../../lib/observe/dhcp.ts';
+import type { Service } from '../../lib/observe/service.ts';
 import { planGuestLease, planGuestRelease } from '../../lib/plan/dhcp.ts';
 import { planSubnet, planSubnetStop } from '../../lib/plan/dhcp-subnet.ts';
-import type { Service, Step } from '../../lib/plan/step.ts';
+import type { Step } from '../../lib/plan/step.ts';
 
 const RESOLVER = { domain: 'example.org', servers: ['192.0.2.53'] };
 const LINE = subnetLine(NAT_SUBNET, RESOLVER);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Claim, claim, claimKey, type Ledger, release } from '../../lib/plan/forwarding.ts';
+import { type Claim, claimKey, type Ledger } from '../../lib/contract/claims.ts';
+import { claim, release } from '../../lib/plan/forwarding.ts';
 import type { Command, Step } from '../../lib/plan/step.ts';
 import { planUndo } from '../../lib/plan/undo.ts';
 import { randomNumbers } from '../support/random.ts';

@@ -92,6 +92,12 @@ describe('the house rules', () => {
     ).toEqual([]);
   });
 
+  test('what looks at the host knows nothing of what is to be done', () => {
+    const below = ['lib/contract', 'lib/filter', 'lib/observe', 'lib/system'];
+    const files = program.filter((file) => under(file, ...below));
+    expect(offenders(files, (target) => !under(target, 'lib/plan', 'lib/apply', 'lib/hook'))).toEqual([]);
+  });
+
   test('only lib/system touches files, processes and sockets', () => {
     const files = program.filter((file) => !under(file, 'lib/system'));
     expect(offenders(files, (target, typeOnly) => typeOnly || !/^(?:node|bun)(?::|$)/.test(target))).toEqual(

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { parseAddressList } from '../../lib/contract/addresses.ts';
+import { isRouted } from '../../lib/contract/laid.ts';
 import { HostError } from '../../lib/errors.ts';
 import { routedForwardRules, rulesOf } from '../../lib/filter/forward.ts';
 import { observeUplink } from '../../lib/observe/address.ts';
 import { defaultRouteDevice, readKernelRoutes } from '../../lib/observe/kernel-routes.ts';
-import { isRouted, sameLaid } from '../../lib/plan/laid.ts';
+import { sameLaid } from '../../lib/plan/laid.ts';
 import { mustBeUnrouted } from '../../lib/plan/routed.ts';
 import { rangeWarnings, routedLaid } from '../../lib/plan/vif-route.ts';
 import type { System } from '../../lib/system/system.ts';

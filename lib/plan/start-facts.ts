@@ -1,0 +1,26 @@
+import type { Family } from '../contract/addresses.ts';
+import type { HostState, Link } from '../observe/host.ts';
+import type { ForwardFacts } from '../observe/rules.ts';
+import type { Settings } from '../observe/uplink.ts';
+import type { BridgeLayout } from './bridge-layout.ts';
+import type { Step } from './step.ts';
+/** All that a start has to know. */
+export interface StartFacts {
+  readonly state: HostState;
+  readonly link: Link;
+  readonly layout: BridgeLayout;
+  /** The card's kernel settings. */
+  readonly settings: Settings;
+  /** Those of the device that takes its place: an existing bridge's, else the kernel's defaults. */
+  readonly topSettings: Settings;
+  /** ifupdown brought the card up. */
+  readonly ifupdown: boolean;
+  /** Set when antispoof=yes. */
+  readonly forward: ForwardFacts | undefined;
+  /** Under antispoof=yes, what goes past the host stays out of connection tracking. */
+  readonly untracked?: boolean;
+  /** Families in which somebody else's FORWARD drops bridged packets that no rule lets pass. */
+  readonly dropping?: readonly Family[];
+  /** Steps for the strict filter; set when antispoof=strict. */
+  readonly strict?: readonly Step[] | undefined;
+}

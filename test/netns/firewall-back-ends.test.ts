@@ -198,8 +198,6 @@ describe.each<BackEnd>(['nft', 'legacy'])('network-bridge with iptables-%s', (ba
     net.host.ok('sh', '-c', `for f in /proc/sys/net/bridge/bridge-nf-call-*; do echo ${value} >$f; done`);
   const policies = (): string[] =>
     TOOLS.map((tool) => net.host.ok(`${tool}-${backEnd}`, '-S', 'FORWARD').split('\n')[0] ?? '');
-  const pings = (from: { run(argv: string[]): { status: number } }, to: string, ...more: string[]): boolean =>
-    from.run(['ping', '-n', '-c', '1', '-W', '1', ...more, to]).status === 0;
 
   beforeEach(async () => {
     net = await NetHost.create();
@@ -216,8 +214,8 @@ describe.each<BackEnd>(['nft', 'legacy'])('network-bridge with iptables-%s', (ba
     expect([nf(), ...policies()]).toEqual(['111', '-P FORWARD DROP', '-P FORWARD DROP']);
     const guest = net.guest('vif-bridge', 1, { bridge: 'xenbr0', ip: '192.0.2.77' });
     guest.ip('address add 192.0.2.77/24 dev eth0', 'address add 192.0.2.78/24 dev eth0');
-    await waitUntil('the guest to be answered', () => pings(guest, '192.0.2.1'));
-    expect(pings(guest, '192.0.2.1', '-I', '192.0.2.78')).toBe(false);
+    await waitUntil('the guest to be answered', () => guest.reaches('192.0.2.1'));
+    expect(guest.reaches('192.0.2.1', '-I', '192.0.2.78')).toBe(false);
     net.end('vif-bridge', 1);
     net.ok('network-bridge', 'stop');
     expect([nf(), ...policies()]).toEqual(['111', '-P FORWARD DROP', '-P FORWARD DROP']);
@@ -238,10 +236,10 @@ describe.each<BackEnd>(['nft', 'legacy'])('network-bridge with iptables-%s', (ba
       for (const words of [['-F'], ['-P', 'FORWARD', 'ACCEPT'], ['-t', 'raw', '-F']])
         net.host.ok(`${tool}-${backEnd}`, ...words);
     setNf(0);
-    expect(pings(guest, '192.0.2.1', '-I', '192.0.2.78')).toBe(true);
+    expect(guest.reaches('192.0.2.1', '-I', '192.0.2.78')).toBe(true);
     expect(net.host.hook('xen-network', ['refilter'])).toMatchObject({ status: 0, stderr: '' });
-    expect(pings(guest, '192.0.2.1', '-I', '192.0.2.78')).toBe(false);
-    for (const from of [guest, strict]) expect(pings(from, '192.0.2.1')).toBe(true);
+    expect(guest.reaches('192.0.2.1', '-I', '192.0.2.78')).toBe(false);
+    for (const from of [guest, strict]) expect(from.reaches('192.0.2.1')).toBe(true);
     expect(await net.host.snapshotLike(before)).toEqual(before);
   });
 
@@ -257,11 +255,11 @@ describe.each<BackEnd>(['nft', 'legacy'])('network-bridge with iptables-%s', (ba
       `the chain ${chain} drops what no rule lets pass (Docker, most likely). Rules that let its card pass are put there, ` +
         'and vif-bridge adds those of each guest; or set net.bridge.bridge-nf-call-iptables and -ip6tables to 0.',
     );
-    expect(pings(net.host, '192.0.2.1')).toBe(true);
+    expect(net.host.reaches('192.0.2.1')).toBe(true);
     const guest = net.guest('vif-bridge', 1, { bridge: 'xenbr0', ip: '192.0.2.77' });
     guest.ip('address add 192.0.2.77/24 dev eth0');
-    await waitUntil('the guest to be answered', () => pings(guest, '192.0.2.1'));
-    expect(pings(net.outside, '192.0.2.77')).toBe(true);
+    await waitUntil('the guest to be answered', () => guest.reaches('192.0.2.1'));
+    expect(net.outside.reaches('192.0.2.77')).toBe(true);
     net.end('vif-bridge', 1);
     net.ok('network-bridge', 'stop');
     expect(await net.host.snapshotLike(before)).toEqual(before);

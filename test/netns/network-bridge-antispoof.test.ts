@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { createPluggedHost, differences, lookFor, setSettings, settled } from '../support/bridge-state.ts';
 import { type Host, xlEnv } from '../support/host.ts';
-import type { Namespace } from '../support/namespace.ts';
 import { waitUntil } from '../support/wait.ts';
 
 const NF = ['iptables', 'ip6tables', 'arptables'].map((name) => `bridge/bridge-nf-call-${name}`);
@@ -30,10 +29,6 @@ function filtered(): string[] {
   return NF.map((path) => host.ok('cat', `/proc/sys/net/${path}`).trim());
 }
 
-function pings(from: Namespace, address: string): boolean {
-  return from.run(['ping', '-c1', '-W1', address]).status === 0;
-}
-
 function passed(port: string): string {
   return `-A FORWARD -m physdev --physdev-in ${port} --physdev-is-bridged -j ACCEPT`;
 }
@@ -55,9 +50,9 @@ describe('antispoof=yes', () => {
       expect(forward()).toEqual(['-P FORWARD DROP', ...ports.map(passed), ADMINS.join(' ')]);
       expect(forward('ip6tables')).toEqual(['-P FORWARD DROP', ...ports.map(passed)]);
       expect(filtered()).toEqual(['1', '1', '1']);
-      for (const address of ['192.0.2.1', '2001:db8::1']) expect(pings(host, address)).toBe(true);
+      for (const address of ['192.0.2.1', '2001:db8::1']) expect(host.reaches(address)).toBe(true);
       const gateway = host.netns('gw-eth0');
-      for (const address of ['192.0.2.10', '2001:db8::10']) expect(pings(gateway, address)).toBe(true);
+      for (const address of ['192.0.2.10', '2001:db8::10']) expect(gateway.reaches(address)).toBe(true);
       expect(bridge('stop')).toMatchObject({ status: 0, stderr: '' });
       expect(differences(before, await lookFor(host, before))).toEqual([]);
     },
@@ -80,13 +75,13 @@ describe('antispoof=yes', () => {
         ...own.map((address, i) => `address add ${address}/${i === 0 ? 24 : 64} dev eth0`),
       );
       for (const address of ['192.0.2.1', '192.0.2.10', '2001:db8::1', '2001:db8::10'])
-        await waitUntil(`guest ${domid} to reach ${address}`, () => pings(guest, address));
+        await waitUntil(`guest ${domid} to reach ${address}`, () => guest.reaches(address));
     }
     const thief = host.netns('guest1');
     thief.ip('address add 192.0.2.66/24 dev eth0', 'address add 2001:db8::66/64 dev eth0');
     expect(thief.run(['ping', '-c1', '-W1', '-I', '192.0.2.66', '192.0.2.1']).status).not.toBe(0);
     expect(thief.run(['ping', '-c1', '-W1', '-I', '2001:db8::66', '2001:db8::1']).status).not.toBe(0);
-    expect(pings(thief, '192.0.2.1')).toBe(true);
+    expect(thief.reaches('192.0.2.1')).toBe(true);
   });
 
   test.each([

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { xlEnv } from '../support/host.ts';
-import { NetHost, reaches } from '../support/net-host.ts';
+import { NetHost } from '../support/net-host.ts';
 
 const MASQUERADE = '-A POSTROUTING -o eth0 -j MASQUERADE';
 
@@ -83,10 +83,10 @@ describe('packets', () => {
       'address add 2001:db8:5::7/64 dev eth0',
       'route add default via fe80::5eff:fe00:100 dev eth0',
     );
-    expect(reaches(guest, '192.0.2.1')).toBe(true);
-    expect(reaches(guest, '2001:db8::1')).toBe(true);
+    expect(guest.reaches('192.0.2.1')).toBe(true);
+    expect(guest.reaches('2001:db8::1')).toBe(true);
     net.ok('network-nat', 'stop');
-    expect(reaches(guest, '192.0.2.1')).toBe(false);
+    expect(guest.reaches('192.0.2.1')).toBe(false);
   });
 
   test('where the administrator drops the rest, guests are let through and nobody else is', async () => {
@@ -99,8 +99,8 @@ describe('packets', () => {
     net.ok('network-nat', 'start', 'dhcp=no', 'netdev=eth0');
     const guest = net.guest('vif-nat', 1, {}, ['dhcp=no']);
     guest.ip('address add 10.0.1.1/16 dev eth0', 'route add default via 10.0.1.128');
-    expect(reaches(guest, '192.0.2.1')).toBe(true);
-    expect(reaches(net.host.netns('gw-eth1'), '192.0.2.1')).toBe(false);
+    expect(guest.reaches('192.0.2.1')).toBe(true);
+    expect(net.host.netns('gw-eth1').reaches('192.0.2.1')).toBe(false);
     net.end('vif-nat', 1, ['dhcp=no']);
     expect(await net.after('network-nat', 'stop')).toEqual(before);
   });
@@ -116,9 +116,9 @@ describe('packets', () => {
     ]);
     const guest = net.guest('vif-nat', 1, {}, ['dhcp=no']);
     guest.ip('address add 10.0.1.1/16 dev eth0', 'route add default via 10.0.1.128');
-    expect(reaches(guest, '192.0.2.1')).toBe(true);
+    expect(guest.reaches('192.0.2.1')).toBe(true);
     guest.ip('address replace 10.0.1.9/16 dev eth0', 'route replace default via 10.0.1.128 src 10.0.1.9');
-    expect(reaches(guest, '192.0.2.1')).toBe(false);
+    expect(guest.reaches('192.0.2.1')).toBe(false);
     net.end('vif-nat', 1, ['dhcp=no']);
     expect(await net.after('network-nat', 'stop')).toEqual(before);
   });
@@ -165,7 +165,7 @@ describe('dhcp', () => {
       for (const domid of [1, 10]) {
         const guest = net.guest('vif-nat', domid);
         expect(net.lease(domid)).toMatchObject(told(domid));
-        expect(reaches(guest, '192.0.2.1')).toBe(true);
+        expect(guest.reaches('192.0.2.1')).toBe(true);
       }
       net.end('vif-nat', 1);
       const rest = net.host.ok(

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { NetHost, reaches } from '../support/net-host.ts';
+import { NetHost } from '../support/net-host.ts';
 import { waitUntil } from '../support/wait.ts';
 
 let net: NetHost;
@@ -25,7 +25,7 @@ test('guests are reached from outside under their own addresses, by IPv4 and IPv
   // The outside has no route to the guest: dom0 answers for it.
   // The kernel answers for others after a delay (arp(7), proxy_delay).
   for (const address of ['192.0.2.77', '2001:db8::77'])
-    await waitUntil(`an answer of ${address}`, () => reaches(net.outside, address));
+    await waitUntil(`an answer of ${address}`, () => net.outside.reaches(address));
   net.end('vif-route', 1);
   expect(await net.after('network-route', 'stop')).toEqual(before);
   expect(await net.after('network-route', 'stop')).toEqual(before);

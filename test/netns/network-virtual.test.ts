@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { NetHost, reaches } from '../support/net-host.ts';
+import { NetHost } from '../support/net-host.ts';
 
 const VMNET = ['bridge=vmnet1', 'bridgeip=10.1.1.1/24'];
 
@@ -37,13 +37,13 @@ describe('host-only', () => {
     other.ip('address add 10.0.3.1/16 dev eth0', 'route add default via 10.0.3.128');
     net.outside.ip('route add 10.1.1.0/24 via 192.0.2.2');
     for (const address of ['10.1.1.12', '10.1.1.1', '192.0.2.2', 'fd00:1::3', 'fd00:1::1'])
-      expect(reaches(one, address)).toBe(true);
+      expect(one.reaches(address)).toBe(true);
     one.ip('route add default via fd00:1::1');
     for (const address of ['192.0.2.1', '10.0.3.1', '2001:db8::1'])
-      expect({ address, reached: reaches(one, address) }).toEqual({ address, reached: false });
-    expect(reaches(net.outside, '10.1.1.12')).toBe(false);
-    expect(reaches(other, '10.1.1.12')).toBe(false);
-    expect(reaches(two, '10.1.1.11')).toBe(true);
+      expect({ address, reached: one.reaches(address) }).toEqual({ address, reached: false });
+    expect(net.outside.reaches('10.1.1.12')).toBe(false);
+    expect(other.reaches('10.1.1.12')).toBe(false);
+    expect(two.reaches('10.1.1.11')).toBe(true);
     net.end('vif-nat', 3, ['dhcp=no']);
     net.host.ok('iptables', '-D', 'FORWARD', '-j', 'ACCEPT');
     net.ok('network-nat', 'stop');
@@ -67,8 +67,8 @@ describe('routed', () => {
     net.ok('network-virtual', 'start', 'bridgeip="10.0.0.1/24"', 'brnet="10.0.0.1/24"');
     const guest = guestOn('xenbr0', 1, '10.0.0');
     net.outside.ip('route add 10.0.0.0/24 via 192.0.2.2');
-    expect(reaches(net.outside, '10.0.0.11')).toBe(true);
-    expect(reaches(guest, '192.0.2.1')).toBe(true);
+    expect(net.outside.reaches('10.0.0.11')).toBe(true);
+    expect(guest.reaches('192.0.2.1')).toBe(true);
     net.end('vif-bridge', 1);
     expect(await net.after('network-virtual', 'stop')).toEqual(before);
   });
@@ -78,7 +78,7 @@ describe('routed', () => {
     const guest = guestOn('vmnet1', 1);
     guest.ip('address add 10.9.0.1/32 dev lo');
     net.outside.ip('route add 10.9.0.0/16 via 192.0.2.2');
-    expect(reaches(net.outside, '10.9.0.1')).toBe(true);
+    expect(net.outside.reaches('10.9.0.1')).toBe(true);
   });
 
   test('with antispoof guests pass with addresses of the subnet and with no others', async () => {
@@ -91,10 +91,10 @@ describe('routed', () => {
     ]);
     net.outside.ip('route add 10.0.0.0/8 via 192.0.2.2');
     const guest = guestOn('vmnet1', 1);
-    expect(reaches(guest, '192.0.2.1')).toBe(true);
+    expect(guest.reaches('192.0.2.1')).toBe(true);
     guest.ip('address add 10.7.7.7/32 dev eth0', 'route replace default via 10.1.1.1 src 10.7.7.7');
     net.host.ip('route add 10.7.7.7 dev vmnet1');
-    expect(reaches(guest, '192.0.2.1')).toBe(false);
+    expect(guest.reaches('192.0.2.1')).toBe(false);
     net.end('vif-bridge', 1);
     net.host.run(['ip', 'route', 'del', '10.7.7.7']);
     expect(await net.after('network-virtual', 'stop')).toEqual(before);
@@ -119,7 +119,7 @@ describe('masquerade', () => {
         routers: '10.1.1.1',
         domain_name_servers: '192.0.2.1',
       });
-      expect(reaches(guest, '192.0.2.1')).toBe(true);
+      expect(guest.reaches('192.0.2.1')).toBe(true);
       net.endClient(1);
       net.end('vif-bridge', 1);
       expect(await net.after('network-virtual', 'stop', 'bridge=vmnet1')).toEqual(before);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { arrivals } from '../support/frames.ts';
-import { NetHost, reaches } from '../support/net-host.ts';
+import { NetHost } from '../support/net-host.ts';
 import { ether, type Hex, ipv4, PROTO, TYPE, zeros } from '../support/packets.ts';
 import { waitUntil } from '../support/wait.ts';
 
@@ -73,14 +73,14 @@ describe.each([
       bridged: [{ bridge, strict: true }],
       strict: { bridges: [bridge], ports: [], damage: null },
     });
-    for (const address of ['192.0.2.1', '2001:db8::1']) expect(reaches(net.host, address)).toBe(true);
-    for (const address of ['192.0.2.2', '2001:db8::2']) expect(reaches(net.outside, address)).toBe(true);
+    for (const address of ['192.0.2.1', '2001:db8::1']) expect(net.host.reaches(address)).toBe(true);
+    for (const address of ['192.0.2.2', '2001:db8::2']) expect(net.outside.reaches(address)).toBe(true);
 
     const guest = await guestOn(bridge, 1, '192.0.2.77 2001:db8::77');
     for (const address of ['192.0.2.1', '192.0.2.2', '2001:db8::1', '2001:db8::2'])
-      expect({ address, reached: reaches(guest, address) }).toEqual({ address, reached: true });
+      expect({ address, reached: guest.reaches(address) }).toEqual({ address, reached: true });
     for (const from of [net.host, net.outside])
-      for (const address of ['192.0.2.77', '2001:db8::77']) expect(reaches(from, address)).toBe(true);
+      for (const address of ['192.0.2.77', '2001:db8::77']) expect(from.reaches(address)).toBe(true);
     expect(mayBe(bridge, 'gw-eth0', '192.0.2.77', '192.0.2.1', '192.0.2.2')).toEqual(['192.0.2.77']);
     expect(tool('vif').stdout).toMatch(/^vif1\.0 +vif1\.0 +locked +2 +off$/m);
     expect(net.host.hook('network-bridge', ['status']).stdout).toContain(
@@ -189,10 +189,10 @@ describe.each([
       [net.host, '10.1.1.11'],
       [net.host, 'fd00:1::12'],
     ] as const)
-      expect({ to, reached: reaches(from, to) }).toEqual({ to, reached: true });
+      expect({ to, reached: from.reaches(to) }).toEqual({ to, reached: true });
     one.ip('route add default via 10.1.1.1');
     net.outside.ip('route add 10.1.1.0/24 via 192.0.2.2');
-    expect(reaches(one, '192.0.2.1')).toBe(form !== 'host-only');
+    expect(one.reaches('192.0.2.1')).toBe(form !== 'host-only');
     expect(mayBe('vmnet1', 'guest2', '10.1.1.11', '10.1.1.12', '10.1.1.1')).toEqual(['10.1.1.11']);
 
     for (const domid of [1, 2]) net.end('vif-bridge', domid);

@@ -62,8 +62,6 @@ function enableDad(guest: Namespace): void {
 
 const guest = (domid: number): Namespace => host.vif.host.netns(`guest${domid}`);
 const addresses = (domid: number): string => guest(domid).ok('ip', '-o', 'address', 'show', 'dev', 'eth0');
-const pings = (from: Namespace, to: string, ...more: string[]): boolean =>
-  from.run(['ping', '-n', '-c', '2', '-i', '0.2', '-W', '1', ...more, to]).status === 0;
 const lease = (domid: number, ...words: string[]): string =>
   guest(domid).ok(
     ...['timeout', '30', 'dhclient', '-1', '-v', '-sf', '/run/dhclient-script', '-cf', '/dev/null'],
@@ -113,14 +111,14 @@ describe('an honest guest', () => {
     await waitUntil('the end of duplicate address detection', () => !addresses(domid).includes('tentative'));
     expect(addresses(domid)).not.toContain('dadfailed');
     expect(address).not.toContain(':216:3eff:');
-    expect(pings(guest(domid), '2001:db8::250', '-I', address)).toBe(true);
-    expect(pings(host.outside, address)).toBe(true);
+    expect(guest(domid).reaches('2001:db8::250', '-I', address)).toBe(true);
+    expect(host.outside.reaches(address)).toBe(true);
   });
 
   test('without an address in xenstore it may use whichever DHCP gives it', () => {
     lease(3, '-4');
     expect(addresses(3)).toMatch(/inet 192\.0\.2\.1\d\d\/24/);
-    expect(pings(guest(3), '192.0.2.250')).toBe(true);
+    expect(guest(3).reaches('192.0.2.250')).toBe(true);
   });
 
   test('pings, and is pinged by, the outside and another guest, in both families and any size', () => {
@@ -132,12 +130,12 @@ describe('an honest guest', () => {
       [guest(1), '2001:db8::250'],
       [guest(2), '2001:db8::250'],
     ] as const) {
-      expect(pings(from, to)).toBe(true);
-      expect(pings(from, to, '-s', '6000')).toBe(true);
+      expect(from.reaches(to)).toBe(true);
+      expect(from.reaches(to, '-s', '6000')).toBe(true);
     }
     const local = /inet6 (fe80::\S+)\/64/.exec(addresses(1))?.[1] ?? '';
-    expect(pings(guest(2), `${local}%eth0`)).toBe(true);
-    expect(pings(host.outside, /inet6 (2001:db8::216:\S+)\/64/.exec(addresses(1))?.[1] ?? '')).toBe(true);
+    expect(guest(2).reaches(`${local}%eth0`)).toBe(true);
+    expect(host.outside.reaches(/inet6 (2001:db8::216:\S+)\/64/.exec(addresses(1))?.[1] ?? '')).toBe(true);
   });
 
   test('may ask whether its own address is taken, announce it, and join groups', () => {
@@ -149,7 +147,7 @@ describe('an honest guest', () => {
     // To everybody, and to all of a group.
     guest(1).run(['ping', '-c', '1', '-W', '1', '-b', '192.0.2.255']);
     guest(1).run(['ping', '-c', '1', '-W', '1', '224.0.0.1']);
-    expect(pings(guest(1), 'ff02::1%eth0')).toBe(true);
+    expect(guest(1).reaches('ff02::1%eth0')).toBe(true);
   });
 
   test('is heard when it joins groups, where somebody looks who listens to what', async () => {
@@ -177,18 +175,18 @@ describe('an honest guest', () => {
 describe('a guest that takes an address that is not its own', () => {
   test('reaches nobody with it, and keeps its own', () => {
     guest(2).ip('address add 192.0.2.77/24 dev eth0', 'address add 2001:db8::77/64 dev eth0 nodad');
-    expect(pings(guest(2), '192.0.2.250', '-I', '192.0.2.77')).toBe(false);
-    expect(pings(guest(2), '2001:db8::250', '-I', '2001:db8::77')).toBe(false);
-    expect(pings(host.outside, '192.0.2.77')).toBe(false);
-    expect(pings(host.outside, '2001:db8::77')).toBe(false);
+    expect(guest(2).reaches('192.0.2.250', '-I', '192.0.2.77')).toBe(false);
+    expect(guest(2).reaches('2001:db8::250', '-I', '2001:db8::77')).toBe(false);
+    expect(host.outside.reaches('192.0.2.77')).toBe(false);
+    expect(host.outside.reaches('2001:db8::77')).toBe(false);
     expect(host.drops('vif2.0')).toBeGreaterThan(0);
-    expect(pings(guest(2), '192.0.2.250', '-I', '192.0.2.2')).toBe(true);
+    expect(guest(2).reaches('192.0.2.250', '-I', '192.0.2.2')).toBe(true);
   });
 
   test('is not heard when it takes the address of the router', () => {
     guest(2).ip('address add 192.0.2.250/24 dev eth0');
     guest(1).ip('neigh flush dev eth0');
-    expect(pings(guest(1), '192.0.2.250')).toBe(true);
+    expect(guest(1).reaches('192.0.2.250')).toBe(true);
     expect(guest(1).ok('ip', 'neigh', 'show', '192.0.2.250', 'dev', 'eth0')).toContain('02:00:00:00:00:fa');
   });
 

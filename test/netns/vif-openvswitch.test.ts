@@ -57,10 +57,6 @@ function configure(guest: Namespace, address: string): void {
   guest.ip('link set eth0 up', `address add ${address}/24 dev eth0`);
 }
 
-function reaches(from: Namespace, to: string): boolean {
-  return from.run(['ping', '-n', '-c', '1', '-W', '1', to]).status === 0;
-}
-
 describe('online and offline', () => {
   test('a vif becomes a port of the switch, and is taken off again', () => {
     ovs.card(1, { bridge: 'ovsbr0', mac: '00:16:3E:00:00:0A' });
@@ -246,13 +242,13 @@ describe('packets', () => {
       [three, '192.0.2.3'],
     ] as const)
       configure(guest, address);
-    expect(reaches(one, '192.0.2.2')).toBe(true);
-    expect(reaches(one, '192.0.2.3')).toBe(false);
+    expect(one.reaches('192.0.2.2')).toBe(true);
+    expect(one.reaches('192.0.2.3')).toBe(false);
     ovs.store.write({ [`${BACKEND}/3/0/bridge`]: 'ovsbr0.10:20' });
     expect(ovs.call('online', 3)).toEqual(FINE);
-    expect(reaches(one, '192.0.2.3')).toBe(true);
+    expect(one.reaches('192.0.2.3')).toBe(true);
     ovs.call('offline', 2);
-    expect(reaches(one, '192.0.2.2')).toBe(false);
+    expect(one.reaches('192.0.2.2')).toBe(false);
   });
 
   test('with a tag pass a trunk that has their VLAN, and no other', () => {

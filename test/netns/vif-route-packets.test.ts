@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { HookHost } from '../support/hook-host.ts';
 import type { Host } from '../support/host.ts';
 import type { Namespace } from '../support/namespace.ts';
-import { configure, createRouteHost, FINE, reaches, resetRouteHost } from '../support/route-host.ts';
+import { configure, createRouteHost, FINE, resetRouteHost } from '../support/route-host.ts';
 
 let route: HookHost;
 let host: Host;
@@ -26,20 +26,20 @@ describe('packets', () => {
       'route replace 192.0.2.0/24 via 198.51.100.2',
       'route replace 2001:db8:9::/64 via 2001:db8::2',
     );
-    expect(reaches(outside, '192.0.2.7')).toBe(true);
-    expect(reaches(guest, '198.51.100.1')).toBe(true);
-    expect(reaches(outside, '2001:db8:9::7')).toBe(true);
-    expect(reaches(guest, '2001:db8::1')).toBe(true);
+    expect(outside.reaches('192.0.2.7')).toBe(true);
+    expect(guest.reaches('198.51.100.1')).toBe(true);
+    expect(outside.reaches('2001:db8:9::7')).toBe(true);
+    expect(guest.reaches('2001:db8::1')).toBe(true);
     route.call('offline', 1);
-    expect(reaches(outside, '192.0.2.7')).toBe(false);
+    expect(outside.reaches('192.0.2.7')).toBe(false);
   });
 
   test('reach a guest with an address of the network itself, for which dom0 answers', () => {
     const guest = route.card(1, { ip: '198.51.100.7 2001:db8::7' });
     expect(route.call('online', 1)).toEqual(FINE);
     configure(guest, '198.51.100.7', '2001:db8::7');
-    expect(reaches(outside, '198.51.100.7')).toBe(true);
-    expect(reaches(outside, '2001:db8::7')).toBe(true);
+    expect(outside.reaches('198.51.100.7')).toBe(true);
+    expect(outside.reaches('2001:db8::7')).toBe(true);
     route.call('offline', 1);
   });
 
@@ -50,8 +50,8 @@ describe('packets', () => {
     const thief = route.card(2, { ip: '198.51.100.7' });
     expect(route.call('online', 2).status).toBe(1);
     configure(thief, '198.51.100.7');
-    expect(reaches(outside, '198.51.100.7')).toBe(true);
-    expect(reaches(thief, '198.51.100.1')).toBe(false);
+    expect(outside.reaches('198.51.100.7')).toBe(true);
+    expect(thief.reaches('198.51.100.1')).toBe(false);
   });
 
   test('of a routed guest pass under antispoof, from its own address alone', () => {
@@ -71,7 +71,7 @@ describe('packets', () => {
     try {
       expect(route.call('online', 1)).toEqual(FINE);
       configure(guest, '198.51.100.7');
-      expect(reaches(guest, '198.51.100.1')).toBe(true);
+      expect(guest.reaches('198.51.100.1')).toBe(true);
       guest.ip('address add 198.51.100.8/32 dev eth0');
       outside.ip('route replace 198.51.100.8 via 198.51.100.2');
       expect(

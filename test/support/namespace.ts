@@ -103,6 +103,17 @@ export class Namespace {
   }
 
   /**
+   * Whether a ping is answered, within two seconds: the first may still wait for a neighbour that was not there before.
+   * @param address whom to ask
+   * @param options more of ping's options
+   */
+  reaches(address: string, ...options: string[]): boolean {
+    return (
+      this.run(['ping', '-n', '-q', '-c', '1', '-i', '0.2', '-w', '2', ...options, address]).status === 0
+    );
+  }
+
+  /**
    * Runs several `ip` commands in one go.
    * @param lines what follows `ip`, one command each
    * @throws Error with what failed

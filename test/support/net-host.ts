@@ -130,8 +130,3 @@ export class NetHost {
     return this.host.ok(tool, '-t', table, '-S', chain).trim().split('\n');
   }
 }
-
-/** Whether somebody gets an answer from an address. */
-export function reaches(from: Namespace, address: string): boolean {
-  return from.run(['ping', '-n', '-q', '-c', '1', '-i', '0.1', '-w', '2', address]).status === 0;
-}

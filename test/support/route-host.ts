@@ -83,8 +83,3 @@ export function configure(guest: Namespace, four: string, six?: string): void {
         ]),
   );
 }
-
-/** Whether a ping comes back. */
-export function reaches(from: Namespace, to: string): boolean {
-  return from.run(['ping', '-n', '-c', '1', '-W', '1', to]).status === 0;
-}

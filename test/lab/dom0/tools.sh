@@ -157,6 +157,9 @@ vif() { echo "vif$(xl domid "$1").${2:-0}"; }
 # Usage: backend NAME KEY [DEVID]  What xenstore holds of a guest's vif.
 backend() { xenstore-read "/local/domain/0/backend/vif/$(xl domid "$1")/${3:-0}/$2"; }
 
+# Usage: is_up DEVICE  Whether it has its carrier and says so: packets may pass up to a second before.
+is_up() { [ "$(cat "/sys/class/net/$1/operstate")" = up ]; }
+
 # The device's bridge, or nothing.
 master() { basename "$(readlink "/sys/class/net/$1/master" || true)"; }
 

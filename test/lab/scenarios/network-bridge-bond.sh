@@ -14,7 +14,8 @@ later ip link set eth1 down
 ip addr add 192.0.2.10/24 dev bond0
 ip link set bond0 up
 ip route add default via 192.0.2.1
-soon ping -c 1 -W 2 192.0.2.1 # the bond looks after its cards
+soon is_up bond0 # it looks after its cards
+soon ping -c 1 -W 2 192.0.2.1
 
 before=$(host_state)
 later network-bridge stop

@@ -20,7 +20,8 @@ for device in bond0 eth0.7 dummy0; do
   ip link set $device up
   number=$((number + 1))
 done
-soon outside ping -c 1 -W 2 10.7.0.10 # the bond looks after its cards
+soon is_up bond0 # it looks after its cards
+soon outside ping -c 1 -W 2 10.7.0.10
 
 for topology in classic rename plain; do
   before=$(host_state)

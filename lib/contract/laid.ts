@@ -31,7 +31,7 @@ export interface LaidProxy {
 const IPV6_METRIC = 1024;
 
 /** A route of the kernel's. */
-interface PresentRoute {
+export interface PresentRoute {
   /** ADDRESS/LENGTH */
   readonly prefix: string;
   readonly device: string;
@@ -45,9 +45,17 @@ interface PresentRoute {
  * @param route the one looked for
  */
 export function isRouted(routes: readonly PresentRoute[], route: LaidRoute): boolean {
-  const metric = route.metric ?? (route.prefix.includes(':') ? IPV6_METRIC : 0);
+  const metric = route.metric ?? (isSix(route.prefix) ? IPV6_METRIC : 0);
   return routes.some(
     ({ prefix, device, metric: other }) =>
       prefix === route.prefix && device === route.device && other === metric,
   );
+}
+
+/**
+ * Whether an address or prefix is one of IPv6.
+ * @param text ADDRESS or ADDRESS/LENGTH
+ */
+export function isSix(text: string): boolean {
+  return text.includes(':');
 }

@@ -1,14 +1,10 @@
 import { type Family, ipv6Text } from '../contract/addresses.ts';
+import type { PresentRoute } from '../contract/laid.ts';
 import type { System } from '../system/system.ts';
 
 /** A route as the kernel lists it below /proc/net, without asking any program. */
-export interface KernelRoute {
+export interface KernelRoute extends PresentRoute {
   readonly family: Family;
-  /** ADDRESS/LENGTH */
-  readonly prefix: string;
-  readonly device: string;
-  /** The kernel's number: 0 for none in IPv4, 1024 in IPv6. */
-  readonly metric: number;
   /** The address is one of the host itself; only IPv6 tells. */
   readonly local: boolean;
 }

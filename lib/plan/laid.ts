@@ -1,4 +1,4 @@
-import type { Laid, LaidRoute } from '../contract/laid.ts';
+import { isSix, type Laid, type LaidRoute } from '../contract/laid.ts';
 
 /** How a route joins others to the same place: alone, behind the one of the guest's other device, or before it. */
 export type RouteVerb = 'add' | 'append' | 'prepend' | 'replace';
@@ -72,8 +72,4 @@ export function laidText(laid: Laid): string {
 
 function metricWords({ metric }: LaidRoute): string[] {
   return metric === undefined ? [] : ['metric', `${metric}`];
-}
-
-function isSix(prefix: string): boolean {
-  return prefix.includes(':');
 }

@@ -101,7 +101,9 @@ start() {
   done
 }
 
-count_starts() { cat "$consoles/guest-$1.log" 2>/dev/null | grep -c '^guest: ready' || true; }
+count_starts() { count_lines "$1" '^guest: ready'; }
+count_panics() { count_lines "$1" 'Kernel panic'; }
+count_lines() { cat "$consoles/guest-$1.log" 2>/dev/null | grep -c "$2" || true; }
 
 # Usage: await_guest NAME BEFORE  Waits until the guest has started once more than BEFORE times.
 await_guest() {
@@ -115,8 +117,6 @@ await_guest() {
     sleep 0.3
   done
 }
-
-count_panics() { cat "$consoles/guest-$1.log" 2>/dev/null | grep -c 'Kernel panic' || true; }
 
 # Usage: tell NAME NUMBER COMMAND…  Types a command at a guest's console.
 tell() { echo "${*:2}" >"$(xenstore-read "/local/domain/$(xl domid "$1")/console/tty")"; }

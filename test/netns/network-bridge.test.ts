@@ -6,11 +6,10 @@ import {
   look,
   lookFor,
   plugRichCard,
-  SILENT,
   settled,
 } from '../support/bridge-state.ts';
 import { Host } from '../support/host.ts';
-import type { Ran } from '../support/namespace.ts';
+import { FINE, type Ran } from '../support/namespace.ts';
 import { randomNumbers } from '../support/random.ts';
 
 const PORT_MAC = 'fe:ff:ff:ff:ff:ff';
@@ -73,7 +72,7 @@ describe.each([
 
   test('start makes the devices of contract 4, and everything stands on the new one', async () => {
     const gateway = await plugged().then((made) => made.netns('gw-eth0'));
-    expect(bridge('start', ...names)).toEqual(SILENT);
+    expect(bridge('start', ...names)).toEqual(FINE);
     expect(brctl()).toEqual(PORTS[topology]);
     expect(device(top)).toBe(`${CARD_MAC} UP`);
     if (topology === 'classic') {
@@ -103,21 +102,21 @@ describe.each([
     expect(bridge('start', ...names).status).toBe(0);
     const moved = await settled(host);
     expect(moved['fixed4']?.join()).toContain(`192.0.2.200 dev ${top} lladdr 02:02:02:02:02:02 PERMANENT`);
-    expect(bridge('stop', ...names)).toEqual(SILENT);
+    expect(bridge('stop', ...names)).toEqual(FINE);
     expect(differences(before, await lookFor(host, before))).toEqual([]);
   });
 
   test('start twice, stop twice and stop first change nothing and say nothing', async () => {
     await plugged();
     const before = await settled(host);
-    expect(bridge('stop', ...names)).toEqual(SILENT);
+    expect(bridge('stop', ...names)).toEqual(FINE);
     expect(differences(before, look(host))).toEqual([]);
-    expect(bridge('start', ...names)).toEqual(SILENT);
+    expect(bridge('start', ...names)).toEqual(FINE);
     const started = await settled(host);
-    expect(bridge('start', ...names)).toEqual(SILENT);
+    expect(bridge('start', ...names)).toEqual(FINE);
     expect(differences(started, await lookFor(host, started))).toEqual([]);
-    expect(bridge('stop', ...names)).toEqual(SILENT);
-    expect(bridge('stop', ...names)).toEqual(SILENT);
+    expect(bridge('stop', ...names)).toEqual(FINE);
+    expect(bridge('stop', ...names)).toEqual(FINE);
     expect(differences(before, await lookFor(host, before))).toEqual([]);
   });
 
@@ -128,8 +127,8 @@ describe.each([
       'address add 192.0.2.10/24 dev eth0',
     );
     const before = await settled(host);
-    expect(bridge('start', ...names)).toEqual(SILENT);
-    expect(bridge('stop', ...names)).toEqual(SILENT);
+    expect(bridge('start', ...names)).toEqual(FINE);
+    expect(bridge('stop', ...names)).toEqual(FINE);
     expect(differences(before, await lookFor(host, before))).toEqual([]);
   });
 
@@ -139,7 +138,7 @@ describe.each([
     const dry = bridge('start', '--dry-run', ...names);
     expect(dry).toMatchObject({ status: 0, stderr: '' });
     expect(differences(before, look(host))).toEqual([]);
-    expect(bridge('start', ...names)).toEqual(SILENT);
+    expect(bridge('start', ...names)).toEqual(FINE);
     const started = await settled(host);
     const stopping = host.hook('network-bridge', ['stop', ...names], { XEN_NETWORK_DRY_RUN: '1' });
     expect(differences(started, await lookFor(host, started))).toEqual([]);
@@ -154,47 +153,47 @@ describe.each([
 describe('which card', () => {
   test('the one of the default route, whatever its name', async () => {
     await plugged('enp3s0');
-    expect(bridge('start')).toEqual(SILENT);
+    expect(bridge('start')).toEqual(FINE);
     expect(brctl()).toEqual({ xenbr0: ['penp3s0', 'vif0.0'] });
-    expect(bridge('stop')).toEqual(SILENT);
+    expect(bridge('stop')).toEqual(FINE);
     expect(brctl()).toEqual({});
   });
 
   test('a name of 15 characters has no room for a "p", so the card is a port as it is', async () => {
     await plugged('enp0s20f0u1u2i3');
     const before = await settled(host);
-    expect(bridge('start')).toEqual(SILENT);
+    expect(bridge('start')).toEqual(FINE);
     expect(brctl()).toEqual({ xenbr0: ['enp0s20f0u1u2i3'] });
-    expect(bridge('stop')).toEqual(SILENT);
+    expect(bridge('stop')).toEqual(FINE);
     expect(differences(before, await lookFor(host, before))).toEqual([]);
     expect(bridge('start', 'topology=classic')).toMatchObject({ status: 1 });
   });
 
   test('eth1 gives xenbr1, vifnum and bridge= give what they say, an altname will do', async () => {
     await plugged('eth1');
-    expect(bridge('start')).toEqual(SILENT);
+    expect(bridge('start')).toEqual(FINE);
     expect(brctl()).toEqual({ xenbr1: ['peth1', 'vif0.1'] });
-    expect(bridge('stop')).toEqual(SILENT);
+    expect(bridge('stop')).toEqual(FINE);
     host.ok('ip', 'link', 'property', 'add', 'dev', 'eth1', 'altname', 'enp7s0');
-    expect(bridge('start', 'netdev=enp7s0', 'vifnum=7')).toEqual(SILENT);
+    expect(bridge('start', 'netdev=enp7s0', 'vifnum=7')).toEqual(FINE);
     expect(brctl()).toEqual({ xenbr7: ['peth1', 'vif0.7'] });
-    expect(bridge('stop')).toEqual(SILENT);
-    expect(bridge('start', 'bridge=virt-br')).toEqual(SILENT);
+    expect(bridge('stop')).toEqual(FINE);
+    expect(bridge('start', 'bridge=virt-br')).toEqual(FINE);
     expect(brctl()).toEqual({ 'virt-br': ['peth1', 'vif0.1'] });
   });
 
   test('bridge=null asks for nothing', async () => {
     await plugged();
     const before = await settled(host);
-    for (const word of ['start', 'stop']) expect(bridge(word, 'bridge=null')).toEqual(SILENT);
+    for (const word of ['start', 'stop']) expect(bridge(word, 'bridge=null')).toEqual(FINE);
     expect(differences(before, look(host))).toEqual([]);
   });
 
   test('the only bridge is stopped even when the default route is gone', async () => {
     await plugged('enp3s0');
-    expect(bridge('start')).toEqual(SILENT);
+    expect(bridge('start')).toEqual(FINE);
     host.ok('ip', 'route', 'del', 'default');
-    expect(bridge('stop')).toEqual(SILENT);
+    expect(bridge('stop')).toEqual(FINE);
     expect(brctl()).toEqual({});
   });
 });
@@ -208,9 +207,9 @@ describe('a bridge that was there', () => {
     );
     const before = await settled(host);
     for (const topology of ['classic', 'plain']) {
-      expect(bridge('start', `topology=${topology}`)).toEqual(SILENT);
+      expect(bridge('start', `topology=${topology}`)).toEqual(FINE);
       expect(Object.keys(brctl())).toEqual(['xenbr0']);
-      expect(bridge('stop')).toEqual(SILENT);
+      expect(bridge('stop')).toEqual(FINE);
       expect(differences(before, await lookFor(host, before))).toEqual([]);
     }
   });
@@ -219,7 +218,7 @@ describe('a bridge that was there', () => {
 describe('stop', () => {
   test('with guests on the bridge warns and works', async () => {
     await plugged();
-    expect(bridge('start')).toEqual(SILENT);
+    expect(bridge('start')).toEqual(FINE);
     host.vif(3);
     host.ip('link set vif3.0 master xenbr0', 'link set vif3.0 up');
     const ran = bridge('stop');
@@ -232,10 +231,10 @@ describe('stop', () => {
 
   test('moves along what the administrator changed meanwhile', async () => {
     await plugged();
-    expect(bridge('start')).toEqual(SILENT);
+    expect(bridge('start')).toEqual(FINE);
     host.ip('address del 192.0.2.11/24 dev eth0', 'address add 192.0.2.44/24 dev eth0');
     host.ip('route add 10.44.0.0/16 via 192.0.2.4', 'link set xenbr0 type bridge ageing_time 1000');
-    expect(bridge('stop')).toEqual(SILENT);
+    expect(bridge('stop')).toEqual(FINE);
     expect(addressesOf('eth0')).toContain('192.0.2.44/24');
     expect(addressesOf('eth0')).not.toContain('192.0.2.11/24');
     expect(host.ok('ip', 'route', 'show', '10.44.0.0/16')).toContain('dev eth0');
@@ -245,10 +244,10 @@ describe('stop', () => {
     await plugged();
     const before = await settled(host);
     for (const topology of ['classic', 'rename']) {
-      expect(bridge('start', `topology=${topology}`)).toEqual(SILENT);
+      expect(bridge('start', `topology=${topology}`)).toEqual(FINE);
       host.ok('rm', '-r', '/run/xen-network/bridge');
-      expect(bridge('start')).toEqual(SILENT);
-      expect(bridge('stop')).toEqual(SILENT);
+      expect(bridge('start')).toEqual(FINE);
+      expect(bridge('stop')).toEqual(FINE);
       expect(differences(before, await lookFor(host, before))).toEqual([]);
     }
   });
@@ -263,12 +262,12 @@ describe('two bridges by two calls', () => {
     host.nic('dummy0', { mac: '00:16:3e:aa:bb:dd', address: '172.31.0.1/24' });
     const calls = [['vifnum=0'], ['vifnum=1', 'netdev=dummy0']];
     const before = await settled(host);
-    for (const words of calls) expect(bridge('start', ...words)).toEqual(SILENT);
+    for (const words of calls) expect(bridge('start', ...words)).toEqual(FINE);
     expect(brctl()).toEqual({ xenbr0: ['peth0', 'vif0.0'], xenbr1: ['pdummy0', 'vif0.1'] });
     expect(addressesOf('dummy0')).toEqual(['172.31.0.1/24']);
     for (const which of order) {
-      expect(bridge('stop', ...(calls[which] ?? []))).toEqual(SILENT);
-      expect(bridge('stop', `vifnum=${which}`)).toEqual(SILENT);
+      expect(bridge('stop', ...(calls[which] ?? []))).toEqual(FINE);
+      expect(bridge('stop', `vifnum=${which}`)).toEqual(FINE);
     }
     expect(differences(before, await lookFor(host, before))).toEqual([]);
   });
@@ -277,7 +276,7 @@ describe('two bridges by two calls', () => {
 describe('status', () => {
   test('prints addresses, bridges and routes, and the same as JSON', async () => {
     await plugged();
-    expect(bridge('start')).toEqual(SILENT);
+    expect(bridge('start')).toEqual(FINE);
     const text = bridge('status').stdout;
     expect(text).toMatch(/^xenbr0\t\t8000\.feffffffffff\tno\t\tpeth0\n\t+vif0\.0$/m);
     expect(text).toContain('inet 192.0.2.10/24');
@@ -302,11 +301,11 @@ describe('IPv6 duplicate address detection', () => {
     await settled(host);
     host.ip('route add 2001:db8:9::/48 via 2001:db8::2 src 2001:db8::10');
     const before = await settled(host);
-    expect(bridge('start', 'topology=rename')).toEqual(SILENT);
+    expect(bridge('start', 'topology=rename')).toEqual(FINE);
     expect(host.ok('ip', '-6', 'address', 'show', 'dev', 'eth0', 'scope', 'global')).not.toMatch(
       /tentative|nodad/,
     );
-    expect(bridge('stop')).toEqual(SILENT);
+    expect(bridge('stop')).toEqual(FINE);
     expect(differences(before, await lookFor(host, before))).toEqual([]);
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { HookHost } from '../support/hook-host.ts';
 import type { Host } from '../support/host.ts';
-import type { Namespace } from '../support/namespace.ts';
+import { FINE, type Namespace } from '../support/namespace.ts';
 
 const CARD = {
   address: '198.51.100.2/24',
@@ -9,7 +9,6 @@ const CARD = {
   address6: '2001:db8::2/64',
   gateway6: '2001:db8::1',
 };
-const FINE = { status: 0, stdout: '', stderr: '' };
 
 let nat: HookHost;
 let host: Host;

@@ -2,10 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type FaultScenario, testFaults } from '../support/fault-loops.ts';
 import { HookHost } from '../support/hook-host.ts';
 import type { Host } from '../support/host.ts';
-import type { Namespace } from '../support/namespace.ts';
+import { FINE, type Namespace } from '../support/namespace.ts';
 import { clearSwitches, startOpenVswitch, switchPorts } from '../support/openvswitch.ts';
 
-const FINE = { status: 0, stdout: '', stderr: '' };
 const UUID = '5f1a9c1e-0d3c-4d11-9b7a-3a0f2f6f7b11';
 const BACKEND = '/local/domain/0/backend/vif';
 

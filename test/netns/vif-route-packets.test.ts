@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { HookHost } from '../support/hook-host.ts';
 import type { Host } from '../support/host.ts';
-import type { Namespace } from '../support/namespace.ts';
-import { configure, createRouteHost, FINE, resetRouteHost } from '../support/route-host.ts';
+import { FINE, type Namespace } from '../support/namespace.ts';
+import { configure, createRouteHost, resetRouteHost } from '../support/route-host.ts';
 
 let route: HookHost;
 let host: Host;

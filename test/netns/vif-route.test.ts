@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { HookHost } from '../support/hook-host.ts';
 import type { Host } from '../support/host.ts';
-import { addresses, createRouteHost, FINE, get, resetRouteHost, routes } from '../support/route-host.ts';
+import { FINE } from '../support/namespace.ts';
+import { addresses, createRouteHost, get, resetRouteHost, routes } from '../support/route-host.ts';
 
 const BACKEND = '/local/domain/0/backend/vif';
 

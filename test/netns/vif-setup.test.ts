@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { HookHost } from '../support/hook-host.ts';
 import type { Host } from '../support/host.ts';
-import { PLAIN_ENV, type Ran } from '../support/namespace.ts';
+import { FINE, PLAIN_ENV, type Ran } from '../support/namespace.ts';
 
-const FINE = { status: 0, stdout: '', stderr: '' };
 const SCRIPTS = '/etc/xen/scripts';
 
 let setup: HookHost;

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest';
 import { HookHost } from '../support/hook-host.ts';
 import type { Host } from '../support/host.ts';
-import type { Namespace } from '../support/namespace.ts';
+import { FINE, type Namespace } from '../support/namespace.ts';
 
-const FINE = { status: 0, stdout: '', stderr: '' };
 const BACKEND = '/local/domain/0/backend/vif';
 
 let vif: HookHost;

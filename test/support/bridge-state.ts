@@ -1,5 +1,5 @@
 import { Host } from './host.ts';
-import type { Namespace, Ran } from './namespace.ts';
+import type { Namespace } from './namespace.ts';
 import { type Snapshot, takeSnapshot } from './snapshot.ts';
 import { sleep } from './wait.ts';
 
@@ -115,9 +115,6 @@ export function plugCard(host: Host, name = 'eth0'): Namespace {
   setSettings(host, { [`ipv4/conf/${name}/rp_filter`]: '2', [`ipv6/conf/${name}/accept_ra`]: '0' });
   return gateway;
 }
-
-/** What a call leaves that had nothing to say. */
-export const SILENT: Ran = { status: 0, stdout: '', stderr: '' };
 
 /**
  * A host with such a card and nothing else; close it when done.

@@ -9,6 +9,9 @@ export interface Ran {
   readonly stderr: string;
 }
 
+/** What a command leaves that succeeds without a word. */
+export const FINE: Ran = { status: 0, stdout: '', stderr: '' };
+
 export interface RunOptions {
   readonly input?: string;
   /** The whole environment; PATH and a plain locale unless told. */

@@ -9,9 +9,6 @@ const CARD = {
   gateway6: '2001:db8::1',
 };
 
-/** What a call leaves that had nothing to say. */
-export const FINE = { status: 0, stdout: '', stderr: '' };
-
 /** A host that routes, on which vif-route is called for guests. */
 export interface RouteHost {
   readonly route: HookHost;

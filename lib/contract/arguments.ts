@@ -9,7 +9,7 @@ export interface HookArguments {
   /** The first word without "=", if any. */
   readonly command: string | undefined;
   readonly values: Values;
-  /** Words that start with "--", without the dashes. */
+  /** Words that start with "--", without the dashes; -n counts as dry-run. */
   readonly options: ReadonlySet<string>;
   /** One sentence for each word that was ignored. */
   readonly warnings: readonly string[];
@@ -30,6 +30,8 @@ export function parseArguments(argv: readonly string[], known: readonly string[]
   const warnings: string[] = [];
   let command: string | undefined;
   for (const word of argv) {
+    // xend splits at every single blank, and so makes empty words.
+    if (word.trim() === '') continue;
     const at = word.indexOf('=');
     const name = word.slice(0, Math.max(at, 0));
     if (at > 0 && known.includes(name)) {
@@ -39,11 +41,13 @@ export function parseArguments(argv: readonly string[], known: readonly string[]
       warnings.push(
         `The argument ${quote(word)} sets no variable of this hook and is ignored; it knows ${listed(known)}.`,
       );
+    } else if (word === '-n') {
+      options.add('dry-run');
     } else if (word.startsWith('--') && HOOK_OPTIONS.includes(word.slice(2))) {
       options.add(word.slice(2));
     } else if (command === undefined) {
       command = word;
-    } else {
+    } else if (command !== word) {
       warnings.push(`The argument ${quote(word)} is ignored: the command is ${quote(command)} already.`);
     }
   }

@@ -6,6 +6,7 @@ import {
   parseBridgeRequest,
   type Topology,
 } from '../contract/bridge-request.ts';
+import { listed } from '../contract/text.ts';
 import { forwardDrops, policyOwner } from '../observe/forward-policy.ts';
 import { observeHost } from '../observe/host.ts';
 import { readLedger } from '../observe/ledger.ts';
@@ -18,6 +19,7 @@ import {
   readBridgeRecords,
   readChangedOptions,
   readSettings,
+  usualCard,
 } from '../observe/uplink.ts';
 import { awaitCarrier, missingAfter } from '../observe/verify.ts';
 import { checkLayout, linkOf } from '../plan/bridge-check.ts';
@@ -38,7 +40,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const request = parseBridgeRequest(values);
   if (request === undefined) return nothing(context, 'bridge=null asks for no bridge.');
   const state = observeHost(system);
-  const named = linkOf(state, request.netdev ?? defaultDevice(state));
+  const named = linkOf(state, request.netdev ?? usualCard(state, request.vifnum));
   const running = findBridged(state, readBridgeRecords(system), named.name, request.bridge);
   if (running !== undefined) {
     if (request.strict && running.strict !== true) log.warn(notStrict(running.bridge));
@@ -49,6 +51,11 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const link = refuseNetworkRoot(system, state, named, request.netdev !== undefined);
   const layout = layoutOf(state, link, request);
   checkLayout(state, link, layout);
+  const usual = defaultDevice(state);
+  if (request.netdev === undefined && usual !== named.name)
+    log.warn(
+      `vifnum=${request.vifnum} means ${named.name}; the default route leads by ${usual}. Say netdev= where you mean another card.`,
+    );
   for (const sentence of otherOwners(system, link.name, link.index)) log.warn(sentence);
   const isThere = layout.top !== link.name && state.links.some(({ name }) => name === layout.top);
   const plan = planStart({
@@ -67,7 +74,13 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     if (link.flags.has('LOWER_UP')) await awaitCarrier(system, layout.nic);
     return missingAfter(observeHost(system), state, link, layout.top, [[layout.nic, layout.bridge]]);
   };
-  return { subject: layout.bridge, plan, verify, done: `${link.name} is on the bridge ${layout.bridge}.` };
+  return {
+    subject: layout.bridge,
+    plan,
+    verify,
+    done: `${link.name} is on the bridge ${layout.bridge}.`,
+    result: () => resultText(system, layout.bridge, layout.top),
+  };
 }
 
 function stop(context: Context, values: Values): NetworkWork | undefined {
@@ -76,7 +89,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   if (request === undefined) return nothing(context, 'bridge=null asks for no bridge.');
   const state = observeHost(system);
   const records = readBridgeRecords(system);
-  const fallback = defaultDevice(state);
+  const fallback = usualCard(state, request.vifnum);
   const record = findStarted(state, records, request, fallback);
   if (record === undefined) {
     const what = request.netdev ?? request.bridge ?? fallback;
@@ -108,7 +121,20 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     return record.wasUp ? missingAfter(observeHost(system), state, top, record.netdev, []) : [];
   };
   const done = `${record.netdev} is off the bridge ${record.bridge}.`;
-  return { subject: record.bridge, plan, verify, done };
+  const result = () => resultText(system, record.bridge, record.netdev);
+  return { subject: record.bridge, plan, verify, done, result };
+}
+
+/** "xenbr0 has peth0 and vif0.0; eth0 has 192.0.2.2/24." */
+function resultText(system: System, bridge: string, top: string): string {
+  const { links } = observeHost(system);
+  const ports = links.filter(({ master }) => master === bridge).map(({ name }) => name);
+  const own = links.find(({ name }) => name === top)?.addresses ?? [];
+  const addresses = own
+    .filter(({ scope }) => scope !== 'link')
+    .map(({ local, length }) => `${local}/${length}`);
+  const held = `${top} has ${addresses.length === 0 ? 'no address' : listed(addresses)}.`;
+  return ports.length === 0 ? held : `${bridge} has ${listed(ports)}; ${held}`;
 }
 
 function notStrict(bridge: string): string {

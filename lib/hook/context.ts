@@ -20,13 +20,16 @@ export interface Context {
 /** A hook, or a command of the administrator's tool: resolves to the exit status, throws XenNetworkError. */
 export type Applet = (context: Context) => Promise<number>;
 
+const DO_IT = ['', '0', 'no', 'off', 'false'];
+
 /**
- * Whether commands are only to be shown.
+ * Whether commands are only to be shown; in doubt about XEN_NETWORK_DRY_RUN they are.
  * @param context the call
  * @param options the call's options, without dashes
  */
 export function isDryRun(context: Context, options: ReadonlySet<string>): boolean {
-  return options.has('dry-run') || context.env['XEN_NETWORK_DRY_RUN'] === '1';
+  const wish = context.env['XEN_NETWORK_DRY_RUN'] ?? '';
+  return options.has('dry-run') || !DO_IT.includes(wish.toLowerCase());
 }
 
 /**

@@ -154,7 +154,7 @@ export function helpText(hook: string): string {
     'Variables:',
     ...help.variables.map(([name, meaning]) => `  ${name.padEnd(width)}  ${meaning}`),
     '',
-    '--dry-run, or XEN_NETWORK_DRY_RUN=1, prints the commands and changes nothing.',
+    '--dry-run, -n or XEN_NETWORK_DRY_RUN=1 prints the commands and changes nothing.',
     '',
   ].join('\n');
 }

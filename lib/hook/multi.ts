@@ -5,9 +5,11 @@ import {
   type Values,
   withoutQuotes,
 } from '../contract/arguments.ts';
+import { refuseMistypes } from '../contract/mistypes.ts';
 import { type HookCall, MULTI_LIST, parseMultiArguments, parseMultiList } from '../contract/multi-bridge.ts';
 import { MULTI_RECORD } from '../contract/paths.ts';
-import { HostError, XenNetworkError } from '../errors.ts';
+import { quote } from '../contract/text.ts';
+import { HostError, RequestError, XenNetworkError } from '../errors.ts';
 import { isRecord, readJson } from '../observe/records.ts';
 import { remember } from '../plan/remember.ts';
 import type { System } from '../system/system.ts';
@@ -15,6 +17,7 @@ import { bridgeHook } from './bridge.ts';
 import { type Context, isDryRun, printPlan } from './context.ts';
 import { natHook } from './nat.ts';
 import {
+  FOREIGN,
   GUARDS,
   NETWORK_COMMANDS,
   type NetworkHook,
@@ -45,6 +48,8 @@ export async function runMulti(context: Context): Promise<number> {
   const { system, log } = context;
   const { own, calls } = parseMultiArguments(context.argv, NAMES);
   const known = ['list', ...GUARDS];
+  refuseMistypes(own, { commands: NETWORK_COMMANDS, variables: known, others: NAMES, foreign: FOREIGN });
+  for (const call of calls) refuseCall(call);
   const args = parseArguments(own, known);
   for (const warning of args.warnings) log.warn(warning);
   const command = commandWord(args.command, NETWORK_COMMANDS);
@@ -70,7 +75,19 @@ function readList(system: System, values: Values): HookCall[] {
     throw new HostError(
       `There is no list ${path} to start networks from. Write one, a hook's call a line, or name the calls as arguments.`,
     );
-  return parseMultiList(text, path, NAMES);
+  const calls = parseMultiList(text, path, NAMES);
+  for (const call of calls) refuseCall(call);
+  return calls;
+}
+
+function refuseCall(call: HookCall): void {
+  const variables = HOOKS.get(call.hook)?.variables ?? [];
+  try {
+    refuseMistypes(call.words, { commands: [], variables, foreign: FOREIGN });
+  } catch (thrown) {
+    if (!(thrown instanceof RequestError)) throw thrown;
+    throw new RequestError(`In ${quote(titleOf(call))}: ${thrown.message}`);
+  }
 }
 
 /** A call, as it is shown, and what it does. */

@@ -5,12 +5,13 @@ import { NAT_SUBNET } from '../contract/dhcp.ts';
 import { subnetLine } from '../contract/dhcp-conf.ts';
 import { NAT_VARIABLES, type NatRequest, parseNatRequest } from '../contract/forward-request.ts';
 import { natRecordPath } from '../contract/paths.ts';
+import { listed } from '../contract/text.ts';
 import { type DhcpState, observeDhcp } from '../observe/dhcp.ts';
 import { policyOf, readListening } from '../observe/forwarding.ts';
 import { families, observeHost } from '../observe/host.ts';
 import { type NatRecord, readNatRecords } from '../observe/nat.ts';
 import { isAntispoofed } from '../observe/rules.ts';
-import { defaultDevice } from '../observe/uplink.ts';
+import { defaultDevice, defaultDevices } from '../observe/uplink.ts';
 import { linkOf } from '../plan/bridge-check.ts';
 import { planSubnet } from '../plan/dhcp-subnet.ts';
 import { forwardingClaims, type Guarding, natClaims } from '../plan/nat.ts';
@@ -30,6 +31,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const request = parseNatRequest(values);
   const state = observeHost(system);
   const { name } = linkOf(state, request.netdev ?? defaultDevice(state));
+  warnOfOtherWays(context, defaultDevices(state), name);
   const known = readNatRecords(system).find(({ netdev }) => netdev === name);
   const claims = [
     ...families(system).flatMap((family) => filterClaims(system, name, family, request)),
@@ -51,6 +53,16 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     verify: () => unmetClaims(system, claims),
     done: `Guests go outside through ${name} as this host.`,
   };
+}
+
+/** Packets of guests that leave by another next hop of the default route go out with the guests' addresses. */
+function warnOfOtherWays({ log }: Context, ways: readonly string[], name: string): void {
+  const others = ways.filter((device) => device !== name);
+  if (others.length > 0 && ways.includes(name))
+    log.warn(
+      `The default route leads by ${listed(others)} as well, where guests' packets are not masqueraded. ` +
+        `Run "network-nat start netdev=${others[0]}" too.`,
+    );
 }
 
 function stop(context: Context, values: Values): NetworkWork | undefined {

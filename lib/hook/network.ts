@@ -10,6 +10,9 @@ import {
   wholeNumber,
   withoutQuotes,
 } from '../contract/arguments.ts';
+import { BRIDGE_VARIABLES } from '../contract/bridge-request.ts';
+import { NAT_VARIABLES, ROUTE_VARIABLES, VIRTUAL_VARIABLES } from '../contract/forward-request.ts';
+import { refuseMistypes } from '../contract/mistypes.ts';
 import { quote } from '../contract/text.ts';
 import { RequestError, VerifyError } from '../errors.ts';
 import type { Plan } from '../plan/step.ts';
@@ -20,6 +23,14 @@ export type NetworkCommand = 'start' | 'stop' | 'status';
 export const NETWORK_COMMANDS: readonly NetworkCommand[] = ['start', 'stop', 'status'];
 /** Variables of every network hook, beside its own. */
 export const GUARDS = ['check', 'confirm'] as const;
+/** Variables of all network hooks: a wrapper may hand the same words to several. */
+export const FOREIGN: readonly string[] = [
+  ...BRIDGE_VARIABLES,
+  ...NAT_VARIABLES,
+  ...ROUTE_VARIABLES,
+  ...VIRTUAL_VARIABLES,
+  ...GUARDS,
+];
 const CHECK_SECONDS = 10;
 
 /** A plan, and what must be true of the host once it is carried out. */
@@ -31,6 +42,8 @@ export interface NetworkWork {
   readonly verify: () => readonly string[] | Promise<readonly string[]>;
   /** What to say when all went well. */
   readonly done: string;
+  /** What the host has now, one sentence or two; asked for where a person looks. */
+  readonly result?: () => string;
 }
 
 /** What a network hook does for each of its words. */
@@ -49,6 +62,12 @@ export interface NetworkHook {
  */
 export function nothing(context: Context, sentence: string): undefined {
   context.log.info(sentence);
+  tell(context, sentence);
+}
+
+/** For a person at a terminal; where nobody looks a hook that did its work is silent, as the stock scripts are. */
+function tell(context: Context, sentence: string): void {
+  if (context.system.terminalWidth('out') !== undefined) context.print(`${sentence}\n`);
 }
 
 /**
@@ -59,6 +78,7 @@ export function nothing(context: Context, sentence: string): undefined {
  */
 export async function runNetworkHook(context: Context, hook: NetworkHook): Promise<number> {
   const known = [...hook.variables, ...GUARDS];
+  refuseMistypes(context.argv, { commands: NETWORK_COMMANDS, variables: known, foreign: FOREIGN });
   const args = parseArguments(context.argv, known);
   for (const warning of args.warnings) context.log.warn(warning);
   const command = commandWord(args.command, NETWORK_COMMANDS);
@@ -149,7 +169,11 @@ async function perform(context: Context, works: readonly WorkOf[], guards: Guard
       else deferUndo(system, context.hook, idOf(), guards.confirm);
     },
   });
-  for (const work of done) log.info(work.done);
+  for (const { done: sentence, result } of done) {
+    log.info(sentence);
+    if (system.terminalWidth('out') === undefined) continue;
+    tell(context, result === undefined ? sentence : `${sentence} ${result()}`);
+  }
   if (guards.confirm !== undefined && done.length > 0)
     context.print(
       `${done.map((work) => work.done).join(' ')} It is undone in ${guards.confirm} s unless you run "xen-network confirm".\n`,

@@ -56,15 +56,40 @@ export function readChangedOptions(system: System, bridge: string): Map<string, 
 }
 
 /**
- * The device of the IPv4 default route with the lowest metric, or eth0 (contract 4).
+ * The device of the IPv4 default route with the lowest metric, else that of IPv6's, else eth0 (contract 4).
  * @param state the host
  */
 export function defaultDevice(state: HostState): string {
-  const routes = state.routes.filter(
-    (route) => route.family === 4 && route.destination === 'default' && route.table === 'main',
-  );
-  const best = [...routes].sort((a, b) => (a.metric ?? 0) - (b.metric ?? 0));
-  return best.flatMap(({ hops }) => hops).find(({ dev }) => dev !== undefined)?.dev ?? 'eth0';
+  return defaultDevices(state)[0] ?? 'eth0';
+}
+
+/**
+ * All devices of the default route by which `defaultDevice` goes: several where it has several next hops.
+ * @param state the host
+ */
+export function defaultDevices(state: HostState): string[] {
+  const best = ([4, 6] as const).flatMap((family) => {
+    const routes = state.routes.filter(
+      (route) => route.family === family && route.destination === 'default' && route.table === 'main',
+    );
+    return [...routes].sort((a, b) => (a.metric ?? 0) - (b.metric ?? 0)).slice(0, 1);
+  });
+  const usable = best.map(({ hops }) => hops.flatMap(({ dev }) => (dev === undefined ? [] : [dev])));
+  return [...new Set(usable.find((devices) => devices.length > 0))];
+}
+
+/**
+ * The card that a call of network-bridge means where it names none: as with the scripts of Xen 3, vifnum=N means ethN
+ * where that is there; else the default route's device (contract 4).
+ * @param state the host
+ * @param vifnum the number, if one was given
+ */
+export function usualCard(state: HostState, vifnum: number | undefined): string {
+  const numbered = `eth${vifnum}`;
+  const isThere =
+    vifnum !== undefined &&
+    state.links.some(({ name, altnames }) => name === numbered || altnames.includes(numbered));
+  return isThere ? numbered : defaultDevice(state);
 }
 
 /** What network-bridge start left, so that stop puts back what start found. */

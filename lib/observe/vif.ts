@@ -142,6 +142,12 @@ export function findBridge(system: System, wanted: string | undefined): Port {
       `${there} and the guest names none. Run "network-bridge start" or make one, then start the guest again.`,
     );
   }
+  const classic = readPort(system, `p${wanted}`)?.master;
+  if (classic !== undefined && deviceExists(system, wanted))
+    throw new HostError(
+      `The device ${wanted} is no bridge: its card is on the bridge ${classic}. Say bridge=${classic} in the guest's configuration, ` +
+        `or start network-bridge with topology=rename, where ${wanted} is the bridge.`,
+    );
   const what = deviceExists(system, wanted) ? 'is a device but no bridge' : 'does not exist';
   throw new HostError(
     `The bridge ${wanted} ${what}. ${there}. Make it (network-bridge start bridge=${wanted}) or correct the guest's bridge=.`,

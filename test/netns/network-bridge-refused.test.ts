@@ -77,9 +77,48 @@ describe('what is refused, with nothing changed and one sentence that says what 
     expect(differences(before, look(host))).toEqual([]);
   });
 
+  test('what is mistyped, before anything is looked at', async () => {
+    const before = await settled(host);
+    const slips = [
+      '--dryrun',
+      '-N',
+      '--netdev=eth0',
+      'netdev = eth0',
+      'netdev= eth0',
+      'netdv=eth0',
+      'dry',
+      'stop',
+    ];
+    for (const slip of slips)
+      for (const command of ['start', 'status']) {
+        const ran = bridge(command, ...slip.split(' '));
+        expect({ slip, ...ran }).toMatchObject({ slip, status: 1, stdout: '' });
+        expect(ran.stderr).toMatch(/^network-bridge: .*Nothing was changed\.\n$/);
+      }
+    for (const hook of ['network-nat', 'network-route', 'network-virtual', 'network-multi-bridge'])
+      expect(host.hook(hook, ['start', '--dryrun'])).toMatchObject({ status: 1 });
+    expect(host.hook('network-multi-bridge', ['start', 'network-bridge', 'netdv=eth0']).stderr).toContain(
+      'In "network-bridge netdv=eth0": "netdv=eth0" sets no variable of this hook; did you mean netdev=eth0?',
+    );
+    expect(host.hook('network-multi-bridge', ['start', 'network-brige', 'netdev=eth0']).stderr).toContain(
+      'did you mean network-bridge?',
+    );
+    expect(differences(before, look(host))).toEqual([]);
+  });
+
+  test('nothing at all where start is only to be shown', async () => {
+    const before = await settled(host);
+    for (const how of ['-n', '--dry-run']) expect(bridge('start', how).stdout).toContain('ip link');
+    for (const wish of ['1', 'yes', 'true'])
+      expect(host.hook('network-bridge', ['start'], { XEN_NETWORK_DRY_RUN: wish }).stdout).toContain(
+        'ip link',
+      );
+    expect(differences(before, look(host))).toEqual([]);
+  });
+
   test('a word that is no command', async () => {
     expect(bridge('begin').stderr).toBe(
-      'network-bridge: "begin" is no command of this hook; say one of start, stop and status.\n',
+      'network-bridge: "begin" is no command of this hook; say one of start, stop and status. Nothing was changed.\n',
     );
   });
 });

@@ -76,6 +76,17 @@ describe('the bridge', () => {
     expect(vif.online(1).stderr).toContain('The bridge vif2.0 is a device but no bridge.');
   });
 
+  test("that is the card's name of old: the error names the bridge and the other topology", () => {
+    vif.host.ip('link add eth0 type veth peer name vif0.0');
+    vif.host.ip('link add peth0 type veth peer name wire0', 'link set peth0 master xenbr0');
+    vif.host.vif(1);
+    vif.store.vif(1, 0, { bridge: 'eth0' });
+    expect(vif.online(1).stderr).toContain(
+      'The device eth0 is no bridge: its card is on the bridge xenbr0. Say bridge=xenbr0',
+    );
+    expect(vif.store.told(1).error).toContain('topology=rename, where eth0 is the bridge');
+  });
+
   test('that no host has, with none named', () => {
     vif.host.ip('link del xenbr0');
     vif.host.vif(1);

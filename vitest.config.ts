@@ -3,8 +3,9 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     environment: 'node',
-    testTimeout: 120_000,
-    hookTimeout: 300_000,
+    // Against hangs only: beside other work a machine may be ten times slower.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     maxWorkers: 2,
     reporters: ['./tools/summary-reporter.ts'],
     projects: [

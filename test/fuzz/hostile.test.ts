@@ -98,7 +98,7 @@ function call(
 ): Ran {
   const all = [...Object.entries(variables).map(([name, value]) => `${name}=${value}`), ...program, ...words];
   writeFileSync(host.path('/run/words'), Buffer.from(all.map((word) => `${word}\0`).join(''), 'latin1'));
-  const script = 'timeout -s KILL 25 env "$@"; echo $? > /run/status';
+  const script = 'timeout -s KILL 250 env "$@"; echo $? > /run/status';
   const ran = host.run(['xargs', '-0', '-a', '/run/words', '-x', 'sh', '-c', script, 'sh']);
   return { ...ran, status: Number(readFileSync(host.path('/run/status'), 'utf8')) };
 }

@@ -64,7 +64,7 @@ const guest = (domid: number): Namespace => host.vif.host.netns(`guest${domid}`)
 const addresses = (domid: number): string => guest(domid).ok('ip', '-o', 'address', 'show', 'dev', 'eth0');
 const lease = (domid: number, ...words: string[]): string =>
   guest(domid).ok(
-    ...['timeout', '30', 'dhclient', '-1', '-v', '-sf', '/run/dhclient-script', '-cf', '/dev/null'],
+    ...['timeout', '120', 'dhclient', '-1', '-v', '-sf', '/run/dhclient-script', '-cf', '/dev/null'],
     ...['-lf', `/run/leases${domid}${words.join('')}`, '-pf', `/run/dhclient${domid}${words.join('')}.pid`],
     ...[...words, 'eth0'],
   );

@@ -16,7 +16,7 @@ export function sleep(ms: number): Promise<void> {
 export async function waitUntil<T>(
   what: string,
   holds: () => T | undefined | false,
-  boundMs = 10_000,
+  boundMs = 60_000,
 ): Promise<T> {
   const end = performance.now() + boundMs;
   for (;;) {

@@ -65,7 +65,7 @@ const calls: readonly (readonly string[])[] = [
 
 /** Runs a tool; what it printed and how it ended. */
 async function run(socketPath: string, [file = '', ...args]: readonly string[]): Promise<unknown> {
-  const child = spawn(file, args, { env: { ...PLAIN_ENV, XENSTORED_PATH: socketPath }, timeout: 60_000 });
+  const child = spawn(file, args, { env: { ...PLAIN_ENV, XENSTORED_PATH: socketPath }, timeout: 300_000 });
   child.stdin.end();
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text));
@@ -106,7 +106,7 @@ describe.skipIf(missing !== undefined)(`the tools of Xen (${missing ?? 'they run
     const seen = sockets.map(async (path) => {
       const watch = spawn('xenstore-watch', ['-n', '4', '/w'], {
         env: { ...PLAIN_ENV, XENSTORED_PATH: path },
-        timeout: 60_000,
+        timeout: 300_000,
       });
       const ended = once(watch, 'close');
       let said = '';

@@ -7,6 +7,7 @@ import { formerRename, VIF_KEYS, VIF_VARIABLES, type VifSettings } from '../cont
 import { VerifyError } from '../errors.ts';
 import { NO_RULES, ownerComment, routedForwardRules } from '../filter/forward.ts';
 import { stillLaid, type Uplink } from '../observe/address.ts';
+import { readPaths } from '../observe/forwarding.ts';
 import { type KernelRoute, readKernelRoutes } from '../observe/kernel-routes.ts';
 import { deviceExists, readPort } from '../observe/port.ts';
 import { readVifRecords, type VifRecord } from '../observe/records.ts';
@@ -15,6 +16,7 @@ import { observeVif, type PresentVif, type VifState } from '../observe/vif.ts';
 import { sameLaid } from '../plan/laid.ts';
 import { mustBeUnrouted, planRouted, planUnrouted, routeSettings } from '../plan/routed.ts';
 import { type Step, setting } from '../plan/step.ts';
+import { heardPaths } from '../plan/unheard.ts';
 import { rangeWarnings } from '../plan/vif-route.ts';
 import type { System } from '../system/system.ts';
 import { attachVif, detachVif } from './attach.ts';
@@ -107,7 +109,10 @@ function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
     routes,
     uplink,
     stale: stale.length === 0 ? [] : stillLaid(system, stale, routes),
-    settings: readSettings(system, routeSettings(state.port.name, uplink?.device)),
+    settings: readPaths(system, [
+      ...routeSettings(state.port.name, uplink?.device),
+      ...heardPaths(state.port.name),
+    ]),
   };
   // A device that nobody has attached yet has no rules: then there is no need to list them all.
   const known = state.record !== undefined || state.port.up;
@@ -195,10 +200,6 @@ function guestsAmong(system: System, routes: readonly KernelRoute[]): Set<string
   return new Set(routes.map((route) => route.device).filter(isGuest));
 }
 
-function readSettings(system: System, paths: readonly string[]): Record<string, string | undefined> {
-  return Object.fromEntries(paths.map((path) => [path, system.readText(path)]));
-}
-
 const proxyNdpPath = (device: string) => settingPath('net/ipv6/conf/proxy_ndp', device);
 
 /** Guests share the setting: each remembers what it was before the first of them. */
@@ -233,7 +234,7 @@ function ndpSteps(system: System, device: string, { record }: VifState): Step[] 
 function verify(system: System, name: string, uplink: Uplink | undefined, laid: readonly Laid[]): void {
   const routes = readKernelRoutes(system, familiesOf(laid));
   const missing = laid.filter((item) => item.kind === 'route').find((route) => !isRouted(routes, route));
-  const settings = readSettings(system, routeSettings(name, uplink?.device));
+  const settings = readPaths(system, routeSettings(name, uplink?.device));
   const off = Object.keys(settings).find((path) => settings[path] === '0');
   if (readPort(system, name)?.up === true && missing === undefined && off === undefined) return;
   const what = missing === undefined ? (off ?? 'the device is down') : `no route to ${missing.prefix}`;

@@ -2,7 +2,7 @@ import type { Values } from '../contract/arguments.ts';
 import type { Claim } from '../contract/claims.ts';
 import { parseVirtualRequest, VIRTUAL_VARIABLES, type VirtualRequest } from '../contract/forward-request.ts';
 import { virtualRecordPath } from '../contract/paths.ts';
-import { readListening } from '../observe/forwarding.ts';
+import { readListening, readPaths } from '../observe/forwarding.ts';
 import { families, type HostState, observeHost } from '../observe/host.ts';
 import { defaultDevice, readChangedOptions, readSettings } from '../observe/uplink.ts';
 import { readVirtualRecords, type VirtualRecord } from '../observe/virtual.ts';
@@ -10,6 +10,7 @@ import { linkOf } from '../plan/bridge-check.ts';
 import { forwardingClaims } from '../plan/nat.ts';
 import { remember } from '../plan/remember.ts';
 import type { Plan, Step } from '../plan/step.ts';
+import { heardPaths } from '../plan/unheard.ts';
 import { bridgeFilterClaims, FORM_WORDS, layVirtual, virtualClaims } from '../plan/virtual.ts';
 import { checkVirtual } from '../plan/virtual-check.ts';
 import { unlayVirtual } from '../plan/virtual-stop.ts';
@@ -34,7 +35,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   checkVirtual(state, request, known);
   const claims = claimsOf(system, state, request);
   const shared = claimShared(system, userOf(bridge), claims);
-  const laying = layVirtual(state, request, known);
+  const laying = layVirtual(state, request, known, readPaths(system, heardPaths('default')));
   const dhcp = startBridgeDhcp(system, request, known);
   const link = state.links.find(({ name }) => name === bridge);
   const saved: VirtualRecord = {

@@ -85,3 +85,13 @@ export function readListening(system: System, state: HostState, netdev: string):
     .map((device) => settingPath('net/ipv6/conf/accept_ra', device))
     .filter((path) => held.has(path) || (isOff && system.readText(path) === '1'));
 }
+
+/**
+ * Kernel settings as they are.
+ * @param system the way to them
+ * @param paths below /proc/sys
+ * @returns by path; undefined where the kernel has not got it
+ */
+export function readPaths(system: System, paths: readonly string[]): Record<string, string | undefined> {
+  return Object.fromEntries(paths.map((path) => [path, system.readText(path)]));
+}

@@ -23,6 +23,7 @@ import {
 import { laidText, layWords, sameLaid, takeWords } from './laid.ts';
 import { replaceForwardRules } from './rules.ts';
 import { type DeviceMark, ip, type Plan, type Step, setting } from './step.ts';
+import { unheardSteps } from './unheard.ts';
 
 /** What of the host decides how a guest's routes are laid. */
 export interface RouteFacts {
@@ -132,6 +133,7 @@ export function planRouted(state: PresentVif, facts: RouteFacts, request: RouteR
       ...[...facts.stale].reverse().map((item) => staleStep(port, item)),
       ...(target === port.name ? [] : [downStep(port), ...nameSteps(port, target, call, rename)]),
       ...(mtu === undefined || mtu === port.mtu ? [] : [mtuStep(port, target, mtu)]),
+      ...unheardSteps(markOf(port, target), facts.settings, port.name),
       ...(isUp ? [] : [deviceStep(port, target, 'bring up', setLink(target, 'up'), setLink(target, 'down'))]),
       ...request.laid.flatMap((item) => layStep(port, facts, record?.laid ?? [], item)),
       ...settingSteps(port, target, facts),

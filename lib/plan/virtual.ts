@@ -7,6 +7,7 @@ import type { HostState, Link } from '../observe/host.ts';
 import type { VirtualRecord } from '../observe/virtual.ts';
 import { NEW, newBridge, set } from './bridge-parts.ts';
 import { type DeviceMark, ip, type Step } from './step.ts';
+import { unheardSteps } from './unheard.ts';
 
 /** What a bridge of network-virtual gets, and what of it start has to remember. */
 export interface VirtualLaying {
@@ -21,11 +22,13 @@ export interface VirtualLaying {
  * @param state the host
  * @param request what was asked for
  * @param known what an earlier start left
+ * @param heard what a new device hears of routers (`heardPaths` of "default")
  */
 export function layVirtual(
   state: HostState,
   request: VirtualRequest,
   known: VirtualRecord | undefined,
+  heard: Readonly<Record<string, string | undefined>>,
 ): VirtualLaying {
   const { bridge } = request;
   const link = state.links.find(({ name }) => name === bridge);
@@ -33,7 +36,7 @@ export function layVirtual(
   const addresses = request.addresses.filter((own) => !hasAddress(link, own));
   const networks = request.networks.filter((network) => !isReached(state, request, network));
   const steps = [
-    ...(link === undefined ? [makeStep(bridge, device)] : []),
+    ...(link === undefined ? [makeStep(bridge, device), ...unheardSteps(device, heard, 'default')] : []),
     ...addresses.map((own) => addressStep(bridge, own, device)),
     ...(link?.flags.has('UP') === true
       ? []

@@ -27,13 +27,22 @@ function takenBack(pair: Pair): Pair {
   })(pair);
 }
 
-const ROUTED_COMMON = known(
-  'record',
-  'owner of a renamed device',
-  'owners of rules',
-  'one rule towards the guest',
-  'order of rules',
-);
+const UNHEARD = /^ipv[46]\/conf\/(vif1\.0|web)[^/]*\/(accept_ra|autoconf|accept_redirects) = 0$/;
+
+const ROUTED_COMMON: readonly Difference[] = [
+  ...known(
+    'record',
+    'owner of a renamed device',
+    'owners of rules',
+    'one rule towards the guest',
+    'order of rules',
+  ),
+  {
+    name: 'no routes from a guest',
+    why: "with stock a guest's router advertisement gives dom0 a default route and an address",
+    without: change(['sysctl'], 'ours', (own) => own.filter((line) => !UNHEARD.test(line))),
+  },
+];
 
 export const ROUTE_DIFFERENCES: readonly Difference[] = [
   ...ROUTED_COMMON,

@@ -6,12 +6,14 @@ import type { HostState } from '../../lib/observe/host.ts';
 import { claim } from '../../lib/plan/forwarding.ts';
 import { forwardingClaims, natClaims } from '../../lib/plan/nat.ts';
 import type { Step } from '../../lib/plan/step.ts';
+import { heardPaths } from '../../lib/plan/unheard.ts';
 import { bridgeFilterClaims, layVirtual, virtualClaims } from '../../lib/plan/virtual.ts';
 import { dhcpdLine, dnsmasqFile, planDnsmasq, servedBridge } from '../../lib/plan/virtual-dhcp.ts';
 import { childrenText, planText } from '../support/plan-text.ts';
 
 const NOTHING: HostState = { links: [], routes: [], rules: [], neighbours: [] };
 const RESOLVER = { domain: 'example.org', servers: ['192.0.2.53', '192.0.2.54'] };
+const HEARING = Object.fromEntries(heardPaths('default').map((path) => [path, '1']));
 const LISTENING = ['/proc/sys/net/ipv6/conf/eth0/accept_ra'];
 
 /** What has to be done on a host where no claim is met. */
@@ -35,7 +37,7 @@ function virtual(values: Record<string, string>): Step[] {
     ...virtualClaims(wanted, 'eth0', [4, 6]),
   ];
   const forwards = wanted.form === 'host-only' ? [] : forwardingClaims(true, LISTENING);
-  return [...claimSteps([...claims, ...forwards]), ...layVirtual(NOTHING, wanted, undefined).steps];
+  return [...claimSteps([...claims, ...forwards]), ...layVirtual(NOTHING, wanted, undefined, HEARING).steps];
 }
 
 const BOTH = { bridge: 'vmnet8', bridgeip: '10.1.1.1/24,fd00:1::1/64' };

@@ -10,6 +10,7 @@ import type { Port } from '../../lib/observe/port.ts';
 import type { VifRecord } from '../../lib/observe/records.ts';
 import { planRouted, planUnrouted, routeSettings } from '../../lib/plan/routed.ts';
 import type { Plan } from '../../lib/plan/step.ts';
+import { heardPaths } from '../../lib/plan/unheard.ts';
 import { planJoin } from '../../lib/plan/vif-bridge.ts';
 import { natGuestAddresses, natLaid } from '../../lib/plan/vif-nat.ts';
 import { planSwitchJoin, planSwitchLeave } from '../../lib/plan/vif-openvswitch.ts';
@@ -56,7 +57,10 @@ function routed(found: Port, ip: readonly string[], laid: readonly Laid[], wante
     {
       routes: wanted.routes ?? [],
       stale: wanted.stale ?? [],
-      settings: Object.fromEntries(routeSettings(found.name, uplink?.device).map((path) => [path, value])),
+      settings: Object.fromEntries([
+        ...routeSettings(found.name, uplink?.device).map((path) => [path, value]),
+        ...heardPaths(found.name).map((path) => [path, value === '1' ? '0' : '1']),
+      ]),
       uplink,
     },
     {

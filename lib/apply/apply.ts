@@ -1,7 +1,7 @@
 import { messageOf, type StepError, XenNetworkError } from '../errors.ts';
 import { isRuleInPlace } from '../observe/rules.ts';
 import { pendingRules } from '../plan/pending-rules.ts';
-import type { Command, Plan, Step } from '../plan/step.ts';
+import { type Command, commandText, type Plan, type Step } from '../plan/step.ts';
 import { planUndo } from '../plan/undo.ts';
 import type { System } from '../system/system.ts';
 import { type Batch, batches, execute, type Outcome, stepError, stretches } from './execute.ts';
@@ -159,15 +159,24 @@ async function stopIfInterrupted(options: ApplyOptions): Promise<void> {
 
 async function undoAfter(thrown: unknown, system: System, journal: Journal): Promise<XenNetworkError> {
   const failures = await undoJournal(system, journal);
-  const text = messageOf(thrown);
-  const error =
-    thrown instanceof XenNetworkError && text.includes(UNDONE)
+  const said = messageOf(thrown);
+  const text = said.includes(UNDONE) ? said : `${said} ${UNDONE}`;
+  if (failures.length === 0)
+    return thrown instanceof XenNetworkError && text === said
       ? thrown
-      : new XenNetworkError(`${text} ${UNDONE}`, { cause: thrown });
-  if (failures.length === 0) return error;
-  return new XenNetworkError(`${error.message} But not all could be put back: ${failures.join('; ')}.`, {
-    cause: thrown,
-  });
+      : new XenNetworkError(text, { cause: thrown });
+  return new XenNetworkError(
+    text.replace(UNDONE, () => undoneBut(failures)),
+    { cause: thrown },
+  );
+}
+
+/** How the message of a run ends of which something could not be undone. */
+function undoneBut(failures: readonly string[]): string {
+  return (
+    `What was done was taken back, but for this: ${[...new Set(failures)].join('; ')}. ` +
+    'Mend the cause, look whether the host is as it should be, and try again.'
+  );
 }
 
 /**
@@ -184,7 +193,9 @@ export async function undoJournal(system: System, journal: Journal): Promise<str
     if (items.length === 0) continue;
     const error = await forced(system, batch.tool, items);
     const parts = error?.split('; ').filter((part) => !ALREADY.test(part)) ?? [];
-    failures.push(...parts.map((part) => part.replace(/\.$/, '')));
+    const only = items.length === 1 && batch.tool === 'run' ? items[0] : undefined;
+    const named = (part: string) => (only === undefined ? part : `"${commandText(only)}" failed (${part})`);
+    failures.push(...parts.map((part) => named(part.replace(/\.$/, ''))));
   }
   closeJournal(system, journal.key);
   return failures;

@@ -23,6 +23,7 @@ import {
 } from '../observe/uplink.ts';
 import { awaitCarrier, missingAfter } from '../observe/verify.ts';
 import { checkLayout, linkOf } from '../plan/bridge-check.ts';
+import { findParts, mustBeWhole } from '../plan/bridge-found.ts';
 import { type BridgeLayout, findBridged, findStarted, layoutOf } from '../plan/bridge-layout.ts';
 import { planStart } from '../plan/bridge-start.ts';
 import { planStop } from '../plan/bridge-stop.ts';
@@ -40,12 +41,14 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const request = parseBridgeRequest(values);
   if (request === undefined) return nothing(context, 'bridge=null asks for no bridge.');
   const state = observeHost(system);
-  const named = linkOf(state, request.netdev ?? usualCard(state, request.vifnum));
-  const running = findBridged(state, readBridgeRecords(system), named.name, request.bridge);
+  const asked = request.netdev ?? usualCard(state, request.vifnum);
+  const running = findBridged(state, readBridgeRecords(system), asked, request.bridge);
   if (running !== undefined) {
+    mustBeWhole(findParts(state, running), running);
     if (request.strict && running.strict !== true) log.warn(notStrict(running.bridge));
     return nothing(context, `${running.netdev} is on the bridge ${running.bridge} already.`);
   }
+  const named = linkOf(state, asked);
   if (named.kind === 'bridge')
     return nothing(context, `${named.name} is a bridge already; guests can join it.`);
   const link = refuseNetworkRoot(system, state, named, request.netdev !== undefined);
@@ -95,20 +98,17 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     const what = request.netdev ?? request.bridge ?? fallback;
     return nothing(context, `${what} is not bridged by network-bridge; nothing to stop.`);
   }
-  const top = linkOf(state, record.topology === 'classic' ? record.netdev : record.bridge);
+  const parts = findParts(state, record);
+  const { nic, bridge, top } = parts;
   const devices = [
-    top.name,
-    record.nic,
-    record.bridge,
+    nic.name,
     'default',
-    ...(top.peer === undefined ? [] : [top.peer]),
+    ...[bridge?.name, top?.name, top?.peer].filter((name) => name !== undefined),
   ];
   const plan = planStop({
     state,
     record,
-    top,
-    nic: linkOf(state, record.nic),
-    bridge: linkOf(state, record.bridge),
+    ...parts,
     settings: new Map(devices.map((name) => [name, readSettings(system, name)])),
     options: readChangedOptions(system, record.bridge),
     forward: record.antispoof === undefined ? undefined : observeForward(system),
@@ -117,8 +117,10 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     ledger: readLedger(system),
   });
   const verify = async () => {
-    if (record.wasUp && top.flags.has('LOWER_UP')) await awaitCarrier(system, record.netdev);
-    return record.wasUp ? missingAfter(observeHost(system), state, top, record.netdev, []) : [];
+    const name = record.topology === 'plain' ? nic.name : record.netdev;
+    // The host's end of a pair has a carrier even where the card has none.
+    if (record.wasUp && nic.flags.has('LOWER_UP')) await awaitCarrier(system, name);
+    return record.wasUp && top !== undefined ? missingAfter(observeHost(system), state, top, name, []) : [];
   };
   const done = `${record.netdev} is off the bridge ${record.bridge}.`;
   const result = () => resultText(system, record.bridge, record.netdev);

@@ -1,7 +1,7 @@
 import type { Topology } from '../contract/bridge-request.ts';
 import { BRIDGE_RECORDS, bridgeRecordPath } from '../contract/paths.ts';
 import type { System } from '../system/system.ts';
-import type { HostState } from './host.ts';
+import type { Address, HostState, Route } from './host.ts';
 import { isRecord, readJson } from './records.ts';
 
 export type { Topology } from '../contract/bridge-request.ts';
@@ -108,12 +108,27 @@ export interface BridgeRecord {
   /** The card's own MAC address. */
   readonly mac: string;
   readonly ifupdown: boolean;
+  /** The card's MTU in bytes; unknown in a record of an earlier version. */
+  readonly mtu?: number;
+  /** What the card had, for the case that the device which got it is deleted. */
+  readonly had?: CardRecord;
   /** How the bridge was that start found. */
   readonly before?: BridgeBefore;
   readonly antispoof?: AntispoofRecord;
   /** antispoof=strict: guests that join are held to what they are configured to be. */
   readonly strict?: boolean;
 }
+
+/** What a card had that can be given again without anybody's help: what a server or router lent is not among it. */
+export interface CardRecord {
+  readonly addresses: readonly AddressRecord[];
+  readonly routes: readonly Route[];
+  /** Kernel settings that start changed on the card. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** An address whose flags can be written down. */
+export type AddressRecord = Omit<Address, 'flags'> & { readonly flags: readonly string[] };
 
 /** What start changes on a bridge that was there; all but the first two only where the bridge takes the addresses. */
 export interface BridgeBefore {
@@ -153,7 +168,17 @@ function isBridgeRecord(value: unknown): value is BridgeRecord {
     isRecord(value) &&
     ['topology', 'bridge', 'netdev', 'nic', 'mac'].every((key) => typeof value[key] === 'string') &&
     typeof value['nicIndex'] === 'number' &&
+    (value['had'] === undefined || isCardRecord(value['had'])) &&
     (value['antispoof'] === undefined || isAntispoofRecord(value['antispoof']))
+  );
+}
+
+function isCardRecord(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    Array.isArray(value['addresses']) &&
+    Array.isArray(value['routes']) &&
+    isRecord(value['settings'])
   );
 }
 

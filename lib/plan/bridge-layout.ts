@@ -77,10 +77,15 @@ export function findBridged(
   netdev: string,
   bridge?: string,
 ): BridgeRecord | undefined {
+  const other = state.links.find(({ altnames }) => altnames.includes(netdev));
+  const isMeant = (record: BridgeRecord, name: string) =>
+    // In the plain topology the default route, and with it the default netdev, is the bridge itself.
+    record.netdev === name || (record.topology === 'plain' && record.bridge === name);
   return allBridged(state, records).find(
     (record) =>
-      // In the plain topology the default route, and with it the default netdev, is the bridge itself.
-      (record.netdev === netdev || (record.topology === 'plain' && record.bridge === netdev)) &&
+      (isMeant(record, netdev) ||
+        // An altname stays with the card, or goes with its name.
+        (other !== undefined && (isMeant(record, other.name) || record.nicIndex === other.index))) &&
       (bridge === undefined || bridge === record.bridge),
   );
 }
@@ -110,9 +115,7 @@ export function findStarted(
 }
 
 function allBridged(state: HostState, records: readonly BridgeRecord[]): BridgeRecord[] {
-  const alive = records.filter((record) =>
-    state.links.some((link) => link.index === record.nicIndex && link.master === record.bridge),
-  );
+  const alive = records.filter((record) => state.links.some((link) => link.index === record.nicIndex));
   const known = new Set(alive.map((record) => record.nicIndex));
   const rest = state.links.filter((link) => !known.has(link.index));
   return [...alive, ...rest.flatMap((link) => unrecorded(state, link))];

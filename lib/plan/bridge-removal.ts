@@ -15,41 +15,41 @@ import { differingSettings } from './takeover.ts';
 export function removeBridge(facts: StopFacts): Step[] {
   const { record: saved, top, bridge } = facts;
   const steps: Step[] = [];
-  if (saved.topology === 'classic' && top.peer !== undefined) {
+  if (saved.topology === 'classic' && top?.peer !== undefined) {
     const veth = spareName(facts);
     steps.push({
       do: ip('link', 'del', 'dev', veth),
-      undo: pairAgain(facts, veth, top.peer),
+      undo: pairAgain(facts, top, veth, top.peer),
       why: `take away the pair ${veth} and ${top.peer}`,
       device: { name: veth, index: top.index, gone: [veth, top.name] },
     });
   }
-  if (!saved.madeBridge) return steps;
+  if (!saved.madeBridge || bridge === undefined) return steps;
   const name = saved.topology === 'rename' ? spareName(facts) : bridge.name;
   steps.push({
     do: ip('link', 'del', 'dev', name),
-    undo: bridgeAgain(facts, name),
+    undo: bridgeAgain(facts, bridge, name),
     why: `take away the bridge ${name}`,
     device: { name, index: bridge.index, gone: [name, bridge.name] },
   });
   return steps;
 }
 
-function pairAgain(facts: StopFacts, veth: string, vif0: string): Command[] {
-  const { top, bridge, state } = facts;
+function pairAgain(facts: StopFacts, top: Link, veth: string, vif0: string): Command[] {
+  const { bridge, state } = facts;
   const port = state.links.find((link) => link.name === vif0);
   return [
     newPair({ name: veth, mac: top.mac }, { name: vif0, mac: port?.mac ?? PORT_MAC }, top.mtu),
     ...settingsAgain(facts, top.name, veth),
     ...settingsAgain(facts, vif0, vif0),
     ...flagsAgain(top, veth),
-    set(vif0, 'master', bridge.name),
+    ...(bridge === undefined ? [] : [set(vif0, 'master', bridge.name)]),
     set(vif0, 'up'),
   ];
 }
 
-function bridgeAgain(facts: StopFacts, name: string): Command[] {
-  const { bridge, record: saved, options } = facts;
+function bridgeAgain(facts: StopFacts, bridge: Link, name: string): Command[] {
+  const { record: saved, options } = facts;
   return [
     newBridge(name, bridge.mac),
     set(name, 'mtu', `${bridge.mtu}`),
@@ -80,7 +80,7 @@ function flagsAgain({ flags }: Link, name: string): Command[] {
 export function leaveBridge(facts: StopFacts): Step[] {
   const { record: saved, bridge } = facts;
   const { before } = saved;
-  if (before === undefined) return [];
+  if (before === undefined || bridge === undefined) return [];
   const { name } = bridge;
   const device = presentMark(bridge, name);
   const change = (why: string, words: readonly string[], undo: readonly string[]): Step => ({
@@ -104,14 +104,14 @@ export function leaveBridge(facts: StopFacts): Step[] {
       : [change('set the MTU of', ['mtu', `${before.mtu}`], ['mtu', `${bridge.mtu}`])]),
     ...flag('promisc', before.promisc, bridge.flags.has('PROMISC')),
     ...flag('allmulticast', before.allmulti, bridge.flags.has('ALLMULTI')),
-    ...settingsBack(facts),
+    ...settingsBack(facts, bridge),
     ...(before.up || !bridge.flags.has('UP') ? [] : [change('take down', ['down'], ['up'])]),
   ];
 }
 
 /** The bridge gave its addresses away, for which IPv6 was switched off on it. */
-function settingsBack(facts: StopFacts): Step[] {
-  const { record: saved, bridge } = facts;
+function settingsBack(facts: StopFacts, bridge: Link): Step[] {
+  const { record: saved } = facts;
   if (saved.topology !== 'plain') return [];
   const now = settingsOf(facts, bridge.name);
   const wanted = new Map(Object.entries(saved.before?.settings ?? {}));

@@ -6,9 +6,10 @@ import { type BridgeLayout, freeName } from './bridge-layout.ts';
 import { bridgeThere, makeBridge, makePair, NEW, raise, set, silence } from './bridge-parts.ts';
 import { PORT_MAC } from './device.ts';
 import { type Giver, release, releaseByIfupdown } from './handover.ts';
+import { cardRecord } from './left.ts';
 import type { StartFacts } from './start-facts.ts';
 import { type DeviceMark, ip, type Plan, record, type Step } from './step.ts';
-import { differingSettings, settle, type Taker, takeOver } from './takeover.ts';
+import { differingSettings, settle, type Taker, takeOver, unmute } from './takeover.ts';
 
 /**
  * Bridges a card (contract 4, network-bridge start). All that can be made beforehand is made beforehand, so that the
@@ -29,7 +30,7 @@ export function planStart(facts: StartFacts): Plan {
     ...(early === layout.top ? [] : [takeName(early, layout.top)]),
     ...portSteps(facts),
     // What ifup sets is not what was found.
-    ...(byIfupdown ? [ifupStep(layout), ...settle(giver, taker)] : []),
+    ...(byIfupdown ? [...unmute(giver, taker), ifupStep(layout), ...settle(giver, taker)] : []),
     ...takeOver(giver, taker, byIfupdown),
   ];
   const ports = [layout.nic, ...(layout.topology === 'classic' ? [layout.vif0] : [])];
@@ -63,6 +64,8 @@ function recordOf(facts: StartFacts, antispoof: AntispoofRecord | undefined): Br
     hadArp: !link.flags.has('NOARP'),
     mac: link.mac,
     ifupdown: usesIfupdown(facts),
+    mtu: link.mtu,
+    had: cardRecord(facts.state, link, facts.settings),
     ...(there === undefined ? {} : { before: beforeOf(facts, there) }),
     ...(antispoof === undefined ? {} : { antispoof }),
     ...(facts.strict === undefined ? {} : { strict: true }),
@@ -162,7 +165,8 @@ function portSteps({ layout, link }: StartFacts): Step[] {
 function ifupStep({ netdev }: BridgeLayout): Step {
   return {
     do: { tool: 'run', argv: ['ifup', netdev] },
-    undo: [{ tool: 'run', argv: ['ifdown', netdev] }],
+    // Where ifup failed half-way, ifupdown does not count the device as brought up.
+    undo: [{ tool: 'run', argv: ['ifdown', '--force', netdev] }],
     why: `let ifupdown bring up ${netdev}`,
     device: NEW(netdev),
   };

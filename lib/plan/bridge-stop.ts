@@ -1,12 +1,14 @@
 import { bridgeRecordPath } from '../contract/paths.ts';
+import type { Link } from '../observe/host.ts';
 import { inherit, planAntispoofStop } from './antispoof.ts';
 import { set } from './bridge-parts.ts';
 import { leaveBridge, removeBridge } from './bridge-removal.ts';
 import { type Giver, release, releaseByIfupdown } from './handover.ts';
+import { lossesOf, standIn } from './left.ts';
 import { unheld } from './shared-antispoof.ts';
-import { type Command, type Plan, record, type Step } from './step.ts';
+import { type Command, ip, type Plan, record, type Step } from './step.ts';
 import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './stop-facts.ts';
-import { settle, type Taker, takeOver } from './takeover.ts';
+import { settle, type Taker, takeOver, unmute } from './takeover.ts';
 
 /**
  * Gives a card its name, addresses and routes back and takes its bridge away (contract 4, network-bridge stop). What
@@ -15,24 +17,20 @@ import { settle, type Taker, takeOver } from './takeover.ts';
  */
 export function planStop(facts: StopFacts): Plan {
   const { record: saved, top, bridge, nic } = facts;
-  const giver: Giver = {
-    state: facts.state,
-    link: top,
-    settings: settingsOf(facts, top.name),
-    mark: presentMark(top, top.name),
-  };
+  const giver = giverOf(facts);
   const path = bridgeRecordPath(saved.bridge);
-  const taker = takerOf(facts, saved.netdev);
+  const name = saved.topology === 'plain' ? nic.name : saved.netdev;
+  const taker = takerOf(facts, name);
   const steps: Step[] = [
     ...antispoofSteps(facts),
-    ...(saved.ifupdown
-      ? releaseByIfupdown(giver)
-      : [...settle(giver, takerOf(facts, nic.name)), ...release(giver)]),
-    ...topAway(facts),
+    ...(saved.ifupdown ? [] : settle(giver, takerOf(facts, nic.name))),
+    ...(top === undefined ? [] : saved.ifupdown ? releaseByIfupdown(giver) : release(giver)),
+    ...(top === undefined ? [] : topAway(facts, top)),
     ...nicBack(facts),
-    ...(saved.ifupdown ? [ifupStep(facts), ...settle(giver, taker)] : []),
+    ...changedMeanwhile(facts, name),
+    ...(saved.ifupdown ? [...unmute(giver, taker), ifupStep(facts), ...settle(giver, taker)] : []),
     ...takeOver(giver, taker, saved.ifupdown),
-    ...(saved.wasUp ? [] : [downAgain(facts)]),
+    ...(saved.wasUp && giver.link.flags.has('UP') ? [] : [downAgain(facts, name)]),
     ...(saved.madeBridge ? [] : leaveBridge(facts)),
     {
       do: record(path, undefined),
@@ -45,10 +43,17 @@ export function planStop(facts: StopFacts): Plan {
   ];
   const guests = guestsOf(facts).map((link) => link.name);
   const lost =
-    `${bridge.name} goes away with ${guests.join(', ')} still on it: ` +
+    `${saved.bridge} goes away with ${guests.join(', ')} still on it: ` +
     'these have no network until they join another bridge.';
-  const without = `${guests.join(', ')} on ${bridge.name} cannot reach the network behind ${nic.name} any more.`;
-  return { steps, warnings: guests.length === 0 ? [] : [saved.madeBridge ? lost : without] };
+  const without = `${guests.join(', ')} on ${saved.bridge} cannot reach the network behind ${nic.name} any more.`;
+  const cutOff = guests.length === 0 || bridge === undefined ? [] : [saved.madeBridge ? lost : without];
+  return { steps, warnings: [...lossesOf(facts), ...cutOff] };
+}
+
+function giverOf(facts: StopFacts): Giver {
+  const { state, top } = facts;
+  if (top === undefined) return standIn(facts);
+  return { state, link: top, settings: settingsOf(facts, top.name), mark: presentMark(top, top.name) };
 }
 
 function antispoofSteps({ record: saved, forward, others, ledger }: StopFacts): Step[] {
@@ -69,18 +74,26 @@ function antispoofSteps({ record: saved, forward, others, ledger }: StopFacts): 
   ];
 }
 
-function ifupStep({ record: saved, nic }: StopFacts): Step {
+/** The card has no address and is down by then: what is on it after an ifup that failed half-way is ifup's. */
+function ifupStep({ record: saved, top, nic }: StopFacts): Step {
+  const { netdev } = saved;
+  // ifupdown counts as up what it brought up, and the device which that was may be gone.
+  const force = top === undefined ? ['--force'] : [];
   return {
-    do: { tool: 'run', argv: ['ifup', saved.netdev] },
-    undo: [{ tool: 'run', argv: ['ifdown', saved.netdev] }],
+    do: { tool: 'run', argv: ['ifup', ...force, netdev] },
+    undo: [
+      { tool: 'run', argv: ['ifdown', '--force', netdev] },
+      ip('address', 'flush', 'dev', netdev),
+      set(netdev, 'down'),
+    ],
     why: `let ifupdown bring up ${saved.netdev}`,
     device: { name: saved.netdev, index: nic.index },
   };
 }
 
 /** Frees the name that the card is to take back. */
-function topAway(facts: StopFacts): Step[] {
-  const { record: saved, top } = facts;
+function topAway(facts: StopFacts, top: Link): Step[] {
+  const { record: saved } = facts;
   if (saved.topology === 'plain') return [];
   const spare = spareName(facts);
   const steps: Step[] = [
@@ -110,22 +123,29 @@ function nicBack(facts: StopFacts): Step[] {
     why,
     device: { name, index: nic.index },
   });
-  const master = topology === 'rename' ? spareName(facts) : bridge.name;
-  const away = step(nic.name, `release ${nic.name} from ${master}`, set(nic.name, 'nomaster'), [
-    set(nic.name, 'master', master),
-  ]);
-  if (topology === 'plain') return [away];
-  return [
-    away,
-    step(nic.name, `take down ${nic.name}`, set(nic.name, 'down'), [set(nic.name, 'up')]),
-    step(netdev, `rename ${nic.name} to ${netdev}`, set(nic.name, 'name', netdev), [
-      set(netdev, 'name', nic.name),
-    ]),
-    ...(nic.mac === saved.mac
+  const master = topology === 'rename' ? spareName(facts) : (bridge?.name ?? '');
+  const away =
+    nic.master === undefined
       ? []
       : [
-          step(netdev, `give its MAC address back to ${netdev}`, set(netdev, 'address', saved.mac), [
-            set(netdev, 'address', nic.mac),
+          step(nic.name, `release ${nic.name} from ${master}`, set(nic.name, 'nomaster'), [
+            set(nic.name, 'master', master),
+          ]),
+        ];
+  if (topology === 'plain') return away;
+  return [
+    ...away,
+    step(
+      nic.name,
+      `take down ${nic.name}`,
+      set(nic.name, 'down'),
+      nic.flags.has('UP') ? [set(nic.name, 'up')] : [],
+    ),
+    ...(nic.name === netdev
+      ? []
+      : [
+          step(netdev, `rename ${nic.name} to ${netdev}`, set(nic.name, 'name', netdev), [
+            set(netdev, 'name', nic.name),
           ]),
         ]),
     ...(saved.hadArp && nic.flags.has('NOARP')
@@ -135,6 +155,33 @@ function nicBack(facts: StopFacts): Step[] {
           ]),
         ]
       : []),
+  ];
+}
+
+/**
+ * The MAC address and the MTU that the host has by now. A bridge that was there before has its own, and one without an
+ * MTU of its own takes its lowest port's.
+ */
+function changedMeanwhile(facts: StopFacts, name: string): Step[] {
+  const { record: saved, nic, top, state } = facts;
+  const isOwn = top !== undefined && (saved.madeBridge || saved.topology === 'classic');
+  const mac = isOwn && top.mac !== saved.mac ? top.mac : saved.mac;
+  const givesMac = mac !== nic.mac && (saved.topology !== 'plain' || mac !== saved.mac);
+  const isLowered =
+    !isOwn &&
+    state.links.some(
+      (port) => port.master === saved.bridge && port.index !== nic.index && port.mtu === top?.mtu,
+    );
+  const mtu = top === undefined || top.mtu === saved.mtu || isLowered ? nic.mtu : top.mtu;
+  const step = (why: string, words: readonly string[], undo: readonly string[]): Step => ({
+    do: set(name, ...words),
+    undo: [set(name, ...undo)],
+    why: `${why} ${name}`,
+    device: { name, index: nic.index },
+  });
+  return [
+    ...(givesMac ? [step('give its MAC address back to', ['address', mac], ['address', nic.mac])] : []),
+    ...(mtu === nic.mtu ? [] : [step(`set the MTU ${mtu} of`, ['mtu', `${mtu}`], ['mtu', `${nic.mtu}`])]),
   ];
 }
 
@@ -151,11 +198,11 @@ function takerOf(facts: StopFacts, name: string): Taker {
   };
 }
 
-function downAgain({ record: saved, nic }: StopFacts): Step {
+function downAgain({ nic }: StopFacts, name: string): Step {
   return {
-    do: set(saved.netdev, 'down'),
-    undo: [set(saved.netdev, 'up')],
-    why: `take down ${saved.netdev}, as it was`,
-    device: { name: saved.netdev, index: nic.index },
+    do: set(name, 'down'),
+    undo: [set(name, 'up')],
+    why: `take down ${name}, as it was`,
+    device: { name, index: nic.index },
   };
 }

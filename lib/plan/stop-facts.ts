@@ -11,9 +11,9 @@ export interface StopFacts {
   readonly record: BridgeRecord;
   /** The card, a port now. */
   readonly nic: Link;
-  /** The device that holds the host's addresses now. */
-  readonly top: Link;
-  readonly bridge: Link;
+  /** The device that holds the host's addresses now; undefined where somebody deleted it. */
+  readonly top: Link | undefined;
+  readonly bridge: Link | undefined;
   /** Kernel settings by device; of all that is named above, of the host's own port, and of 'default'. */
   readonly settings: ReadonlyMap<string, Settings>;
   /** Those options of the bridge that somebody changed: file below /sys/class/net/BRIDGE/bridge, and value. */
@@ -34,7 +34,11 @@ export interface StopFacts {
  */
 export function guestsOf({ state, bridge, nic, top }: StopFacts): Link[] {
   return state.links.filter(
-    (link) => link.master === bridge.name && link.index !== nic.index && link.name !== top.peer,
+    (link) =>
+      bridge !== undefined &&
+      link.master === bridge.name &&
+      link.index !== nic.index &&
+      link.name !== top?.peer,
   );
 }
 
@@ -62,8 +66,8 @@ export function presentMark(link: Link, name: string): DeviceMark {
  * @param facts the host and what start left
  */
 export function spareName({ record: saved, top, state }: StopFacts): string {
-  if (saved.topology !== 'classic' && top.name !== saved.netdev) return top.name;
+  if (saved.topology !== 'classic' && top?.name !== saved.netdev) return top?.name ?? saved.bridge;
   const wanted =
-    saved.topology === 'classic' ? `veth${top.peer?.replace(/^vif0\./, '') ?? '0'}` : `b${saved.netdev}`;
+    saved.topology === 'classic' ? `veth${top?.peer?.replace(/^vif0\./, '') ?? '0'}` : `b${saved.netdev}`;
   return freeName(state, wanted);
 }

@@ -50,6 +50,16 @@ export function settle(giver: Giver, taker: Taker): Step[] {
 }
 
 /**
+ * Lets a device speak IPv6 if the other one does, for a program that is to configure it: ifup fails on an "inet6" stanza
+ * otherwise.
+ * @param giver what it had
+ * @param taker who gets it, under its present name
+ */
+export function unmute(giver: Giver, taker: Taker): Step[] {
+  return settingSteps(giver, taker, changeOf(taker), (key) => key === DISABLE_IPV6);
+}
+
+/**
  * Gives a device all else that another one had: it comes up, then addresses, routes, rules, flags. Duplicate address
  * detection, which `settle` switched off, is left out: the addresses were this host's a moment ago, and while it runs
  * the host would be deaf on them.

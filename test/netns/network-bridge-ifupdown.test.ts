@@ -11,8 +11,9 @@ ip link set dev "$1" up && ip address add 192.0.2.10/24 broadcast + dev "$1" &&
 echo "$1=$1" >> /run/network/ifstate
 `;
 const IFDOWN = `#!/bin/sh
+force=; [ "$1" = --force ] && force=1 && shift
 echo "ifdown $1" >> /run/calls
-grep -qx "$1=$1" /run/network/ifstate || exit 0
+[ -n "$force" ] || grep -qx "$1=$1" /run/network/ifstate || exit 0
 sed -i "/^$1=/d" /run/network/ifstate
 ip -4 address flush dev "$1"
 ip link set dev "$1" down
@@ -72,6 +73,38 @@ describe('ifupdown', () => {
     const ran = bridge('start');
     expect(ran.status).toBe(1);
     expect(ran.stderr).toContain('Could not let ifupdown bring up eth0: "ifup eth0" failed (no lease).');
+    expect(differences(before, await lookFor(host, before))).toEqual([]);
+  });
+
+  test('an ifup that fails half-way at stop: what it left is taken back, and a second stop has nothing in its way', async () => {
+    await plugged();
+    const before = await settled(host);
+    expect(bridge('start').status).toBe(0);
+    const bridged = await settled(host);
+    const half = IFUP.replace('|| exit 1', '|| exit 1\n[ ! -e /run/fail ] || exit 1');
+    host.write('/usr/local/sbin/ifup', half, '755');
+    host.write('/run/fail', '');
+    const ran = bridge('stop');
+    expect(ran.status).toBe(1);
+    expect(ran.stderr).toContain('What was done was taken back, but for this: "ifup eth0" failed');
+    expect(ran.stderr).not.toContain('Everything was put back');
+    expect(differences(bridged, await lookFor(host, bridged))).toEqual([]);
+    host.ok('rm', '/run/fail');
+    expect(bridge('stop')).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(differences(before, await lookFor(host, before))).toEqual([]);
+  });
+
+  test('an inet6 stanza finds IPv6 switched on, at start and at stop', async () => {
+    await plugged();
+    const inet6 = IFUP.replace(
+      '|| exit 1',
+      '|| exit 1\nip address add 2001:db8::10/64 dev "$1" nodad || exit 1',
+    );
+    host.write('/usr/local/sbin/ifup', inet6, '755');
+    host.ok('sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6');
+    const before = await settled(host);
+    expect(bridge('start')).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(bridge('stop')).toEqual({ status: 0, stdout: '', stderr: '' });
     expect(differences(before, await lookFor(host, before))).toEqual([]);
   });
 });

@@ -1,3 +1,4 @@
+import { visible } from '../lib/contract/text.ts';
 import { messageOf, XenNetworkError } from '../lib/errors.ts';
 import type { Applet, Context } from '../lib/hook/context.ts';
 import { withFirewall } from '../lib/system/firewall.ts';
@@ -47,6 +48,8 @@ async function runApplet(
   load: () => Promise<Applet>,
 ): Promise<number> {
   const native = await loadNative();
+  // Whatever the caller's is: a folder that others may write is one that others may command root by.
+  native.umask(0o022);
   const system = withFirewall(openSystem(native));
   const log = openLog(system, hook);
   let stop = false;
@@ -59,7 +62,7 @@ async function runApplet(
     env: process.env,
     system,
     log,
-    print: (text) => system.print(text, 'out'),
+    print: (text) => system.print(visible(text), 'out'),
     interrupted: () => stop,
   };
   // The terminal may go away while the host's only NIC is being moved: that must not end the run half-way.

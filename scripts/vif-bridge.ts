@@ -8,7 +8,7 @@ import { attachVif, detachVif } from '../lib/hook/attach.ts';
 import { bridgedRules } from '../lib/hook/bridged-rules.ts';
 import type { Context } from '../lib/hook/context.ts';
 import { strictRecord, wantsStrict } from '../lib/hook/guard.ts';
-import { runVifHook, type VifRun } from '../lib/hook/vif.ts';
+import { runVifHook, type VifRun, warnOfMasks } from '../lib/hook/vif.ts';
 import { readPort } from '../lib/observe/port.ts';
 import { listRules } from '../lib/observe/rules.ts';
 import { awaitVif, findBridge, observeVif } from '../lib/observe/vif.ts';
@@ -25,11 +25,13 @@ export function vifBridge(context: Context): Promise<number> {
 async function attach(run: VifRun): Promise<void> {
   const { system, log } = run.context;
   const settings = parseVifSettings(run.call, run.given, run.stored);
+  warnOfMasks(run);
   const bridge = findBridge(system, settings.bridge);
   const state = await awaitVif(system, run.call, settings.rename);
   const name = settings.rename?.name ?? state.port.name;
   // A device that nobody has attached yet has no rules: then there is no need to list them all.
   const known = state.record !== undefined || state.port.master !== undefined;
+  const former = state.record === undefined ? [] : [state.record.name];
   const strict = wantsStrict(system, settings, bridge.name);
   const request: JoinRequest = {
     call: run.call,
@@ -54,7 +56,7 @@ async function attach(run: VifRun): Promise<void> {
       port: name,
       former: state.record?.name,
       bridge: bridge.name,
-      fresh: strict ? strictRecord(system, run.call.device, settings, name, bridge) : undefined,
+      fresh: strict ? strictRecord(system, run.call.device, settings, [name, ...former], bridge) : undefined,
     },
   });
   if (!run.dryRun) log.info(`${name} is a port of ${bridge.name}.`);

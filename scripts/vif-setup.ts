@@ -64,7 +64,10 @@ async function runHook(
 
 async function runFile(context: Context, path: string, argv: readonly string[]): Promise<number> {
   const env = { ...context.env, [CALLED]: path };
-  const { status, failure } = await context.system.pass([path, ...argv], env);
+  const first = await context.system.pass([path, ...argv], env);
+  // As a shell that is asked to run it does: a text without "#!" is a script of the shell's own.
+  const { status, failure } =
+    first.code === 'ENOEXEC' ? await context.system.pass(['bash', path, ...argv], env) : first;
   if (failure === undefined) return status;
   return refuse(
     context,

@@ -1,4 +1,4 @@
-import { RUN_FOLDER } from '../contract/paths.ts';
+import { isTemporary, RUN_FOLDER } from '../contract/paths.ts';
 import { isRecord } from '../observe/records.ts';
 import type { Command, Step } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
@@ -75,7 +75,7 @@ export function closeJournal(system: System, key: string): void {
  */
 export function journalKeys(system: System): string[] {
   // A run may have been killed before its journal was in place.
-  return [...new Set(system.list(JOURNALS).map((name) => name.replace(/\.new$/, '')))];
+  return [...new Set(system.list(JOURNALS).map((name) => (isTemporary(name) ? name.slice(1, -1) : name)))];
 }
 
 /**

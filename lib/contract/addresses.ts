@@ -74,18 +74,32 @@ export function ipv6Text(groups: readonly number[]): string {
   return `${text(groups.slice(0, best.at))}::${text(groups.slice(best.at + best.length))}`;
 }
 
+/** The length of a netmask written out, such as 255.255.255.0; undefined where its ones are not all at the left. */
+function maskLength(text: string): number | undefined {
+  const bits = ipv4Octets(text)
+    ?.map((octet) => octet.toString(2).padStart(8, '0'))
+    .join('');
+  return bits !== undefined && /^1*0*$/.test(bits) ? bits.replaceAll('0', '').length : undefined;
+}
+
+/** The length of a prefix, in either way to write it; undefined when it is none. */
+function lengthOf(text: string | undefined, family: Family): number | undefined {
+  if (text === undefined) return WIDTH[family];
+  if (/^\d{1,3}$/.test(text)) return Number(text);
+  return family === 4 ? maskLength(text) : undefined;
+}
+
 /**
  * One address or CIDR range, or undefined when the text is neither. Host bits of a range are cleared.
- * @param text such as "192.0.2.1", "192.0.2.0/24" or "2001:db8::/64"
+ * @param text such as "192.0.2.1", "192.0.2.0/24", "192.0.2.0/255.255.255.0" or "2001:db8::/64"
  */
 export function parsePrefix(text: string): Prefix | undefined {
   const [address = '', lengthText, ...rest] = text.split('/');
   const family: Family = address.includes(':') ? 6 : 4;
   const units = family === 4 ? ipv4Octets(address) : ipv6Groups(address);
   if (units === undefined || rest.length > 0) return undefined;
-  if (lengthText !== undefined && !/^\d{1,3}$/.test(lengthText)) return undefined;
-  const length = lengthText === undefined ? WIDTH[family] : Number(lengthText);
-  if (length > WIDTH[family]) return undefined;
+  const length = lengthOf(lengthText, family);
+  if (length === undefined || length > WIDTH[family]) return undefined;
   const bits = family === 4 ? 8 : 16;
   const masked = units.map((unit, i) => {
     const kept = Math.min(Math.max(length - i * bits, 0), bits);
@@ -108,9 +122,32 @@ export function parseAddressList(value: string): Prefix[] {
         `ip holds ${quote(word)}, which is no address. Give IPv4 or IPv6 addresses, or CIDR ranges, with blanks between.`,
       );
     }
-    seen.set(prefixText(prefix), prefix);
+    const meant = isOneWithMask(word, prefix) ? addressOf(word) : prefix;
+    seen.set(prefixText(meant), meant);
   }
   return [...seen.values()];
+}
+
+/**
+ * The words of a guest's list that are an address with its network's mask (host bits are set), not a range: they mean the
+ * one address, since a range would give the guest its neighbours' and its gateway's.
+ * @param value the text of `ip`
+ */
+export function maskedAddresses(value: string): string[] {
+  return value.split(/[\s,]+/).filter((word) => {
+    const prefix = parsePrefix(word);
+    return prefix !== undefined && isOneWithMask(word, prefix);
+  });
+}
+
+function isOneWithMask(word: string, range: Prefix): boolean {
+  return range.length < WIDTH[range.family] && addressOf(word).address !== range.address;
+}
+
+/** The single address before the slash of a word that `parsePrefix` takes. */
+function addressOf(word: string): Prefix {
+  const text = word.slice(0, word.indexOf('/'));
+  return parsePrefix(text) ?? { family: 4, address: text, length: WIDTH[4] };
 }
 
 /**

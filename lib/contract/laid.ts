@@ -45,7 +45,7 @@ export interface PresentRoute {
  * @param route the one looked for
  */
 export function isRouted(routes: readonly PresentRoute[], route: LaidRoute): boolean {
-  const metric = route.metric ?? (isSix(route.prefix) ? IPV6_METRIC : 0);
+  const metric = metricOf(route);
   return routes.some(
     ({ prefix, device, metric: other }) =>
       prefix === route.prefix && device === route.device && other === metric,
@@ -58,4 +58,12 @@ export function isRouted(routes: readonly PresentRoute[], route: LaidRoute): boo
  */
 export function isSix(text: string): boolean {
   return text.includes(':');
+}
+
+/**
+ * The metric that the kernel gives a route.
+ * @param route what is laid
+ */
+export function metricOf({ metric, prefix }: LaidRoute): number {
+  return metric ?? (isSix(prefix) ? IPV6_METRIC : 0);
 }

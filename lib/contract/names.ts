@@ -43,6 +43,17 @@ export function deviceName(value: string, role: string): string {
 }
 
 /**
+ * Names that the kernel, udev, the toolstacks or our own hooks give to devices: a guest that took one would keep another
+ * guest, or a bridge, from coming.
+ */
+const MADE = [
+  /^(vif|tap|veth|vnet|virbr|xenbr|xenold|xapi|bond|team|dummy|ifb|tun|docker|wlan|wwan|usb|ib|gre|sit)\d+(\.\d+)?(-emu|-nic)?$/,
+  // Cards, by the kernel's names and by udev's (systemd.net-naming-scheme), and a card that network-bridge has renamed.
+  /^p?(eth\d+|em\d+|(en|wl)([os]\d|x[0-9a-f]{12}|[Pp]\d)\w*|p\d+p\d+)(\.\d+)?$/,
+  /^(lo|peth|ovs-system|vif0|docker0|lxcbr0)$/,
+];
+
+/**
  * Cuts a vifname to what the kernel takes: 15 characters, or 11 where a tap named NAME-emu stands beside it (contract 3).
  * @param value the vifname as configured
  * @param hasTap whether the guest's NIC also has an emulated twin
@@ -51,6 +62,10 @@ export function deviceName(value: string, role: string): string {
 export function fitVifname(value: string, hasTap: boolean): FittedName {
   const room = hasTap ? NAME_LENGTH - TAP_SUFFIX.length : NAME_LENGTH;
   const name = deviceName(value.slice(0, room), 'vifname');
+  if (MADE.some((form) => form.test(name)))
+    throw new RequestError(
+      `vifname is ${quote(value)}, a name that the kernel or a hook gives to another device. Give the guest one of your own, such as web-lan.`,
+    );
   if (name === value) return { name };
   if (!NAME.test(value) || value.length > ALTNAME_LENGTH) {
     throw new RequestError(

@@ -1,6 +1,24 @@
 /** Everything that outlives a run and not a reboot lies here. */
 export const RUN_FOLDER = '/run/xen-network';
 
+/**
+ * Where a file's new content lies until it is put in place: no device can be called so, and what reads folders of
+ * settings (dnsmasq, cron) passes it over.
+ * @param path the file
+ */
+export function temporaryPath(path: string): string {
+  const at = path.lastIndexOf('/') + 1;
+  return `${path.slice(0, at)}.${path.slice(at)}~`;
+}
+
+/**
+ * Whether a file's name is one that a run which was killed may have left of `temporaryPath`.
+ * @param name without its folder
+ */
+export function isTemporary(name: string): boolean {
+  return name.startsWith('.') && name.endsWith('~');
+}
+
 /** The folder of the guests' devices' records. */
 export const VIF_RECORDS = `${RUN_FOLDER}/vif`;
 

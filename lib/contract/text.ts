@@ -1,4 +1,23 @@
 const QUOTED_LENGTH = 60;
+/** Controls of C0 and C1, marks that turn the writing's direction or have no width, separators of lines and paragraphs. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/**
+ * A text fit for terminals and logs, whatever a tenant put into it: characters that do something instead of showing
+ * something are written as \\uXXXX. Tabs and newlines stay.
+ * @param text any text
+ */
+export function visible(text: string): string {
+  return text.replace(INVISIBLE, (found) =>
+    found === '\t' || found === '\n'
+      ? found
+      : Array.from({ length: found.length }, (_, i) => `\\u${hex(found.charCodeAt(i))}`).join(''),
+  );
+}
+
+function hex(code: number): string {
+  return code.toString(16).padStart(4, '0');
+}
 
 /**
  * A value of unknown origin, fit to stand in a message: control characters escaped, cut to 60 characters, in quotes.
@@ -6,10 +25,7 @@ const QUOTED_LENGTH = 60;
  */
 export function quote(value: string): string {
   const shown = value.length > QUOTED_LENGTH ? `${value.slice(0, QUOTED_LENGTH)}…` : value;
-  return JSON.stringify(shown).replace(
-    /[\u007f-\u009f\u2028\u2029\ufffd]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return visible(JSON.stringify(shown)).replaceAll('\ufffd', '\\ufffd');
 }
 
 /**

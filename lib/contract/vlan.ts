@@ -26,6 +26,8 @@ interface Term {
 }
 
 const LARGEST_ID = 4094;
+/** Every VLAN by itself would take no more. */
+const LONGEST_TEXT = 4094 * 6;
 const HOW =
   'Say terms with "/" between: ID, IDp (untagged, and where untagged frames go), IDu (untagged), A-B, A-Bu or ID+OFFSETxCOUNT, with IDs from 1 to 4094.';
 
@@ -35,6 +37,10 @@ const HOW =
  * @throws RequestError naming the term that cannot be used
  */
 export function parseVlans(value: string): VlanSet {
+  if (value.length > LONGEST_TEXT)
+    throw new RequestError(
+      `vlan is ${quote(value)}, which is ${value.length} characters long, too many. ${HOW}`,
+    );
   const terms = value.split('/').map((text) => parseTerm(text, value));
   const [only] = terms;
   const sole = terms.length === 1 && only?.flag === '' && only.ids.length === 1;
@@ -47,7 +53,8 @@ export function parseVlans(value: string): VlanSet {
     );
   }
   const ids = terms.flatMap((term) => term.ids);
-  const twice = ids.find((id, i) => ids.indexOf(id) !== i);
+  const seen = new Set<number>();
+  const twice = ids.find((id) => seen.size === seen.add(id).size);
   if (twice !== undefined)
     throw new RequestError(`vlan is ${quote(value)}, which names VLAN ${twice} twice. ${HOW}`);
   const untagged = terms.filter(({ flag }) => flag !== '').flatMap((term) => term.ids);
@@ -69,9 +76,10 @@ function parseTerm(text: string, value: string): Term {
   throw new RequestError(`vlan is ${quote(value)}, whose term ${quote(text)} is none. ${HOW}`);
 }
 
-/** An ID and so many more, each so far from the one before. */
+/** An ID and so many more, each so far from the one before; no further than the first that is none. */
 function spread(first: number, offset: number, more: number): number[] {
-  return Array.from({ length: more + 1 }, (_, i) => first + i * offset);
+  const most = Math.max(0, Math.ceil((LARGEST_ID + 1 - first) / offset));
+  return Array.from({ length: Math.min(more, most) + 1 }, (_, i) => first + i * offset);
 }
 
 /** Neighbouring VLANs that are treated alike. */

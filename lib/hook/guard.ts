@@ -34,7 +34,7 @@ export function wantsStrict(system: System, settings: VifSettings, bridge: strin
  * @param system the way to the records
  * @param device the kernel's name of it
  * @param settings the guest's settings
- * @param port its name once it is attached
+ * @param ports its name once it is attached, then those that it may be held under now
  * @param bridge the bridge that it joins
  * @throws RequestError when the guest's MAC address is not known: then nothing could tell it from the others
  */
@@ -42,9 +42,10 @@ export function strictRecord(
   system: System,
   device: string,
   settings: VifSettings,
-  port: string,
+  ports: readonly [string, ...string[]],
   bridge: Port,
 ): StrictRecord {
+  const [port] = ports;
   const { mac, addresses, locking: mode = 'locked' } = settings;
   if (mac === undefined) {
     throw new RequestError(
@@ -52,8 +53,10 @@ export function strictRecord(
     );
   }
   const untrackedBut = untracksStrictly(system, settings) ? hostMacs(system, bridge) : undefined;
-  const old = readStrictRecord(system, port);
-  const logged = old?.device === device && old.elements.includes(loggedElement(port));
+  const logged = ports.some((name) => {
+    const old = readStrictRecord(system, name);
+    return old?.device === device && old.elements.includes(loggedElement(name));
+  });
   const elements = strictElements({ port, mac, addresses, mode, untrackedBut });
   return { device, mode, elements: logged ? [...elements, loggedElement(port)] : elements };
 }
@@ -110,9 +113,25 @@ export function guardSteps(system: System, device: string, guard: Guard, flushed
       old: readStrictRecord(system, port),
       fresh,
       flushed,
+      shared: sharedElements(system, port, fresh),
     }),
   ];
   return { before, after: unguardSteps(system, device, left) };
+}
+
+/**
+ * What a port's record has, or is to have, that is no port's own and stands in other ports' records too: it goes with the
+ * last of them.
+ * @param system the way to the records
+ * @param port the port's name
+ * @param fresh the record that it is to have
+ */
+export function sharedElements(system: System, port: string, fresh: StrictRecord | undefined): string[] {
+  const all = [...(readStrictRecord(system, port)?.elements ?? []), ...(fresh?.elements ?? [])];
+  const common = new Set(all.filter((element) => !element.includes(`"${port}"`)));
+  if (common.size === 0) return [];
+  const others = [...readStrictRecords(system)].filter(([name]) => name !== port);
+  return others.flatMap(([, { elements }]) => elements).filter((element) => common.has(element));
 }
 
 /**
@@ -143,7 +162,15 @@ export function unguardSteps(system: System, device: string, ports: readonly str
     const old = readStrictRecord(system, port);
     // The name may be another guest's by now.
     if (old === undefined || old.device !== device) return [];
-    return planStrict({ port, recordPath: strictRecordPath(port), old, fresh: undefined, flushed: true });
+    const shared = sharedElements(system, port, undefined);
+    return planStrict({
+      port,
+      recordPath: strictRecordPath(port),
+      old,
+      fresh: undefined,
+      flushed: true,
+      shared,
+    });
   });
 }
 

@@ -145,10 +145,18 @@ function strictSteps(system: System, wanted: readonly Wanted[], devices: Readonl
   // Guests that are gone without a word are forgotten; others of which nothing more is known keep what they have.
   const kept = (old: StrictRecord | undefined) =>
     old !== undefined && devices.has(old.device) && !settled.has(old.device) ? old : undefined;
-  const steps = [...new Set([...fresh.keys(), ...records.keys()])].flatMap((port) => {
+  const ports = [...new Set([...fresh.keys(), ...records.keys()])];
+  const nows = new Map(ports.map((port) => [port, fresh.get(port) ?? kept(records.get(port))]));
+  const needs = new Map<string, number>();
+  for (const element of [...nows.values()].flatMap((now) => now?.elements ?? []))
+    needs.set(element, (needs.get(element) ?? 0) + 1);
+  const steps = ports.flatMap((port) => {
     const old = records.get(port);
-    const now = fresh.get(port) ?? kept(old);
-    return planStrict({ port, recordPath: strictRecordPath(port), old, fresh: now, flushed: true });
+    const now = nows.get(port);
+    const shared = [...(old?.elements ?? []), ...(now?.elements ?? [])].filter(
+      (element) => (needs.get(element) ?? 0) > (now?.elements.includes(element) === true ? 1 : 0),
+    );
+    return planStrict({ port, recordPath: strictRecordPath(port), old, fresh: now, flushed: true, shared });
   });
   const bridges = new Set(
     wanted.flatMap(({ bridge, strict }) =>

@@ -189,9 +189,14 @@ function ownNames(run: VifRun, state: PresentVif, name: string): string[] {
 function hostAddresses(system: System, laid: readonly Laid[]): KernelRoute[] {
   const wanted = laid.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
   const single = wanted.filter((prefix) => prefix.endsWith('/32')).map((prefix) => prefix.slice(0, -3));
-  return system
-    .ownIpv4(single)
-    .map(({ device, address }) => ({ family: 4, prefix: `${address}/32`, device, metric: 0, local: true }));
+  const hasRange = wanted.some((prefix) => !prefix.includes(':') && !prefix.endsWith('/32'));
+  return (hasRange ? system.ownIpv4() : system.ownIpv4(single)).map(({ device, address }) => ({
+    family: 4,
+    prefix: `${address}/32`,
+    device,
+    metric: 0,
+    local: true,
+  }));
 }
 
 function guestsAmong(system: System, routes: readonly KernelRoute[]): Set<string> {

@@ -125,7 +125,7 @@ export function wantedFilter({ run, state, bridge }: RunningVif): WantedFilter {
   const strict = wantsStrict(system, settings, bridge.name);
   return {
     rules: bridgedRules(run, settings, { port: name, bridge: bridge.name, strict }),
-    strict: strict ? strictRecord(system, run.call.device, settings, name, bridge) : undefined,
+    strict: strict ? strictRecord(system, run.call.device, settings, [name], bridge) : undefined,
   };
 }
 

@@ -1,5 +1,13 @@
 import { recoverRun } from '../apply/apply.ts';
-import { type HookArguments, mergeValues, parseArguments, type Values } from '../contract/arguments.ts';
+import { maskedAddresses } from '../contract/addresses.ts';
+import {
+  type HookArguments,
+  mergeValues,
+  parseArguments,
+  type Values,
+  withoutQuotes,
+} from '../contract/arguments.ts';
+import { quote, visible } from '../contract/text.ts';
 import {
   parseBackendPath,
   parseVifCall,
@@ -48,7 +56,7 @@ export interface VifWork {
 export async function runVifHook(context: Context, work: VifWork): Promise<number> {
   const args = parseArguments(context.argv, VIF_VARIABLES);
   for (const warning of args.warnings) context.log.warn(warning);
-  const given = mergeValues(VIF_VARIABLES, context.env, args.values);
+  const given = mergeValues(VIF_VARIABLES, context.env, withoutQuotes(args.values));
   const call = await readCall(context, args, given);
   if (call === undefined || !call.acts) return 0;
   const leaving = isLeaving(call.command);
@@ -69,6 +77,18 @@ export async function runVifHook(context: Context, work: VifWork): Promise<numbe
   } finally {
     store?.close();
   }
+}
+
+/**
+ * Says which of a guest's addresses were given with the mask of their network.
+ * @param run the call
+ */
+export function warnOfMasks({ context, given, stored }: VifRun): void {
+  for (const word of maskedAddresses(stored['ip'] ?? given['ip'] ?? ''))
+    context.log.warn(
+      `ip holds ${quote(word)}, an address with the mask of its network: it is taken for that one address. ` +
+        'Where the whole range is meant, give the address that the range begins with.',
+    );
 }
 
 function isLeaving(command: string | undefined): boolean {
@@ -140,7 +160,7 @@ async function tellFailure(
 ): Promise<void> {
   try {
     await store?.writeAll([
-      [`${path}/hotplug-error`, `${context.hook} ${sentence}`.slice(0, LONGEST_ERROR)],
+      [`${path}/hotplug-error`, visible(`${context.hook} ${sentence}`).slice(0, LONGEST_ERROR)],
       [`${path}/hotplug-status`, 'error'],
     ]);
   } catch (thrown) {

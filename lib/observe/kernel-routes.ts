@@ -7,6 +7,8 @@ export interface KernelRoute extends PresentRoute {
   readonly family: Family;
   /** The address is one of the host itself; only IPv6 tells. */
   readonly local: boolean;
+  /** The next hop, where the route has one. */
+  readonly gateway?: string;
 }
 
 const RTF_UP = 1;
@@ -27,7 +29,7 @@ export function readKernelRoutes(system: System, families: readonly Family[]): K
 
 /** Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT; the addresses lie as in memory. */
 function ipv4Route(fields: readonly string[]): KernelRoute | undefined {
-  const [device = '', destination = '', , flags = '', , , metric = '', mask = ''] = fields;
+  const [device = '', destination = '', gateway = '', flags = '', , , metric = '', mask = ''] = fields;
   const isRoute = /^[0-9A-F]{8}$/.test(destination) && (Number.parseInt(flags, 16) & RTF_UP) !== 0;
   // A route that leads nowhere (unreachable, blackhole) has no device.
   if (!isRoute || device === '*') return undefined;
@@ -39,20 +41,23 @@ function ipv4Route(fields: readonly string[]): KernelRoute | undefined {
     device,
     metric: Number(metric),
     local: false,
+    ...(/^0*$/.test(gateway) ? {} : { gateway: octets(gateway).join('.') }),
   };
 }
 
 /** Destination, its length, source, its length, next hop, metric, references, use, flags, device. */
 function ipv6Route(fields: readonly string[]): KernelRoute | undefined {
-  const [destination = '', length = '', , , , metric = '', , , flags = '', device] = fields;
+  const [destination = '', length = '', , , gateway = '', metric = '', , , flags = '', device] = fields;
   if (device === undefined || destination.length !== 32) return undefined;
-  const groups = (destination.match(/.{4}/g) ?? []).map((group) => Number.parseInt(group, 16));
+  const text = (hex: string) =>
+    ipv6Text((hex.match(/.{4}/g) ?? []).map((group) => Number.parseInt(group, 16)));
   return {
     family: 6,
-    prefix: `${ipv6Text(groups)}/${Number.parseInt(length, 16)}`,
+    prefix: `${text(destination)}/${Number.parseInt(length, 16)}`,
     device,
     metric: Number.parseInt(metric, 16),
     local: (Number.parseInt(flags, 16) & RTF_LOCAL) !== 0,
+    ...(/^0*$/.test(gateway) ? {} : { gateway: text(gateway) }),
   };
 }
 

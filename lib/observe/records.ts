@@ -1,6 +1,6 @@
 import type { DhcpServer } from '../contract/dhcp.ts';
 import type { Laid } from '../contract/laid.ts';
-import { VIF_RECORDS, vifRecordPath } from '../contract/paths.ts';
+import { isTemporary, VIF_RECORDS, vifRecordPath } from '../contract/paths.ts';
 import type { PortVlans } from '../contract/vlan.ts';
 import type { System } from '../system/system.ts';
 
@@ -40,7 +40,7 @@ export function readVifRecord(system: System, device: string): VifRecord | undef
  */
 export function readVifRecords(system: System): Map<string, VifRecord> {
   const records = new Map<string, VifRecord>();
-  for (const device of system.list(VIF_RECORDS).filter((name) => !name.endsWith('.new'))) {
+  for (const device of system.list(VIF_RECORDS).filter((name) => !isTemporary(name))) {
     const record = readVifRecord(system, device);
     if (record !== undefined) records.set(device, record);
   }

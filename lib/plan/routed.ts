@@ -1,4 +1,5 @@
-import { isRouted, type Laid } from '../contract/laid.ts';
+import { parsePrefix, prefixText } from '../contract/addresses.ts';
+import { isRouted, type Laid, type LaidRoute, metricOf } from '../contract/laid.ts';
 import { settingPath } from '../contract/paths.ts';
 import type { VifCall, VifSettings } from '../contract/vif-request.ts';
 import { HostError, RequestError } from '../errors.ts';
@@ -85,12 +86,15 @@ export function mustBeUnrouted(
   routes: readonly KernelRoute[],
   guests: ReadonlySet<string>,
 ): void {
-  for (const { prefix } of laid.filter((item) => item.kind === 'route')) {
+  for (const item of laid) {
+    if (item.kind !== 'route') continue;
+    const { prefix } = item;
     if (prefix.endsWith('/0')) {
       throw new RequestError(
         `${device} cannot have ${prefix}: a route for everything to one guest would cut off this host. Give the guest's own addresses.`,
       );
     }
+    mustHoldNoGateway(device, own, item, routes);
     const single = /\/(32|128)$/.test(prefix);
     const other = routes.find(
       (route) =>
@@ -103,6 +107,48 @@ export function mustBeUnrouted(
         `Give this guest another ip=, or take the address from ${other.device} first.`,
     );
   }
+}
+
+/**
+ * Whatever this host sends to a gateway or a neighbour of its own would go to the guest, where no other route leads there
+ * that is more specific, or as specific and of a better metric.
+ */
+function mustHoldNoGateway(
+  device: string,
+  own: readonly string[],
+  laid: LaidRoute,
+  routes: readonly KernelRoute[],
+): void {
+  const { prefix } = laid;
+  const family = prefix.includes(':') ? 6 : 4;
+  const others = routes.filter((route) => route.family === family && !own.includes(route.device));
+  const metric = metricOf(laid);
+  const isSafe = (address: string) =>
+    others.some(
+      (route) =>
+        !route.local &&
+        holds(route.prefix, address) &&
+        (lengthOf(route.prefix) > lengthOf(prefix) ||
+          (route.prefix === prefix && route.metric <= metric && route.gateway === undefined)),
+    );
+  for (const route of others) {
+    const address = route.local ? route.prefix.replace(/\/\d+$/, '') : route.gateway;
+    if (address === undefined || (route.local && lengthOf(prefix) === (family === 6 ? 128 : 32))) continue;
+    if (!holds(prefix, address) || isSafe(address)) continue;
+    throw new HostError(
+      `${device} cannot have ${prefix.replace(/\/(32|128)$/, '')}, which holds ${address}, ${route.local ? "this host's own address" : "this host's gateway"} on ${route.device}: ` +
+        "this host would lose its network. Give the guest's own addresses by ip=.",
+    );
+  }
+}
+
+function lengthOf(prefix: string): number {
+  return Number(prefix.slice(prefix.indexOf('/') + 1));
+}
+
+function holds(prefix: string, address: string): boolean {
+  const range = parsePrefix(`${address}/${lengthOf(prefix)}`);
+  return range !== undefined && prefixText(range) === prefix;
 }
 
 /**

@@ -14,6 +14,8 @@ export interface StrictChange {
   readonly fresh: StrictRecord | undefined;
   /** Somebody may have taken elements out, as a flush does: what is not there is no reason to fail. */
   readonly flushed: boolean;
+  /** Elements that other ports' records tell of as well, such as a MAC address that two guests have. */
+  readonly shared: readonly string[];
 }
 
 /**
@@ -21,10 +23,10 @@ export interface StrictChange {
  * @param change the port's record, before and after
  */
 export function planStrict(change: StrictChange): Step[] {
-  const { port, recordPath, old, fresh, flushed } = change;
+  const { port, recordPath, old, fresh, flushed, shared } = change;
   if (old === undefined && fresh === undefined) return [];
   const [had, wanted] = [old?.elements ?? [], fresh?.elements ?? []];
-  const stale = had.filter((element) => !wanted.includes(element));
+  const stale = had.filter((element) => !wanted.includes(element) && !shared.includes(element));
   const hold = `hold ${port} to what it may be`;
   const text = (content: StrictRecord | undefined) =>
     content === undefined ? undefined : `${JSON.stringify(content)}\n`;
@@ -35,7 +37,7 @@ export function planStrict(change: StrictChange): Step[] {
     ...wanted.map(
       (element): Step => ({
         do: line('add', element),
-        undo: had.includes(element) ? [] : [line('delete', element)],
+        undo: had.includes(element) || shared.includes(element) ? [] : [line('delete', element)],
         why: hold,
       }),
     ),

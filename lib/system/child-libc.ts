@@ -101,7 +101,7 @@ export async function passByLibc(
     }
   } catch (thrown) {
     if (!(thrown instanceof CallError)) throw thrown;
-    return { status: 127, failure: thrown.message };
+    return { status: 127, failure: thrown.message, code: thrown.code };
   }
   return { status: exitStatus(status[0] ?? 0) };
 }

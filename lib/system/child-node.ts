@@ -10,6 +10,7 @@ import {
   WAITING_MS,
 } from './exec.ts';
 import { heldLocks } from './file-lock.ts';
+import { errnoName } from './native-errors.ts';
 
 const { spawn, spawnSync } = process.getBuiltinModule('node:child_process');
 const { constants } = process.getBuiltinModule('node:os');
@@ -83,11 +84,16 @@ export async function passByNode(
 
 function ended(child: ChildProcess): Promise<PassResult> {
   return new Promise((resolve) => {
-    child.on('error', (error) => resolve({ status: 127, failure: error.message }));
+    child.on('error', (error) => resolve({ status: 127, failure: error.message, ...codeOf(error) }));
     child.on('close', (status, signal) => resolve({ status: exitStatus(status, signal) }));
   });
 }
 
 function exitStatus(status: number | null, signal: NodeJS.Signals | null): number {
   return status ?? (signal === null ? 127 : 128 + constants.signals[signal]);
+}
+
+function codeOf(error: Error): { readonly code?: string } {
+  const code = errnoName(error);
+  return code === undefined ? {} : { code };
 }

@@ -28,6 +28,8 @@ export interface PassResult {
   readonly status: number;
   /** Why it could not be started. */
   readonly failure?: string;
+  /** The error's name, such as ENOENT, where it could not be started. */
+  readonly code?: string;
 }
 
 /** A process's variables. */

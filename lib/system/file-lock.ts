@@ -53,7 +53,7 @@ export async function takeLock(
 
 function openLockFile(path: string, files: LockFiles): number {
   try {
-    files.mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true });
+    files.mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o755 });
     return files.open(path, OPEN.readWrite | OPEN.create, 0o600);
   } catch (error) {
     throw new XenNetworkError(`The lock file ${path} cannot be made: ${errnoWords(error)}.`, {

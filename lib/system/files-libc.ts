@@ -7,6 +7,7 @@ import { OPEN } from './native-errors.ts';
 const ENOENT = 2;
 const EEXIST = 17;
 const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 // struct statx, the same on every machine: what is asked for, and where it lies.
 const [STATX_MODE, STATX_UID, STATX_GID, STATX_MTIME, STATX_INO] = [0x2, 0x8, 0x10, 0x40, 0x100];
@@ -43,8 +44,8 @@ function statx(fd: number, path: string, flags: number, wanted: number): DataVie
   return libc().statx(fd, cString(path), flags, wanted, stat) === 0 ? new DataView(stat.buffer) : undefined;
 }
 
-function statOf(path: string): FileStat {
-  const stat = statx(AT_FDCWD, path, 0, STATX_MODE | STATX_UID | STATX_GID | STATX_MTIME);
+function statOf(path: string, flags = 0): FileStat {
+  const stat = statx(AT_FDCWD, path, flags, STATX_MODE | STATX_UID | STATX_GID | STATX_MTIME);
   if (stat === undefined) throw new CallError(lastErrno());
   const seconds = Number(stat.getBigInt64(STATX_AT.mtime, true));
   return {
@@ -79,7 +80,8 @@ function writeWhole(path: string, flags: number, mode: number, bytes: Uint8Array
 }
 
 function writeFile(path: string, text: string, { flag, mode, encoding }: WriteOptions): void {
-  const flags = flag === 'r+' ? OPEN.readWrite : OPEN.writeOnly | OPEN.create | OPEN.truncate;
+  const fresh = OPEN.writeOnly | OPEN.create;
+  const flags = flag === 'r+' ? OPEN.readWrite : fresh | (flag === 'wx' ? OPEN.exclusive : OPEN.truncate);
   writeWhole(path, flags, mode ?? 0o666, encoding === 'latin1' ? encodeLatin1(text) : encodeText(text));
 }
 
@@ -141,7 +143,8 @@ export const libcFiles: FileSystem = {
   renameSync: (path, to) => void checked(libc().rename(cString(path), cString(to))),
   symlinkSync: (target, path) => void checked(libc().symlink(cString(target), cString(path))),
   unlinkSync: (path) => void checked(libc().unlink(cString(path))),
-  statSync: statOf,
+  statSync: (path) => statOf(path),
+  lstatSync: (path) => statOf(path, AT_SYMLINK_NOFOLLOW),
   chmodSync: (path, mode) => void checked(libc().chmod(cString(path), mode)),
   chownSync: (path, uid, gid) => void checked(libc().chown(cString(path), uid, gid)),
   realpathSync: realPath,

@@ -11,6 +11,8 @@ export interface FileSystem {
   symlinkSync(target: string, path: string): void;
   unlinkSync(path: string): void;
   statSync(path: string): FileStat;
+  /** As statSync, but of a link itself. */
+  lstatSync(path: string): FileStat;
   chmodSync(path: string, mode: number): void;
   chownSync(path: string, uid: number, gid: number): void;
   realpathSync(path: string): string;
@@ -19,14 +21,15 @@ export interface FileSystem {
 /** What is known of a file, wherever links at its path lead. */
 export interface FileStat {
   readonly mtimeMs: number;
+  /** With the kind of file (inode(7)). */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
 }
 
 export interface WriteOptions {
-  /** r+ for a file that has to be there already. */
-  readonly flag?: 'r+';
+  /** r+ for a file that has to be there already, wx for one that must not be, a link included. */
+  readonly flag?: 'r+' | 'wx';
   readonly mode?: number;
   /** UTF-8 unless told. */
   readonly encoding?: 'latin1';

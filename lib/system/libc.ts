@@ -56,6 +56,7 @@ export const FUNCTIONS = {
   siginterrupt: call(i32, i32),
   signal: { args: [i32, i64], returns: i64 },
   socket: call(i32, i32, i32),
+  umask: call(u32),
   statx: call(i32, pointer, i32, u32, pointer),
   strerror: { args: [i32], returns: cstring },
   symlink: call(pointer, pointer),

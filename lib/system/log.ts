@@ -1,3 +1,4 @@
+import { visible } from '../contract/text.ts';
 import type { System } from './system.ts';
 
 const DAEMON = 3;
@@ -22,7 +23,7 @@ export interface Log {
 export function openLog(system: System, tag: string): Log {
   const underway: Promise<unknown>[] = [];
   const say = (severity: keyof typeof SEVERITY, sentence: string): void => {
-    const text = sentence.replace(/\s*\n\s*/g, ' ');
+    const text = visible(sentence.replace(/\s*\n\s*/g, ' '));
     if (severity !== 'info') system.print(`${tag}: ${text}\n`, 'err');
     if (severity !== 'info' && tag.startsWith('vif-')) toHotplugLog(system, `${tag}: ${text}\n`);
     // No timestamp: every syslog daemon sets its own, and to ask for the local time costs four milliseconds.

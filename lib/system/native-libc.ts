@@ -206,6 +206,7 @@ export const libcNative: Native = {
   kill: (pid, signal) => void checked(libc().kill(pid, signal)),
   hurry,
   print,
+  umask: (mask) => void libc().umask(mask),
   userId: () => libc().geteuid(),
   terminalWidth,
 };

@@ -202,6 +202,7 @@ export const nodeNative: Native = {
   startDetached: startDetachedByNode,
   kill: (pid, signal) => void process.kill(pid, signal),
   print,
+  umask: (mask) => void process.umask(mask),
   userId: () => process.geteuid?.() ?? -1,
   terminalWidth,
 };

@@ -79,6 +79,8 @@ export interface Native {
   kill(pid: number, signal: number): void;
   /** Writes to standard output or error. Never throws. */
   print(text: string, to: 'out' | 'err'): void;
+  /** What no file that this process or a child of it makes is open to (umask(2)). */
+  umask(mask: number): void;
   /** The effective user of this process. */
   userId(): number;
   /** How many characters a line of the terminal has that standard input or output is; undefined where it is none. */

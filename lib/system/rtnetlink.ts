@@ -175,16 +175,16 @@ export function readIpv4Addresses(open: () => NetlinkSocket, index: number): str
 }
 
 /**
- * Those of some IPv4 addresses that are the host's own. The addresses of all devices are listed only where one is.
+ * The host's own IPv4 addresses, or those of some that are. The addresses of all devices are listed only where one is.
  * @param open makes the socket
- * @param among the addresses, without prefix lengths
+ * @param among the addresses, without prefix lengths; all where it is left out
  */
-export function readOwnIpv4(open: () => NetlinkSocket, among: readonly string[]): DeviceAddress[] {
+export function readOwnIpv4(open: () => NetlinkSocket, among?: readonly string[]): DeviceAddress[] {
   return opened(open, (socket) =>
-    among.some((address) => isLocal(socket, address))
+    among === undefined || among.some((address) => isLocal(socket, address))
       ? dumpAddresses(socket, 0, AF_INET)
           .map(deviceAddress)
-          .filter(({ address }) => among.includes(address))
+          .filter(({ address }) => among?.includes(address) !== false)
       : [],
   );
 }

@@ -1,7 +1,9 @@
 import type { Family } from '../contract/addresses.ts';
+import { RUN_FOLDER, temporaryPath } from '../contract/paths.ts';
 import { XenNetworkError } from '../errors.ts';
 import type { TableLine } from '../filter/nf-rules.ts';
 import type { Environment, PassResult, RunOptions, RunResult } from './exec.ts';
+import type { FileSystem, WriteOptions } from './files.ts';
 import type { Native } from './native.ts';
 import { errnoName, errnoWords } from './native-errors.ts';
 import { NETLINK, type NetlinkProtocol, type NetlinkSocket } from './netlink.ts';
@@ -75,8 +77,8 @@ export interface System {
   sleep(ms: number): Promise<void>;
   /** The IPv4 addresses of a device, in the kernel's order: no secondary one before a primary. */
   ipv4Addresses(device: string): readonly string[];
-  /** Those among some IPv4 addresses that devices of this host have. */
-  ownIpv4(among: readonly string[]): readonly DeviceAddress[];
+  /** The IPv4 addresses that devices of this host have; those among some where they are named. */
+  ownIpv4(among?: readonly string[]): readonly DeviceAddress[];
 }
 
 const [SIGKILL, SIGTERM] = [9, 15];
@@ -88,8 +90,11 @@ const [SIGKILL, SIGTERM] = [9, 15];
  */
 export function openSystem(native: Native, fs = native.files): System {
   const { run, print, pass, startDetached, userId, terminalWidth, openNetlink, hurry } = native;
-  const makeFolder = (path: string) =>
-    fs.mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o755 });
+  const trust = folderTrust(fs);
+  const makeFolder = (path: string) => {
+    fs.mkdirSync(folderOf(path), { recursive: true, mode: 0o755 });
+    trust(folderOf(path));
+  };
   const indexOf = (name: string) => {
     const index = attempt(() => fs.readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
     return index === undefined ? undefined : Number(index);
@@ -101,7 +106,10 @@ export function openSystem(native: Native, fs = native.files): System {
     startDetached,
     userId,
     terminalWidth,
-    readText: (path) => attempt(() => fs.readFileSync(path, 'utf8').replace(/\n$/, '')),
+    readText(path) {
+      trust(folderOf(path));
+      return attempt(() => fs.readFileSync(path, 'utf8').replace(/\n$/, ''));
+    },
     readBytes: (path) => attempt(() => fs.readFileSync(path, 'latin1')),
     modifiedAt: (path) => attempt(() => fs.statSync(path).mtimeMs),
     endProcess(pid, how = 'asked') {
@@ -114,25 +122,19 @@ export function openSystem(native: Native, fs = native.files): System {
         });
       }
     },
-    rewriteFile(path, bytes) {
-      inWords(path, 'written', () => {
-        const file = fs.realpathSync(path);
-        const { mode, uid, gid } = fs.statSync(file);
-        fs.writeFileSync(`${file}${FRESH}`, bytes, { encoding: 'latin1', mode: 0o600 });
-        fs.chownSync(`${file}${FRESH}`, uid, gid);
-        fs.chmodSync(`${file}${FRESH}`, mode & 0o7777);
-        fs.renameSync(`${file}${FRESH}`, file);
-      });
-    },
+    rewriteFile: (path, bytes) => inWords(path, 'written', () => rewrite(fs, path, bytes)),
     writeText: (path, text) => inWords(path, 'set', () => fs.writeFileSync(path, text, { flag: 'r+' })),
     replaceFile(path, text) {
       inWords(path, 'written', () => {
         makeFolder(path);
-        fs.writeFileSync(`${path}${FRESH}`, text, { mode: 0o644 });
-        fs.renameSync(`${path}${FRESH}`, path);
+        writeFresh(fs, temporaryPath(path), text, { mode: 0o644 });
+        fs.renameSync(temporaryPath(path), path);
       });
     },
-    appendText: (path, text) => inWords(path, 'written', () => fs.appendFileSync(path, text)),
+    appendText(path, text) {
+      trust(folderOf(path));
+      inWords(path, 'written', () => fs.appendFileSync(path, text));
+    },
     rename(path, to) {
       inWords(to, 'written', () => {
         makeFolder(to);
@@ -146,10 +148,13 @@ export function openSystem(native: Native, fs = native.files): System {
       });
     },
     remove(path) {
-      for (const file of [path, `${path}${FRESH}`].filter((name) => fs.existsSync(name)))
+      for (const file of [path, temporaryPath(path)].filter((name) => fs.existsSync(name)))
         inWords(file, 'removed', () => fs.unlinkSync(file));
     },
-    list: (path) => (attempt(() => fs.readdirSync(path)) ?? []).map(String).sort(),
+    list(path) {
+      trust(path);
+      return (attempt(() => fs.readdirSync(path)) ?? []).map(String).sort();
+    },
     linkTarget: (path) => attempt(() => fs.readlinkSync(path, 'utf8')),
     exists: (path) => fs.existsSync(path),
     native: async () => native,
@@ -157,6 +162,38 @@ export function openSystem(native: Native, fs = native.files): System {
     ...(hurry === undefined ? {} : { hurry }),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
+}
+
+const [FILE_KIND, FOLDER, OTHERS_WRITE] = [0o170000, 0o040000, 0o022];
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
+}
+
+/**
+ * What lies below our folder is done as root: it counts only where root alone can have put it there. Looked at once for
+ * each folder.
+ */
+function folderTrust(fs: FileSystem): (folder: string) => void {
+  const trusted = new Set<string>();
+  const trust = (folder: string): void => {
+    if (trusted.has(folder) || !(folder === RUN_FOLDER || folder.startsWith(`${RUN_FOLDER}/`))) return;
+    trust(folderOf(folder));
+    const stat = attempt(() => fs.lstatSync(folder));
+    if (stat === undefined) return;
+    const isFolder = (stat.mode & FILE_KIND) === FOLDER;
+    if (!isFolder || stat.uid !== 0 || (stat.mode & OTHERS_WRITE) !== 0) {
+      const what = isFolder
+        ? `belongs to user ${stat.uid} and has the mode ${(stat.mode & 0o7777).toString(8)}`
+        : 'is no folder';
+      throw new XenNetworkError(
+        `${folder} ${what}: it must be a folder that root alone can write, or others could command this host by it. ` +
+          'Look at what is in it, and remove it.',
+      );
+    }
+    trusted.add(folder);
+  };
+  return trust;
 }
 
 type AddressWays = Pick<System, 'ipv4Addresses' | 'ownIpv4'>;
@@ -186,12 +223,29 @@ function waysByIp(run: Native['run']): AddressWays {
   };
   return {
     ipv4Addresses: (device) => list('dev', device).map(({ address }) => address),
-    ownIpv4: (among) => list().filter(({ address }) => among.includes(address)),
+    ownIpv4: (among) => list().filter(({ address }) => among?.includes(address) !== false),
   };
 }
 
-/** What a killed run may leave of a file that it was about to put in place. */
-const FRESH = '.new';
+function rewrite(fs: FileSystem, path: string, bytes: string): void {
+  const file = fs.realpathSync(path);
+  const { mode, uid, gid } = fs.statSync(file);
+  const fresh = temporaryPath(file);
+  writeFresh(fs, fresh, bytes, { encoding: 'latin1', mode: 0o600 });
+  fs.chownSync(fresh, uid, gid);
+  fs.chmodSync(fresh, mode & 0o7777);
+  fs.renameSync(fresh, file);
+}
+
+/** Makes a file that nobody else can have put there: what a killed run left goes first, and no link is followed. */
+function writeFresh(fs: FileSystem, path: string, text: string, options: WriteOptions): void {
+  try {
+    fs.unlinkSync(path);
+  } catch (thrown) {
+    if (errnoName(thrown) !== 'ENOENT') throw thrown;
+  }
+  fs.writeFileSync(path, text, { ...options, flag: 'wx' });
+}
 
 /** Lets a file be changed; throws XenNetworkError with the reason when that fails. */
 function inWords(path: string, what: string, change: () => void): void {

@@ -7,7 +7,7 @@ import { HostError, RequestError } from '../../lib/errors.ts';
 import { loggedElement } from '../../lib/filter/strict.ts';
 import { STRICT_TABLE } from '../../lib/filter/strict-rules.ts';
 import type { Context } from '../../lib/hook/context.ts';
-import { guardSteps, STRICT_LOCK } from '../../lib/hook/guard.ts';
+import { guardSteps, STRICT_LOCK, sharedElements } from '../../lib/hook/guard.ts';
 import { withLocks } from '../../lib/hook/locks.ts';
 import { runningVifs, wantedFilter } from '../../lib/hook/running.ts';
 import { strictBridges } from '../../lib/hook/strict-table.ts';
@@ -165,7 +165,8 @@ async function setLog(context: Context, name: string, on: boolean): Promise<numb
     if (old === undefined) throw notHeld(name);
     const others = old.elements.filter((element) => element !== loggedElement(port));
     const fresh = { ...old, elements: on ? [...others, loggedElement(port)] : others };
-    const steps = planStrict({ port, recordPath: strictRecordPath(port), old, fresh, flushed: true });
+    const shared = sharedElements(system, port, fresh);
+    const steps = planStrict({ port, recordPath: strictRecordPath(port), old, fresh, flushed: true, shared });
     await applyPlan(
       system,
       { steps, warnings: [] },

@@ -44,7 +44,7 @@ const SCENARIOS: readonly Scenario[] = [
   { what: 'one address', values: { ip: '192.0.2.7' }, calls: [online, offline] },
   {
     what: 'addresses and ranges',
-    values: { ip: '192.0.2.7 10.1.2.3/8 198.51.100.0/24' },
+    values: { ip: '192.0.2.7 10.0.0.0/8 198.51.100.0/24' },
     calls: [online, offline],
   },
   { what: 'IPv4 and IPv6 addresses', values: { ip: '192.0.2.7 2001:db8::7' }, calls: [online, offline] },

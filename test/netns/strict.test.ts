@@ -111,6 +111,29 @@ describe('a card under the strict filter', () => {
     expect(mayBe(2, '192.0.2.1', '192.0.2.2')).toEqual(['192.0.2.2']);
   });
 
+  test('a MAC address that two guests have stays untracked until the last of them goes', () => {
+    const untracked = () => host.vif.host.ok('nft', 'list', 'set', 'bridge', 'xen_network', 'untracked_macs');
+    for (const domid of [1, 2]) {
+      host.vif.card(domid, { mac: guestMac(7), ip: `192.0.2.${domid}` });
+      expect(host.online(domid, 'notrack=yes').status).toBe(0);
+    }
+    expect(host.vif.offline(1).status).toBe(0);
+    expect(untracked()).toContain(guestMac(7));
+    expect(host.vif.offline(2).status).toBe(0);
+    expect(untracked()).not.toContain(guestMac(7));
+  });
+
+  test('what is logged stays logged when the running card gets another name', () => {
+    host.guest(1, { ip: '192.0.2.1' });
+    const tool = (...words: string[]) => host.vif.host.hook('xen-network', words);
+    const log = () => host.vif.host.ok('nft', 'list', 'set', 'bridge', 'xen_network', 'logged');
+    expect(tool('vif', 'vif1.0', 'log', 'on').status).toBe(0);
+    host.vif.store.vif(1, 0, { mac: guestMac(1), ip: '192.0.2.1', vifname: 'web' });
+    expect(host.online(1).status).toBe(0);
+    expect(log()).toContain('"web"');
+    expect(log()).not.toContain('"vif1.0"');
+  });
+
   test('without a MAC address in xenstore it does not come online, and xl is told why', () => {
     host.vif.card(1, { mac: '' });
     expect(host.online(1).status).toBe(1);

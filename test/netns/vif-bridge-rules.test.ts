@@ -16,7 +16,7 @@ beforeEach(() => vif.reset());
 
 describe('rules', () => {
   test('for a list of IPv4, IPv6 and ranges, in both families', () => {
-    vif.card(1, { ip: '192.0.2.7 2001:DB8::7 10.1.2.3/8 2001:db8:1::/64' });
+    vif.card(1, { ip: '192.0.2.7 2001:DB8::7 10.0.0.0/8 2001:db8:1::/64' });
     expect(vif.online(1).status).toBe(0);
     const from = '-m physdev --physdev-in vif1.0 --physdev-is-bridged';
     expect(vif.forward()).toEqual([

@@ -69,6 +69,11 @@ describe('our own hooks', () => {
     expect(started.filter((path) => path.startsWith(SCRIPTS))).toEqual([`${SCRIPTS}/vif-setup`]);
   });
 
+  test.each(['bridge="xenbr1"', "bridge='xenbr1'"])('take quotes off: %s', (word) => {
+    expect(udev(`vif-bridge ${word}`)).toEqual(FINE);
+    expect(master()).toBe('xenbr1');
+  });
+
   test('speak under their own name', () => {
     const ran = udev('vif-bridge bridge=nosuch0');
     expect(ran.status).toBe(1);
@@ -123,6 +128,15 @@ describe('a script of another’s', () => {
     }
   });
 
+  test('without a "#!" line is the shell\'s, as where a shell runs it', () => {
+    host.write('/run/bare', 'echo "bare $* $vif"; exit 3\n', '755');
+    expect(udev('/run/bare a=b')).toEqual({
+      status: 3,
+      stdout: 'bare a=b online type_if=vif vif1.0\n',
+      stderr: '',
+    });
+  });
+
   test('that is killed: the status says by what', () => {
     script('/run/killed', 'kill -9 $$');
     expect(udev('/run/killed').status).toBe(137);
@@ -130,7 +144,7 @@ describe('a script of another’s', () => {
 
   test.each([
     ['is not there', '/run/nosuch', 'The guest\'s script "/run/nosuch" cannot be run'],
-    ['is no program', '/etc/hostname', 'The guest\'s script "/etc/hostname" cannot be run'],
+    ['may not be run', '/etc/passwd', 'The guest\'s script "/etc/passwd" cannot be run'],
     ['is vif-setup itself', 'vif-setup', 'leads back to vif-setup for ever'],
     ['is vif-setup by its path', `${SCRIPTS}/vif-setup`, 'leads back to vif-setup for ever'],
   ])('that %s: xenstore is told, and offline goes on', (_what, named, why) => {

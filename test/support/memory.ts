@@ -42,9 +42,19 @@ export function memoryHost(
     if (device.bridge) volume.mkdirSync(`${folder}/bridge`);
     if (device.backend !== undefined) volume.symlinkSync(`../../../${device.backend}`, `${folder}/device`);
   }
+  // Folders made with a file are open to everybody in memfs.
+  const own = ['/run/xen-network', ...(volume.existsSync('/run/xen-network') ? foldersIn(volume) : [])];
+  for (const folder of own.filter((path) => volume.existsSync(path))) volume.chmodSync(folder, 0o755);
   // The types of memfs differ from node's in what no hook uses.
   const fs = createFsFromVolume(volume) as unknown as FileSystem;
   return { system: openSystem(nodeNative, fs), files: () => volume.toJSON() };
+}
+
+function foldersIn(volume: Volume): string[] {
+  const names = volume.readdirSync('/run/xen-network').map(String);
+  return names
+    .map((name) => `/run/xen-network/${name}`)
+    .filter((path) => volume.statSync(path).isDirectory());
 }
 
 function sysfs(folder: string, values: Readonly<Record<string, string | number>>): Record<string, string> {

@@ -8,6 +8,7 @@ import {
   openJournal,
   readJournal,
 } from '../../lib/apply/journal.ts';
+import { temporaryPath } from '../../lib/contract/paths.ts';
 import { ip, record, type Step } from '../../lib/plan/step.ts';
 import { memoryHost } from '../support/memory.ts';
 
@@ -64,7 +65,7 @@ describe('the journal of a run', () => {
   });
 
   test('that was never put in place as a whole takes nothing back, and is cleared away', async () => {
-    const { system } = memoryHost({ [`${journalPath('vif1.0')}.new`]: '{' });
+    const { system } = memoryHost({ [temporaryPath(journalPath('vif1.0'))]: '{' });
     expect(journalKeys(system)).toEqual(['vif1.0']);
     expect(await recoverRun(system, 'vif1.0')).toEqual([]);
     expect(journalKeys(system)).toEqual([]);

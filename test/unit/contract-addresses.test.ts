@@ -3,6 +3,7 @@ import {
   ipv4Octets,
   ipv6Groups,
   ipv6Text,
+  maskedAddresses,
   parseAddressList,
   parsePrefix,
   prefixText,
@@ -42,7 +43,6 @@ describe('IPv4', () => {
     '1.2.3.4/',
     '1.2.3.4/8/8',
     '1.2.3.4/+8',
-    '1.2.3.4/255.255.255.0',
     '0x7f.0.0.1',
     '1.2.3.4\n',
     '1.2.3.4;id',
@@ -115,9 +115,28 @@ describe('IPv6', () => {
 
 describe('a list of addresses', () => {
   test('takes both families, ranges, blanks and commas, and drops doubles', () => {
-    const list = parseAddressList(' 192.0.2.1\t192.0.2.1/32,2001:DB8::1\n10.1.2.3/8 2001:db8:0::1 ');
+    const list = parseAddressList(' 192.0.2.1\t192.0.2.1/32,2001:DB8::1\n10.0.0.0/8 2001:db8:0::1 ');
     expect(list.map(prefixText)).toEqual(['192.0.2.1/32', '2001:db8::1/128', '10.0.0.0/8']);
     expect(list.map((prefix) => prefix.family)).toEqual([4, 6, 4]);
+  });
+
+  test('takes netmasks that are written out', () => {
+    const list = parseAddressList('192.0.2.11/255.255.255.255 198.51.100.0/255.255.255.0 10.0.0.0/255.0.0.0');
+    expect(list.map(prefixText)).toEqual(['192.0.2.11/32', '198.51.100.0/24', '10.0.0.0/8']);
+    for (const text of ['192.0.2.0/255.0.255.0', '192.0.2.0/0.0.0.255', '2001:db8::/255.255.0.0'])
+      expect(() => parseAddressList(text)).toThrow('which is no address');
+  });
+
+  test('an address with the mask of its network is the one address, and named', () => {
+    const text = '192.0.2.77/25 198.51.100.0/24 192.0.2.9/255.255.255.0 2001:db8::7/64 2001:db8::/64';
+    expect(parseAddressList(text).map(prefixText)).toEqual([
+      '192.0.2.77/32',
+      '198.51.100.0/24',
+      '192.0.2.9/32',
+      '2001:db8::7/128',
+      '2001:db8::/64',
+    ]);
+    expect(maskedAddresses(text)).toEqual(['192.0.2.77/25', '192.0.2.9/255.255.255.0', '2001:db8::7/64']);
   });
 
   test('is empty for no text', () => {

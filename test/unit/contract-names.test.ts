@@ -94,3 +94,53 @@ describe('words in messages', () => {
     ]);
   });
 });
+
+describe('a vifname that belongs to another device', () => {
+  test.each([
+    ...[
+      'vif5.0',
+      'vif5.0-emu',
+      'tap2.0',
+      'vif2',
+      'xenbr1',
+      'peth0',
+      'veth0',
+      'virbr0',
+      'eth0',
+      'eth0.5',
+      'lo',
+    ],
+    ...[
+      'enp3s0',
+      'penp3s0',
+      'eno1',
+      'ens3',
+      'enx001122334455',
+      'em1',
+      'p2p1',
+      'bond0',
+      'dummy0',
+      'docker0',
+      'vnet3',
+    ],
+    ...['ifb1', 'tun0', 'wlan0', 'wlp2s0', 'xapi7', 'ovs-system', 'virbr0-nic'],
+  ])('%s is refused', (name) => {
+    expect(() => fitVifname(name, false)).toThrow('a name that the kernel or a hook gives to another device');
+  });
+
+  test.each([
+    'web',
+    'http',
+    'engine1',
+    'ensemble',
+    'vifa',
+    'taps',
+    'eth',
+    'web-eth0',
+    'tap2web',
+    'bridge7',
+    'loa',
+  ])('%s is one of its own', (name) => {
+    expect(fitVifname(name, false)).toEqual({ name });
+  });
+});

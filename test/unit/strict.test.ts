@@ -9,8 +9,13 @@ import { type Command, commandText, type Step } from '../../lib/plan/step.ts';
 import { planStrict, planStrictTable } from '../../lib/plan/strict.ts';
 
 const record = (...elements: string[]): StrictRecord => ({ device: 'vif1.0', mode: 'locked', elements });
-const plan = (old: StrictRecord | undefined, fresh: StrictRecord | undefined, flushed = false): Step[] =>
-  planStrict({ port: 'vif1.0', recordPath: '/run/xen-network/strict/vif1.0', old, fresh, flushed });
+const plan = (
+  old: StrictRecord | undefined,
+  fresh: StrictRecord | undefined,
+  flushed = false,
+  shared: readonly string[] = [],
+): Step[] =>
+  planStrict({ port: 'vif1.0', recordPath: '/run/xen-network/strict/vif1.0', old, fresh, flushed, shared });
 const text = (command: Command) =>
   commandText(command)
     .replace(/^nft '(.*)'$/, '$1')
@@ -19,6 +24,17 @@ const texts = (steps: readonly Step[]): string[] => steps.map((step) => text(ste
 const undos = (steps: readonly Step[]): string[] => steps.flatMap((step) => step.undo.map(text));
 
 describe('the plan for a port under the strict filter', () => {
+  test('what another port needs as well is neither taken out nor taken back', () => {
+    const both = record('macs { a }', 'untracked_macs { m }');
+    expect(texts(plan(both, undefined, false, ['untracked_macs { m }']))).toEqual([
+      'delete element macs { a }',
+      'rm -f /run/xen-network/strict/vif1.0',
+    ]);
+    expect(undos(plan(undefined, both, false, ['untracked_macs { m }']))).not.toContain(
+      'delete element untracked_macs { m }',
+    );
+  });
+
   test('a new one is put in, and an undo takes exactly that out', () => {
     const steps = plan(undefined, record('macs { a }', 'guests { b }'));
     expect(texts(steps).slice(0, 2)).toEqual(['add element macs { a }', 'add element guests { b }']);

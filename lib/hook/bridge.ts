@@ -7,6 +7,7 @@ import {
   type Topology,
 } from '../contract/bridge-request.ts';
 import { listed } from '../contract/text.ts';
+import { XenNetworkError } from '../errors.ts';
 import { forwardDrops, policyOwner } from '../observe/forward-policy.ts';
 import { observeHost } from '../observe/host.ts';
 import { readLedger } from '../observe/ledger.ts';
@@ -23,13 +24,13 @@ import {
 } from '../observe/uplink.ts';
 import { awaitCarrier, missingAfter } from '../observe/verify.ts';
 import { checkLayout, linkOf } from '../plan/bridge-check.ts';
-import { findParts, mustBeWhole } from '../plan/bridge-found.ts';
-import { type BridgeLayout, findBridged, findStarted, layoutOf } from '../plan/bridge-layout.ts';
+import { damageOf, findParts, mustBeWhole } from '../plan/bridge-found.ts';
+import { allBridged, type BridgeLayout, findBridged, findStarted, layoutOf } from '../plan/bridge-layout.ts';
 import { planStart } from '../plan/bridge-start.ts';
 import { planStop } from '../plan/bridge-stop.ts';
 import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';
-import { type NetworkHook, type NetworkWork, nothing } from './network.ts';
+import { type NetworkHook, type NetworkWork, nothing, runTransaction, UNGUARDED } from './network.ts';
 import { printStatus } from './status.ts';
 import { startStrict, stopStrict } from './strict-table.ts';
 
@@ -44,7 +45,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const asked = request.netdev ?? usualCard(state, request.vifnum);
   const running = findBridged(state, readBridgeRecords(system), asked, request.bridge);
   if (running !== undefined) {
-    mustBeWhole(findParts(state, running), running);
+    mustBeWhole(state, running);
     if (request.strict && running.strict !== true) log.warn(notStrict(running.bridge));
     return nothing(context, `${running.netdev} is on the bridge ${running.bridge} already.`);
   }
@@ -125,6 +126,31 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   const done = `${record.netdev} is off the bridge ${record.bridge}.`;
   const result = () => resultText(system, record.bridge, record.netdev);
   return { subject: record.bridge, plan, verify, done, result };
+}
+
+/**
+ * Puts back what is left of the bridges from which somebody took a part since their start, as their stop does.
+ * @param context the call
+ * @returns a sentence for each
+ */
+export async function mendBridges(context: Context): Promise<string[]> {
+  const records = readBridgeRecords(context.system);
+  if (records.length === 0) return [];
+  const state = observeHost(context.system);
+  const sentences: string[] = [];
+  const log = { ...context.log, warn: (sentence: string) => void sentences.push(sentence) };
+  for (const record of allBridged(state, records)) {
+    try {
+      if (damageOf(state, record) === undefined) continue;
+      const work = () => stop({ ...context, log }, { netdev: record.netdev, bridge: record.bridge });
+      await runTransaction({ ...context, hook: 'network-bridge', log }, [work], UNGUARDED);
+      sentences.push(`${record.netdev} is off the bridge ${record.bridge}.`);
+    } catch (thrown) {
+      if (!(thrown instanceof XenNetworkError)) throw thrown;
+      sentences.push(thrown.message);
+    }
+  }
+  return sentences;
 }
 
 /** "xenbr0 has peth0 and vif0.0; eth0 has 192.0.2.2/24." */

@@ -50,26 +50,46 @@ function bridgeOf(state: HostState, record: BridgeRecord, nic: Link): Link | und
 }
 
 /** The host's end of the pair; by its peer where it was renamed. */
-function pairOf({ links }: HostState, { netdev }: BridgeRecord, bridge: Link | undefined): Link | undefined {
-  const isPair = (link: Link) => link.kind === 'veth' && /^vif0\.\d+$/.test(link.peer ?? '');
-  const byPeer = (link: Link) =>
-    isPair(link) && links.some(({ name, master }) => name === link.peer && master === bridge?.name);
-  return links.find((link) => link.name === netdev && isPair(link)) ?? links.find(byPeer);
+function pairOf(
+  { links }: HostState,
+  { netdev, nicIndex }: BridgeRecord,
+  bridge: Link | undefined,
+): Link | undefined {
+  const isPair = ({ kind, index }: Link) => kind === 'veth' && index !== nicIndex;
+  const byPeer = ({ peer }: Link) =>
+    /^vif0\.\d+$/.test(peer ?? '') &&
+    links.some(({ name, master }) => name === peer && bridge !== undefined && master === bridge.name);
+  return (
+    links.find((link) => link.name === netdev && isPair(link)) ??
+    links.find((link) => isPair(link) && byPeer(link))
+  );
 }
 
 /**
- * Whether a bridged card still serves the host.
- * @param parts what is left
+ * What keeps a bridged card from serving the host.
+ * @param state the host
+ * @param record what start left
+ * @returns half a sentence, "the bridge xenbr0 was deleted"; undefined where nothing does
+ * @throws HostError where the card serves something else by now, or its name does
+ */
+export function damageOf(state: HostState, record: BridgeRecord): string | undefined {
+  const { nic, bridge, top } = findParts(state, record);
+  if (bridge === undefined) return `the bridge ${record.bridge} was deleted`;
+  if (top === undefined) return `${record.netdev}, which had the host's addresses, was deleted`;
+  const own = state.links.find(({ name }) => record.topology === 'classic' && name === top.peer);
+  const out = [nic, own].find((port) => port !== undefined && port.master !== bridge.name);
+  return out === undefined ? undefined : `${out.name} was taken out of ${record.bridge}`;
+}
+
+/**
+ * Makes sure that a bridged card still serves the host.
+ * @param state the host
+ * @param record what start left
  * @throws HostError naming what is missing and what to do
  */
-export function mustBeWhole({ nic, bridge, top }: Parts, record: BridgeRecord): void {
-  if (bridge !== undefined && top !== undefined && nic.master === bridge.name) return;
-  const wrong =
-    bridge === undefined
-      ? `the bridge ${record.bridge} was deleted`
-      : top === undefined
-        ? `${record.netdev}, which had the host's addresses, was deleted`
-        : `${nic.name} was taken out of ${record.bridge}`;
+export function mustBeWhole(state: HostState, record: BridgeRecord): void {
+  const wrong = damageOf(state, record);
+  if (wrong === undefined) return;
   throw new HostError(
     `${record.netdev} was bridged, but ${wrong} since. Run "network-bridge stop netdev=${record.netdev}" first, which puts back what is left.`,
   );

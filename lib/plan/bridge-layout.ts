@@ -114,11 +114,33 @@ export function findStarted(
   return byName ?? (usual !== undefined && /^xenbr\d+$/.test(usual.bridge) ? undefined : usual);
 }
 
-function allBridged(state: HostState, records: readonly BridgeRecord[]): BridgeRecord[] {
-  const alive = records.filter((record) => state.links.some((link) => link.index === record.nicIndex));
+/**
+ * All bridges that are in place: by the record that start left, else by the names of their parts.
+ * @param state the host
+ * @param records what earlier starts left
+ */
+export function allBridged(state: HostState, records: readonly BridgeRecord[]): BridgeRecord[] {
+  const alive = records.flatMap((record) => {
+    const card = state.links.find((link) => link.index === record.nicIndex) ?? cardAgain(state, record);
+    return card === undefined ? [] : [{ ...record, nicIndex: card.index }];
+  });
   const known = new Set(alive.map((record) => record.nicIndex));
   const rest = state.links.filter((link) => !known.has(link.index));
   return [...alive, ...rest.flatMap((link) => unrecorded(state, link))];
+}
+
+/** A card whose driver was loaded anew, or that was plugged in again, is known by its MAC address. */
+function cardAgain({ links }: HostState, { bridge, netdev, mac }: BridgeRecord): Link | undefined {
+  if (!links.some(({ name, kind }) => name === bridge && kind === 'bridge')) return undefined;
+  return links.find(
+    (link) =>
+      link.mac === mac &&
+      link.master === undefined &&
+      ![bridge, netdev].includes(link.name) &&
+      (link.kind === undefined || link.kind === 'veth') &&
+      // The host's end of a pair has the same address.
+      !links.some(({ name, master }) => name === link.peer && master === bridge),
+  );
 }
 
 /** A card named pNETDEV in a bridge, with NETDEV beside it or in its place, was put there by some network-bridge. */

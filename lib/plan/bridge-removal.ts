@@ -15,12 +15,14 @@ import { differingSettings } from './takeover.ts';
 export function removeBridge(facts: StopFacts): Step[] {
   const { record: saved, top, bridge } = facts;
   const steps: Step[] = [];
-  if (saved.topology === 'classic' && top?.peer !== undefined) {
+  if (saved.topology === 'classic' && top !== undefined) {
     const veth = spareName(facts);
+    // Its other end may be in another name space.
+    const peer = top.peer ?? veth.replace(/^veth/, 'vif0.');
     steps.push({
       do: ip('link', 'del', 'dev', veth),
-      undo: pairAgain(facts, top, veth, top.peer),
-      why: `take away the pair ${veth} and ${top.peer}`,
+      undo: pairAgain(facts, top, veth, peer),
+      why: `take away the pair ${veth} and ${peer}`,
       device: { name: veth, index: top.index, gone: [veth, top.name] },
     });
   }

@@ -1,6 +1,7 @@
 import type { HostState, Link } from '../observe/host.ts';
 import type { CardRecord, Settings } from '../observe/uplink.ts';
 import { ownAddresses, ownRoutes } from './addressing.ts';
+import { damageOf } from './bridge-found.ts';
 import { ACCEPT_DAD, DISABLE_IPV6, FAMILIES, type Giver } from './handover.ts';
 import { presentMark, type StopFacts, settingsOf } from './stop-facts.ts';
 
@@ -75,11 +76,11 @@ export function standIn(facts: StopFacts): Giver {
  * @param facts the host and what start left
  */
 export function lossesOf(facts: StopFacts): string[] {
-  const { record: saved, top, bridge, nic } = facts;
-  const sentences: string[] = [];
-  if (bridge === undefined) sentences.push(`The bridge ${saved.bridge} was deleted by somebody else.`);
-  else if (nic.master === undefined)
-    sentences.push(`${nic.name} was taken out of the bridge ${saved.bridge} by somebody else.`);
+  const { record: saved, top, bridge } = facts;
+  const damage = damageOf(facts.state, saved);
+  if (damage === undefined) return [];
+  const isSaidBelow = top === undefined && (bridge !== undefined || saved.topology !== 'classic');
+  const sentences = isSaidBelow ? [] : [`Since the start of network-bridge ${damage}.`];
   if (top !== undefined) return sentences;
   const lost = saved.topology === 'classic' ? saved.netdev : saved.bridge;
   const back = standIn(facts).link.addresses.map(({ local, length }) => `${local}/${length}`);

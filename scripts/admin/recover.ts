@@ -1,11 +1,13 @@
 import { recoverRun } from '../../lib/apply/apply.ts';
 import { expireRuns } from '../../lib/apply/confirm.ts';
 import { journalKeys } from '../../lib/apply/journal.ts';
+import { mendBridges } from '../../lib/hook/bridge.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { withLock } from '../../lib/hook/locks.ts';
 
 /**
- * Takes back whatever interrupted runs left, and starts whose confirmation did not come in time.
+ * Takes back whatever interrupted runs left, and starts whose confirmation did not come in time; puts back what is left of
+ * bridges that somebody else took apart.
  * @param context the call
  */
 export async function recover(context: Context): Promise<number> {
@@ -15,6 +17,7 @@ export async function recover(context: Context): Promise<number> {
     sentences.push(...(await withLock(system, key, () => recoverRun(system, key))));
   }
   sentences.push(...(await withLock(system, 'network-bridge', () => expireRuns(system))));
+  sentences.push(...(await mendBridges(context)));
   if (sentences.length === 0) sentences.push('No run was interrupted; nothing to take back.');
   print(`${sentences.join('\n')}\n`);
   return 0;

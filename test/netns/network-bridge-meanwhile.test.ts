@@ -41,7 +41,7 @@ describe('what others did between start and stop', () => {
     );
     const ran = stop();
     expect(ran.status).toBe(0);
-    expect(ran.stderr).toContain(`${nic} was taken out of the bridge`);
+    expect(ran.stderr).toContain(`${nic} was taken out of `);
     expect(await lacking(before)).toEqual([]);
   });
 
@@ -50,7 +50,7 @@ describe('what others did between start and stop', () => {
     host.ip('link del xenbr0');
     const ran = stop();
     expect(ran).toMatchObject({ status: 0 });
-    expect(ran.stderr).toContain('The bridge xenbr0 was deleted');
+    expect(ran.stderr).toContain('the bridge xenbr0 was deleted');
     expect(await lacking(before)).toEqual([]);
   });
 
@@ -96,6 +96,38 @@ describe('what others did between start and stop', () => {
     host.ip('link set lan0 up');
     expect(stop()).toEqual({ status: 0, stdout: '', stderr: '' });
     expect(await lacking(before)).toEqual([]);
+  });
+
+  test('recover puts back what is left, too, and says what was wrong', async () => {
+    const before = await started();
+    expect(host.hook('xen-network', ['recover']).stdout).toContain('nothing to take back');
+    host.ip('link del xenbr0');
+    const ran = host.hook('xen-network', ['recover']);
+    expect(ran.status).toBe(0);
+    expect(ran.stdout).toContain('the bridge xenbr0 was deleted');
+    expect(ran.stdout).toContain('eth0 is off the bridge xenbr0.');
+    expect(await lacking(before)).toEqual([]);
+  });
+
+  test("the host's own port was taken out of the bridge", async () => {
+    const before = await started();
+    host.ip('link set vif0.0 nomaster');
+    const again = host.hook('network-bridge', ['start']);
+    expect(again.status).toBe(1);
+    expect(again.stderr).toContain('vif0.0 was taken out of xenbr0');
+    expect(stop().stderr).toContain('vif0.0 was taken out of xenbr0');
+    expect(await lacking(before)).toEqual([]);
+  });
+
+  test('the driver of the card was loaded anew', async () => {
+    await started();
+    const mac = attribute('eth0', 'address');
+    host.ip('link del peth0');
+    host.ip(`link add lan7 address ${mac} type veth peer name lan7wire`);
+    expect(stop().status).toBe(0);
+    const addresses = host.ok('ip', '-o', 'address', 'show', 'dev', 'eth0');
+    expect(addresses).toContain('192.0.2.10/24');
+    expect(host.run(['ip', 'link', 'show', 'xenbr0']).status).not.toBe(0);
   });
 
   test('the card belongs to another bridge: nothing is touched, and it is said', async () => {

@@ -1,5 +1,12 @@
 import { RequestError } from '../errors.ts';
-import { type Notrack, parseAntispoof, parseNotrack, type Values, wholeNumber } from './arguments.ts';
+import {
+  type Notrack,
+  parseAntispoof,
+  parseNotrack,
+  type Values,
+  wholeNumber,
+  yesOrNo,
+} from './arguments.ts';
 import { deviceName } from './names.ts';
 import { listed, quote } from './text.ts';
 
@@ -15,6 +22,7 @@ export const BRIDGE_VARIABLES: readonly string[] = [
   'topology',
   'antispoof',
   'notrack',
+  'force',
 ];
 
 /** What network-bridge was asked for; undefined where nothing was said. */
@@ -28,6 +36,8 @@ export interface BridgeRequest {
   /** antispoof=strict: guests that join are held to what they are configured to be. */
   readonly strict: boolean;
   readonly notrack: Notrack;
+  /** To be started even where the host's firewall then lets nobody in. */
+  readonly force: boolean;
 }
 
 /**
@@ -50,5 +60,6 @@ export function parseBridgeRequest(values: Values): BridgeRequest | undefined {
     antispoof: parseAntispoof(values) === 'yes',
     strict: parseAntispoof(values) === 'strict',
     notrack: parseNotrack(values),
+    force: yesOrNo(values, 'force', false),
   };
 }

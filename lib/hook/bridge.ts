@@ -33,6 +33,7 @@ import type { Context } from './context.ts';
 import { type NetworkHook, type NetworkWork, nothing, runTransaction, UNGUARDED } from './network.ts';
 import { printStatus } from './status.ts';
 import { startStrict, stopStrict } from './strict-table.ts';
+import { firewallWords } from './void-rules.ts';
 
 /** Bridges one of the host's network cards: contract 4, network-bridge. */
 export const bridgeHook: NetworkHook = { variables: BRIDGE_VARIABLES, start, stop, status: printStatus };
@@ -60,9 +61,11 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     log.warn(
       `vifnum=${request.vifnum} means ${named.name}; the default route leads by ${usual}. Say netdev= where you mean another card.`,
     );
+  const move = { from: link.name, to: layout.top };
+  const firewall = firewallWords(system, move, request.force);
   for (const sentence of otherOwners(system, link.name, link.index)) log.warn(sentence);
   const isThere = layout.top !== link.name && state.links.some(({ name }) => name === layout.top);
-  const plan = planStart({
+  const planned = planStart({
     state,
     link,
     layout,
@@ -74,6 +77,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     dropping: request.antispoof ? [] : passForeignDrops(context, layout),
     strict: request.strict ? startStrict(system) : undefined,
   });
+  const plan = { ...planned, warnings: [...planned.warnings, ...firewall.warnings] };
   const verify = async () => {
     if (link.flags.has('LOWER_UP')) await awaitCarrier(system, layout.nic);
     return missingAfter(observeHost(system), state, link, layout.top, [[layout.nic, layout.bridge]]);
@@ -81,6 +85,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   return {
     subject: layout.bridge,
     plan,
+    refusal: firewall.refusal,
     verify,
     done: `${link.name} is on the bridge ${layout.bridge}.`,
     result: () => resultText(system, layout.bridge, layout.top),

@@ -37,6 +37,7 @@ const HOOKS: Readonly<Record<string, HookHelp>> = {
       ['topology=KIND', 'classic, rename or plain; classic unless the card needs plain'],
       ...ANTISPOOF,
       ['notrack=yes|no|auto', 'keep what passes between guests and the card out of connection tracking'],
+      ['force=yes|no', 'start even where the firewall of the host would then let nobody in'],
       ...GUARDS,
     ],
   },

@@ -14,7 +14,7 @@ import { BRIDGE_VARIABLES } from '../contract/bridge-request.ts';
 import { NAT_VARIABLES, ROUTE_VARIABLES, VIRTUAL_VARIABLES } from '../contract/forward-request.ts';
 import { refuseMistypes } from '../contract/mistypes.ts';
 import { quote } from '../contract/text.ts';
-import { RequestError, VerifyError } from '../errors.ts';
+import { HostError, RequestError, VerifyError } from '../errors.ts';
 import type { Plan } from '../plan/step.ts';
 import { type Context, isDryRun, printPlan } from './context.ts';
 import { withLock } from './locks.ts';
@@ -42,6 +42,8 @@ export interface NetworkWork {
   readonly verify: () => readonly string[] | Promise<readonly string[]>;
   /** What to say when all went well. */
   readonly done: string;
+  /** Why it is not to be done unless `check` guards it; undefined where nothing speaks against it. */
+  readonly refusal?: string | undefined;
   /** What the host has now, one sentence or two; asked for where a person looks. */
   readonly result?: () => string;
 }
@@ -150,7 +152,7 @@ async function recoverNetwork(context: Context): Promise<void> {
 async function perform(context: Context, works: readonly WorkOf[], guards: Guards): Promise<void> {
   const { system, log } = context;
   const done: NetworkWork[] = [];
-  const parts = works.map((work) => partOf(work, done));
+  const parts = works.map((work) => partOf(work, done, guards));
   const idOf = () =>
     `${context.hook}.${done
       .map(({ subject }) => subject)
@@ -181,11 +183,12 @@ async function perform(context: Context, works: readonly WorkOf[], guards: Guard
 }
 
 /** Notes what there was to do once that is known. */
-function partOf(work: WorkOf, done: NetworkWork[]): Part {
+function partOf(work: WorkOf, done: NetworkWork[], guards: Guards): Part {
   let found: NetworkWork | undefined;
   return {
     plan() {
       found = work();
+      if (found?.refusal !== undefined && guards.check === undefined) throw new HostError(found.refusal);
       if (found !== undefined) done.push(found);
       return found?.plan;
     },

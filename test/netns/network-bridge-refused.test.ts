@@ -122,3 +122,27 @@ describe('what is refused, with nothing changed and one sentence that says what 
     );
   });
 });
+
+describe("a firewall that lets nobody in any more once the card's addresses are another device's", () => {
+  const RULES = [
+    'add table inet f',
+    'add chain inet f in { type filter hook input priority 0; policy drop; }',
+    'add rule inet f in iif eth0 accept',
+  ];
+
+  test('is named and keeps a start from being made, but with check= or force=yes', async () => {
+    host.ok('nft', RULES.join('; '));
+    const before = await settled(host);
+    const shown = bridge('start', '--dry-run');
+    expect(shown.stdout).toMatch(/^# The firewall has rules .*"inet f in: iif eth0 accept"/m);
+    const refused = bridge('start');
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toMatch(/Nothing was changed, .*"inet f in: iif eth0 accept"/);
+    expect(differences(before, await settled(host))).toEqual([]);
+    expect(bridge('start', 'check=192.0.2.77').stderr).toMatch(/192\.0\.2\.77 did not answer/);
+    expect(differences(before, await settled(host))).toEqual([]);
+    const forced = bridge('start', 'force=yes');
+    expect(forced.status).toBe(0);
+    expect(forced.stderr).toMatch(/inet f in: iif eth0 accept/);
+  });
+});

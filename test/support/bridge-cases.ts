@@ -133,6 +133,7 @@ export function request(more: Partial<BridgeRequest> = {}): BridgeRequest {
     antispoof: false,
     strict: false,
     notrack: 'auto',
+    force: false,
     ...more,
   };
 }

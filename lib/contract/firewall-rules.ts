@@ -1,0 +1,254 @@
+// What the host's firewall says, by nft's JSON (libnftables-json(5)) and by iptables-save(8), as far as devices go.
+
+/** A device that a rule asks for. */
+export interface DeviceMatch {
+  readonly direction: 'in' | 'out';
+  /** nft's iif and oif know a device by its index, and follow it when its name changes. */
+  readonly by: 'name' | 'index';
+  readonly negated: boolean;
+  /** Names; a star at the end stands for any rest. */
+  readonly names: readonly string[];
+}
+
+/** What a rule does with what it matches; 'go on' where it only counts, marks or logs. */
+export type Verdict =
+  | { readonly kind: 'accept' | 'drop' | 'return' | 'go on' }
+  | { readonly kind: 'jump' | 'goto'; readonly target: string };
+
+export interface FirewallRule {
+  /** For people. */
+  readonly text: string;
+  readonly devices: readonly DeviceMatch[];
+  /** All else that it asks for, in a form that can be compared. */
+  readonly others: readonly string[];
+  readonly verdict: Verdict;
+}
+
+export interface FirewallChain {
+  /** Such as "inet filter" or, of iptables, "ip filter". */
+  readonly table: string;
+  readonly name: string;
+  /** Where it hangs; undefined for one that others jump to. */
+  readonly hook: string | undefined;
+  readonly policy: 'accept' | 'drop';
+  /** Devices that the chain itself hangs on. */
+  readonly devices: readonly string[];
+  readonly rules: readonly FirewallRule[];
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+function fields(value: unknown): Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {};
+}
+
+function items(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function word(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/**
+ * The chains that `nft -j list ruleset` prints.
+ * @param text its output
+ * @returns none when it is no JSON
+ */
+export function parseNftRuleset(text: string): FirewallChain[] {
+  const objects = items(fields(parsed(text))['nftables']).map(fields);
+  const sets = new Map<string, readonly unknown[]>();
+  for (const object of objects) {
+    const set = fields(object['set'] ?? object['map']);
+    if (set['name'] !== undefined) sets.set(`${tableOf(set)} @${word(set['name'])}`, items(set['elem']));
+  }
+  const rules = objects.map(({ rule }) => fields(rule)).filter((rule) => rule['expr'] !== undefined);
+  return objects
+    .map(({ chain }) => fields(chain))
+    .filter((chain) => chain['name'] !== undefined)
+    .map((chain) => ({
+      table: tableOf(chain),
+      name: word(chain['name']),
+      hook: typeof chain['hook'] === 'string' ? chain['hook'] : undefined,
+      policy: chain['policy'] === 'drop' ? 'drop' : 'accept',
+      devices: [chain['dev']]
+        .flat()
+        .map(word)
+        .filter((name) => name !== ''),
+      rules: rules
+        .filter((rule) => tableOf(rule) === tableOf(chain) && rule['chain'] === chain['name'])
+        .flatMap((rule) => nftRules(rule, (name) => sets.get(`${tableOf(rule)} ${name}`) ?? [])),
+    }));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function tableOf(object: Json): string {
+  return `${word(object['family'])} ${word(object['table'])}`;
+}
+
+type Elements = (name: string) => readonly unknown[];
+
+/** A rule of nft's; one with a verdict map stands for a rule for each of its entries. */
+function nftRules(rule: Json, elementsOf: Elements): FirewallRule[] {
+  const devices: DeviceMatch[] = [];
+  const others: string[] = [];
+  let verdict: Verdict = { kind: 'go on' };
+  for (const expression of items(rule['expr']).map(fields)) {
+    const map = fields(expression['vmap']);
+    if (map['key'] !== undefined) {
+      const entries = members(map['data'], elementsOf).map(items);
+      return entries.map(([key, to]) => {
+        const match = deviceMatch(map['key'], '==', key, elementsOf);
+        const rest = match === undefined ? [JSON.stringify([map['key'], key])] : match.rest;
+        return ruleOf([...devices, ...(match?.devices ?? [])], [...others, ...rest], verdictOf(fields(to)));
+      });
+    }
+    const { left, op, right } = fields(expression['match']);
+    const match = left === undefined ? undefined : deviceMatch(left, op, right, elementsOf);
+    if (match !== undefined) {
+      devices.push(...match.devices);
+      others.push(...match.rest);
+    } else if (isCondition(expression)) others.push(JSON.stringify(expression));
+    const found = verdictOf(expression);
+    if (found.kind !== 'go on') verdict = found;
+  }
+  return [ruleOf(devices, others, verdict)];
+}
+
+function isCondition(expression: Json): boolean {
+  const xt = fields(expression['xt']);
+  return expression['match'] !== undefined || expression['limit'] !== undefined || xt['type'] === 'match';
+}
+
+function verdictOf(expression: Json): Verdict {
+  for (const kind of ['jump', 'goto'] as const) {
+    const target = fields(expression[kind])['target'];
+    if (typeof target === 'string') return { kind, target };
+  }
+  const xt = fields(expression['xt']);
+  if ('reject' in expression || 'drop' in expression) return { kind: 'drop' };
+  if (xt['type'] === 'target' && /^(REJECT|DROP)$/.test(word(xt['name']))) return { kind: 'drop' };
+  if ('accept' in expression) return { kind: 'accept' };
+  return { kind: 'return' in expression ? 'return' : 'go on' };
+}
+
+const KEYS = new Map([
+  ['iifname', ['in', 'name']],
+  ['oifname', ['out', 'name']],
+  ['iif', ['in', 'index']],
+  ['oif', ['out', 'index']],
+] as const);
+
+function deviceKey(expression: unknown): readonly ['in' | 'out', 'name' | 'index'] | undefined {
+  const key = word(fields(fields(expression)['meta'])['key']);
+  return [...KEYS].find(([name]) => name === key)?.[1];
+}
+
+/** @returns undefined where no device is asked for */
+function deviceMatch(
+  left: unknown,
+  op: unknown,
+  right: unknown,
+  elementsOf: Elements,
+): { readonly devices: DeviceMatch[]; readonly rest: string[] } | undefined {
+  const concat = items(fields(left)['concat']);
+  const parts = concat.length === 0 ? [left] : concat;
+  const wanted = members(right, elementsOf);
+  const devices = parts.flatMap((part, i): DeviceMatch[] => {
+    const [direction, by] = deviceKey(part) ?? [];
+    if (direction === undefined || by === undefined) return [];
+    const of = (value: unknown) => (concat.length === 0 ? value : items(fields(value)['concat'])[i]);
+    return [{ direction, by, negated: op === '!=', names: wanted.map((value) => word(of(value))) }];
+  });
+  if (devices.length === 0) return undefined;
+  return { devices, rest: concat.length === 0 ? [] : [JSON.stringify([left, right])] };
+}
+
+function members(value: unknown, elementsOf: Elements): readonly unknown[] {
+  if (typeof value === 'string' && value.startsWith('@')) return elementsOf(value).map(withoutComment);
+  const set = fields(value)['set'];
+  return set === undefined ? [value] : [set].flat().map(withoutComment);
+}
+
+/** An element with a comment, a counter or a time limit is wrapped. */
+function withoutComment(element: unknown): unknown {
+  return fields(fields(element)['elem'])['val'] ?? element;
+}
+
+function ruleOf(devices: DeviceMatch[], others: string[], verdict: Verdict): FirewallRule {
+  const words = devices.map(({ direction, by, negated, names }) => {
+    const key = `${direction === 'in' ? 'i' : 'o'}if${by === 'name' ? 'name' : ''}`;
+    return `${key} ${negated ? '!= ' : ''}${names.length === 1 ? names[0] : `{ ${names.join(', ')} }`}`;
+  });
+  const end = 'target' in verdict ? `${verdict.kind} ${verdict.target}` : verdict.kind;
+  const text = [...words, ...(others.length > 0 ? ['…'] : []), ...(end === 'go on' ? [] : [end])].join(' ');
+  return { text, devices, others, verdict };
+}
+
+/**
+ * The chains that iptables-save or ip6tables-save prints.
+ * @param text its output
+ * @param family "ip" or "ip6"
+ */
+export function parseIptablesSave(text: string, family: 'ip' | 'ip6'): FirewallChain[] {
+  let table = '';
+  const chains: (FirewallChain & { readonly rules: FirewallRule[] })[] = [];
+  for (const line of text.split('\n')) {
+    if (line.startsWith('*')) table = `${family} ${line.slice(1)}`;
+    const [, name, policy] = /^:(\S+) (\S+)/.exec(line) ?? [];
+    if (name !== undefined) {
+      const hook = policy === '-' ? undefined : name.toLowerCase();
+      chains.push({
+        table,
+        name,
+        hook,
+        policy: policy === 'DROP' ? 'drop' : 'accept',
+        devices: [],
+        rules: [],
+      });
+    }
+    const [, chain, rule] = /^-A (\S+) ?(.*)$/.exec(line) ?? [];
+    const owner = chains.find((other) => other.table === table && other.name === chain);
+    if (rule !== undefined) owner?.rules.push(iptablesRule(rule));
+  }
+  return chains;
+}
+
+function iptablesRule(text: string): FirewallRule {
+  const words = text.match(/"(?:\\.|[^"])*"|\S+/g) ?? [];
+  const devices: DeviceMatch[] = [];
+  const others: string[] = [];
+  let verdict: Verdict = { kind: 'go on' };
+  for (let at = 0; at < words.length; at++) {
+    const [now = '', next = ''] = words.slice(at, at + 2);
+    if (now === '-i' || now === '-o') {
+      const negated = words[at - 1] === '!';
+      if (negated) others.pop();
+      const direction = now === '-i' ? 'in' : 'out';
+      devices.push({ direction, by: 'name', negated, names: [next.replace(/\+$/, '*')] });
+      at++;
+    } else if (now === '-j' || now === '-g') {
+      verdict = iptablesVerdict(now, next);
+      break;
+    } else if (now === '-m' && next === 'comment') at += 3;
+    else others.push(now);
+  }
+  return { text, devices, others, verdict };
+}
+
+const TARGETS = /^(LOG|NFLOG|ULOG|MARK|CONNMARK|TCPMSS|CLASSIFY|DSCP|TOS|TTL|HL|CT|NOTRACK|SET|TRACE|AUDIT)$/;
+
+function iptablesVerdict(word: '-j' | '-g', target: string): Verdict {
+  if (target === 'DROP' || target === 'REJECT') return { kind: 'drop' };
+  if (target === 'ACCEPT') return { kind: 'accept' };
+  if (target === 'RETURN') return { kind: 'return' };
+  if (TARGETS.test(target)) return { kind: 'go on' };
+  return { kind: word === '-g' ? 'goto' : 'jump', target };
+}

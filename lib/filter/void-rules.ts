@@ -1,0 +1,98 @@
+import type { DeviceMatch, FirewallChain, FirewallRule } from '../contract/firewall-rules.ts';
+import { fateIn, letsPass, namesDevice, targetOf } from './walk.ts';
+
+/** A device's place in the network, which another one takes. */
+export interface Move {
+  /** The device that has the addresses now. */
+  readonly from: string;
+  /** The device that will have them, under the name that it has then. */
+  readonly to: string;
+}
+
+/** What of a firewall a move makes void. */
+export interface VoidRules {
+  /** "inet filter input: iif eth0 accept", in the firewall's order. */
+  readonly rules: readonly string[];
+  /** Those of them without which the host lets in what it let in before. */
+  readonly closing: readonly string[];
+}
+
+/**
+ * The rules that mean a device whose addresses move, and do not mean the one that gets them. A rule by name goes on
+ * being right where the name stays with the addresses; one by index, and a chain that hangs on the device, does not.
+ * @param chains all chains of the host
+ * @param move from which device to which
+ */
+export function voidRules(chains: readonly FirewallChain[], move: Move): VoidRules {
+  const hanging = chains
+    .filter(({ devices }) => devices.includes(move.from))
+    .map(({ table, name, hook }) => `${table} ${name}: hook ${hook} device ${move.from}`);
+  const found = chains.flatMap((chain) =>
+    chain.rules
+      .filter((rule) => isVoid(rule, move) && !isCovered(chain, rule, move))
+      .map((rule) => ({ chain, rule, text: `${chain.table} ${chain.name}: ${rule.text}` })),
+  );
+  const closing = chains
+    .filter(({ hook, table }) => hook === 'input' && !table.startsWith('arp '))
+    .filter((chain) => fateIn(chains, chain, (match) => fitsAfter(match, move)) === 'drop')
+    .flatMap((chain) => {
+      const reached = reachable(chains, chain);
+      return found.filter((each) => reached.has(each.chain) && closes(chains, each, move));
+    });
+  return {
+    rules: [...hanging, ...found.map(({ text }) => text)],
+    closing: [...new Set(closing.map(({ text }) => text))],
+  };
+}
+
+/** Whether the rule let packets in before, or keeps them out from now on. */
+function closes(
+  chains: readonly FirewallChain[],
+  { chain, rule }: { readonly chain: FirewallChain; readonly rule: FirewallRule },
+  move: Move,
+): boolean {
+  const incoming = rule.devices.filter(({ direction }) => direction === 'in');
+  const before = incoming.every((match) => fitsBefore(match, move));
+  return before ? letsPass(chains, chain, rule) : rule.verdict.kind === 'drop';
+}
+
+/** A rule that names the device to be, and begins to count, was written for this. */
+function isVoid({ devices }: FirewallRule, move: Move): boolean {
+  return devices.some((match) => {
+    const [before, after] = [fitsBefore(match, move), fitsAfter(match, move)];
+    return before !== after && (before || match.negated);
+  });
+}
+
+/** Whether another rule beside it does the same for the device that gets the addresses. */
+function isCovered(chain: FirewallChain, rule: FirewallRule, move: Move): boolean {
+  if (!rule.devices.every((match) => fitsBefore(match, move))) return false;
+  return chain.rules.some(
+    (other) =>
+      other !== rule &&
+      JSON.stringify(other.verdict) === JSON.stringify(rule.verdict) &&
+      other.others.every((condition) => rule.others.includes(condition)) &&
+      other.devices.every((match) => fitsAfter(match, move)),
+  );
+}
+
+function fitsBefore(match: DeviceMatch, { from }: Move): boolean {
+  return namesDevice(match, from) !== match.negated;
+}
+
+/** An index goes on meaning the device that had it. */
+function fitsAfter(match: DeviceMatch, { from, to }: Move): boolean {
+  const fits = match.by === 'name' ? namesDevice(match, to) : to !== from && namesDevice(match, to);
+  return fits !== match.negated;
+}
+
+function reachable(chains: readonly FirewallChain[], start: FirewallChain): Set<FirewallChain> {
+  const reached = new Set([start]);
+  for (const chain of reached) {
+    for (const { verdict } of chain.rules) {
+      const target = targetOf(chains, chain, verdict);
+      if (target !== undefined) reached.add(target);
+    }
+  }
+  return reached;
+}

@@ -1,0 +1,90 @@
+import type { DeviceMatch, FirewallChain, FirewallRule, Verdict } from '../contract/firewall-rules.ts';
+
+/** Whether a device match fits; undefined where that is not known. */
+export type Fits = (match: DeviceMatch) => boolean | undefined;
+
+/** What becomes of a packet that meets no rule's further conditions. */
+export type Fate = 'accept' | 'drop';
+
+/** No chain of a sane firewall calls others deeper, and none calls itself. */
+const DEPTH = 16;
+
+/**
+ * Walks a base chain for a packet of which nothing is known but its devices: a rule that asks for more does not fit.
+ * @param chains all chains
+ * @param start the base chain
+ * @param fits whether the packet's devices are those of a match
+ */
+export function fateIn(chains: readonly FirewallChain[], start: FirewallChain, fits: Fits): Fate {
+  const found = walk(chains, start, fits, 0);
+  return found === 'return' ? start.policy : found;
+}
+
+function walk(
+  chains: readonly FirewallChain[],
+  chain: FirewallChain,
+  fits: Fits,
+  depth: number,
+): Fate | 'return' {
+  for (const rule of chain.rules) {
+    const { verdict } = rule;
+    if (rule.others.length > 0 || !rule.devices.every((match) => fits(match) === true)) continue;
+    if (verdict.kind === 'accept' || verdict.kind === 'drop' || verdict.kind === 'return')
+      return verdict.kind;
+    const target = targetOf(chains, chain, verdict);
+    if (target === undefined || depth >= DEPTH) continue;
+    const found = walk(chains, target, fits, depth + 1);
+    if (found !== 'return' || verdict.kind === 'goto') return found;
+  }
+  return 'return';
+}
+
+/**
+ * The chain that a rule leads to.
+ * @param chains all chains
+ * @param from the rule's own chain
+ * @param verdict the rule's
+ * @returns undefined where it leads to none
+ */
+export function targetOf(
+  chains: readonly FirewallChain[],
+  from: FirewallChain,
+  verdict: Verdict,
+): FirewallChain | undefined {
+  if (!('target' in verdict)) return undefined;
+  return chains.find(({ table, name }) => table === from.table && name === verdict.target);
+}
+
+/**
+ * Whether a match names a device.
+ * @param match the match
+ * @param name the device's name
+ */
+export function namesDevice({ names }: DeviceMatch, name: string): boolean {
+  return names.some((each) => (each.endsWith('*') ? name.startsWith(each.slice(0, -1)) : each === name));
+}
+
+/**
+ * Whether a packet's fate differs by what a rule says of it, and it would be let in by it.
+ * @param chains all chains
+ * @param chain the rule's chain
+ * @param rule the rule
+ */
+export function letsPass(
+  chains: readonly FirewallChain[],
+  chain: FirewallChain,
+  rule: FirewallRule,
+): boolean {
+  return accepts(chains, chain, rule, 0);
+}
+
+function accepts(
+  chains: readonly FirewallChain[],
+  chain: FirewallChain,
+  { verdict }: FirewallRule,
+  depth: number,
+): boolean {
+  if (verdict.kind === 'accept') return true;
+  const target = targetOf(chains, chain, verdict);
+  return depth < DEPTH && target?.rules.some((rule) => accepts(chains, target, rule, depth + 1)) === true;
+}

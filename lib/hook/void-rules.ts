@@ -1,0 +1,56 @@
+import { listed } from '../contract/text.ts';
+import { type Move, voidRules } from '../filter/void-rules.ts';
+import { readFirewall } from '../observe/firewall-rules.ts';
+import { readLedger } from '../observe/ledger.ts';
+import type { System } from '../system/system.ts';
+
+/** What is to be said of the firewall before addresses move. */
+export interface FirewallWords {
+  readonly warnings: readonly string[];
+  /** Why the move would cut the host off; undefined where it would not. */
+  readonly refusal: string | undefined;
+}
+
+/** So many rules are named; a firewall may have hundreds. */
+const NAMED = 6;
+
+/**
+ * Looks for rules of the administrator's that mean a device whose addresses go to another one.
+ * @param system the way to the firewall
+ * @param move from which device to which
+ * @param force whether the host may be cut off
+ */
+export function firewallWords(system: System, move: Move, force: boolean): FirewallWords {
+  const chains = readFirewall(system);
+  const { rules, closing } = voidRules(chains, move);
+  const own = readLedger(system).flatMap(({ claim }) =>
+    claim.kind === 'rule'
+      ? [`ip${claim.family === 4 ? '' : '6'} ${claim.table} ${claim.rule.replace(/^\S+/, '$&:')}`]
+      : [],
+  );
+  const others = rules.filter((rule) => !own.includes(rule));
+  const shut = closing.filter((rule) => !own.includes(rule));
+  if (others.length === 0) return { warnings: [], refusal: undefined };
+  const after =
+    move.from === move.to
+      ? `the new device ${move.to}, which has another index, gets the addresses`
+      : `${move.to} gets the addresses`;
+  const said =
+    `The firewall has rules that mean the card ${move.from} and count no more for the host once ${after}: ` +
+    `${shown(others)}.`;
+  const advice = `Let them name ${move.to} by iifname or oifname (-i or -o)`;
+  if (shut.length === 0 || force) return { warnings: [`${said} ${advice}.`], refusal: undefined };
+  return {
+    warnings: [`${said} ${advice}. Without ${shown(shut)} the host lets nobody in.`],
+    refusal:
+      `Nothing was changed, since the firewall would drop what comes in: it lets packets in by ${shown(shut)}, which ` +
+      `means the card ${move.from} and counts no more once ${after}. ${advice} first, or say check=ADDRESS ` +
+      'to have the start undone when that address does not answer, or force=yes.',
+  };
+}
+
+function shown(rules: readonly string[]): string {
+  const quoted = rules.map((rule) => `"${rule}"`);
+  const rest = quoted.length - NAMED;
+  return listed(rest > 0 ? [...quoted.slice(0, NAMED), `${rest} more`] : quoted);
+}

@@ -8,9 +8,12 @@ import {
 } from '../contract/bridge-request.ts';
 import { listed } from '../contract/text.ts';
 import { XenNetworkError } from '../errors.ts';
+import type { Move } from '../filter/void-rules.ts';
 import { forwardDrops, policyOwner } from '../observe/forward-policy.ts';
+import { readPresent } from '../observe/forwarding.ts';
 import { observeHost } from '../observe/host.ts';
 import { readLedger } from '../observe/ledger.ts';
+import { readNatRecords } from '../observe/nat.ts';
 import { refuseNetworkRoot } from '../observe/root.ts';
 import { observeForward } from '../observe/rules.ts';
 import {
@@ -28,6 +31,8 @@ import { damageOf, findParts, mustBeWhole } from '../plan/bridge-found.ts';
 import { allBridged, type BridgeLayout, findBridged, findStarted, layoutOf } from '../plan/bridge-layout.ts';
 import { planStart } from '../plan/bridge-start.ts';
 import { planStop } from '../plan/bridge-stop.ts';
+import { movedClaims } from '../plan/moved-claims.ts';
+import type { Step } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';
 import { type NetworkHook, type NetworkWork, nothing, runTransaction, UNGUARDED } from './network.ts';
@@ -77,7 +82,10 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     dropping: request.antispoof ? [] : passForeignDrops(context, layout),
     strict: request.strict ? startStrict(system) : undefined,
   });
-  const plan = { ...planned, warnings: [...planned.warnings, ...firewall.warnings] };
+  const plan = {
+    steps: [...planned.steps, ...followSteps(system, move)],
+    warnings: [...planned.warnings, ...firewall.warnings],
+  };
   const verify = async () => {
     if (link.flags.has('LOWER_UP')) await awaitCarrier(system, layout.nic);
     return missingAfter(observeHost(system), state, link, layout.top, [[layout.nic, layout.bridge]]);
@@ -111,7 +119,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     'default',
     ...[bridge?.name, top?.name, top?.peer].filter((name) => name !== undefined),
   ];
-  const plan = planStop({
+  const planned = planStop({
     state,
     record,
     ...parts,
@@ -122,6 +130,9 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     others: records.filter((other) => other.bridge !== record.bridge),
     ledger: readLedger(system),
   });
+  // First, since only at a price can be made again what the last steps remove.
+  const follow = top === undefined ? [] : followSteps(system, { from: top.name, to: record.netdev });
+  const plan = { ...planned, steps: [...follow, ...planned.steps] };
   const verify = async () => {
     const name = record.topology === 'plain' ? nic.name : record.netdev;
     // The host's end of a pair has a carrier even where the card has none.
@@ -202,4 +213,11 @@ function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): F
     );
   }
   return drops.filter(({ byIptables }) => byIptables).map(({ family }) => family);
+}
+
+/** What our own hooks hold for a device follows its addresses. */
+function followSteps(system: System, move: Move): Step[] {
+  const ledger = readLedger(system);
+  const present = readPresent(system, move.from === move.to ? [] : ledger.map(({ claim }) => claim));
+  return movedClaims(ledger, present, readNatRecords(system), move);
 }

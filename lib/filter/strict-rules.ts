@@ -174,10 +174,11 @@ export const CHAINS: readonly Chain[] = [
       'goto refuse',
     ],
   ],
-  // What a client asks a DHCPv6 server; not what relays and servers say to each other.
+  // What a client asks or tells a DHCPv6 server (RFC 8415; RFC 7341, 20; RFC 9686, 36); not what relays and servers say to
+  // each other.
   [
     'dhcp6_guard',
-    ['ip6 nexthdr != udp goto refuse', '@th,64,8 { 1, 3, 4, 5, 6, 8, 9, 11 } return', 'goto refuse'],
+    ['ip6 nexthdr != udp goto refuse', '@th,64,8 { 1, 3, 4, 5, 6, 8, 9, 11, 20, 36 } return', 'goto refuse'],
   ],
   // To port 546 only a DHCPv6 server sends.
   [
@@ -191,11 +192,15 @@ export const CHAINS: readonly Chain[] = [
     ],
   ],
   // Some kernels follow a chain of headers no further than to authentication.
-  ['ah_guard', ['@th,0,8 { 0, 43, 44, 51, 58, 60 } goto refuse', 'return']],
+  ['ah_guard', ['@th,0,8 { 0, 43, 44, 51, 58, 60, 135, 139, 140, 253, 254 } goto refuse', 'return']],
+  // Nor to mobility (135), HIP (139), Shim6 (140) and those for experiments (253, 254); a reader may go on to what stands
+  // behind, which the filter has not seen.
+  ['header_guard', ['@th,0,8 { 0, 17, 43, 44, 51, 58, 60, 135, 139, 140, 253, 254 } goto refuse', 'return']],
   [
     'ip6_service_guard',
     [
       'meta l4proto vmap { icmpv6 : goto icmp6_guard, udp : goto udp6_guard, ah : goto ah_guard }',
+      'meta l4proto { 135, 139, 140, 253, 254 } goto header_guard',
       // A chain of headers that cannot be followed to its end has no protocol, and compares with nothing.
       'meta l4proto != 59 return',
       'goto refuse',

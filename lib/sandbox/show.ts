@@ -1,3 +1,5 @@
+import { visible } from '../contract/text.ts';
+
 /** What the sandbox prints: acts with a headline, and in each the commands, their results and what was seen. */
 export interface Show {
   title(text: string): void;
@@ -29,17 +31,19 @@ export function wantsColour(isTerminal: boolean, env: Readonly<Record<string, st
  */
 export function openShow(print: (text: string) => void, colour: boolean, width: number): Show {
   const paint = (style: keyof typeof STYLES, text: string) =>
-    colour && text !== '' ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
+    colour && text !== '' ? `\x1b[${STYLES[style]}m${visible(text)}\x1b[0m` : visible(text);
   const line = (text: string) => print(`${text}\n`);
   return {
     title: (text) => line(paint('bold', text)),
     act: (headline) => line(`\n${paint('cyan', headline)}`),
     command: (machine, words) => line(`  ${paint('dim', `${machine}# ${words}`)}`),
     good: (text, aside = '') =>
-      line(`  ${paint('green', '✓')} ${text}${aside === '' ? '' : ` ${paint('dim', `(${aside})`)}`}`),
-    bad: (text) => line(`  ${paint('red', '✗')} ${text}`),
+      line(
+        `  ${paint('green', '✓')} ${visible(text)}${aside === '' ? '' : ` ${paint('dim', `(${aside})`)}`}`,
+      ),
+    bad: (text) => line(`  ${paint('red', '✗')} ${visible(text)}`),
     output: (lines) => {
-      for (const text of lines.flatMap((whole) => broken(whole, width - 4))) line(`    ${text}`);
+      for (const text of lines.flatMap((whole) => broken(whole, width - 4))) line(`    ${visible(text)}`);
     },
   };
 }

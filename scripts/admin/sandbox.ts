@@ -56,7 +56,9 @@ async function inside(
   return 0;
 }
 
-function showOf({ print, env, system }: Context): Show {
+function showOf({ env, system }: Context): Show {
   const width = system.terminalWidth('out');
+  // Its colours are control characters of our own.
+  const print = (text: string) => system.print(text, 'out');
   return openShow(print, wantsColour(width !== undefined, env), width ?? Infinity);
 }

@@ -236,6 +236,22 @@ function forgedNdp(self: Identity, other: Identity): Record<string, Hex> {
       extension(ICMP6, '000000000000') + advert,
     ),
     'an advertisement behind authentication': hidden(AH, extension(ICMP6, '000000000000') + advert),
+    ...Object.fromEntries(
+      Object.entries({
+        mobility: 135,
+        HIP: 139,
+        Shim6: 140,
+        'an experiment': 253,
+        'another experiment': 254,
+      }).map(([what, next]) => [
+        `an advertisement behind ${what}`,
+        hidden(next, extension(ICMP6, '000000000000') + advert),
+      ]),
+    ),
+    'an advertisement behind mobility behind authentication': hidden(
+      AH,
+      extension(135, '000000000000') + extension(ICMP6) + advert,
+    ),
     'an advertisement of its own address behind options': hidden(
       OPTIONS,
       extension(ICMP6) + icmp6(NDP.advert, own),

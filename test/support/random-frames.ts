@@ -1,6 +1,6 @@
 import { borrowedFrames } from './borrowed-frames.ts';
 import { forgedFrames } from './forged-frames.ts';
-import { type Hex, num } from './packets.ts';
+import { type Hex, mac, num } from './packets.ts';
 import { type Random, randomNumbers } from './random.ts';
 import { honestFrames, type Identity, numbered } from './strict-frames.ts';
 
@@ -23,7 +23,9 @@ export function randomFrames(self: Identity, other: Identity, count: number, see
   const known = [honestFrames(self), forgedFrames(self, other), borrowedFrames(self, other)]
     .flatMap((frames) => Object.values(frames))
     // What goes to a bridge itself arrives nowhere else; what is put together must not become too long for the wire.
-    .filter((frame) => !frame.startsWith('0180c2') && frame.length < LONGEST * 2);
+    .filter((frame) => !frame.startsWith('0180c2') && frame.length < LONGEST * 2)
+    // What goes to the other guest itself comes to its port, where nobody watches.
+    .filter((frame) => !frame.startsWith(mac(other.mac)));
   const one = () => known[random(known.length)] ?? '';
   return Array.from({ length: count }, (_, serial) => {
     let frame = one();

@@ -127,6 +127,9 @@ export function honestFrames(self: Identity): Record<string, Hex> {
         udp(546, 547, `${num(DHCP6.solicit, 1)}abcdef`),
       ),
     ),
+    'a DHCPv6 registration of an address (RFC 9686)': v6(PROTO.udp, udp(546, 547, `${num(36, 1)}abcdef`)),
+    'a DHCPv4 query over IPv6 (RFC 7341)': v6(PROTO.udp, udp(546, 547, `${num(20, 1)}000000`)),
+    'a mobility header with nothing behind it': v6(135, `${num(59, 1)}00${zeros(6)}`),
     'a DHCPv6 renewal': v6(PROTO.udp, udp(546, 547, `${num(DHCP6.renew, 1)}abcdef`)),
     'a router alert beside UDP': ether(
       self.mac,

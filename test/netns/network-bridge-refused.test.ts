@@ -67,7 +67,7 @@ describe('what is refused, with nothing changed and one sentence that says what 
   });
 
   test('a folder that cannot be written', async () => {
-    host.ok('sh', '-c', 'mkdir /run/xen-network && mount -t tmpfs -o ro tmpfs /run/xen-network');
+    host.ok('sh', '-c', 'mkdir /run/xen-network && mount -t tmpfs -o ro,mode=755 tmpfs /run/xen-network');
     const before = await settled(host);
     const ran = bridge('start');
     expect(ran).toMatchObject({ status: 1, stdout: '' });

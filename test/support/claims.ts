@@ -89,7 +89,7 @@ function ipv6Claims(at: Bytes, guest: StrictGuest, length: number): string[] {
   }
   if (proto === '11' && at(offset + 2, 2) === '0222') wrong.push('to be a DHCPv6 server');
   const asked = at(offset + 8, 1);
-  if (proto === '11' && at(offset + 2, 2) === '0223' && !/^0[1345689b]$/.test(asked))
+  if (proto === '11' && at(offset + 2, 2) === '0223' && !/^(0[1345689b]|14|24)$/.test(asked))
     wrong.push(`to be a DHCPv6 server or relay that says ${asked}`);
   const type = proto === '3a' ? Number.parseInt(at(offset, 1), 16) : 0;
   if ([130, 134, 137, 138, 149, 151, 153].includes(type)) wrong.push('to be a router');

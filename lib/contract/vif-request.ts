@@ -78,7 +78,7 @@ export interface VifCall {
   readonly type: 'vif' | 'tap';
   /** Whether this pairing of command and type is one that hooks act on (contract 1). */
   readonly acts: boolean;
-  /** The device's name as the kernel gave it: vif1.0 or vif1.0-emu. */
+  /** The device's name as the kernel gave it, whatever it is called by now: vif1.0 or vif1.0-emu. */
   readonly device: string;
   /** Absolute, or relative to dom0's home as libxl gives it. */
   readonly path: string;
@@ -108,14 +108,11 @@ export function parseVifCall(word: string | undefined, values: Values): VifCall 
     );
   }
   const hasTap = type === 'tap' || tap?.endsWith(TAP_SUFFIX) === true;
-  return {
-    command,
-    type,
-    acts,
-    hasTap,
-    device: deviceName(device, type),
-    ...backendPath(type, device, values['XENBUS_PATH']),
-  };
+  const called = deviceName(device, type);
+  const backend = backendPath(type, device, values['XENBUS_PATH']);
+  // udev names a device as it is called by then, which a vifname may have changed; domain and number stay.
+  const own = type === 'vif' ? `vif${backend.domid}.${backend.devid}` : called;
+  return { command, type, acts, hasTap, device: own, ...backend };
 }
 
 function commandWordOfType(type: string | undefined): 'vif' | 'tap' {

@@ -26,8 +26,13 @@ beforeEach(() => setup.card(1, { ip: '192.0.2.7' }));
 
 /** Calls vif-setup as udev does for a guest of xend (contract 1). */
 function udev(script: string | undefined, ...words: string[]): Ran {
+  return udevOf('vif1.0', script, ...words);
+}
+
+/** The same, for the name that the device has by then. */
+function udevOf(vif: string, script: string | undefined, ...words: string[]): Ran {
   const env = {
-    vif: 'vif1.0',
+    vif,
     XENBUS_PATH: '/local/domain/0/backend/vif/1/0',
     XENBUS_TYPE: 'vif',
     UDEV_CALL: '1',
@@ -97,6 +102,28 @@ describe('our own hooks', () => {
     const { status, stdout } = udev('vif-bridge bridge=xenbr1', 'online', '--dry-run');
     expect([status, master()]).toEqual([0, undefined]);
     expect(stdout).toContain('ip link set dev vif1.0 master xenbr1');
+  });
+});
+
+describe.each([
+  'vif-bridge bridge=xenbr0',
+  'vif-bridge bridge=xenbr0 antispoof=strict',
+  'vif-route',
+  'vif-nat dhcp=no',
+])('a card that was renamed is known by its domain and number: %s', (named) => {
+  test('offline under its present name leaves nothing', () => {
+    setup.card(1, { ip: '192.0.2.7', mac: '00:16:3e:00:00:01', vifname: 'http' });
+    expect(udev(named)).toEqual(FINE);
+    expect(setup.lines('-br', 'link', 'show', 'dev', 'http')).toHaveLength(1);
+    expect(host.ok('ls', '/run/xen-network/vif').trim()).toBe('vif1.0');
+    expect(udevOf('http', named, 'offline', 'type_if=vif')).toEqual(FINE);
+    expect(
+      host.ok('sh', '-c', 'ls /run/xen-network/vif /run/xen-network/strict 2>/dev/null || :'),
+    ).not.toMatch(/vif1\.0$|^http$/m);
+    expect(host.ok('iptables', '-S', 'FORWARD')).not.toContain('vif1.0');
+    expect(host.run(['nft', 'list', 'ruleset']).stdout).not.toContain('"http"');
+    expect(udevOf('http', named)).toEqual(FINE);
+    expect(udevOf('http', named, 'offline', 'type_if=vif')).toEqual(FINE);
   });
 });
 

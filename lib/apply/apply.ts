@@ -5,7 +5,16 @@ import { type Command, commandText, type Plan, type Step } from '../plan/step.ts
 import { planUndo } from '../plan/undo.ts';
 import type { System } from '../system/system.ts';
 import { type Batch, batches, execute, type Outcome, stepError, stretches } from './execute.ts';
-import { closeJournal, extendJournal, type Journal, noteBatch, openJournal, readJournal } from './journal.ts';
+import {
+  closeJournal,
+  damagedJournals,
+  extendJournal,
+  type Journal,
+  noteBatch,
+  openJournal,
+  putAside,
+  readJournal,
+} from './journal.ts';
 import { runServices } from './service.ts';
 
 /** How every message of an undone run ends. */
@@ -246,9 +255,10 @@ export async function applyTeardown(system: System, plan: Plan): Promise<string[
  */
 export async function recoverRun(system: System, key: string): Promise<string[]> {
   const journal = readJournal(system, key);
+  if (journal === 'damaged') return [putAside(system, key)];
   if (journal === undefined) {
     closeJournal(system, key);
-    return [];
+    return damagedJournals(system, (other) => other === key);
   }
   const failures = await undoJournal(system, journal);
   return [

@@ -84,7 +84,7 @@ export async function expireRuns(system: System): Promise<string[]> {
 
 async function expireRun(system: System, id: string): Promise<string[]> {
   const journal = readJournal(system, id, journalOf(id));
-  if (journal === undefined) {
+  if (journal === undefined || journal === 'damaged') {
     confirmRun(system, id);
     throw new HostError(`What ${id} did is not known any more, so it stays.`);
   }

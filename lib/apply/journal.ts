@@ -69,13 +69,49 @@ export function closeJournal(system: System, key: string): void {
   system.remove(journalPath(key));
 }
 
+/** What the name of a journal that cannot be read ends with once it was put aside. */
+const DAMAGED = '.damaged';
+
 /**
  * The keys of all runs that were interrupted or are under way.
  * @param system the way to the files
  */
 export function journalKeys(system: System): string[] {
+  const names = system.list(JOURNALS).filter((name) => !name.endsWith(DAMAGED));
   // A run may have been killed before its journal was in place.
-  return [...new Set(system.list(JOURNALS).map((name) => (isTemporary(name) ? name.slice(1, -1) : name)))];
+  return [...new Set(names.map((name) => (isTemporary(name) ? name.slice(1, -1) : name)))];
+}
+
+/**
+ * A sentence for each journal that was put aside since nobody could read it.
+ * @param system the way to the files
+ * @param concerns tells which keys' journals are asked for
+ */
+export function damagedJournals(system: System, concerns: (key: string) => boolean = () => true): string[] {
+  return system
+    .list(JOURNALS)
+    .filter((name) => name.endsWith(DAMAGED))
+    .map((name) => name.slice(0, -DAMAGED.length))
+    .filter(concerns)
+    .map(damageText);
+}
+
+function damageText(key: string): string {
+  return (
+    `What an interrupted run of ${key} did cannot be read any more, so it was not taken back: look at what it left, ` +
+    `and then remove ${journalPath(key)}${DAMAGED}.`
+  );
+}
+
+/**
+ * Puts a journal aside that cannot be read, so that it is in nobody's way and not forgotten.
+ * @param system the way to the file
+ * @param key the run's key
+ * @returns a sentence for the log
+ */
+export function putAside(system: System, key: string): string {
+  system.rename(journalPath(key), `${journalPath(key)}${DAMAGED}`);
+  return damageText(key);
 }
 
 /**
@@ -83,46 +119,71 @@ export function journalKeys(system: System): string[] {
  * @param system the way to the file
  * @param key the run's key
  * @param path another place than the usual one
- * @returns undefined when there is nothing to take back
+ * @returns undefined when there is nothing to take back; "damaged" when there may be and it cannot be told what
  */
-export function readJournal(system: System, key: string, path = journalPath(key)): Journal | undefined {
-  const lines = (system.readText(path) ?? '').split('\n');
-  const [head, ...further] = lines.map(parse);
-  if (head === undefined) return undefined;
-  const begun =
-    lines
-      .slice(1)
-      .filter((line) => /^\d+$/.test(line))
-      .map(Number)
-      .at(-1) ?? 0;
-  const steps = [...head.steps, ...further.flatMap((part) => part?.steps ?? [])];
-  return { key, begun, indexes: head.indexes, steps };
+export function readJournal(
+  system: System,
+  key: string,
+  path = journalPath(key),
+): Journal | 'damaged' | undefined {
+  const text = system.readText(path);
+  if (text === undefined) return undefined;
+  const [first = '', ...rest] = text.split('\n');
+  const head = parse(first);
+  // The last line may be cut off: then what it announced was not begun.
+  const further = rest
+    .filter((line) => line !== '')
+    .map((line) => (/^\d+$/.test(line) ? Number(line) : parse(line)));
+  if (head === undefined || further.slice(0, -1).includes(undefined)) return 'damaged';
+  const steps = further.flatMap((part) => (typeof part === 'object' ? part.steps : []));
+  const begun = further.filter((part) => typeof part === 'number').at(-1) ?? 0;
+  return { key, begun, indexes: head.indexes, steps: [...head.steps, ...steps] };
 }
 
 function parse(line: string): Pick<Journal, 'steps' | 'indexes'> | undefined {
   try {
     const value: unknown = JSON.parse(line);
-    if (!isRecord(value) || !Array.isArray(value['steps']) || !Array.isArray(value['indexes']))
-      return undefined;
-    return {
-      steps: value['steps'].filter(isStep),
-      indexes: value['indexes'].filter((index) => typeof index === 'number'),
-    };
+    if (!isRecord(value)) return undefined;
+    const { steps, indexes } = value;
+    const fits =
+      Array.isArray(steps) &&
+      steps.every(isStep) &&
+      Array.isArray(indexes) &&
+      indexes.every((index) => typeof index === 'number');
+    return fits ? { steps, indexes } : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** The file is our own, below a folder that root alone can write; this guards against an older program's form. */
 function isStep(value: unknown): value is Step {
   return (
     isRecord(value) &&
     isCommand(value['do']) &&
     Array.isArray(value['undo']) &&
-    value['undo'].every(isCommand)
+    value['undo'].every(isCommand) &&
+    typeof value['why'] === 'string'
   );
 }
 
+const isText = (value: unknown): boolean => typeof value === 'string';
+const areWords = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
+
+/** What each kind of command cannot do without. */
+const FIELDS: Readonly<Record<string, (command: Record<string, unknown>) => boolean>> = {
+  ip: ({ args }) => areWords(args),
+  bridge: ({ args }) => areWords(args),
+  iptables: ({ table, line }) => isText(table) && isText(line),
+  ip6tables: ({ table, line }) => isText(table) && isText(line),
+  nft: ({ line }) => isText(line),
+  write: ({ path, text }) => isText(path) && isText(text),
+  record: ({ path, text }) => isText(path) && (text === undefined || isText(text)),
+  edit: ({ path, edit }) => isText(path) && isRecord(edit),
+  service: ({ verb, service }) => isText(verb) && service !== undefined,
+  run: ({ argv }) => areWords(argv),
+};
+
 function isCommand(value: unknown): value is Command {
-  return isRecord(value) && typeof value['tool'] === 'string';
+  if (!isRecord(value) || typeof value['tool'] !== 'string') return false;
+  return Object.hasOwn(FIELDS, value['tool']) && FIELDS[value['tool']]?.(value) === true;
 }

@@ -1,6 +1,6 @@
 import { applyParts, type Part, recoverRun, UNDONE } from '../apply/apply.ts';
 import { confirmRun, deferUndo, expireRuns } from '../apply/confirm.ts';
-import { journalKeys } from '../apply/journal.ts';
+import { damagedJournals, journalKeys } from '../apply/journal.ts';
 import { parsePrefix } from '../contract/addresses.ts';
 import {
   commandWord,
@@ -143,6 +143,8 @@ export function parseGuards(values: Values): Guards {
 
 /** Runs of all network hooks share one lock, so whatever journal of theirs is found belongs to a run that died. */
 async function recoverNetwork(context: Context): Promise<void> {
+  for (const sentence of damagedJournals(context.system, (key) => key.startsWith('network-')))
+    context.log.warn(sentence);
   for (const key of journalKeys(context.system).filter((name) => name.startsWith('network-'))) {
     for (const sentence of await recoverRun(context.system, key)) context.log.warn(sentence);
   }

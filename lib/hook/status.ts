@@ -1,3 +1,4 @@
+import { damagedJournals } from '../apply/journal.ts';
 import type { Values } from '../contract/arguments.ts';
 import { listed } from '../contract/text.ts';
 import { type HostState, type Link, observeHost } from '../observe/host.ts';
@@ -31,6 +32,7 @@ export function printStatus(context: Context, _values: Values, json: boolean): v
   const strict = { bridges: strictBridges(system), ports: [...readStrictRecords(system).keys()] };
   const damage = strictDamage(system, strict.bridges);
   if (damage !== undefined) log.warn(damage);
+  for (const sentence of damagedJournals(system)) log.warn(sentence);
   if (json) {
     const found = {
       links: state.links.map(linkJson),

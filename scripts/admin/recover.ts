@@ -1,6 +1,6 @@
 import { recoverRun } from '../../lib/apply/apply.ts';
 import { expireRuns } from '../../lib/apply/confirm.ts';
-import { journalKeys } from '../../lib/apply/journal.ts';
+import { damagedJournals, journalKeys } from '../../lib/apply/journal.ts';
 import { mendBridges } from '../../lib/hook/bridge.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { withLock } from '../../lib/hook/locks.ts';
@@ -12,7 +12,7 @@ import { withLock } from '../../lib/hook/locks.ts';
  */
 export async function recover(context: Context): Promise<number> {
   const { system, print } = context;
-  const sentences: string[] = [];
+  const sentences = damagedJournals(system);
   for (const key of journalKeys(system)) {
     sentences.push(...(await withLock(system, key, () => recoverRun(system, key))));
   }

@@ -34,7 +34,7 @@ describe('the journal of a run', () => {
     expect(readJournal(system, 'vif1.0')).toEqual({ key: 'vif1.0', steps: STEPS, begun: 0, indexes: [1, 2] });
     noteBatch(system, 'vif1.0', 1);
     noteBatch(system, 'vif1.0', 3);
-    expect(readJournal(system, 'vif1.0')?.begun).toBe(3);
+    expect(readJournal(system, 'vif1.0')).toMatchObject({ begun: 3 });
     expect(journalKeys(system)).toEqual(['vif1.0']);
   });
 
@@ -51,9 +51,23 @@ describe('the journal of a run', () => {
     ['empty', ''],
     ['cut off within the plan', '{"steps":[{"do":{"tool":"ip"'],
     ['of another form', '{"steps":7,"indexes":[]}\n3\n'],
-  ])('that is %s takes nothing back', (_what, text) => {
-    const { system } = memoryHost({ [journalPath('vif1.0')]: text });
-    expect(readJournal(system, 'vif1.0')).toBeUndefined();
+    [
+      'of commands without their words',
+      '{"steps":[{"do":{"tool":"ip"},"undo":[{"tool":"ip"}],"why":"x"}],"indexes":[]}\n1\n',
+    ],
+    ['of a tool that is not known', '{"steps":[{"do":{"tool":"rm"},"undo":[],"why":"x"}],"indexes":[]}\n1\n'],
+    ['spoilt within', `${JSON.stringify({ steps: [], indexes: [] })}\n{"st\n3\n`],
+  ])('that is %s takes nothing back, is put aside and named each time', async (_what, text) => {
+    const { system, files } = memoryHost({ [journalPath('vif1.0')]: text });
+    expect(readJournal(system, 'vif1.0')).toBe('damaged');
+    const sentence =
+      'What an interrupted run of vif1.0 did cannot be read any more, so it was not taken back: look at what it left, ' +
+      'and then remove /run/xen-network/journal/vif1.0.damaged.';
+    expect(await recoverRun(system, 'vif1.0')).toEqual([sentence]);
+    expect(files()).toMatchObject({ [`${journalPath('vif1.0')}.damaged`]: text });
+    expect(journalKeys(system)).toEqual([]);
+    expect(await recoverRun(system, 'vif1.0')).toEqual([sentence]);
+    expect(await recoverRun(system, 'vif2.0')).toEqual([]);
   });
 
   test('whose last line is cut off counts up to the line before', () => {
@@ -61,7 +75,7 @@ describe('the journal of a run', () => {
     openJournal(system, 'vif1.0', STEPS, []);
     noteBatch(system, 'vif1.0', 1);
     system.appendText(journalPath('vif1.0'), '');
-    expect(readJournal(system, 'vif1.0')?.begun).toBe(1);
+    expect(readJournal(system, 'vif1.0')).toMatchObject({ begun: 1 });
   });
 
   test('that was never put in place as a whole takes nothing back, and is cleared away', async () => {

@@ -53,5 +53,8 @@ export class VerifyError extends XenNetworkError {}
  * @param thrown an Error or any other value
  */
 export function messageOf(thrown: unknown): string {
+  // The engine has nothing else to throw where it cannot make an error any more.
+  if (thrown === null)
+    return 'There is not enough memory for this program. Raise its limit (ulimit -v), or free some.';
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

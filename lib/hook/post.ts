@@ -3,6 +3,8 @@ import { HostError } from '../errors.ts';
 import type { System } from '../system/system.ts';
 
 const FOLDER = '/etc/xen/scripts/vif-post.d';
+/** Bytes of what it says: the end is what tells why. */
+const MOST_SAID = 65_536;
 const TIMEOUT_MS = 30_000;
 
 // What a sourced post hook may call. `fatal` only speaks and ends: the hook that started us tells xenstore why.
@@ -68,6 +70,7 @@ export function runPostHooks(system: System, hook: string, call: VifCall, variab
     ],
     {
       timeoutMs: TIMEOUT_MS,
+      keepsLast: MOST_SAID,
       env: {
         ...variables,
         command: call.command,

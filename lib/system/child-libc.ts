@@ -7,6 +7,7 @@ import {
   type PassResult,
   type RunOptions,
   type RunResult,
+  timeOutText,
   WAITING_MS,
 } from './exec.ts';
 import { heldLocks } from './file-lock.ts';
@@ -17,7 +18,9 @@ import { OPEN } from './native-errors.ts';
 const POLLIN = 1;
 const [SIGKILL, SIGCHLD] = [9, 17];
 const SIG_DFL = 0n;
-const [SETSIGDEF, SETSIGMASK, SETSID] = [4, 8, 0x80];
+const [SETPGROUP, SETSIGDEF, SETSIGMASK, SETSID] = [2, 4, 8, 0x80];
+/** A child that never stops talking must not keep its time limit from being looked at; a pipe holds less. */
+const MOST_PIECES = 32;
 /** Larger than what glibc and musl need: 80 and 336 bytes. */
 const OPAQUE_SIZE = 512;
 const SIGNAL_SET_SIZE = 128;
@@ -53,7 +56,9 @@ export function runByLibc(argv: readonly string[], options: RunOptions = {}): Ru
     if (!(thrown instanceof CallError)) throw thrown;
     return { status: 127, stdout: '', stderr: thrown.code === 'ENOENT' ? '' : thrown.message };
   }
-  return attend(child, performance.now() + (options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
+  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const { late, ...result } = attend(child, performance.now() + timeoutMs, options.keepsLast ?? Infinity);
+  return late ? { ...result, stderr: `${result.stderr}\n${timeOutText(argv, timeoutMs)}` } : result;
 }
 
 /**
@@ -69,7 +74,7 @@ export function startDetachedByLibc(argv: readonly string[], name: string): void
   for (const fd of [0, 1, 2])
     libc().posix_spawn_file_actions_addopen(actions, fd, nowhere, OPEN.readWrite, 0);
   try {
-    spawn(findProgram(file), [name, ...args], CHILD_ENVIRONMENT, actions, true);
+    spawn(findProgram(file), [name, ...args], CHILD_ENVIRONMENT, actions, SETSID);
   } catch (thrown) {
     if (!(thrown instanceof CallError)) throw thrown;
     throw new XenNetworkError(`The program ${file} cannot be started: ${thrown.message}.`);
@@ -90,7 +95,7 @@ export async function passByLibc(
   const lib = libc();
   const status = new Int32Array(1);
   try {
-    const pid = spawn(findProgram(argv[0] ?? ''), argv, env, noActions(), false);
+    const pid = spawn(findProgram(argv[0] ?? ''), argv, env, noActions(), 0);
     if (waiting === undefined) {
       while (lib.waitpid(pid, status, 0) < 0) if (lastErrno() !== EINTR) throw new CallError(lastErrno());
     } else {
@@ -118,7 +123,9 @@ function start(argv: readonly string[], options: RunOptions): Child {
   for (const [i, fd] of locks.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, FIRST_LOCK_FD + i);
   try {
     const env = { ...CHILD_ENVIRONMENT, ...options.env };
-    return { pid: spawn(file, argv, env, actions, options.ownSession === true), outputs: [ourOut, ourErr] };
+    // It is ended with all that it started, which only a group of its own tells apart.
+    const apart = options.ownSession === true ? SETSID : SETPGROUP;
+    return { pid: spawn(file, argv, env, actions, apart), outputs: [ourOut, ourErr] };
   } catch (thrown) {
     for (const fd of [ourOut, ourErr]) libcOpenFiles.close(fd);
     throw thrown;
@@ -136,7 +143,7 @@ function spawn(
   argv: readonly string[],
   env: Environment,
   actions: Uint8Array,
-  ownSession: boolean,
+  apart: number,
 ): number {
   const lib = libc();
   // A caller may have let SIGCHLD be ignored: then there would be no status to wait for.
@@ -145,7 +152,7 @@ function spawn(
   const variables = Object.entries(env).filter(([, value]) => value !== undefined);
   const settings = cStrings(variables.map(([name, value]) => `${name}=${value}`));
   const pid = new Int32Array(1);
-  const attributes = attributesOf(ownSession);
+  const attributes = attributesOf(apart);
   const errno = lib.posix_spawn(pid, cString(file), actions, attributes, words.array, settings.array);
   if (errno !== 0) throw new CallError(errno);
   return pid[0] ?? 0;
@@ -165,11 +172,11 @@ function atTheRoot(): Uint8Array {
 }
 
 /** All signals as they are by default: this process's own handling is none of the child's business. */
-function attributesOf(ownSession: boolean): Uint8Array {
+function attributesOf(apart: number): Uint8Array {
   const lib = libc();
   const made = new Uint8Array(OPAQUE_SIZE);
   lib.posix_spawnattr_init(made);
-  lib.posix_spawnattr_setflags(made, SETSIGDEF | SETSIGMASK | (ownSession ? SETSID : 0));
+  lib.posix_spawnattr_setflags(made, SETSIGDEF | SETSIGMASK | apart);
   lib.posix_spawnattr_setsigdefault(made, new Uint8Array(SIGNAL_SET_SIZE).fill(255));
   lib.posix_spawnattr_setsigmask(made, new Uint8Array(SIGNAL_SET_SIZE));
   return made;
@@ -204,35 +211,49 @@ function inputFile(text: string): number {
 }
 
 /** Takes what a child says until it has ended or its time is over, whoever else may still hold its output open. */
-function attend({ pid, outputs }: Child, deadline: number): RunResult {
+function attend(
+  { pid, outputs }: Child,
+  deadline: number,
+  most: number,
+): RunResult & { readonly late: boolean } {
   const lib = libc();
   const pidfd = Number(lib.syscall(SYS_PIDFD_OPEN, BigInt(pid), 0n));
   // struct pollfd: the file, and what is waited for in the lower half of the second number.
   const watched = new Int32Array([outputs[0], POLLIN, outputs[1], POLLIN, pidfd, POLLIN]);
   const heard: readonly [Uint8Array[], Uint8Array[]] = [[], []];
   const status = new Int32Array(1);
+  let late = false;
   for (;;) {
     // Asked first, so that nothing is missed that was said before the end.
     const gone = lib.waitpid(pid, status, WNOHANG) !== 0;
-    if (!hear(outputs[0], heard[0])) watched[0] = -1;
-    if (!hear(outputs[1], heard[1])) watched[2] = -1;
+    if (!hear(outputs[0], heard[0], most)) watched[0] = -1;
+    if (!hear(outputs[1], heard[1], most)) watched[2] = -1;
     if (gone) break;
     const rest = deadline - performance.now();
-    if (rest <= 0) lib.kill(pid, SIGKILL);
+    if (rest <= 0) {
+      late = true;
+      lib.kill(-pid, SIGKILL);
+    }
     lib.poll(watched, 3, Math.max(1, Math.ceil(pidfd < 0 ? Math.min(rest, ASK_AGAIN_MS) : rest)));
   }
   for (const fd of [...outputs, ...(pidfd < 0 ? [] : [pidfd])]) libcOpenFiles.close(fd);
-  const text = (pieces: readonly Uint8Array[]) => decodeText(concatBytes(pieces));
-  return { status: exitStatus(status[0] ?? 0), stdout: text(heard[0]), stderr: text(heard[1]) };
+  const text = (pieces: readonly Uint8Array[]) => {
+    const whole = concatBytes(pieces);
+    return decodeText(whole.length > most ? whole.subarray(-most) : whole);
+  };
+  return { late, status: exitStatus(status[0] ?? 0), stdout: text(heard[0]), stderr: text(heard[1]) };
 }
 
 /** Takes what is there; false once there will be no more. */
-function hear(fd: number, pieces: Uint8Array[]): boolean {
-  for (;;) {
+function hear(fd: number, pieces: Uint8Array[], most: number): boolean {
+  for (let count = 0; count < MOST_PIECES; count++) {
     const got = Number(libc().read(fd, piece, piece.length));
     if (got <= 0) return got < 0;
     pieces.push(piece.slice(0, got));
+    let kept = pieces.reduce((sum, { length }) => sum + length, 0);
+    while (kept - (pieces[0]?.length ?? 0) >= most) kept -= pieces.shift()?.length ?? 0;
   }
+  return true;
 }
 
 /** What wait(2) tells, as shells number it. */

@@ -7,6 +7,7 @@ import {
   type PassResult,
   type RunOptions,
   type RunResult,
+  timeOutText,
   WAITING_MS,
 } from './exec.ts';
 import { heldLocks } from './file-lock.ts';
@@ -35,7 +36,9 @@ export function runByNode(argv: readonly string[], options: RunOptions = {}): Ru
     encoding: 'utf8',
     cwd: '/',
   });
-  const why = done.error === undefined ? '' : done.error.message;
+  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const late = errnoName(done.error) === 'ETIMEDOUT';
+  const why = late ? `\n${timeOutText(argv, timeoutMs)}` : (done.error?.message ?? '');
   const status = exitStatus(done.status, done.signal);
   return { status, stdout: done.stdout ?? '', stderr: `${done.stderr ?? ''}${why}` };
 }

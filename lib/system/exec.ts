@@ -11,8 +11,10 @@ export interface RunOptions {
   readonly input?: string;
   /** Variables beside the clean PATH and locale that every child gets. */
   readonly env?: Readonly<Record<string, string>>;
-  /** After this many milliseconds it is killed. */
+  /** After this many milliseconds it and the children that it has by then are killed; its stderr ends by saying so. */
   readonly timeoutMs?: number;
+  /** So many bytes of each output are kept, the last ones: of programs whose output nobody knows beforehand. */
+  readonly keepsLast?: number;
   /** It changes the host: what the terminal sends (hangup, Ctrl-C) does not reach it. */
   readonly ownSession?: boolean;
   /**
@@ -45,3 +47,12 @@ export const CHILD_ENVIRONMENT: Readonly<Record<string, string>> = {
 export const DEFAULT_TIMEOUT_MS = 30_000;
 /** How often somebody is called who wants to be while a program runs in this process's place. */
 export const WAITING_MS = 20;
+
+/**
+ * What is added to the stderr of a program that was ended for its time.
+ * @param argv the program and its arguments
+ * @param timeoutMs how long it had
+ */
+export function timeOutText(argv: readonly string[], timeoutMs: number): string {
+  return `${argv[0]} did not end within ${timeoutMs / 1000} s and was ended`;
+}

@@ -135,7 +135,8 @@ export const libcFiles: FileSystem = {
   },
   writeFileSync: writeFile,
   appendFileSync: (path, text) =>
-    writeWhole(path, OPEN.writeOnly | OPEN.create | OPEN.append, 0o666, encodeText(text)),
+    // Not blocking: a fifo in a log's place would hold the hook up.
+    writeWhole(path, OPEN.writeOnly | OPEN.create | OPEN.append | OPEN.nonBlocking, 0o666, encodeText(text)),
   readdirSync: namesIn,
   readlinkSync: linkTarget,
   existsSync: (path) => libc().access(cString(path), 0) === 0,

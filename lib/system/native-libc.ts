@@ -31,6 +31,7 @@ const [LOCK_EX, LOCK_NB] = [2, 4];
 const [EINTR, EAGAIN] = [4, 11];
 const [SCHED_OTHER, SCHED_FIFO, SCHED_RESET_ON_FORK] = [0, 1, 0x40000000];
 const SIGALRM = 14;
+const PIPE_BUF = 4096;
 const PRINT_WAIT_MS = 1000;
 const ITIMER_REAL = 0;
 const TIOCGWINSZ = 0x5413;
@@ -179,9 +180,12 @@ function hurry(on: boolean): void {
 function print(text: string, to: 'out' | 'err'): void {
   const fd = to === 'out' ? 1 : 2;
   for (let rest = encodeText(text); rest.length > 0; ) {
-    const written = Number(libc().write(fd, rest, rest.length));
+    // A full pipe would hold the write up; one that has room has it for so many bytes (pipe(7), PIPE_BUF).
+    if (!waitByPoll(fd, 'out', PRINT_WAIT_MS)) return;
+    const piece = rest.subarray(0, PIPE_BUF);
+    const written = Number(libc().write(fd, piece, piece.length));
     if (written >= 0) rest = rest.subarray(written);
-    else if (lastErrno() !== EAGAIN || !waitByPoll(fd, 'out', PRINT_WAIT_MS)) return;
+    else if (lastErrno() !== EAGAIN) return;
   }
 }
 

@@ -58,6 +58,13 @@ const program = [...sources('bin'), ...sources('lib'), ...sources('scripts')];
 const pure = ['lib/contract', 'lib/filter', 'lib/plan'];
 
 describe('the house rules', () => {
+  test('no duration is measured by the wall clock, which may be set meanwhile', () => {
+    // Files' times are by that clock, and are compared with when a server began.
+    const files = program.filter((file) => file !== 'lib/observe/service.ts');
+    const found = files.filter((file) => /\bDate\b[.(]/.test(readFileSync(join(root, file), 'utf8')));
+    expect(found).toEqual([]);
+  });
+
   test('imports are recognised in every form', () => {
     const text = [
       "import a from 'a';",

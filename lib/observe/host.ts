@@ -60,7 +60,13 @@ export interface HostState {
   readonly neighbours: readonly Neighbour[];
 }
 
-const LISTS = ['route show table all', 'rule show', 'neigh show nud permanent', 'neigh show proxy'];
+const LISTS = [
+  'route show table all',
+  'rule show',
+  'neigh show nud permanent',
+  'neigh show nud noarp',
+  'neigh show proxy',
+];
 
 /**
  * Reads links, addresses, routes of all tables, rules and neighbours, by three runs of `ip`.

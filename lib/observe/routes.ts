@@ -131,7 +131,7 @@ export function parseRules(family: Family, text: string): PolicyRule[] {
 }
 
 /**
- * Neighbours that were set by hand, as `ip neigh show nud permanent` and `ip neigh show proxy` print them
+ * Neighbours that were set by hand, as `ip neigh show nud permanent`, `nud noarp` and `ip neigh show proxy` print them
  * (ip-neighbour(8)).
  * @param family of all of them
  * @param text what ip printed, perhaps with other lists in it
@@ -139,10 +139,16 @@ export function parseRules(family: Family, text: string): PolicyRule[] {
 export function parseNeighbours(family: Family, text: string): Neighbour[] {
   return text.split('\n').flatMap((line) => {
     const [, address = '', dev = '', rest = '', kind] =
-      /^(\S+) dev (\S+) +(.*?)(PERMANENT|proxy)\s*$/.exec(line) ?? [];
-    if (kind === undefined) return [];
+      /^(\S+) dev (\S+) +(.*?)(PERMANENT|NOARP|proxy)\s*$/.exec(line) ?? [];
+    if (kind === undefined || (kind === 'NOARP' && !isOneStation(rest))) return [];
     if (kind === 'proxy') return [{ family, dev, address, words: ['proxy', address] }];
     const attributes = rest.split(/\s+/).filter((word) => word !== '');
-    return [{ family, dev, address, words: [address, ...attributes, 'nud', 'permanent'] }];
+    return [{ family, dev, address, words: [address, ...attributes, 'nud', kind.toLowerCase()] }];
   });
+}
+
+/** The kernel keeps such entries itself for groups, broadcasts and loopback: those have no MAC address of one station. */
+function isOneStation(attributes: string): boolean {
+  const [, first = '1'] = /\blladdr ([0-9a-f]{2}):/.exec(attributes) ?? [];
+  return Number.parseInt(first, 16) % 2 === 0 && !/\blladdr (00:)*00\b/.test(attributes);
 }

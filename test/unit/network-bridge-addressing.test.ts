@@ -170,10 +170,13 @@ describe('rules', () => {
 
 test('neighbours that were set by hand', () => {
   const text =
-    'fe80::2 dev eth0 lladdr 02:02:02:02:02:02 router PERMANENT \n192.0.2.9 dev eth0 proxy \n192.0.2.8 dev eth0 FAILED\n';
+    'fe80::2 dev eth0 lladdr 02:02:02:02:02:02 router PERMANENT \n192.0.2.9 dev eth0 proxy \n192.0.2.8 dev eth0 FAILED\n' +
+    '192.0.2.77 dev eth0 lladdr 02:00:00:00:00:77 NOARP \n192.0.2.255 dev eth0 lladdr ff:ff:ff:ff:ff:ff NOARP \n' +
+    'ff02::16 dev eth0 lladdr 33:33:00:00:00:16 NOARP \n127.0.0.1 dev lo lladdr 00:00:00:00:00:00 NOARP \n';
   expect(parseNeighbours(4, text).map(({ words }) => words.join(' '))).toEqual([
     'fe80::2 lladdr 02:02:02:02:02:02 router nud permanent',
     'proxy 192.0.2.9',
+    '192.0.2.77 lladdr 02:00:00:00:00:77 nud noarp',
   ]);
 });
 

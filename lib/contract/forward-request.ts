@@ -1,5 +1,5 @@
 import { RequestError } from '../errors.ts';
-import { type Prefix, parsePrefix, prefixText } from './addresses.ts';
+import { ipv4Octets, type Prefix, parsePrefix, prefixText } from './addresses.ts';
 import { parseAntispoof, type Values, wholeNumber, yesOrNo } from './arguments.ts';
 import { type DhcpWish, parseDhcpWish } from './dhcp.ts';
 import { deviceName } from './names.ts';
@@ -97,7 +97,13 @@ export function parseVirtualRequest(values: Values): VirtualRequest | undefined 
   const masquerade = yesOrNo(values, 'masquerade', false);
   return {
     bridge: deviceName(bridge ?? `xenbr${vifnum}`, 'bridge'),
-    addresses: words(values['bridgeip']).map(parseBridgeAddress),
+    addresses: [
+      ...new Map(
+        words(values['bridgeip'])
+          .map(parseBridgeAddress)
+          .map((own) => [own.address, own]),
+      ).values(),
+    ],
     networks: [...new Map(networks.map((network) => [prefixText(network), network])).values()],
     form: masquerade ? 'nat' : networks.length > 0 ? 'routed' : 'host-only',
     antispoof: parseAntispoof(values) === 'yes',
@@ -130,5 +136,25 @@ function parseBridgeAddress(word: string): BridgeAddress {
     throw new RequestError(
       `bridgeip holds ${quote(word)}, which is the network's own address. Give the bridge one inside it.`,
     );
+  const kind = unusable(own, subnet);
+  if (kind !== undefined)
+    throw new RequestError(
+      `bridgeip holds ${quote(word)}, which is ${kind}. Give the bridge an address of a host in its network.`,
+    );
   return { address: own.address, subnet };
+}
+
+/** What an address is that no device can have for itself; undefined for the others (RFC 6890). */
+function unusable({ family, address }: Prefix, subnet: Prefix): string | undefined {
+  if (family === 6) {
+    if (address === '::' || address === '::1') return 'the loopback or no address';
+    return /^ff/i.test(address) ? 'a multicast address' : undefined;
+  }
+  const [first = 0, ...rest] = ipv4Octets(address) ?? [];
+  if (first === 127) return 'a loopback address';
+  if (first === 0) return 'no address of a host';
+  if (first >= 224) return first < 240 ? 'a multicast address' : 'no address of a host';
+  const number = [first, ...rest].reduce((sum, octet) => sum * 256 + octet, 0);
+  const size = 2 ** (32 - subnet.length);
+  return size > 2 && number % size === size - 1 ? 'the broadcast address of its network' : undefined;
 }

@@ -2,6 +2,7 @@ import type { Values } from '../contract/arguments.ts';
 import type { Claim } from '../contract/claims.ts';
 import { parseVirtualRequest, VIRTUAL_VARIABLES, type VirtualRequest } from '../contract/forward-request.ts';
 import { virtualRecordPath } from '../contract/paths.ts';
+import { readResolver } from '../observe/dhcp.ts';
 import { readListening, readPaths } from '../observe/forwarding.ts';
 import { families, type HostState, observeHost } from '../observe/host.ts';
 import { defaultDevice, readChangedOptions, readSettings } from '../observe/uplink.ts';
@@ -32,7 +33,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const { bridge, form } = request;
   const state = observeHost(system);
   const known = readVirtualRecords(system).find((saved) => saved.bridge === bridge);
-  checkVirtual(state, request, known);
+  checkVirtual(state, request, known, takenAddresses(system, request));
   const claims = claimsOf(system, state, request);
   const shared = claimShared(system, userOf(bridge), claims);
   const laying = layVirtual(state, request, known, readPaths(system, heardPaths('default')));
@@ -64,6 +65,21 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     verify: () => [...missing(observeHost(system), request), ...unmetClaims(system, claims)],
     done: `The bridge ${bridge} is there: ${FORM_WORDS[form]}.`,
   };
+}
+
+/** Name servers, and whoever answered for one of the addresses lately on another device. */
+function takenAddresses(system: System, { bridge, addresses }: VirtualRequest): Map<string, string> {
+  const servers = readResolver(system).servers.map(
+    (server) => [server, "a name server of this host's"] as const,
+  );
+  const neighbours = addresses.flatMap(({ address }) => {
+    const { stdout } = system.run(['ip', 'neigh', 'show', 'to', address]);
+    const lines = stdout
+      .split('\n')
+      .filter((line) => line.includes(' lladdr ') && !line.includes(` dev ${bridge} `));
+    return lines.map((line) => [address, `a neighbour's on ${/ dev (\S+)/.exec(line)?.[1]}`] as const);
+  });
+  return new Map([...neighbours, ...servers]);
 }
 
 function leaveStrict(system: System, known: VirtualRecord | undefined): Step[] {

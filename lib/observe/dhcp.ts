@@ -139,8 +139,11 @@ function missingServer(wish: DhcpWish): string {
   return `dhcp=${wish} needs the program ${wish}, which is not installed${file}. Install it, or say dhcp=yes for whichever server there is.`;
 }
 
-/** The name servers of this host; behind systemd-resolved they are not in the usual file. */
-function readResolver(system: System): Resolver {
+/**
+ * The name servers of this host; behind systemd-resolved they are not in the usual file.
+ * @param system the way to the files
+ */
+export function readResolver(system: System): Resolver {
   const usual = parseResolver(system.readText('/etc/resolv.conf') ?? '');
   if (usual.servers.length > 0) return usual;
   const behind = parseResolver(system.readText('/run/systemd/resolve/resolv.conf') ?? '');

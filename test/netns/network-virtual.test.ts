@@ -144,6 +144,16 @@ describe('what stands in the way', () => {
     [['masquerade=yes'], /masquerade needs an address of the bridge/],
     [['bridgeip=10.1.1.1'], /say ADDRESS\/LENGTH/],
     [['bridgeip=10.1.1.0/24'], /the network's own address/],
+    [['bridgeip=10.1.1.255/24'], /the broadcast address of its network/],
+    [['bridgeip=224.0.0.1/24'], /a multicast address/],
+    [['bridgeip=127.0.0.2/24'], /a loopback address/],
+    [['bridgeip=0.0.0.1/24'], /no address of a host/],
+    [['bridgeip=255.255.255.254/30'], /no address of a host/],
+    [['bridgeip=ff02::1/64'], /a multicast address/],
+    [['bridgeip=::1/64'], /loopback/],
+    [['bridgeip=192.0.2.2/16'], /192\.0\.2\.2, which is this host's own, on eth0/],
+    [['bridgeip=192.0.2.1/16'], /192\.0\.2\.1, which is this host's gateway to everywhere/],
+    [['bridgeip=2001:db8::1/48'], /2001:db8::1, which is this host's gateway/],
     [['bridgeip=10.1.1.1/31', 'dhcp=dnsmasq'], /subnet has room for guests/],
     [['bridge=a/b', 'bridgeip=10.1.1.1/24'], /no usable device name/],
     [['bridge=$(reboot)', 'bridgeip=10.1.1.1/24'], /no usable device name/],
@@ -153,6 +163,30 @@ describe('what stands in the way', () => {
     const { status, stderr } = net.host.hook('network-virtual', ['start', ...words]);
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(sentence) });
     expect(net.host.snapshot()).toEqual(before);
+  });
+
+  test('a subnet to which this host has a route, an address that a neighbour or a name server has', async () => {
+    net.host.ip('route add 10.7.1.0/25 via 192.0.2.1');
+    net.host.write('/etc/resolv.conf', 'nameserver 10.9.0.53\n');
+    net.outside.ip('address add 10.8.0.9/24 dev eth0');
+    net.host.ip('neigh add 10.8.0.9 lladdr 02:00:00:00:00:09 dev eth0');
+    for (const [word, sentence] of [
+      [
+        'bridgeip=10.7.1.1/24',
+        /10\.7\.1\.0\/24 holds 10\.7\.1\.0\/25, to which this host has a route by 192\.0\.2\.1 on eth0/,
+      ],
+      ['bridgeip=10.9.0.53/24', /10\.9\.0\.53, which is a name server of this host's/],
+      ['bridgeip=10.8.0.9/24', /10\.8\.0\.9, which is a neighbour's on eth0/],
+    ] as const) {
+      const { status, stderr } = net.host.hook('network-virtual', ['start', 'bridge=vmnet1', word]);
+      expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(sentence) });
+    }
+  });
+
+  test('but an address twice, or a link-local one of the usual form, does not', async () => {
+    const before = await net.host.settled();
+    net.ok('network-virtual', 'start', 'bridge=vmnet1', 'bridgeip=10.1.1.1/24,fe80::1/64,10.1.1.1/24');
+    expect(await net.after('network-virtual', 'stop', 'bridge=vmnet1')).toEqual(before);
   });
 
   test('another form of the same bridge needs a stop first', () => {

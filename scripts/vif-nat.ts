@@ -35,6 +35,7 @@ async function attach(run: VifRun): Promise<void> {
     settings,
     addresses: natGuestAddresses(addresses),
     uplink,
+    apart: [guest, router],
     laid: natLaid(device, addresses, uplink, ROUTE_METRIC[run.call.type]),
     ...leaseGuest(run, values, lease, state.record),
   });

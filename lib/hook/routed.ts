@@ -14,7 +14,7 @@ import { readVifRecords, type VifRecord } from '../observe/records.ts';
 import { listRules, unrestrictedFamilies } from '../observe/rules.ts';
 import { observeVif, type PresentVif, type VifState } from '../observe/vif.ts';
 import { sameLaid } from '../plan/laid.ts';
-import { mustBeUnrouted, planRouted, planUnrouted, routeSettings } from '../plan/routed.ts';
+import { mustBeApart, mustBeUnrouted, planRouted, planUnrouted, routeSettings } from '../plan/routed.ts';
 import { type Step, setting } from '../plan/step.ts';
 import { heardPaths } from '../plan/unheard.ts';
 import { rangeWarnings } from '../plan/vif-route.ts';
@@ -31,6 +31,8 @@ export interface RoutedGuest {
   readonly addresses: readonly Prefix[];
   /** The network's device, where the guest has IPv6 addresses. */
   readonly uplink: Uplink | undefined;
+  /** IPv4 addresses that must lie on no other network of this host. */
+  readonly apart?: readonly string[];
   /** All that is laid for it. */
   readonly laid: readonly Laid[];
   /** What gives the guest a lease, or takes an earlier one away; none where nothing is to be done. */
@@ -104,6 +106,7 @@ function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
     [...routes, ...hostAddresses(system, laid)],
     guestsAmong(system, routes),
   );
+  mustBeApart(name, ownNames(run, state, name), guest.apart ?? [], routes, guestsAmong(system, routes));
   const stale = before.filter((item) => !laid.some((wanted) => sameLaid(wanted, item)));
   const facts = {
     routes,

@@ -135,9 +135,45 @@ function mustHoldNoGateway(
     const address = route.local ? route.prefix.replace(/\/\d+$/, '') : route.gateway;
     if (address === undefined || (route.local && lengthOf(prefix) === (family === 6 ? 128 : 32))) continue;
     if (!holds(prefix, address) || isSafe(address)) continue;
+    const bare = prefix.replace(/\/(32|128)$/, '');
+    const what = `${route.local ? "this host's own address" : "this host's gateway"} on ${route.device}`;
     throw new HostError(
-      `${device} cannot have ${prefix.replace(/\/(32|128)$/, '')}, which holds ${address}, ${route.local ? "this host's own address" : "this host's gateway"} on ${route.device}: ` +
+      `${device} cannot have ${bare}, which ${bare === address ? 'is' : `holds ${address},`} ${what}: ` +
         "this host would lose its network. Give the guest's own addresses by ip=.",
+    );
+  }
+}
+
+/**
+ * Makes sure that addresses of a network of its own lie on no network that this host is on by another device, where
+ * somebody else may have them.
+ * @param device the guest's device, for the message
+ * @param own the device's names, and its twin's
+ * @param apart the addresses, without lengths
+ * @param routes the kernel's routes
+ * @param guests the names of all guests' devices
+ * @throws HostError naming the network and its device
+ */
+export function mustBeApart(
+  device: string,
+  own: readonly string[],
+  apart: readonly string[],
+  routes: readonly KernelRoute[],
+  guests: ReadonlySet<string>,
+): void {
+  for (const address of apart) {
+    const found = routes.find(
+      (route) =>
+        route.family === 4 &&
+        lengthOf(route.prefix) > 0 &&
+        !own.includes(route.device) &&
+        !guests.has(route.device) &&
+        holds(route.prefix, address),
+    );
+    if (found === undefined) continue;
+    throw new HostError(
+      `${device} cannot be given ${address}: this host reaches ${found.prefix} by ${found.device}, where that address may be somebody else's. ` +
+        'Give the guest an ip= of a network that is not used here.',
     );
   }
 }

@@ -39,13 +39,19 @@ export function natForwardRules(netdev: string): string[] {
  * they send to each other crosses the bridge, and vif-bridge has a rule for each of them.
  * @param bridge the bridge
  * @param subnet whose packets; others that come from it are spoofed
- * @param isReached whether the guests can be reached from outside, and not only get replies
+ * @param outside the device by which guests go outside as this host, which is all they may and from where they only get
+ * replies; undefined where they are reached under their own addresses
  */
-export function virtualForwardRules(bridge: string, subnet: Prefix, isReached: boolean): string[] {
+export function virtualForwardRules(bridge: string, subnet: Prefix, outside: string | undefined): string[] {
   const range = prefixText(subnet);
+  if (outside !== undefined)
+    return [
+      `FORWARD -s ${range} -i ${bridge} -o ${outside} -j ACCEPT`,
+      `FORWARD -d ${range} -i ${outside} -o ${bridge} ${REPLIES} -j ACCEPT`,
+    ];
   return [
     `FORWARD -s ${range} -i ${bridge} ! -o ${bridge} -j ACCEPT`,
-    `FORWARD -d ${range} ! -i ${bridge} -o ${bridge} ${isReached ? '' : `${REPLIES} `}-j ACCEPT`,
+    `FORWARD -d ${range} ! -i ${bridge} -o ${bridge} -j ACCEPT`,
   ];
 }
 

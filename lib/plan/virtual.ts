@@ -143,7 +143,9 @@ export function virtualClaims(
   const subnets = servedSubnets(request);
   return families.flatMap((family) => {
     const own = subnets.filter((subnet) => subnet.family === family);
-    const passing = own.flatMap((subnet) => virtualForwardRules(bridge, subnet, form === 'routed'));
+    const passing = own.flatMap((subnet) =>
+      virtualForwardRules(bridge, subnet, form === 'nat' ? netdev : undefined),
+    );
     const masks = form === 'nat' ? own.map((subnet) => masqueradeRule(netdev, subnet)) : [];
     return [
       ...(form === 'host-only'

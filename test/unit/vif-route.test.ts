@@ -6,7 +6,7 @@ import { routedForwardRules, rulesOf } from '../../lib/filter/forward.ts';
 import { observeUplink } from '../../lib/observe/address.ts';
 import { defaultRouteDevice, readKernelRoutes } from '../../lib/observe/kernel-routes.ts';
 import { sameLaid } from '../../lib/plan/laid.ts';
-import { mustBeUnrouted } from '../../lib/plan/routed.ts';
+import { mustBeUnrouted } from '../../lib/plan/routed-check.ts';
 import { rangeWarnings, routedLaid } from '../../lib/plan/vif-route.ts';
 import type { System } from '../../lib/system/system.ts';
 import { type MemoryDevice, memoryHost } from '../support/memory.ts';

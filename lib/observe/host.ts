@@ -50,6 +50,8 @@ export interface Link {
   /** The other end of a veth in this namespace, or the device below a VLAN. */
   readonly peer: string | undefined;
   readonly addresses: readonly Address[];
+  /** The interface identifier that it takes with prefixes of routers, where one was set (ip-token(8)). */
+  readonly token?: string;
 }
 
 /** What the kernel says of the whole host, at one moment. */
@@ -76,15 +78,22 @@ const LISTS = [
 export function observeHost(system: System): HostState {
   const links = parseJson(askIp(system, ['-d', '-j'], ['address show']));
   const perFamily = families(system).map((family) => {
-    const text = askIp(system, [`-${family}`, '-d', '-o'], LISTS);
+    const lists = family === 6 ? [...LISTS, 'token list'] : LISTS;
+    const text = askIp(system, [`-${family}`, '-d', '-o'], lists);
     return {
       routes: parseRoutes(family, text),
       rules: parseRules(family, text),
       neighbours: parseNeighbours(family, text),
+      tokens: [...text.matchAll(/^token (\S+) dev (\S+)/gm)],
     };
   });
+  const tokens = new Map(
+    perFamily.flatMap((each) => each.tokens).map(([, token = '::', dev = '']) => [dev, token]),
+  );
   return {
-    links: objects(links).map(linkOf),
+    links: objects(links)
+      .map(linkOf)
+      .map((link) => withToken(link, tokens.get(link.name))),
     routes: perFamily.flatMap((each) => each.routes),
     rules: perFamily.flatMap((each) => each.rules),
     neighbours: perFamily.flatMap((each) => each.neighbours),
@@ -97,6 +106,10 @@ export function observeHost(system: System): HostState {
  */
 export function families(system: System): Family[] {
   return system.exists('/proc/sys/net/ipv6') ? [4, 6] : [4];
+}
+
+function withToken(link: Link, token: string | undefined): Link {
+  return token === undefined || token === '::' ? link : { ...link, token };
 }
 
 function askIp(system: System, options: readonly string[], lines: readonly string[]): string {

@@ -81,6 +81,7 @@ export function takeOver(giver: Giver, taker: Taker, skipDynamic: boolean): Step
     ...dadSteps(giver, taker, on, giver.settings.get(ACCEPT_DAD) ?? '0', '0'),
     ...flagSteps(giver, taker, on),
     ...ruleSteps(giver, taker.name),
+    ...tokenSteps(giver, on, taker.name),
   ];
 }
 
@@ -157,6 +158,20 @@ function flagSteps(giver: Giver, taker: Taker, on: On): Step[] {
     const set = (value: boolean) => ip('link', 'set', 'dev', taker.name, word, value ? 'on' : 'off');
     return [on(`set ${word} of`, set(wanted), [set(has)])];
   });
+}
+
+/**
+ * The identifier for what routers advertise. The kernel takes one only where they are heard (net/ipv6/addrconf.c); last,
+ * since no packet waits for it.
+ */
+function tokenSteps({ link, settings }: Giver, on: On, name: string): Step[] {
+  const heard = settings.get('net/ipv6/conf/accept_ra');
+  const forwards = settings.get('net/ipv6/conf/forwarding') !== '0';
+  if (link.token === undefined || !(heard === '2' || (heard === '1' && !forwards))) return [];
+  const set = (token: string) => ip('token', 'set', token, 'dev', name);
+  return [
+    on(`let ${link.token} be what routers' prefixes are completed with on`, set(link.token), [set('::')]),
+  ];
 }
 
 /** Rules know devices by name: they need a change only where the name changes. */

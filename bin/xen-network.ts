@@ -1,6 +1,7 @@
 import { visible } from '../lib/contract/text.ts';
 import { messageOf, XenNetworkError } from '../lib/errors.ts';
 import type { Applet, Context } from '../lib/hook/context.ts';
+import { setDeadline } from '../lib/system/deadline.ts';
 import { withFirewall } from '../lib/system/firewall.ts';
 import { loadNative } from '../lib/system/load-native.ts';
 import { openLog } from '../lib/system/log.ts';
@@ -20,6 +21,9 @@ const HOOKS: Readonly<Record<string, () => Promise<Applet>>> = {
   'vif-route': async () => (await import('../scripts/vif-route.ts')).vifRoute,
   'vif-setup': async () => (await import('../scripts/vif-setup.ts')).vifSetup(HOOKS),
 };
+
+/** xl ends a hook after 40 s: so much for the work, and the rest for its undo and the word to xenstore. */
+const VIF_CALL_MS = 26_000;
 
 async function main(): Promise<number> {
   const called = process.argv0.slice(process.argv0.lastIndexOf('/') + 1);
@@ -50,6 +54,7 @@ async function runApplet(
   const native = await loadNative();
   // Whatever the caller's is: a folder that others may write is one that others may command root by.
   native.umask(0o022);
+  if (hook.startsWith('vif-')) setDeadline(VIF_CALL_MS);
   const system = withFirewall(openSystem(native));
   const log = openLog(system, hook);
   let stop = false;

@@ -3,6 +3,7 @@ import { isRuleInPlace } from '../observe/rules.ts';
 import { pendingRules } from '../plan/pending-rules.ts';
 import { type Command, commandText, type Plan, type Step } from '../plan/step.ts';
 import { planUndo } from '../plan/undo.ts';
+import { reserveTime } from '../system/deadline.ts';
 import type { System } from '../system/system.ts';
 import { type Batch, batches, execute, type Outcome, stepError, stretches } from './execute.ts';
 import {
@@ -29,6 +30,9 @@ const LOCKS: Readonly<Partial<Record<Command['tool'], string>>> = {
 };
 /** Less than the 40 s after which xl kills a hook. */
 const LOCK_WAIT_MS = 30_000;
+
+/** What an undo has even when the call's time is over. */
+const UNDO_MS = 6000;
 
 export interface ApplyOptions {
   /** Names the run; no two runs with one key may be under way. */
@@ -167,6 +171,7 @@ async function stopIfInterrupted(options: ApplyOptions): Promise<void> {
 }
 
 async function undoAfter(thrown: unknown, system: System, journal: Journal): Promise<XenNetworkError> {
+  reserveTime(UNDO_MS);
   const failures = await undoJournal(system, journal);
   const said = messageOf(thrown);
   const text = said.includes(UNDONE) ? said : `${said} ${UNDONE}`;

@@ -16,6 +16,7 @@ import {
   type VifCall,
 } from '../contract/vif-request.ts';
 import { messageOf, XenNetworkError, XenstoreError } from '../errors.ts';
+import { reserveTime } from '../system/deadline.ts';
 import { openXenstore, type Xenstore } from '../system/xenstore.ts';
 import { type Context, isDryRun } from './context.ts';
 import { withLock } from './locks.ts';
@@ -24,6 +25,9 @@ import { withLock } from './locks.ts';
 const DISABLE_UDEV = 'libxl/disable_udev';
 /** A message in xenstore: its payload holds 4096 bytes, path included. */
 const LONGEST_ERROR = 1024;
+
+/** What the word to xenstore has even when the call's time is over. */
+const TELL_MS = 2000;
 
 /** A call, and everything that was said about its device. */
 export interface VifRun {
@@ -158,6 +162,7 @@ async function tellFailure(
   path: string,
   sentence: string,
 ): Promise<void> {
+  reserveTime(TELL_MS);
   try {
     await store?.writeAll([
       [`${path}/hotplug-error`, visible(`${context.hook} ${sentence}`).slice(0, LONGEST_ERROR)],

@@ -1,5 +1,6 @@
 import { concatBytes, decodeText, encodeText } from '../contract/xenstore-wire.ts';
 import { XenNetworkError } from '../errors.ts';
+import { within } from './deadline.ts';
 import {
   CHILD_ENVIRONMENT,
   DEFAULT_TIMEOUT_MS,
@@ -56,7 +57,7 @@ export function runByLibc(argv: readonly string[], options: RunOptions = {}): Ru
     if (!(thrown instanceof CallError)) throw thrown;
     return { status: 127, stdout: '', stderr: thrown.code === 'ENOENT' ? '' : thrown.message };
   }
-  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const timeoutMs = Math.ceil(within(options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
   const { late, ...result } = attend(child, performance.now() + timeoutMs, options.keepsLast ?? Infinity);
   return late ? { ...result, stderr: `${result.stderr}\n${timeOutText(argv, timeoutMs)}` } : result;
 }

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { XenNetworkError } from '../errors.ts';
+import { within } from './deadline.ts';
 import {
   CHILD_ENVIRONMENT,
   DEFAULT_TIMEOUT_MS,
@@ -25,18 +26,19 @@ const MOST_OUTPUT = 256 * 1024 * 1024;
  */
 export function runByNode(argv: readonly string[], options: RunOptions = {}): RunResult {
   const [file = '', ...args] = argv;
+  // Node takes 0 for no limit.
+  const timeoutMs = Math.max(1, Math.ceil(within(options.timeoutMs ?? DEFAULT_TIMEOUT_MS)));
   const done = spawnSync(file, args, {
     input: options.input ?? '',
     stdio: ['pipe', 'pipe', 'pipe', ...(options.keepsLocks === true ? heldLocks() : [])],
     ...(options.ownSession === true ? { detached: true } : {}),
     env: { ...CHILD_ENVIRONMENT, ...options.env },
-    timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    timeout: timeoutMs,
     killSignal: 'SIGKILL',
     maxBuffer: MOST_OUTPUT,
     encoding: 'utf8',
     cwd: '/',
   });
-  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const late = errnoName(done.error) === 'ETIMEDOUT';
   const why = late ? `\n${timeOutText(argv, timeoutMs)}` : (done.error?.message ?? '');
   const status = exitStatus(done.status, done.signal);

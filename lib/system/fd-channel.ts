@@ -1,4 +1,5 @@
 import { XenNetworkError } from '../errors.ts';
+import { within } from './deadline.ts';
 import type { OpenFiles } from './files.ts';
 import type { ByteChannel } from './native.ts';
 import { errnoName, errnoWords, OPEN } from './native-errors.ts';
@@ -11,6 +12,8 @@ export class FdChannel implements ByteChannel {
   readonly #fd: number;
   readonly #path: string;
   readonly #timeoutMs: number;
+  /** What the present send or receive has of it. */
+  #allowedMs = 0;
   readonly #wait: WaitReady;
   readonly #files: OpenFiles;
 
@@ -30,15 +33,19 @@ export class FdChannel implements ByteChannel {
   }
 
   send(bytes: Uint8Array): void | Promise<void> {
-    const deadline = performance.now() + this.#timeoutMs;
+    this.#allowedMs = within(this.#timeoutMs);
+    const deadline = performance.now() + this.#allowedMs;
     const rest = bytes.subarray(this.#attempt('written to', () => this.#files.write(this.#fd, bytes)) ?? 0);
     return rest.length === 0 ? undefined : this.#sendRest(rest, deadline);
   }
 
   /** At once where the file has something, as a socket that blocks always has: a promise would cost more than that. */
   receive(): Uint8Array | Promise<Uint8Array> {
-    const deadline = performance.now() + this.#timeoutMs;
+    this.#allowedMs = within(this.#timeoutMs);
+    const deadline = performance.now() + this.#allowedMs;
     const buffer = new Uint8Array(16_384);
+    // The socket's own limit would be too long.
+    if (this.#allowedMs < this.#timeoutMs) return this.#receiveLater(buffer, deadline);
     const length = this.#attempt('read', () => this.#files.read(this.#fd, buffer));
     return length === undefined ? this.#receiveLater(buffer, deadline) : this.#received(buffer, length);
   }
@@ -86,7 +93,7 @@ export class FdChannel implements ByteChannel {
     for (;;) {
       const rest = deadline - performance.now();
       if (rest <= 0) {
-        throw new XenNetworkError(`${this.#path} did not answer within ${this.#timeoutMs / 1000} s.`);
+        throw new XenNetworkError(`${this.#path} did not answer within ${this.#allowedMs / 1000} s.`);
       }
       await this.#wait(this.#fd, direction, rest);
       const result = this.#attempt(what, call);

@@ -1,4 +1,5 @@
 import { LockError, XenNetworkError } from '../errors.ts';
+import { within } from './deadline.ts';
 import type { FileSystem, OpenFiles } from './files.ts';
 import type { FileLock } from './native.ts';
 import { errnoWords, OPEN } from './native-errors.ts';
@@ -34,13 +35,14 @@ export async function takeLock(
   flock: Flock,
   files: LockFiles,
 ): Promise<FileLock> {
-  const deadline = performance.now() + timeoutMs;
+  const allowedMs = within(timeoutMs);
+  const deadline = performance.now() + allowedMs;
   for (;;) {
     const fd = openLockFile(path, files);
     const taken = await flockOrClose(fd, path, Math.max(0, deadline - performance.now()), flock, files);
     if (taken === 'busy') {
       throw new LockError(
-        `The lock ${path} was still held by another program after ${timeoutMs / 1000} s; ` +
+        `The lock ${path} was still held by another program after ${Math.round(allowedMs) / 1000} s; ` +
           `"fuser -v ${path}" names that program.`,
       );
     }

@@ -69,6 +69,9 @@ function connectUnix(type: number, path: string, timeoutMs: number): Connected {
   return { error };
 }
 
+/** How soon the clock of a wait goes off again. */
+const TIMER_AGAIN_MS = 50;
+
 /** @returns whether the file may be used now */
 function waitByPoll(fd: number, direction: 'in' | 'out', timeoutMs: number): boolean {
   const request = new Uint8Array(8);
@@ -134,19 +137,26 @@ async function flock(fd: number, timeoutMs: number): Promise<Taken> {
   // Without this the call would begin again after a signal.
   lib.siginterrupt(SIGALRM, 1);
   for (let rest = timeoutMs; rest > 0; rest = end - performance.now()) {
-    lib.setitimer(ITIMER_REAL, timer(rest), null);
+    lib.setitimer(ITIMER_REAL, timer(rest, TIMER_AGAIN_MS), null);
     const result = lib.flock(fd, LOCK_EX);
     const errno = lastErrno();
-    lib.setitimer(ITIMER_REAL, timer(0), null);
+    lib.setitimer(ITIMER_REAL, timer(0, 0), null);
     if (result === 0) return 'waited';
     if (errno !== EINTR) throw new CallError(errno);
   }
   return 'busy';
 }
 
-/** A struct itimerval that goes off once. */
-function timer(ms: number): BigInt64Array {
-  return new BigInt64Array([0n, 0n, BigInt(Math.floor(ms / 1000)), BigInt(Math.round((ms % 1000) * 1000))]);
+/**
+ * A struct itimerval that goes off after a time, and then again and again: the first signal may come before the sleep that
+ * it is to end. 0 and 0 switch it off.
+ */
+function timer(ms: number, againMs: number): BigInt64Array {
+  const parts = [againMs, ms].flatMap((each) => {
+    const microseconds = Math.ceil(each * 1000);
+    return [Math.floor(microseconds / 1_000_000), microseconds % 1_000_000];
+  });
+  return new BigInt64Array(parts.map(BigInt));
 }
 
 /** A netlink socket that filters dumps and explains errors where the kernel can (netlink(7)). */

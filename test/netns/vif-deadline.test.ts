@@ -1,0 +1,37 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { FINE } from '../support/namespace.ts';
+import { VifHost } from '../support/vif-host.ts';
+
+let vif: VifHost;
+
+beforeEach(async () => {
+  vif = await VifHost.create();
+  vif.host.vif(1);
+  vif.store.vif(1, 0, { ip: '192.0.2.1' });
+});
+
+afterEach(() => vif.host.close());
+
+const RULES_LOCK = '/run/xen-hotplug/iptables';
+
+test('a hook whose waits add up answers xenstore while xl still listens, and says what it waited for', async () => {
+  vif.host.ok('mkdir', '-p', '/run/xen-network/lock', '/run/xen-hotplug');
+  // The one is let go of after a while; the other never is, in xl's time.
+  const holders = [
+    vif.host.start(['flock', '/run/xen-network/lock/vif1.0', 'sleep', '15']),
+    vif.host.start(['flock', RULES_LOCK, 'sleep', '60']),
+  ];
+  vif.host.ok('sh', '-c', `until ! flock -n ${RULES_LOCK} true; do sleep 0.1; done`);
+  vif.host.ok('sh', '-c', 'until ! flock -n /run/xen-network/lock/vif1.0 true; do sleep 0.1; done');
+  const ran = vif.online(1);
+  expect(ran.status).toBe(1);
+  expect(ran.stderr).toContain(`The lock /var${RULES_LOCK} was still held by another program after`);
+  expect(vif.store.told(1)).toMatchObject({
+    status: 'error',
+    error: expect.stringContaining(`The lock /var${RULES_LOCK} was still held`),
+  });
+  // Had it waited as long for the second as it may for one lock, that would have been free again.
+  expect(vif.host.run(['flock', '-n', RULES_LOCK, 'true']).status).toBe(1);
+  await Promise.all(holders);
+  expect(vif.online(1)).toEqual(FINE);
+});

@@ -26,6 +26,8 @@ export interface Attachment {
   readonly plan: (rules: RuleSet) => Plan;
   /** Looks at the host again; throws VerifyError. */
   readonly verify: () => void;
+  /** What post hooks find set beside the usual. */
+  readonly more?: Readonly<Record<string, string>>;
   /** What the guest is told as its MTU, in bytes. */
   readonly mtu: number | undefined;
   /** What the strict filter does for the device, and the settings that say so; for hooks that have one. */
@@ -49,15 +51,27 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
   const { system, log, hook } = run.context;
   let means: Means | undefined = { rules: attachment.rules, makeTable: false };
   if (run.dryRun) return printPlan(run.context, guardedPlan(run, attachment, means));
-  const check = async () => {
+  const check = (using: Means) => async () => {
     attachment.verify();
-    runPostHooks(system, hook, run.call, { dev: attachment.name, bridge: attachment.bridge, ...given(run) });
+    const { name: dev, bridge, more = {} } = attachment;
+    const held = [run.call.device, ...(using.makeTable ? [STRICT_LOCK] : [])];
+    runPostHooks(system, hook, run.call, {
+      dev,
+      bridge,
+      ...given(run),
+      more: { ...called(run), ...more },
+      held,
+    });
     if (attachment.guard !== undefined)
       await markSettings(run, attachment.guard.settings, attachment.guard.fresh !== undefined);
     await tellSuccess(run, attachment.mtu);
   };
   const apply = (using: Means) =>
-    applyPlan(system, guardedPlan(run, attachment, using), { key: run.call.device, warn: log.warn, check });
+    applyPlan(system, guardedPlan(run, attachment, using), {
+      key: run.call.device,
+      warn: log.warn,
+      check: check(using),
+    });
   while (means !== undefined) {
     const using: Means = means;
     try {
@@ -97,6 +111,8 @@ export interface Detachment {
   /** The name that the device has, or had. */
   readonly name: string;
   readonly bridge: string;
+  /** What post hooks find set beside the usual. */
+  readonly more?: Readonly<Record<string, string>>;
   /** The steps, with the rules that are in place. */
   readonly plan: (rules: RuleSet) => Plan;
 }
@@ -120,7 +136,14 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
     await applyTeardown(system, plan(listRules(system, device)));
   }
   await unguard(run, state.port?.name, names);
-  runPostHooks(system, hook, run.call, { dev: name, bridge: detachment.bridge, ...given(run) });
+  const more = { ...called(run), ...detachment.more };
+  runPostHooks(system, hook, run.call, {
+    dev: name,
+    bridge: detachment.bridge,
+    ...given(run),
+    more,
+    held: [device],
+  });
 }
 
 /** The strict filter lets go of a device last: until the link is down the guest may still send. */
@@ -142,6 +165,15 @@ async function letGo(system: System, steps: readonly Step[]): Promise<void> {
   // Without the table there is nothing to take out.
   if (failures.every((text) => /No such file/.test(text)))
     await applyTeardown(system, { steps: steps.filter((step) => !isNft(step)), warnings: [] });
+}
+
+/** What the caller said of the call; xl sets all of it. */
+function called({ context: { env } }: VifRun): Readonly<Record<string, string>> {
+  return {
+    script: env['script'] ?? '',
+    netdev: env['netdev'] ?? '',
+    XENBUS_BASE_PATH: env['XENBUS_BASE_PATH'] || 'backend',
+  };
 }
 
 function given(run: VifRun): { readonly ip: string; readonly vifname: string; readonly mac: string } {

@@ -21,6 +21,37 @@ export function lockOf(key: string): LockFile {
   return { path: `${RUN_FOLDER}/lock/${key}`, waitMs: VIF_WAIT_MS };
 }
 
+/** Tells what a post hook starts which locks are held for it: the holder's process, and their keys. */
+const HELD = 'XEN_NETWORK_HELD';
+
+/**
+ * The variable by which a post hook that calls this program again, for its own device, need not wait for the lock that
+ * its own hook holds meanwhile.
+ * @param keys the keys of the locks that this process holds
+ */
+export function heldVariable(keys: readonly string[]): Readonly<Record<string, string>> {
+  return { [HELD]: [process.pid, ...keys].join(' ') };
+}
+
+/**
+ * Whether a lock is held for this process by the hook whose post hook has started it, and which waits for it.
+ * @param system the way to the holder's process
+ * @param key the run's key
+ */
+export function isHeldForUs(system: System, key: string): boolean {
+  const [holder = '', ...keys] = (process.env[HELD] ?? '').split(' ');
+  return keys.includes(key) && /^\d+$/.test(holder) && system.exists(`/proc/${holder}`);
+}
+
+/**
+ * The key of a run's journal: the hook that waits for us has one of its own under the usual key.
+ * @param system the way to the holder's process
+ * @param key the run's key
+ */
+export function journalKeyOf(system: System, key: string): string {
+  return isHeldForUs(system, key) ? `${key}.post` : key;
+}
+
 /**
  * Does something under a run's lock.
  * @param system the way to the lock
@@ -29,6 +60,7 @@ export function lockOf(key: string): LockFile {
  * @throws LockError when somebody else holds it too long
  */
 export async function withLock<T>(system: System, key: string, work: () => Promise<T>): Promise<T> {
+  if (isHeldForUs(system, key)) return work();
   const { path, waitMs } = lockOf(key);
   const lock = await (await system.native()).lock(path, waitMs);
   try {

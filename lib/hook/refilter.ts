@@ -18,7 +18,7 @@ import type { System } from '../system/system.ts';
 import { openXenstore } from '../system/xenstore.ts';
 import type { Context } from './context.ts';
 import { learningSteps, STRICT_LOCK } from './guard.ts';
-import { withLocks } from './locks.ts';
+import { isHeldForUs, withLocks } from './locks.ts';
 import { deviceNames, listBackends, type RunningVif, runningVifs, wantedFilter } from './running.ts';
 
 /** What a device's filters are to be. */
@@ -39,7 +39,10 @@ export async function refilter(context: Context): Promise<number> {
   const { system } = context;
   const store = await openXenstore(await system.native(), context.env);
   try {
-    const backends = await listBackends(store);
+    // A device whose own hook waits for us is being attached or detached by it.
+    const backends = (await listBackends(store)).filter(
+      (backend) => !deviceNames(backend).some((device) => isHeldForUs(system, device)),
+    );
     const devices = backends.flatMap(deviceNames);
     // No hook attaches or detaches one of them meanwhile.
     return await withLocks(system, [...[...devices].sort(), STRICT_LOCK], async () => {

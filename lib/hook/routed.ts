@@ -18,7 +18,7 @@ import { planRouted, planUnrouted, routeSettings } from '../plan/routed.ts';
 import { mustBeApart, mustBeUnrouted } from '../plan/routed-check.ts';
 import { type Step, setting } from '../plan/step.ts';
 import { heardPaths } from '../plan/unheard.ts';
-import { rangeWarnings } from '../plan/vif-route.ts';
+import { ROUTE_METRIC, rangeWarnings } from '../plan/vif-route.ts';
 import type { System } from '../system/system.ts';
 import { attachVif, detachVif } from './attach.ts';
 import { withLock } from './locks.ts';
@@ -145,6 +145,7 @@ function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
     rules: request.rules,
     restricted: (run.stored['ip'] ?? run.given['ip'] ?? '') !== '',
     plan: (rules) => planRouted(state, facts, { ...request, rules }),
+    more: laidVariables(run, laid),
     verify: () => verify(system, name, uplink, laid),
     mtu: settings.mtu,
   });
@@ -168,6 +169,7 @@ export function detachRouted(
       state,
       name,
       bridge: '',
+      more: laidVariables(run, state.record?.laid ?? []),
       plan: (rules) =>
         planUnrouted(state, name, rules, vifRecordPath(run.call.device), {
           before: release(state, name),
@@ -175,6 +177,18 @@ export function detachRouted(
         }),
     });
   return state.record?.proxyNdp === undefined || run.dryRun ? detach() : withLock(system, NDP_LOCK, detach);
+}
+
+/** What the scripts of these names have had set for what is laid, and published post hooks use. */
+function laidVariables(run: VifRun, laid: readonly Laid[]): Record<string, string> {
+  const bare = (kind: 'address' | 'route') =>
+    laid
+      .flatMap((item) => (item.kind === kind && !item.prefix.includes(':') ? [item.prefix] : []))[0]
+      ?.replace(/\/\d+$/, '') ?? '';
+  const { type } = run.call;
+  return run.context.hook === 'vif-nat'
+    ? { vif_ip: bare('route'), router_ip: bare('address') }
+    : { main_ip: bare('address'), metric: `${ROUTE_METRIC[type]}` };
 }
 
 function familiesOf(laid: readonly Laid[]): Family[] {

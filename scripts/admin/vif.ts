@@ -8,7 +8,7 @@ import { loggedElement } from '../../lib/filter/strict.ts';
 import { STRICT_TABLE } from '../../lib/filter/strict-rules.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { guardSteps, STRICT_LOCK, sharedElements } from '../../lib/hook/guard.ts';
-import { withLocks } from '../../lib/hook/locks.ts';
+import { journalKeyOf, withLocks } from '../../lib/hook/locks.ts';
 import { runningVifs, wantedFilter } from '../../lib/hook/running.ts';
 import { strictBridges } from '../../lib/hook/strict-table.ts';
 import { readStrictRecord, readStrictRecords } from '../../lib/observe/strict.ts';
@@ -142,7 +142,7 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
         await applyPlan(
           system,
           { steps: [...before, ...after], warnings: [] },
-          { key: own, warn: context.log.warn, check: () => {} },
+          { key: journalKeyOf(system, own), warn: context.log.warn, check: () => {} },
         );
       }
     });
@@ -170,7 +170,7 @@ async function setLog(context: Context, name: string, on: boolean): Promise<numb
     await applyPlan(
       system,
       { steps, warnings: [] },
-      { key: device, warn: context.log.warn, check: () => {} },
+      { key: journalKeyOf(system, device), warn: context.log.warn, check: () => {} },
     );
   });
   context.print(

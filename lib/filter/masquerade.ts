@@ -1,4 +1,5 @@
 import { type Prefix, prefixText } from '../contract/addresses.ts';
+import { NAT_SUBNET } from '../contract/dhcp.ts';
 
 /** Replies of connections that a guest has opened. */
 const REPLIES = '-m conntrack --ctstate RELATED,ESTABLISHED';
@@ -31,6 +32,41 @@ export function natForwardRules(netdev: string): string[] {
     `FORWARD -i vif+ -o ${netdev} -j ACCEPT`,
     'FORWARD -i vif+ -o vif+ -j ACCEPT',
     `FORWARD -i ${netdev} -o vif+ ${REPLIES} -j ACCEPT`,
+  ];
+}
+
+/**
+ * The device that leads outside, told by a rule of `natForwardRules`.
+ * @param rule without -A
+ * @returns undefined for any other rule
+ */
+export function natForwardDevice(rule: string): string | undefined {
+  return /^FORWARD -i vif\+ -o (\S+) -j ACCEPT$/.exec(rule)?.[1];
+}
+
+/**
+ * The same for one guest whose device has a name that `vif+` does not match; in the order to be listed.
+ * @param device the guest's device
+ * @param addresses the guest's IPv4 addresses
+ * @param outside the devices that lead outside
+ * @param owner what ownerComment gives
+ */
+export function namedForwardRules(
+  device: string,
+  addresses: readonly Prefix[],
+  outside: readonly string[],
+  owner: string,
+): string[] {
+  const own = addresses.filter(({ family }) => family === 4).map(prefixText);
+  return [
+    ...outside.map((netdev) => `FORWARD -i ${device} -o ${netdev} ${owner} -j ACCEPT`),
+    `FORWARD -i ${device} -o vif+ ${owner} -j ACCEPT`,
+    `FORWARD -i vif+ -o ${device} ${owner} -j ACCEPT`,
+    // From other guests with such names.
+    ...own.map(
+      (address) => `FORWARD -s ${prefixText(NAT_SUBNET)} -d ${address} -o ${device} ${owner} -j ACCEPT`,
+    ),
+    ...outside.map((netdev) => `FORWARD -i ${netdev} -o ${device} ${REPLIES} ${owner} -j ACCEPT`),
   ];
 }
 

@@ -5,10 +5,12 @@ import { deviceName, TAP_SUFFIX } from '../contract/names.ts';
 import { settingPath, vifRecordPath } from '../contract/paths.ts';
 import { formerRename, VIF_KEYS, VIF_VARIABLES, type VifSettings } from '../contract/vif-request.ts';
 import { VerifyError } from '../errors.ts';
-import { NO_RULES, ownerComment, routedForwardRules } from '../filter/forward.ts';
+import { NO_RULES, ownerComment, type RuleSet, routedForwardRules } from '../filter/forward.ts';
+import { namedForwardRules, natForwardDevice } from '../filter/masquerade.ts';
 import { stillLaid, type Uplink } from '../observe/address.ts';
 import { readPaths } from '../observe/forwarding.ts';
 import { type KernelRoute, readKernelRoutes } from '../observe/kernel-routes.ts';
+import { readLedger } from '../observe/ledger.ts';
 import { deviceExists, readPort } from '../observe/port.ts';
 import { readVifRecords, type VifRecord } from '../observe/records.ts';
 import { listRules, unrestrictedFamilies } from '../observe/rules.ts';
@@ -127,14 +129,7 @@ function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
     laid,
     proxyNdpBefore: uplink === undefined ? undefined : proxyNdpBefore(system, run.call.device, uplink.device),
     inPlace: known ? listRules(system, run.call.device) : NO_RULES,
-    rules: settings.filter
-      ? routedForwardRules(
-          name,
-          addresses,
-          unrestrictedFamilies(system),
-          ownerComment(run.call, run.stored['domain']),
-        )
-      : NO_RULES,
+    rules: settings.filter ? forwardRules(run, name, addresses) : NO_RULES,
     leaseSteps: guest.leaseSteps,
     lease: guest.lease,
     recordPath: vifRecordPath(run.call.device),
@@ -177,6 +172,18 @@ export function detachRouted(
         }),
     });
   return state.record?.proxyNdp === undefined || run.dryRun ? detach() : withLock(system, NDP_LOCK, detach);
+}
+
+function forwardRules(run: VifRun, name: string, addresses: readonly Prefix[]): RuleSet {
+  const { system } = run.context;
+  const owner = ownerComment(run.call, run.stored['domain']);
+  const rules = routedForwardRules(name, addresses, unrestrictedFamilies(system), owner);
+  if (run.context.hook !== 'vif-nat' || name.startsWith('vif')) return rules;
+  const outside = readLedger(system).flatMap(({ claim }) =>
+    claim.kind === 'rule' && claim.family === 4 ? (natForwardDevice(claim.rule) ?? []) : [],
+  );
+  if (outside.length === 0) return rules;
+  return { ...rules, 4: [...rules[4], ...namedForwardRules(name, addresses, outside, owner)] };
 }
 
 /** What the scripts of these names have had set for what is laid, and published post hooks use. */

@@ -78,7 +78,7 @@ const LISTS = [
 export function observeHost(system: System): HostState {
   const links = parseJson(askIp(system, ['-d', '-j'], ['address show']));
   const perFamily = families(system).map((family) => {
-    const lists = family === 6 ? [...LISTS, 'token list'] : LISTS;
+    const lists = family === 6 ? [...LISTS, 'token show'] : LISTS;
     const text = askIp(system, [`-${family}`, '-d', '-o'], lists);
     return {
       routes: parseRoutes(family, text),

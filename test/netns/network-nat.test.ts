@@ -105,6 +105,29 @@ describe('packets', () => {
     expect(await net.after('network-nat', 'stop')).toEqual(before);
   });
 
+  test('and so are guests whose devices have names of their own, also to each other', async () => {
+    net.host.ok('iptables', '-P', 'FORWARD', 'DROP');
+    const before = await net.host.settled();
+    net.ok('network-nat', 'start', 'dhcp=no');
+    const names: readonly Readonly<Record<string, string>>[] = [{}, { vifname: 'web' }, { vifname: 'mail' }];
+    const guests = names.map((values, i) => {
+      const guest = net.guest('vif-nat', i + 1, values, ['dhcp=no']);
+      guest.ip(`address add 10.0.${i + 1}.1/16 dev eth0`, `route add default via 10.0.${i + 1}.128`);
+      for (const other of [1, 2, 3].filter((each) => each !== i + 1))
+        guest.ip(`route add 10.0.${other}.1 via 10.0.${i + 1}.128`);
+      return guest;
+    });
+    for (const [i, guest] of guests.entries()) {
+      expect(guest.reaches('192.0.2.1')).toBe(true);
+      for (const other of [1, 2, 3].filter((each) => each !== i + 1))
+        expect({ from: i + 1, to: other, reaches: guest.reaches(`10.0.${other}.1`) }).toMatchObject({
+          reaches: true,
+        });
+    }
+    for (const domid of [1, 2, 3]) net.end('vif-nat', domid, ['dhcp=no']);
+    expect(await net.after('network-nat', 'stop')).toEqual(before);
+  });
+
   test('with antispoof a guest passes with its own address and with no other', async () => {
     net.host.ok('iptables', '-A', 'FORWARD', '-s', '203.0.113.0/24', '-j', 'DROP');
     const before = await net.host.settled();

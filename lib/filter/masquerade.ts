@@ -16,6 +16,15 @@ export function masqueradeRule(netdev: string, source?: Prefix): string {
 }
 
 /**
+ * What keeps packets that cross a bridge, and go through iptables there, from appearing as this host's: they have an
+ * address of the network that they go to. It has to stand before `masqueradeRule`.
+ * @param netdev the bridge that leads outside
+ */
+export function bridgedRule(netdev: string): string {
+  return `POSTROUTING -o ${netdev} -m physdev --physdev-is-bridged -j ACCEPT`;
+}
+
+/**
  * What a host that drops what no rule lets pass has to let in, so that guests behind it get their answers.
  * @param netdev the device that leads outside
  */

@@ -30,11 +30,11 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const { system } = context;
   const request = parseNatRequest(values);
   const state = observeHost(system);
-  const { name } = linkOf(state, request.netdev ?? defaultDevice(state));
+  const { name, kind } = linkOf(state, request.netdev ?? defaultDevice(state));
   warnOfOtherWays(context, defaultDevices(state), name);
   const known = readNatRecords(system).find(({ netdev }) => netdev === name);
   const claims = [
-    ...families(system).flatMap((family) => filterClaims(system, name, family, request)),
+    ...families(system).flatMap((family) => filterClaims(system, name, family, request, kind === 'bridge')),
     ...forwardingClaims(request.ipv6, request.ipv6 ? readListening(system, state, name) : []),
   ];
   const shared = claimShared(system, userOf(name), claims);
@@ -92,9 +92,16 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
 
 const userOf = (netdev: string): string => `network-nat ${netdev}`;
 
-function filterClaims(system: System, netdev: string, family: Family, request: NatRequest): Claim[] {
+function filterClaims(
+  system: System,
+  netdev: string,
+  family: Family,
+  request: NatRequest,
+  isBridge: boolean,
+): Claim[] {
   const masquerade = family === 4 || request.ipv6;
-  return natClaims(netdev, family, masquerade, guardingOf(system, family, request.antispoof, masquerade));
+  const guarding = guardingOf(system, family, request.antispoof, masquerade);
+  return natClaims(netdev, family, masquerade, guarding, isBridge);
 }
 
 /** Where the administrator drops what no rule lets pass, guests have to be let through by name. */

@@ -1,7 +1,7 @@
 import type { Family } from '../contract/addresses.ts';
 import type { Claim } from '../contract/claims.ts';
 import { IP_FORWARD, IP6_FORWARD } from '../contract/paths.ts';
-import { masqueradeRule, natForwardRules, repliesRule } from '../filter/masquerade.ts';
+import { bridgedRule, masqueradeRule, natForwardRules, repliesRule } from '../filter/masquerade.ts';
 
 /** What network-nat has to do in FORWARD: drop what no rule lets pass, let guests pass where others drop, or nothing. */
 export type Guarding = 'antispoof' | 'pass' | 'none';
@@ -12,12 +12,22 @@ export type Guarding = 'antispoof' | 'pass' | 'none';
  * @param family IPv4 or IPv6
  * @param masquerade whether guests appear as this host in that family
  * @param guarding what is to be done in FORWARD
+ * @param isBridge whether guests may be bridged by that device, too
  */
-export function natClaims(netdev: string, family: Family, masquerade: boolean, guarding: Guarding): Claim[] {
+export function natClaims(
+  netdev: string,
+  family: Family,
+  masquerade: boolean,
+  guarding: Guarding,
+  isBridge = false,
+): Claim[] {
   const passing = { antispoof: [repliesRule(netdev)], pass: natForwardRules(netdev), none: [] }[guarding];
   return [
     ...passing.map((rule): Claim => ({ kind: 'rule', family, table: 'filter', rule, place: 'top' })),
     ...(guarding === 'antispoof' ? [{ kind: 'policy', family, value: 'DROP' } as const] : []),
+    ...(masquerade && isBridge
+      ? [{ kind: 'rule', family, table: 'nat', rule: bridgedRule(netdev), place: 'top' } as const]
+      : []),
     ...(masquerade
       ? [{ kind: 'rule', family, table: 'nat', rule: masqueradeRule(netdev), place: 'end' } as const]
       : []),

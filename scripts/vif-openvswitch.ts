@@ -6,7 +6,7 @@ import { VerifyError } from '../lib/errors.ts';
 import { NO_RULES } from '../lib/filter/forward.ts';
 import { attachVif, detachVif } from '../lib/hook/attach.ts';
 import type { Context } from '../lib/hook/context.ts';
-import { noBridge, switchIds, switchName } from '../lib/hook/switch.ts';
+import { mustRun, noBridge, switchIds, switchName } from '../lib/hook/switch.ts';
 import { runVifHook, type VifRun } from '../lib/hook/vif.ts';
 import { deviceExists, isPromiscuous, readPort } from '../lib/observe/port.ts';
 import { awaitVif, observeVif } from '../lib/observe/vif.ts';
@@ -27,6 +27,7 @@ async function attach(run: VifRun): Promise<void> {
     { ...run.stored, bridge: undefined },
   );
   const target = parseOvsBridge(values['bridge'] ?? noBridge());
+  if (!run.dryRun) await mustRun(system);
   const ids = await switchIds(run, values);
   const state = await awaitVif(system, run.call, settings.rename);
   const name = switchName(settings.rename?.name ?? state.port.name);
@@ -35,7 +36,15 @@ async function attach(run: VifRun): Promise<void> {
       `${name}: ip= makes no filter rules for a switch's port; packets in Open vSwitch never pass FORWARD.`,
     );
   const { rename, mtu } = settings;
-  const request = { call: run.call, rename, target, mtu, ids, recordPath: vifRecordPath(run.call.device) };
+  const request = {
+    call: run.call,
+    rename,
+    target,
+    mtu,
+    ids,
+    isPort: isPromiscuous(system, state.port.name),
+    recordPath: vifRecordPath(run.call.device),
+  };
   const join = () =>
     attachVif(run, {
       name,

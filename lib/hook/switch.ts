@@ -1,7 +1,13 @@
 import type { Values } from '../contract/arguments.ts';
-import { RequestError } from '../errors.ts';
+import { HostError, RequestError, XenNetworkError } from '../errors.ts';
 import { readVm } from '../observe/vm.ts';
+import type { System } from '../system/system.ts';
 import type { VifRun } from './vif.ts';
+
+const RUN_FOLDERS = ['/run/openvswitch', '/var/run/openvswitch'];
+const CONTROL = /^ovs-vswitchd\.\d+\.ctl$/;
+/** A switch that runs takes a connection at once. */
+const CONNECT_MS = 1000;
 
 /**
  * What a controller knows the guest's NIC by: the stock scripts' three, and the iface-id by which OVN binds its port.
@@ -48,5 +54,28 @@ export function switchName(name: string): string {
   if (!name.startsWith('@')) return name;
   throw new RequestError(
     `${name} cannot be the name of a switch's port; give a vifname with no "@" at its start.`,
+  );
+}
+
+/**
+ * Makes sure that the switch runs, by its control socket (ovs-vswitchd(8)): ovs-vsctl would wait for it for half a minute.
+ * A host that has its files elsewhere is left to ovs-vsctl.
+ * @param system the way to the socket
+ * @throws HostError when it does not
+ */
+export async function mustRun(system: System): Promise<void> {
+  const folder = RUN_FOLDERS.find((path) => system.exists(path));
+  if (folder === undefined) return;
+  const native = await system.native();
+  for (const name of system.list(folder).filter((each) => CONTROL.test(each))) {
+    try {
+      (await native.connectStream(`${folder}/${name}`, CONNECT_MS)).close();
+      return;
+    } catch (thrown) {
+      if (!(thrown instanceof XenNetworkError)) throw thrown;
+    }
+  }
+  throw new HostError(
+    `Open vSwitch does not run: nobody answers at ${folder}/ovs-vswitchd.*.ctl. Start it (systemctl start openvswitch-switch), then the guest again.`,
   );
 }

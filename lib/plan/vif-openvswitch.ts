@@ -28,6 +28,8 @@ export interface SwitchRequest {
   readonly mtu: number | undefined;
   /** What a controller reads of the interface: external_ids, in order. */
   readonly ids: readonly (readonly [key: string, value: string])[];
+  /** The switch has taken the device: a port of its name that the switch knows may be a dead one's. */
+  readonly isPort: boolean;
   readonly recordPath: string;
 }
 
@@ -46,7 +48,8 @@ export function planSwitchJoin(state: PresentVif, request: SwitchRequest): Plan 
   const name = rename?.name ?? port.name;
   mustBeFree(state, call.device, name);
   const words = portWords(name, request);
-  const before = record?.switchPort;
+  // To bring a dead one's port back would make every further try fail.
+  const before = request.isPort ? record?.switchPort : undefined;
   const join: Step = {
     do: vsctl(name, words),
     undo: [vsctl(name, before ?? [])],

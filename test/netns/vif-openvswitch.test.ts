@@ -118,6 +118,15 @@ describe('online and offline', () => {
     expect(switchPorts(host)).toBe(before);
   });
 
+  test('a device that comes back without an offline is taken', () => {
+    ovs.card(1, { bridge: 'ovsbr0.10' });
+    expect(ovs.call('online', 1)).toEqual(FINE);
+    ovs.card(1, { bridge: 'ovsbr0.10' });
+    expect(ovs.call('online', 1)).toEqual(FINE);
+    expect(ports()).toEqual(['vif1.0']);
+    expect(ovs.store.told(1).status).toBe('connected');
+  });
+
   test('offline cleans with the device gone, and leaves a port that another device has by now', () => {
     ovs.card(1, { bridge: 'ovsbr0', vifname: 'web' });
     ovs.call('online', 1);
@@ -225,6 +234,25 @@ describe('an error that says why', () => {
       host.ok('umount', real);
     }
   });
+});
+
+test('a switch that does not run is said, before anything is done', async () => {
+  const alone = await HookHost.create('vif-openvswitch');
+  try {
+    alone.host.ok('mkdir', '-p', '/run/openvswitch');
+    alone.card(1, { bridge: 'ovsbr0' });
+    const before = alone.host.snapshot();
+    expect(alone.call('online', 1).stderr).toContain(
+      'Open vSwitch does not run: nobody answers at /run/openvswitch/',
+    );
+    expect(alone.store.told(1)).toMatchObject({
+      status: 'error',
+      error: expect.stringContaining('Start it'),
+    });
+    expect(alone.host.snapshot()).toEqual(before);
+  } finally {
+    await alone.host.close();
+  }
 });
 
 describe('packets', () => {

@@ -190,6 +190,7 @@ function joinSwitch(
       target: parseOvsBridge(bridge),
       mtu: more.mtu,
       ids: IDS,
+      isPort: found.address === ready.address,
       recordPath,
     },
   );

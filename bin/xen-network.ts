@@ -1,7 +1,7 @@
 import { visible } from '../lib/contract/text.ts';
 import { messageOf, XenNetworkError } from '../lib/errors.ts';
 import type { Applet, Context } from '../lib/hook/context.ts';
-import { setDeadline } from '../lib/system/deadline.ts';
+import { interruptWaits, setDeadline } from '../lib/system/deadline.ts';
 import { withFirewall } from '../lib/system/firewall.ts';
 import { loadNative } from '../lib/system/load-native.ts';
 import { openLog } from '../lib/system/log.ts';
@@ -60,6 +60,7 @@ async function runApplet(
   let stop = false;
   const ask = () => {
     stop = true;
+    interruptWaits();
   };
   const context: Context = {
     hook,

@@ -2,6 +2,17 @@
 // one. By the monotonic clock, which nobody sets.
 
 let end = Number.POSITIVE_INFINITY;
+let interrupted = false;
+
+/** Ends the waits for locks, since a signal asked the run to stop. */
+export function interruptWaits(): void {
+  interrupted = true;
+}
+
+/** Whether waits have ended for a signal. */
+export function areWaitsInterrupted(): boolean {
+  return interrupted;
+}
 
 /**
  * Sets the time that this process has from now on.
@@ -12,10 +23,12 @@ export function setDeadline(ms: number): void {
 }
 
 /**
- * Leaves at least so much time for what has to be done even when the time is over: an undo, the word to xenstore.
- * @param ms milliseconds; nothing changes where no deadline was set
+ * Leaves at least so much time for what has to be done even when the time is over or a signal came: an undo, the word to
+ * xenstore.
+ * @param ms milliseconds; without a deadline there is time enough
  */
 export function reserveTime(ms: number): void {
+  interrupted = false;
   if (Number.isFinite(end)) end = Math.max(end, performance.now() + ms);
 }
 

@@ -1,5 +1,5 @@
 import { LockError, XenNetworkError } from '../errors.ts';
-import { within } from './deadline.ts';
+import { areWaitsInterrupted, within } from './deadline.ts';
 import type { FileSystem, OpenFiles } from './files.ts';
 import type { FileLock } from './native.ts';
 import { errnoWords, OPEN } from './native-errors.ts';
@@ -40,6 +40,8 @@ export async function takeLock(
   for (;;) {
     const fd = openLockFile(path, files);
     const taken = await flockOrClose(fd, path, Math.max(0, deadline - performance.now()), flock, files);
+    if (taken === 'busy' && areWaitsInterrupted())
+      throw new XenNetworkError(`The run was interrupted by a signal while it waited for the lock ${path}.`);
     if (taken === 'busy') {
       throw new LockError(
         `The lock ${path} was still held by another program after ${Math.round(allowedMs) / 1000} s; ` +

@@ -3,6 +3,7 @@
 import { encodeText } from '../contract/xenstore-wire.ts';
 import { XenNetworkError } from '../errors.ts';
 import { passByLibc, runByLibc, startDetachedByLibc } from './child-libc.ts';
+import { areWaitsInterrupted } from './deadline.ts';
 import { FdChannel, openFdDevice } from './fd-channel.ts';
 import { type Taken, takeLock } from './file-lock.ts';
 import { libcFiles, libcOpenFiles } from './files-libc.ts';
@@ -30,7 +31,7 @@ const POLLOUT = 4;
 const [LOCK_EX, LOCK_NB] = [2, 4];
 const [EINTR, EAGAIN] = [4, 11];
 const [SCHED_OTHER, SCHED_FIFO, SCHED_RESET_ON_FORK] = [0, 1, 0x40000000];
-const SIGALRM = 14;
+const [SIGINT, SIGALRM, SIGTERM] = [2, 14, 15];
 const PIPE_BUF = 4096;
 const PRINT_WAIT_MS = 1000;
 const ITIMER_REAL = 0;
@@ -71,6 +72,8 @@ function connectUnix(type: number, path: string, timeoutMs: number): Connected {
 
 /** How soon the clock of a wait goes off again. */
 const TIMER_AGAIN_MS = 50;
+/** How long a wait may miss a signal that came just before it. */
+const LOOK_UP_MS = 1000;
 
 /** @returns whether the file may be used now */
 function waitByPoll(fd: number, direction: 'in' | 'out', timeoutMs: number): boolean {
@@ -135,14 +138,17 @@ async function flock(fd: number, timeoutMs: number): Promise<Taken> {
   const end = performance.now() + timeoutMs;
   process.on('SIGALRM', () => {});
   // Without this the call would begin again after a signal.
-  lib.siginterrupt(SIGALRM, 1);
+  for (const signal of [SIGALRM, SIGTERM, SIGINT]) lib.siginterrupt(signal, 1);
   for (let rest = timeoutMs; rest > 0; rest = end - performance.now()) {
-    lib.setitimer(ITIMER_REAL, timer(rest, TIMER_AGAIN_MS), null);
+    lib.setitimer(ITIMER_REAL, timer(Math.min(rest, LOOK_UP_MS), TIMER_AGAIN_MS), null);
     const result = lib.flock(fd, LOCK_EX);
     const errno = lastErrno();
     lib.setitimer(ITIMER_REAL, timer(0, 0), null);
     if (result === 0) return 'waited';
     if (errno !== EINTR) throw new CallError(errno);
+    // Signal handlers have their turn now.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    if (areWaitsInterrupted()) break;
   }
   return 'busy';
 }

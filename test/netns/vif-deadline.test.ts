@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { xlEnv } from '../support/host.ts';
 import { FINE } from '../support/namespace.ts';
 import { VifHost } from '../support/vif-host.ts';
 
@@ -13,6 +14,24 @@ beforeEach(async () => {
 afterEach(() => vif.host.close());
 
 const RULES_LOCK = '/run/xen-hotplug/iptables';
+
+test('a signal ends a wait, and xenstore is told', async () => {
+  vif.host.ok('mkdir', '-p', '/run/xen-network/lock');
+  const holding = 'echo $$ >/run/holder; exec sleep 250';
+  const holder = vif.host.start(['flock', '/run/xen-network/lock/vif1.0', 'sh', '-c', holding]);
+  vif.host.ok('sh', '-c', 'until ! flock -n /run/xen-network/lock/vif1.0 true; do sleep 0.1; done');
+  const env = Object.entries(xlEnv(1)).map(([name, value]) => `${name}=${value}`);
+  const script =
+    'env "$@" /etc/xen/scripts/vif-bridge online 2>/run/said & pid=$!; sleep 1; kill -TERM $pid; wait $pid; echo "$?" >/run/status';
+  vif.host.ok('sh', '-c', script, 'sh', ...env);
+  expect(vif.host.ok('cat', '/run/status').trim()).toBe('1');
+  expect(vif.host.ok('cat', '/run/said')).toContain('interrupted by a signal while it waited for the lock');
+  expect(vif.store.told(1).status).toBe('error');
+  // The holder still has it.
+  expect(vif.host.run(['flock', '-n', '/run/xen-network/lock/vif1.0', 'true']).status).toBe(1);
+  vif.host.ok('sh', '-c', 'kill "$(cat /run/holder)"');
+  await holder;
+});
 
 test('a hook whose waits add up answers xenstore while xl still listens, and says what it waited for', async () => {
   vif.host.ok('mkdir', '-p', '/run/xen-network/lock', '/run/xen-hotplug');

@@ -59,8 +59,38 @@ export function unmetClaims(system: System, claims: readonly Claim[]): string[] 
   const present = readPresent(system, claims);
   return claims
     .filter((wanted) => !isMet(wanted, present.get(claimKey(wanted))))
-    .map((wanted) => {
-      const what = wanted.kind === 'setting' ? wanted.path : wanted.kind === 'rule' ? wanted.rule : 'FORWARD';
-      return `${what} is not as it was set: something else changes it at the same time.`;
-    });
+    .map(
+      (wanted) => `${claimText(wanted)} is not as it was set: something else changes it at the same time.`,
+    );
+}
+
+/**
+ * What of the whole host started hooks need and is not there any more, as after a flush of the firewall.
+ * @param system the way to the host
+ * @returns a sentence for each hook that lacks something
+ */
+export function lostClaims(system: System): string[] {
+  const ledger = readLedger(system);
+  if (ledger.length === 0) return [];
+  const present = readPresent(
+    system,
+    ledger.map(({ claim: held }) => held),
+  );
+  const lost = ledger.filter(({ claim: held }) => !isMet(held, present.get(claimKey(held))));
+  const users = [...new Set(lost.flatMap((held) => held.users))];
+  return users.map((user) => {
+    const what = lost.filter((held) => held.users.includes(user)).map((held) => claimText(held.claim));
+    const more = what.length > MOST_NAMED ? ` and ${what.length - MOST_NAMED} more` : '';
+    return `${user} lacks ${what.slice(0, MOST_NAMED).join('; ')}${more}: "xen-network refilter" puts it back.`;
+  });
+}
+
+const MOST_NAMED = 3;
+
+function claimText(wanted: Claim): string {
+  if (wanted.kind === 'setting') return `${wanted.path} = ${wanted.value}`;
+  const tool = wanted.family === 4 ? 'iptables' : 'ip6tables';
+  return wanted.kind === 'rule'
+    ? `the rule "${tool} -t ${wanted.table} -A ${wanted.rule}"`
+    : `FORWARD's policy ${wanted.value} (${tool})`;
 }

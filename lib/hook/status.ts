@@ -8,6 +8,7 @@ import { strictDamage } from '../observe/strict-health.ts';
 import { readBridgeRecords } from '../observe/uplink.ts';
 import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';
+import { lostClaims } from './forwarding.ts';
 import { strictBridges } from './strict-table.ts';
 
 interface BridgeStatus {
@@ -32,7 +33,7 @@ export function printStatus(context: Context, _values: Values, json: boolean): v
   const strict = { bridges: strictBridges(system), ports: [...readStrictRecords(system).keys()] };
   const damage = strictDamage(system, strict.bridges);
   if (damage !== undefined) log.warn(damage);
-  for (const sentence of damagedJournals(system)) log.warn(sentence);
+  for (const sentence of [...damagedJournals(system), ...lostClaims(system)]) log.warn(sentence);
   if (json) {
     const found = {
       links: state.links.map(linkJson),

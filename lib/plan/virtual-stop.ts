@@ -6,6 +6,7 @@ import { addressCommand, ownAddresses, ownRoutes, routeCommand } from './address
 import { set } from './bridge-parts.ts';
 import { ip, type Plan, type Step, setting } from './step.ts';
 import { differingSettings } from './takeover.ts';
+import { bridgeMac } from './virtual.ts';
 
 /** What a stop has to know of the bridge. */
 export interface VirtualStopFacts {
@@ -30,6 +31,13 @@ export function unlayVirtual(facts: VirtualStopFacts): Plan {
   const { record, link, state } = facts;
   if (link === undefined) return { steps: [], warnings: [] };
   if (!record.madeBridge) return { steps: unlaySteps(facts, link), warnings: [] };
+  if (link.mac !== bridgeMac(link.name))
+    return {
+      steps: [],
+      warnings: [
+        `The bridge ${link.name} was made anew since the start (its MAC address is another), and is left alone. Remove it by "ip link del ${link.name}" where nobody needs it.`,
+      ],
+    };
   const { name } = link;
   const guests = state.links.filter((port) => port.master === name).map((port) => port.name);
   const removal: Step = {

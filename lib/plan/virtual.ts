@@ -90,8 +90,12 @@ function makeStep(bridge: string, device: DeviceMark): Step {
   };
 }
 
-/** Locally administered, and the same at every start, so that guests who sleep meanwhile find their gateway again. */
-function bridgeMac(bridge: string): string {
+/**
+ * The MAC address of a bridge of network-virtual: locally administered, and the same at every start, so that guests who
+ * sleep meanwhile find their gateway again.
+ * @param bridge the bridge's name
+ */
+export function bridgeMac(bridge: string): string {
   let hash = 0x811c9dc5;
   for (const char of bridge) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193) >>> 0;
   const octets = [24, 16, 8, 0].map((bits) => ((hash >>> bits) & 0xff).toString(16).padStart(2, '0'));

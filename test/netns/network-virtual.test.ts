@@ -136,6 +136,32 @@ describe('masquerade', () => {
   });
 });
 
+describe('what others did meanwhile', () => {
+  test('a bridge that the administrator made anew is left alone', async () => {
+    net.ok('network-virtual', 'start', ...VMNET);
+    net.host.ip('link del vmnet1', 'link add vmnet1 type bridge', 'address add 10.9.9.1/24 dev vmnet1');
+    const { status, stderr } = net.host.hook('network-virtual', ['stop', 'bridge=vmnet1']);
+    expect({ status, stderr }).toEqual({
+      status: 0,
+      stderr: expect.stringContaining('vmnet1 was made anew'),
+    });
+    expect(net.host.ok('ip', '-o', 'address', 'show', 'dev', 'vmnet1')).toContain('10.9.9.1/24');
+  });
+
+  test('after a flush status says what isolation is gone, and refilter puts it back', () => {
+    net.ok('network-virtual', 'start', ...VMNET);
+    const status = () => net.host.hook('network-virtual', ['status']).stderr;
+    expect(status()).toBe('');
+    net.host.ok('nft', 'flush', 'ruleset');
+    expect(status()).toContain(
+      'network-virtual vmnet1 lacks the rule "iptables -t mangle -A FORWARD -i vmnet1 ! -o vmnet1 -j DROP"',
+    );
+    expect(status()).toContain('"xen-network refilter" puts it back');
+    expect(net.host.hook('xen-network', ['refilter']).status).toBe(0);
+    expect(status()).toBe('');
+  });
+});
+
 describe('what stands in the way', () => {
   test.each([
     [['bridge=eth0', 'bridgeip=10.1.1.1/24'], /eth0 is a device of this host but no bridge/],

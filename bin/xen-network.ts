@@ -66,7 +66,7 @@ async function runApplet(
     hook,
     argv,
     env: process.env,
-    system,
+    system: { ...system, notice: log.warn },
     log,
     print: (text) => system.print(visible(text), 'out'),
     interrupted: () => stop,

@@ -1,4 +1,4 @@
-import { isTemporary, RUN_FOLDER } from '../contract/paths.ts';
+import { DAMAGED, damagedPath, isTemporary, RUN_FOLDER } from '../contract/paths.ts';
 import { isRecord } from '../observe/records.ts';
 import type { Command, Step } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
@@ -69,9 +69,6 @@ export function closeJournal(system: System, key: string): void {
   system.remove(journalPath(key));
 }
 
-/** What the name of a journal that cannot be read ends with once it was put aside. */
-const DAMAGED = '.damaged';
-
 /**
  * The keys of all runs that were interrupted or are under way.
  * @param system the way to the files
@@ -99,7 +96,7 @@ export function damagedJournals(system: System, concerns: (key: string) => boole
 function damageText(key: string): string {
   return (
     `What an interrupted run of ${key} did cannot be read any more, so it was not taken back: look at what it left, ` +
-    `and then remove ${journalPath(key)}${DAMAGED}.`
+    `and then remove ${damagedPath(journalPath(key))}.`
   );
 }
 
@@ -110,7 +107,7 @@ function damageText(key: string): string {
  * @returns a sentence for the log
  */
 export function putAside(system: System, key: string): string {
-  system.rename(journalPath(key), `${journalPath(key)}${DAMAGED}`);
+  system.rename(journalPath(key), damagedPath(journalPath(key)));
   return damageText(key);
 }
 

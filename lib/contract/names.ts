@@ -51,6 +51,8 @@ const MADE = [
   // Cards, by the kernel's names and by udev's (systemd.net-naming-scheme), and a card that network-bridge has renamed.
   /^p?(eth\d+|em\d+|(en|wl)([os]\d|x[0-9a-f]{12}|[Pp]\d)\w*|p\d+p\d+)(\.\d+)?$/,
   /^(lo|peth|ovs-system|vif0|docker0|lxcbr0)$/,
+  // Records of ours that were put aside.
+  /\.damaged$/,
 ];
 
 /**

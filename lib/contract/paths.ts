@@ -19,6 +19,25 @@ export function isTemporary(name: string): boolean {
   return name.startsWith('.') && name.endsWith('~');
 }
 
+/**
+ * Where a file of ours goes that cannot be understood.
+ * @param path the file
+ */
+export function damagedPath(path: string): string {
+  return `${path}${DAMAGED}`;
+}
+
+/** How the names of such files end; no vifname may. */
+export const DAMAGED = '.damaged';
+
+/**
+ * Whether a file in a folder of records is one, and not what a killed run left or what was put aside.
+ * @param name without its folder
+ */
+export function isRecordName(name: string): boolean {
+  return !isTemporary(name) && !name.endsWith(DAMAGED);
+}
+
 /** The folder of the guests' devices' records. */
 export const VIF_RECORDS = `${RUN_FOLDER}/vif`;
 
@@ -101,3 +120,13 @@ export const IP6_FORWARD = '/proc/sys/net/ipv6/conf/all/forwarding';
 export const BRIDGE_NF: readonly string[] = ['iptables', 'ip6tables', 'arptables'].map(
   (name) => `/proc/sys/net/bridge/bridge-nf-call-${name}`,
 );
+
+/** All folders that hold records, and the one above them, which holds the ledger. */
+export const RECORD_FOLDERS: readonly string[] = [
+  RUN_FOLDER,
+  VIF_RECORDS,
+  STRICT_RECORDS,
+  BRIDGE_RECORDS,
+  NAT_RECORDS,
+  VIRTUAL_RECORDS,
+];

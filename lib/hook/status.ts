@@ -3,6 +3,7 @@ import type { Values } from '../contract/arguments.ts';
 import { listed } from '../contract/text.ts';
 import { type HostState, type Link, observeHost } from '../observe/host.ts';
 import { readLedger } from '../observe/ledger.ts';
+import { damagedRecords } from '../observe/records.ts';
 import { readStrictRecords } from '../observe/strict.ts';
 import { strictDamage } from '../observe/strict-health.ts';
 import { readBridgeRecords } from '../observe/uplink.ts';
@@ -33,7 +34,8 @@ export function printStatus(context: Context, _values: Values, json: boolean): v
   const strict = { bridges: strictBridges(system), ports: [...readStrictRecords(system).keys()] };
   const damage = strictDamage(system, strict.bridges);
   if (damage !== undefined) log.warn(damage);
-  for (const sentence of [...damagedJournals(system), ...lostClaims(system)]) log.warn(sentence);
+  for (const sentence of [...damagedJournals(system), ...damagedRecords(system), ...lostClaims(system)])
+    log.warn(sentence);
   if (json) {
     const found = {
       links: state.links.map(linkJson),

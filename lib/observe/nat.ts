@@ -1,5 +1,5 @@
 import type { DhcpServer } from '../contract/dhcp.ts';
-import { isTemporary, NAT_RECORDS } from '../contract/paths.ts';
+import { isRecordName, NAT_RECORDS } from '../contract/paths.ts';
 import type { System } from '../system/system.ts';
 import { isRecord, readJson } from './records.ts';
 
@@ -33,7 +33,7 @@ export interface NatRecord {
 export function readNatRecords(system: System): NatRecord[] {
   return system
     .list(NAT_RECORDS)
-    .filter((name) => !isTemporary(name))
+    .filter(isRecordName)
     .map((name) => readJson(system, `${NAT_RECORDS}/${name}`, isNatRecord))
     .filter((record) => record !== undefined);
 }

@@ -1,6 +1,13 @@
 import type { DhcpServer } from '../contract/dhcp.ts';
 import type { Laid } from '../contract/laid.ts';
-import { isTemporary, VIF_RECORDS, vifRecordPath } from '../contract/paths.ts';
+import {
+  DAMAGED,
+  damagedPath,
+  isRecordName,
+  RECORD_FOLDERS,
+  VIF_RECORDS,
+  vifRecordPath,
+} from '../contract/paths.ts';
 import type { PortVlans } from '../contract/vlan.ts';
 import type { System } from '../system/system.ts';
 
@@ -40,7 +47,7 @@ export function readVifRecord(system: System, device: string): VifRecord | undef
  */
 export function readVifRecords(system: System): Map<string, VifRecord> {
   const records = new Map<string, VifRecord>();
-  for (const device of system.list(VIF_RECORDS).filter((name) => !isTemporary(name))) {
+  for (const device of system.list(VIF_RECORDS).filter(isRecordName)) {
     const record = readVifRecord(system, device);
     if (record !== undefined) records.set(device, record);
   }
@@ -48,7 +55,8 @@ export function readVifRecords(system: System): Map<string, VifRecord> {
 }
 
 /**
- * Reads a JSON file of our own.
+ * Reads a JSON file of our own. One that cannot be understood is put aside and named, so that it is in nobody's way and not
+ * overwritten without a word.
  * @param system the way to the file
  * @param path the file
  * @param fits tells whether the content has the form that is expected
@@ -61,9 +69,35 @@ export function readJson<T>(
 ): T | undefined {
   const text = system.readText(path);
   if (text === undefined) return undefined;
+  const value = parsed(text);
+  if (fits(value)) return value;
+  system.rename(path, damagedPath(path));
+  system.notice?.(
+    `What ${path} remembered cannot be read any more and was put aside as ${damagedPath(path)}: what it told of may be left on this host. ` +
+      'Look at it, and remove that file.',
+  );
+  return undefined;
+}
+
+/**
+ * A sentence for each record that was put aside.
+ * @param system the way to the folders
+ */
+export function damagedRecords(system: System): string[] {
+  return RECORD_FOLDERS.flatMap((folder) =>
+    system
+      .list(folder)
+      .filter((name) => name.endsWith(DAMAGED))
+      .map(
+        (name) =>
+          `${folder}/${name} is a record that could not be read: look at what it told of, and remove it.`,
+      ),
+  );
+}
+
+function parsed(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return fits(value) ? value : undefined;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

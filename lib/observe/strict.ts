@@ -1,5 +1,5 @@
 import { LOCKING_MODES, type LockingMode } from '../contract/arguments.ts';
-import { STRICT_RECORDS, strictRecordPath } from '../contract/paths.ts';
+import { isRecordName, STRICT_RECORDS, strictRecordPath } from '../contract/paths.ts';
 import { HostError } from '../errors.ts';
 import { CUSTOM_CHAIN, STRICT_TABLE } from '../filter/strict-rules.ts';
 import type { System } from '../system/system.ts';
@@ -34,7 +34,7 @@ export function readStrictRecord(system: System, port: string): StrictRecord | u
  */
 export function readStrictRecords(system: System): ReadonlyMap<string, StrictRecord> {
   const found = new Map<string, StrictRecord>();
-  for (const port of system.list(STRICT_RECORDS)) {
+  for (const port of system.list(STRICT_RECORDS).filter(isRecordName)) {
     const record = readStrictRecord(system, port);
     if (record !== undefined) found.set(port, record);
   }

@@ -1,5 +1,5 @@
 import type { Topology } from '../contract/bridge-request.ts';
-import { BRIDGE_RECORDS, bridgeRecordPath, isTemporary } from '../contract/paths.ts';
+import { BRIDGE_RECORDS, bridgeRecordPath, isRecordName } from '../contract/paths.ts';
 import type { System } from '../system/system.ts';
 import type { Address, HostState, Route } from './host.ts';
 import { isRecord, readJson } from './records.ts';
@@ -158,7 +158,7 @@ export interface AntispoofRecord {
 export function readBridgeRecords(system: System): BridgeRecord[] {
   return system
     .list(BRIDGE_RECORDS)
-    .filter((name) => !isTemporary(name))
+    .filter(isRecordName)
     .map((name) => readJson(system, bridgeRecordPath(name), isBridgeRecord))
     .filter((record) => record !== undefined);
 }

@@ -1,5 +1,5 @@
 import type { VirtualForm } from '../contract/forward-request.ts';
-import { isTemporary, VIRTUAL_RECORDS } from '../contract/paths.ts';
+import { isRecordName, VIRTUAL_RECORDS } from '../contract/paths.ts';
 import type { System } from '../system/system.ts';
 import type { DhcpRecord } from './nat.ts';
 import { isRecord, readJson } from './records.ts';
@@ -27,7 +27,7 @@ export interface VirtualRecord {
 export function readVirtualRecords(system: System): VirtualRecord[] {
   return system
     .list(VIRTUAL_RECORDS)
-    .filter((name) => !isTemporary(name))
+    .filter(isRecordName)
     .map((name) => readJson(system, `${VIRTUAL_RECORDS}/${name}`, isVirtualRecord))
     .filter((record) => record !== undefined);
 }

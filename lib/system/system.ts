@@ -57,6 +57,8 @@ export interface System {
   startDetached(argv: readonly string[], name: string): void;
   /** Asks a process to end, or makes it end; that it is gone already is no error. */
   endProcess(pid: number, how?: 'asked' | 'killed'): void;
+  /** Tells the log of something that was found on the way; absent where there is no log. */
+  notice?(sentence: string): void;
   /** The effective user of this process. */
   userId(): number;
   /** How many characters a line of the terminal has that standard input or output is; undefined where it is none. */
@@ -108,7 +110,7 @@ export function openSystem(native: Native, fs = native.files): System {
     terminalWidth,
     readText(path) {
       trust(folderOf(path));
-      return attempt(() => fs.readFileSync(path, 'utf8').replace(/\n$/, ''));
+      return attempt(() => fs.readFileSync(path, 'utf8').replace(/\n$/, ''), path);
     },
     readBytes: (path) => attempt(() => fs.readFileSync(path, 'latin1')),
     modifiedAt: (path) => attempt(() => fs.statSync(path).mtimeMs),
@@ -153,7 +155,7 @@ export function openSystem(native: Native, fs = native.files): System {
     },
     list(path) {
       trust(path);
-      return (attempt(() => fs.readdirSync(path)) ?? []).map(String).sort();
+      return (attempt(() => fs.readdirSync(path), path) ?? []).map(String).sort();
     },
     linkTarget: (path) => attempt(() => fs.readlinkSync(path, 'utf8')),
     exists: (path) => fs.existsSync(path),
@@ -256,11 +258,16 @@ function inWords(path: string, what: string, change: () => void): void {
   }
 }
 
-/** Sysfs files vanish under a reader and some answer EINVAL: what cannot be read is not there. */
-function attempt<T>(read: () => T): T | undefined {
+/**
+ * Sysfs files vanish under a reader and some answer EINVAL: what cannot be read is not there. Of our own files only those
+ * are not there that are not; to take an unreadable one for that would be to forget what it tells of.
+ */
+function attempt<T>(read: () => T, path = ''): T | undefined {
   try {
     return read();
-  } catch {
-    return undefined;
+  } catch (thrown) {
+    const name = errnoName(thrown);
+    if (!path.startsWith(`${RUN_FOLDER}/`) || name === 'ENOENT' || name === 'ENOTDIR') return undefined;
+    throw new XenNetworkError(`${path} cannot be read: ${errnoWords(thrown)}.`, { cause: thrown });
   }
 }

@@ -4,6 +4,7 @@ import { damagedJournals, journalKeys } from '../../lib/apply/journal.ts';
 import { mendBridges } from '../../lib/hook/bridge.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { withLock } from '../../lib/hook/locks.ts';
+import { damagedRecords } from '../../lib/observe/records.ts';
 
 /**
  * Takes back whatever interrupted runs left, and starts whose confirmation did not come in time; puts back what is left of
@@ -12,7 +13,7 @@ import { withLock } from '../../lib/hook/locks.ts';
  */
 export async function recover(context: Context): Promise<number> {
   const { system, print } = context;
-  const sentences = damagedJournals(system);
+  const sentences = [...damagedJournals(system), ...damagedRecords(system)];
   for (const key of journalKeys(system)) {
     sentences.push(...(await withLock(system, key, () => recoverRun(system, key))));
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { vifRecordPath } from '../../lib/contract/paths.ts';
 import { parseVifCall } from '../../lib/contract/vif-request.ts';
-import { readVifRecord } from '../../lib/observe/records.ts';
+import { damagedRecords, readVifRecord, readVifRecords } from '../../lib/observe/records.ts';
 import { findBridge, observeVif } from '../../lib/observe/vif.ts';
 import { type MemoryDevice, memoryHost } from '../support/memory.ts';
 
@@ -62,8 +62,15 @@ describe('a record', () => {
     '{"name":"web"}',
     '{"name":"web","bridge":"b","rules":{"4":[]}}',
     '{"name":1,"bridge":"b","rules":{"4":[],"6":[]}}',
-  ])('that reads %j counts as none', (text) => {
-    expect(readVifRecord(memoryHost({ [vifRecordPath('vif7.1')]: text }).system, 'vif7.1')).toBeUndefined();
+  ])('that reads %j counts as none, is put aside and named', (text) => {
+    const path = vifRecordPath('vif7.1');
+    const { system, files } = memoryHost({ [path]: text });
+    const said: string[] = [];
+    expect(readVifRecord({ ...system, notice: (sentence) => said.push(sentence) }, 'vif7.1')).toBeUndefined();
+    expect(said).toEqual([expect.stringContaining(`What ${path} remembered cannot be read any more`)]);
+    expect(files()).toMatchObject({ [`${path}.damaged`]: text === '' ? expect.anything() : text });
+    expect([...readVifRecords(system).keys()]).toEqual([]);
+    expect(damagedRecords(system)).toEqual([expect.stringContaining(`${path}.damaged`)]);
   });
 
   test('is read as it was written', () => {

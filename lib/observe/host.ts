@@ -1,6 +1,7 @@
 import type { Family } from '../contract/addresses.ts';
 import { HostError } from '../errors.ts';
 import type { System } from '../system/system.ts';
+import { type Nexthop, parseNexthops, withHops } from './nexthops.ts';
 import { isRecord } from './records.ts';
 import {
   type Neighbour,
@@ -11,6 +12,7 @@ import {
   type Route,
 } from './routes.ts';
 
+export type { Nexthop } from './nexthops.ts';
 export type { Neighbour, PolicyRule, Route } from './routes.ts';
 
 /** An address with all its attributes, as `ip -j address` names them. */
@@ -60,6 +62,8 @@ export interface HostState {
   readonly routes: readonly Route[];
   readonly rules: readonly PolicyRule[];
   readonly neighbours: readonly Neighbour[];
+  /** Objects by whose number routes lead, where the kernel has such. */
+  readonly nexthops?: readonly Nexthop[];
 }
 
 const LISTS = [
@@ -77,26 +81,38 @@ const LISTS = [
  */
 export function observeHost(system: System): HostState {
   const links = parseJson(askIp(system, ['-d', '-j'], ['address show']));
+  // Since Linux 5.8; their sysctl came with them.
+  const hasObjects = system.exists('/proc/sys/net/ipv4/nexthop_compat_mode');
   const perFamily = families(system).map((family) => {
-    const lists = family === 6 ? [...LISTS, 'token show'] : LISTS;
+    const lists = [
+      ...LISTS,
+      ...(hasObjects ? ['nexthop show'] : []),
+      ...(family === 6 ? ['token show'] : []),
+    ];
     const text = askIp(system, [`-${family}`, '-d', '-o'], lists);
     return {
       routes: parseRoutes(family, text),
       rules: parseRules(family, text),
       neighbours: parseNeighbours(family, text),
+      nexthops: parseNexthops(family, text),
       tokens: [...text.matchAll(/^token (\S+) dev (\S+)/gm)],
     };
   });
   const tokens = new Map(
     perFamily.flatMap((each) => each.tokens).map(([, token = '::', dev = '']) => [dev, token]),
   );
+  const single = perFamily.flatMap((each) => each.nexthops);
+  // Groups have no family, and so stand in no listing of one.
+  const groups = single.length === 0 ? '' : askIp(system, ['-d', '-o'], ['nexthop show']);
+  const nexthops = [...single, ...parseNexthops(undefined, groups)];
   return {
     links: objects(links)
       .map(linkOf)
       .map((link) => withToken(link, tokens.get(link.name))),
-    routes: perFamily.flatMap((each) => each.routes),
+    routes: perFamily.flatMap((each) => each.routes).map((route) => withHops(route, nexthops)),
     rules: perFamily.flatMap((each) => each.rules),
     neighbours: perFamily.flatMap((each) => each.neighbours),
+    ...(nexthops.length === 0 ? {} : { nexthops }),
   };
 }
 

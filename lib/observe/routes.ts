@@ -18,6 +18,8 @@ export interface Route {
   readonly source: string | undefined;
   readonly tos: string | undefined;
   readonly hops: readonly NextHop[];
+  /** The nexthop object by which it leads, where it does. */
+  readonly nhid?: number;
   /** All that `ip route add` takes after the destination, whatever attributes a newer kernel has. */
   readonly words: readonly string[];
 }
@@ -54,7 +56,7 @@ const STATES = new Set([
   'trap',
   'unresolved',
 ]);
-/** The like, with a value; a next hop by number goes away with its device, what it stands for is printed as well. */
+/** The like, with a value; what the object of a next hop stands for is printed as well. */
 const VALUED_STATES = new Set(['nhid', 'error']);
 
 /**
@@ -72,6 +74,7 @@ export function parseRoutes(family: Family, text: string): Route[] {
 function parseRoute(family: Family, line: string): Route {
   const [type = '', destination = '', ...rest] = line.split(/[\s\\]+/).filter((word) => word !== '');
   const words = settable(rest);
+  const nhid = after(rest, 'nhid');
   const first = words.indexOf('nexthop');
   const head = first < 0 ? words : words.slice(0, first);
   const metric = after(head, 'metric');
@@ -88,6 +91,7 @@ function parseRoute(family: Family, line: string): Route {
     tos: after(head, 'tos'),
     hops: first < 0 ? [hopOf(head)] : hopsOf(words.slice(first)),
     words,
+    ...(nhid === undefined ? {} : { nhid: Number(nhid) }),
   };
 }
 

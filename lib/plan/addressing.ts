@@ -150,7 +150,19 @@ export function ruleCommand(verb: 'add' | 'del', rule: PolicyRule, from: string,
   return rule.family === 4 ? ip(...args) : { tool: 'run', argv: ['ip', '-6', ...args] };
 }
 
-function renamed(words: readonly string[], keys: readonly string[], from: string, to: string): string[] {
+/**
+ * Words with a device's name in the place of another's.
+ * @param words the words
+ * @param keys after which words a device's name stands
+ * @param from the name…
+ * @param to …and the one in its place
+ */
+export function renamed(
+  words: readonly string[],
+  keys: readonly string[],
+  from: string,
+  to: string,
+): string[] {
   return words.map((word, i) => (keys.includes(words[i - 1] ?? '') && word === from ? to : word));
 }
 

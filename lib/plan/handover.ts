@@ -10,6 +10,7 @@ import {
   ownRoutes,
   routeCommand,
 } from './addressing.ts';
+import { nexthopCommand, ownNexthops } from './nexthops.ts';
 import { type Command, type DeviceMark, ip, type Step, setting } from './step.ts';
 
 export const ACCEPT_DAD = 'net/ipv6/conf/accept_dad';
@@ -33,6 +34,10 @@ export interface Giver {
  * @param giver the device, under its present name
  */
 export function release(giver: Giver): Step[] {
+  return [...releaseNexthops(giver), ...releaseAddresses(giver)];
+}
+
+function releaseAddresses(giver: Giver): Step[] {
   const { link, settings, mark } = giver;
   const { name } = link;
   const steps = lingeringRoutes(giver);
@@ -66,6 +71,7 @@ export function releaseByIfupdown(giver: Giver): Step[] {
   const [restore6, restore4] = ([6, 4] as const).map((family) => restore(giver, family, true));
   const up = link.flags.has('UP') ? [ip('link', 'set', 'dev', name, 'up')] : [];
   return [
+    ...releaseNexthops(giver),
     {
       do: { tool: 'run', argv: ['ifdown', name] },
       undo: [{ tool: 'run', argv: ['ifup', name] }, ...up, ...(restore6 ?? []), ...(restore4 ?? [])],
@@ -73,7 +79,7 @@ export function releaseByIfupdown(giver: Giver): Step[] {
       device: mark,
     },
     // What is left; addresses come back with the undo above, since ifup stumbles over those that are there.
-    ...release(giver).map((step) => ({
+    ...releaseAddresses(giver).map((step) => ({
       ...step,
       undo: step.undo.filter(({ tool }) => tool === 'write'),
     })),
@@ -81,18 +87,17 @@ export function releaseByIfupdown(giver: Giver): Step[] {
 }
 
 /** With its last address a device loses its routes, but for those that lead through another device as well. */
-function lingeringRoutes({ state, link, mark }: Giver): Step[] {
+function lingeringRoutes(giver: Giver): Step[] {
+  const { state, link, mark } = giver;
   const { name } = link;
   const hasIpv4 = link.addresses.some((address) => address.family === 4);
   const lingers = (route: Route) => isShared(route, name) || (route.family === 4 && !hasIpv4);
-  return FAMILIES.flatMap((family) => ownRoutes(state, name, family).filter(lingers).reverse()).map(
-    (route) => ({
-      do: routeCommand('del', route, name, name),
-      undo: [routeCommand(creation(state, name, route), route, name, name)],
-      why: `take the route to ${route.destination} off ${name}`,
-      device: mark,
-    }),
-  );
+  return FAMILIES.flatMap((family) => plainRoutes(giver, family).filter(lingers).reverse()).map((route) => ({
+    do: routeCommand('del', route, name, name),
+    undo: [routeCommand(creation(state, name, route), route, name, name)],
+    why: `take the route to ${route.destination} off ${name}`,
+    device: mark,
+  }));
 }
 
 /**
@@ -110,11 +115,56 @@ function restore(giver: Giver, family: Family, skipDynamic = false): Command[] {
   const addresses = addressesOf(giver, family, skipDynamic);
   return [
     ...addresses.map((address) => addressCommand('add', undetected(address), link.name, link.name)),
-    ...ownRoutes(state, link.name, family).map((route) =>
+    ...plainRoutes(giver, family).map((route) =>
       routeCommand(creation(state, link.name, route), route, link.name, link.name),
     ),
     ...addresses.filter(isDetected).map((address) => addressCommand('change', address, link.name, link.name)),
     ...neighboursOf(giver, family).map((neighbour) => neighbourCommand(neighbour, link.name)),
+  ];
+}
+
+/**
+ * A device's routes but for those that lead by a nexthop object.
+ * @param giver the device
+ * @param family one family only
+ */
+export function plainRoutes({ state, link }: Giver, family: Family): Route[] {
+  return ownRoutes(state, link.name, family).filter(({ nhid }) => nhid === undefined);
+}
+
+/**
+ * A device's routes that lead by a nexthop object.
+ * @param giver the device
+ */
+export function objectRoutes({ state, link }: Giver): Route[] {
+  const all = FAMILIES.flatMap((family) => ownRoutes(state, link.name, family));
+  return all.filter(({ nhid }) => nhid !== undefined);
+}
+
+/**
+ * Takes a device's nexthop objects away, with the routes that lead by them: the kernel would take them with the device's
+ * carrier, without a word and for good (net/ipv4/nexthop.c).
+ */
+function releaseNexthops(giver: Giver): Step[] {
+  const { state, link, mark } = giver;
+  const { name } = link;
+  return [
+    ...objectRoutes(giver)
+      .reverse()
+      .map((route) => ({
+        do: routeCommand('del', route, name, name),
+        undo: [routeCommand(creation(state, name, route), route, name, name)],
+        why: `take the route to ${route.destination} off ${name}`,
+        device: mark,
+      })),
+    ...ownNexthops(state, name)
+      .reverse()
+      .map((nexthop) => ({
+        do: ip('nexthop', 'del', 'id', `${nexthop.id}`),
+        undo: [nexthopCommand(nexthop, name, name)],
+        why: `take the next hop ${nexthop.id} off ${name}`,
+        device: mark,
+      })),
   ];
 }
 

@@ -7,7 +7,6 @@ import {
   addressRemoval,
   creation,
   neighbourCommand,
-  ownRoutes,
   routeCommand,
   ruleCommand,
   rulesOf,
@@ -21,8 +20,11 @@ import {
   isDetected,
   isShared,
   neighboursOf,
+  objectRoutes,
+  plainRoutes,
   undetected,
 } from './handover.ts';
+import { nexthopCommand, ownNexthops } from './nexthops.ts';
 import { type Command, type DeviceMark, ip, type Step, setting } from './step.ts';
 
 /** A device that takes it over. */
@@ -78,6 +80,7 @@ export function takeOver(giver: Giver, taker: Taker, skipDynamic: boolean): Step
     ...settingSteps(giver, taker, on, (key) => key === DISABLE_IPV6),
     ...(taker.flags.has('UP') ? [] : [up]),
     ...FAMILIES.flatMap((family) => addressSteps(giver, taker, family, skipDynamic, on)),
+    ...nexthopSteps(giver, taker, on),
     ...dadSteps(giver, taker, on, giver.settings.get(ACCEPT_DAD) ?? '0', '0'),
     ...flagSteps(giver, taker, on),
     ...ruleSteps(giver, taker.name),
@@ -113,7 +116,7 @@ function settingSteps(giver: Giver, taker: Taker, on: On, which: (key: string) =
 }
 
 function addressSteps(giver: Giver, taker: Taker, family: Family, skipDynamic: boolean, on: On): Step[] {
-  const { state, link } = giver;
+  const { link } = giver;
   const { name } = taker;
   const addresses = addressesOf(giver, family, skipDynamic);
   const left = addressesOf(giver, family, false).filter((address) => !addresses.includes(address));
@@ -124,7 +127,7 @@ function addressSteps(giver: Giver, taker: Taker, family: Family, skipDynamic: b
         addressRemoval(address, name),
       ]),
     ),
-    ...ownRoutes(state, link.name, family)
+    ...plainRoutes(giver, family)
       .filter((route) => !left.some((address) => address.local === route.source))
       .map((route) => routeStep(giver, taker, route, on)),
     ...addresses
@@ -136,6 +139,19 @@ function addressSteps(giver: Giver, taker: Taker, family: Family, skipDynamic: b
     ...neighboursOf(giver, family).map((neighbour) =>
       on(`remember the neighbour ${neighbour.address} on`, neighbourCommand(neighbour, name), []),
     ),
+  ];
+}
+
+/** Once both families have their addresses: a group may hold objects of both. */
+function nexthopSteps(giver: Giver, taker: Taker, on: On): Step[] {
+  const { state, link } = giver;
+  return [
+    ...ownNexthops(state, link.name).map((nexthop) =>
+      on(`have the next hop ${nexthop.id} on`, nexthopCommand(nexthop, link.name, taker.name), [
+        ip('nexthop', 'del', 'id', `${nexthop.id}`),
+      ]),
+    ),
+    ...objectRoutes(giver).map((route) => routeStep(giver, taker, route, on)),
   ];
 }
 

@@ -11,6 +11,14 @@ beforeEach(async () => {
 
 afterEach(() => host.close());
 
+test('a start that is taken back leaves next hops and routes as they were', async () => {
+  host.ip('nexthop add id 10 via 192.0.2.1 dev eth0', 'route del default', 'route add default nhid 10');
+  const seen = () => host.ok('ip', 'nexthop') + host.ok('ip', '-4', 'route').replace(/ linkdown/g, '');
+  const before = seen();
+  expect(host.hook('network-bridge', ['start', 'check=203.0.113.77']).status).toBe(1);
+  expect(seen()).toBe(before);
+});
+
 describe.each([
   ['classic', 'eth0'],
   ['rename', 'eth0'],
@@ -27,6 +35,32 @@ describe.each([
       expect(host.ok('ip', 'token', 'get', 'dev', top)).toContain('token ::5 ');
       expect(call('stop')).toEqual(FINE);
       expect(host.ok('ip', 'token', 'get', 'dev', 'eth0')).toContain('token ::5 ');
+    });
+
+    test('next hops that are objects, their groups, and the routes that lead by them', async () => {
+      host.ip(
+        'nexthop add id 10 via 192.0.2.1 dev eth0',
+        'nexthop add id 11 via 192.0.2.9 dev eth0 onlink',
+        'nexthop add id 12 via 2001:db8::1 dev eth0',
+        'nexthop add id 20 group 10,3/11',
+        'route add 198.51.100.0/24 nhid 20 metric 7',
+        'route add 198.51.101.0/24 nhid 10',
+        'route add 2001:db8:9::/64 nhid 12',
+      );
+      const seen = (dev: string) =>
+        ['-4 route show', '-6 route show', 'nexthop show']
+          .map((words) => host.ok('ip', ...words.split(' ')))
+          .join('')
+          .split('\n')
+          .filter((line) => /nhid|^id /.test(line))
+          .map((line) => line.replaceAll(` ${dev} `, ' DEV ').replace(/ linkdown/g, ''))
+          .sort();
+      const before = seen('eth0');
+      expect(before).toHaveLength(7);
+      expect(call('start')).toEqual(FINE);
+      expect(seen(top)).toEqual(before);
+      expect(call('stop')).toEqual(FINE);
+      expect(seen('eth0')).toEqual(before);
     });
 
     test('neighbours that were set by hand, whether they are asked for or not', () => {

@@ -9,6 +9,7 @@ import {
 import { listed } from '../contract/text.ts';
 import { XenNetworkError } from '../errors.ts';
 import type { Move } from '../filter/void-rules.ts';
+import { boundTo } from '../observe/bound.ts';
 import { forwardDrops, policyOwner } from '../observe/forward-policy.ts';
 import { readPresent } from '../observe/forwarding.ts';
 import { observeHost } from '../observe/host.ts';
@@ -69,6 +70,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const move = { from: link.name, to: layout.top };
   const firewall = firewallWords(system, move, request.force);
   for (const sentence of otherOwners(system, link.name, link.index)) log.warn(sentence);
+  warnOfBound(context, link.name, layout.top);
   const isThere = layout.top !== link.name && state.links.some(({ name }) => name === layout.top);
   const planned = planStart({
     state,
@@ -130,6 +132,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     others: records.filter((other) => other.bridge !== record.bridge),
     ledger: readLedger(system),
   });
+  if (top !== undefined) warnOfBound(context, top.name, record.netdev);
   // First, since only at a price can be made again what the last steps remove.
   const follow = top === undefined ? [] : followSteps(system, { from: top.name, to: record.netdev });
   const plan = { ...planned, steps: [...follow, ...planned.steps] };
@@ -142,6 +145,16 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   const done = `${record.netdev} is off the bridge ${record.bridge}.`;
   const result = () => resultText(system, record.bridge, record.netdev);
   return { subject: record.bridge, plan, verify, done, result };
+}
+
+/** What knows a device by its number cannot follow where the addresses go. */
+function warnOfBound({ system, log }: Context, from: string, to: string): void {
+  // ifupdown starts its DHCP client anew.
+  const bound = managedByIfupdown(system, from) ? [] : boundTo(system, from);
+  if (bound.length === 0) return;
+  log.warn(
+    `What listens on ${from} itself hears nothing any more once the addresses are on another device, called ${to}, and has to be restarted then: ${listed(bound)}.`,
+  );
 }
 
 /**

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createPluggedHost } from '../support/bridge-state.ts';
 import type { Host } from '../support/host.ts';
 import { FINE } from '../support/namespace.ts';
+import { waitUntil } from '../support/wait.ts';
 
 let host: Host;
 
@@ -10,6 +11,20 @@ beforeEach(async () => {
 });
 
 afterEach(() => host.close());
+
+test('what listens on the card itself cannot follow: it is named, with the process, in a dry run too', async () => {
+  const words =
+    '-k --conf-file=/dev/null --port=0 --interface=eth0 --except-interface=lo --bind-interfaces --user=root';
+  const places = '--pid-file=/run/listener --dhcp-leasefile=/run/leases --dhcp-range=192.0.2.50,192.0.2.60';
+  const listener = host.start(['dnsmasq', ...words.split(' '), ...places.split(' ')]);
+  await waitUntil('the listener', () => host.ok('ss', '-Hantupw').includes('%eth0:'));
+  for (const call of [['start', '--dry-run'], ['start']])
+    expect(host.hook('network-bridge', call).stderr).toMatch(
+      /What listens on eth0 itself hears nothing any more .* dnsmasq \(process \d+\) at 0\.0\.0\.0%eth0:67/,
+    );
+  host.ok('sh', '-c', 'kill "$(cat /run/listener)"');
+  await listener;
+});
 
 test('a start that is taken back leaves next hops and routes as they were', async () => {
   host.ip('nexthop add id 10 via 192.0.2.1 dev eth0', 'route del default', 'route add default nhid 10');

@@ -1,5 +1,7 @@
 import type { VirtualRequest } from '../contract/forward-request.ts';
+import { HostError } from '../errors.ts';
 import { observeBridgeDhcp, observeInstalled } from '../observe/dhcp.ts';
+import { otherServer } from '../observe/dhcp-others.ts';
 import type { DhcpRecord } from '../observe/nat.ts';
 import { processOf } from '../observe/service.ts';
 import type { VirtualRecord } from '../observe/virtual.ts';
@@ -41,6 +43,7 @@ export function startBridgeDhcp(
   const server = observeBridgeDhcp(system, request.dhcp);
   if (server === undefined) return { steps: [], warnings: [], record: known?.dhcp };
   const served = servedBridge(request, server.resolver);
+  if (known?.dhcp === undefined) mustBeAlone(system, request.bridge);
   const isTold = served.router === undefined || served.resolver.servers.length > 0;
   const warnings = isTold ? [] : [NO_SERVERS];
   if (server.server === 'dnsmasq') {
@@ -52,6 +55,16 @@ export function startBridgeDhcp(
   const wanted = { subnet: served.own.subnet, line, device: request.bridge };
   const { steps, record: subnet } = planSubnet(server, wanted, known?.dhcp?.subnet);
   return { steps, warnings, record: { server: 'dhcpd', subnet } };
+}
+
+/** @throws HostError naming the server that is there already */
+function mustBeAlone(system: System, bridge: string): void {
+  const other = otherServer(system, bridge, processOf(system, bridgeDnsmasq(bridge)));
+  if (other === undefined) return;
+  throw new HostError(
+    `${other} hands out addresses on ${bridge} already: with two servers a guest gets now one's and now the other's. ` +
+      'Leave dhcp= out, or take that server off the bridge first.',
+  );
 }
 
 /**

@@ -215,6 +215,34 @@ describe('what stands in the way', () => {
     expect(await net.after('network-virtual', 'stop', 'bridge=vmnet1')).toEqual(before);
   });
 
+  test.each([
+    ['that is bound to it', '--interface=vmnet1 --bind-interfaces'],
+    ['that serves all', '--bind-dynamic'],
+  ])('a second DHCP server on the bridge, beside one of the administrator %s', async (_what, words) => {
+    net.host.ip('link add vmnet1 type bridge', 'link set vmnet1 up', 'address add 10.1.1.1/24 dev vmnet1');
+    const files = '--pid-file=/run/theirs --dhcp-leasefile=/run/leases --conf-file=/dev/null --user=root';
+    const range = '--port=0 --dhcp-range=10.1.1.50,10.1.1.60';
+    net.host.ok('dnsmasq', ...`${files} ${range} ${words}`.split(' '));
+    const before = net.host.snapshot();
+    const start = (...more: string[]) => net.host.hook('network-virtual', ['start', ...VMNET, ...more]);
+    const refused = /dnsmasq \(process \d+\) hands out addresses on vmnet1 already/;
+    expect(start('dhcp=yes')).toMatchObject({ status: 1, stderr: expect.stringMatching(refused) });
+    expect(net.host.snapshot()).toEqual(before);
+    expect(start().status).toBe(0);
+    net.host.ok('sh', '-c', 'kill "$(cat /run/theirs)"');
+  });
+
+  test('but one of another bridge does not', () => {
+    net.host.ip('link add other0 type bridge', 'link set other0 up', 'address add 10.7.7.1/24 dev other0');
+    const words =
+      '--port=0 --dhcp-range=10.7.7.50,10.7.7.60 --interface=other0 --bind-interfaces --except-interface=lo';
+    const files = '--pid-file=/run/theirs --dhcp-leasefile=/run/leases --conf-file=/dev/null --user=root';
+    net.host.ok('dnsmasq', ...`${files} ${words}`.split(' '));
+    net.ok('network-virtual', 'start', ...VMNET, 'dhcp=yes');
+    net.ok('network-virtual', 'start', 'bridge=vmnet2', 'bridgeip=10.1.2.1/24', 'dhcp=yes');
+    net.host.ok('sh', '-c', 'kill "$(cat /run/theirs)"');
+  });
+
   test('another form of the same bridge needs a stop first', () => {
     net.ok('network-virtual', 'start', ...VMNET);
     const { status, stderr } = net.host.hook('network-virtual', ['start', ...VMNET, 'masquerade=yes']);

@@ -1,9 +1,17 @@
 import type { Prefix } from '../contract/addresses.ts';
-import { declaredSubnets, isDeclared } from '../contract/dhcp-conf.ts';
+import { declaredSubnets, hostEntries, isDeclared } from '../contract/dhcp-conf.ts';
 import { HostError } from '../errors.ts';
 import type { DhcpdState } from '../observe/dhcp.ts';
 import type { SubnetRecord } from '../observe/nat.ts';
-import { type Change, changeSteps, deviceChanges, noDeviceChanges, restart, restartStep } from './dhcp.ts';
+import {
+  type Change,
+  changeSteps,
+  deviceChanges,
+  noDeviceChanges,
+  restart,
+  restartStep,
+  stopService,
+} from './dhcp.ts';
 import type { Step } from './step.ts';
 
 /** A subnet that dhcpd is to serve. */
@@ -41,12 +49,15 @@ export function planSubnet(
       : [[conf.path, { from: undefined, to: line }, `declare the subnet ${subnet.address}`] as const]),
     ...(device === undefined ? [] : deviceChanges(state, device, subnet.address)),
   ];
-  const steps = changeSteps(state, changes);
-  // With no device in any of its subnets it would refuse to start: vif-nat starts it for the first guest.
-  const starts = device !== undefined ? !running || steps.length > 0 : running && steps.length > 0;
+  const steps = changeSteps(state, changes, true);
+  // With no device in any of its subnets it would refuse to start: vif-nat starts it for the first guest. Guests that are
+  // there already need it at once.
+  const guests = hostEntries(conf.text).filter(({ name }) => !state.goneHosts.includes(name));
+  const isNeeded = device !== undefined || guests.length > 0;
+  const starts = steps.length > 0 ? running || isNeeded : !running && isNeeded;
   const wrote = known?.line !== undefined || !isThere;
   return {
-    steps: starts ? [...steps, restartStep(service, false)] : steps,
+    steps: starts ? [...steps, restartStep(service, device === undefined && !running)] : steps,
     record: {
       ...(wrote ? { line } : {}),
       ...(device === undefined ? {} : { device }),
@@ -68,11 +79,11 @@ export function planSubnetStop(state: DhcpdState, done: SubnetRecord): Step[] {
       : [[conf.path, { from: done.line, to: undefined }, 'forget the subnet'] as const]),
     ...(done.device === undefined ? [] : noDeviceChanges(state, done.device)),
   ];
-  const steps = changeSteps(state, changes);
+  const steps = changeSteps(state, changes, true);
   if (done.wasRunning) return steps.length === 0 ? [] : [...steps, restartStep(service, false)];
   if (!running) return steps;
   const stop: Step = {
-    do: { tool: 'service', verb: 'stop', service, optional: false },
+    do: stopService(service, false),
     undo: steps.length === 0 ? [restart(service, true)] : [],
     why: `stop ${service.program}, which did not run before`,
   };

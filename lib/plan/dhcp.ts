@@ -112,7 +112,7 @@ export function noDeviceChanges({ args, goneDevices }: DhcpdState, device: strin
 }
 
 function dhcpdRelease(state: DhcpdState, { name, device }: Released): Step[] {
-  const { conf, service } = state;
+  const { conf, service, running } = state;
   const own = hostEntries(conf.text).filter((entry) => entry.name === name);
   const changes: Change[] = [
     ...own.map((entry): Change => [conf.path, { from: entry.line, to: undefined }, `forget ${name}`]),
@@ -121,7 +121,7 @@ function dhcpdRelease(state: DhcpdState, { name, device }: Released): Step[] {
   ];
   const steps = changeSteps(state, changes);
   // Without guests it may have nothing left to serve, and then it refuses to start.
-  return steps.length === 0 ? [] : [...steps, restartStep(service, true)];
+  return steps.length === 0 || !running ? steps : [...steps, restartStep(service, true)];
 }
 
 /** The subnet that a guest needed for itself goes with the last guest in it. */
@@ -146,8 +146,9 @@ function ownSubnets({ conf, resolver }: DhcpdState, name: string): Change[] {
  * server is made to read them.
  * @param state the server
  * @param changes in order
+ * @param alone no guest's hook may have started a server meanwhile that did not run before, so that an undo stops it again
  */
-export function changeSteps(state: DhcpdState, changes: readonly Change[]): Step[] {
+export function changeSteps(state: DhcpdState, changes: readonly Change[], alone = false): Step[] {
   const { conf, args, service, running } = state;
   const texts = new Map([conf, ...(args === undefined ? [] : [args])].map((file) => [file.path, file.text]));
   const steps: Step[] = [];
@@ -157,7 +158,8 @@ export function changeSteps(state: DhcpdState, changes: readonly Change[]): Step
     if (after === before) continue;
     texts.set(path, after);
     const undo: Command = { tool: 'edit', path, edit: oppositeEdit(before, edit) };
-    const settle = steps.length === 0 ? [restart(service, !running)] : [];
+    const settled = running || !alone ? restart(service, !running) : stopService(service, true);
+    const settle = steps.length === 0 ? [settled] : [];
     steps.push({ do: { tool: 'edit', path, edit }, undo: [undo, ...settle], why: `${why} by DHCP` });
   }
   return steps;
@@ -202,6 +204,15 @@ function dnsmasqRelease({ folder, files, service }: DnsmasqState, guest: Release
  */
 export function restart(service: Service, optional: boolean): Command {
   return { tool: 'service', verb: 'restart', service, optional };
+}
+
+/**
+ * Stops a server.
+ * @param service which one
+ * @param optional whether it may refuse
+ */
+export function stopService(service: Service, optional: boolean): Command {
+  return { tool: 'service', verb: 'stop', service, optional };
 }
 
 /**

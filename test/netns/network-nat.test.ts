@@ -204,6 +204,29 @@ describe('dhcp', () => {
     },
   );
 
+  test('a server that did not run before a start runs neither after its undo nor after a stop', () => {
+    net.dhcpd('subnet 192.0.2.0 netmask 255.255.255.0 { range 192.0.2.100 192.0.2.110; }');
+    net.host.write('/etc/default/isc-dhcp-server', 'INTERFACESv4="eth0"\n');
+    const running = () => net.host.run(['pgrep', '-x', 'dhcpd']).stdout;
+    expect(net.host.hook('network-nat', ['start', 'check=198.51.100.77']).status).toBe(1);
+    expect(running()).toBe('');
+    net.ok('network-nat', 'start');
+    net.ok('network-nat', 'stop');
+    expect(running()).toBe('');
+  });
+
+  test('guests that run go on being served over a stop and a start', () => {
+    net.dhcpd();
+    net.ok('network-nat', 'start', 'dhcp=dhcpd');
+    net.guest('vif-nat', 1);
+    net.ok('network-nat', 'stop');
+    net.ok('network-nat', 'start', 'dhcp=dhcpd');
+    expect(net.lease(1)).toMatchObject(told(1));
+    net.endClient(1);
+    net.end('vif-nat', 1);
+    net.ok('network-nat', 'stop');
+  });
+
   test("the host's own dnsmasq, where it runs, gets a file for each guest", async () => {
     const words = '-x /run/dnsmasq.pid -7 /etc/dnsmasq.d --port=0 -C /dev/null -l /run/dnsmasq.leases';
     const script = `#!/bin/sh\nread -r pid </run/dnsmasq.pid && kill "$pid"\n[ "$1" = stop ] || exec dnsmasq ${words}\n`;

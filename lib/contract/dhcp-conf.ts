@@ -1,4 +1,4 @@
-import type { Prefix } from './addresses.ts';
+import { type Prefix, parsePrefix } from './addresses.ts';
 import { isInside, type Lease, netmask, type Resolver } from './dhcp.ts';
 
 /**
@@ -230,4 +230,33 @@ export const GUEST_FILE_PREFIX = 'xen-network-';
  */
 export function guestFileName(name: string): string {
   return `${GUEST_FILE_PREFIX}${name}.conf`;
+}
+
+/**
+ * The guest whose file for dnsmasq it is.
+ * @param file the file's name
+ */
+export function guestOfFile(file: string): string {
+  return file.slice(GUEST_FILE_PREFIX.length).replace(/\.conf$/, '');
+}
+
+const OWN_SUBNET =
+  /^subnet ([\d.]+) netmask ([\d.]+) \{(?: option domain-name "[^"]*";)?(?: option domain-name-servers [\d., ]+;)? \}$/;
+
+/** A subnet in the form of `subnetLine`, whatever its hosts were told when it was written. */
+export interface OwnSubnet {
+  readonly line: string;
+  readonly subnet: Prefix;
+}
+
+/**
+ * The subnets of a dhcpd.conf in the form that guests' hooks give them: they hand out nothing by themselves.
+ * @param text the whole file
+ */
+export function ownSubnetLines(text: string): OwnSubnet[] {
+  return text.split('\n').flatMap((line) => {
+    const [, address, mask] = OWN_SUBNET.exec(line) ?? [];
+    const subnet = address === undefined ? undefined : parsePrefix(`${address}/${mask}`);
+    return subnet === undefined ? [] : [{ line, subnet }];
+  });
 }

@@ -1,7 +1,7 @@
 import type { Values } from '../contract/arguments.ts';
 import { type Lease, parseDhcpWish } from '../contract/dhcp.ts';
 import { messageOf, XenNetworkError } from '../errors.ts';
-import { observeDhcp, observeInstalled } from '../observe/dhcp.ts';
+import { type DhcpState, observeDhcp, observeHolders } from '../observe/dhcp.ts';
 import type { VifRecord } from '../observe/records.ts';
 import { planGuestLease, planGuestRelease } from '../plan/dhcp.ts';
 import type { Step } from '../plan/step.ts';
@@ -32,8 +32,13 @@ export function leaseGuest(
 ): GuestLease {
   const { system } = run.context;
   const dhcp = run.call.type === 'vif' ? observeDhcp(system, parseDhcpWish(values)) : undefined;
-  if (dhcp !== undefined)
-    return { lease: { server: dhcp.server, name: lease.name }, leaseSteps: planGuestLease(dhcp, lease) };
+  if (dhcp !== undefined) {
+    const moved = before?.lease?.server === 'dnsmasq' ? elsewhere(system, dhcp, lease) : [];
+    return {
+      lease: { server: dhcp.server, name: lease.name },
+      leaseSteps: [...moved, ...planGuestLease(dhcp, lease)],
+    };
+  }
   const old = before?.lease;
   return { lease: undefined, leaseSteps: old === undefined ? [] : stepsOfRelease(system, old, lease.device) };
 }
@@ -69,6 +74,13 @@ function stepsOfRelease(
   { server, name }: NonNullable<VifRecord['lease']>,
   device: string,
 ): Step[] {
-  const dhcp = observeInstalled(system, server);
-  return dhcp === undefined ? [] : planGuestRelease(dhcp, { name, device });
+  return observeHolders(system, server).flatMap((holder) => planGuestRelease(holder, { name, device }));
+}
+
+/** The entry that another dnsmasq than the chosen one has from before. */
+function elsewhere(system: System, chosen: DhcpState, guest: Pick<Lease, 'name' | 'device'>): Step[] {
+  const folder = chosen.server === 'dnsmasq' ? chosen.folder : undefined;
+  return observeHolders(system, 'dnsmasq')
+    .filter((holder) => holder.server === 'dnsmasq' && holder.folder !== folder)
+    .flatMap((holder) => planGuestRelease(holder, guest));
 }

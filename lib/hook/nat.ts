@@ -13,6 +13,7 @@ import { type NatRecord, readNatRecords } from '../observe/nat.ts';
 import { isAntispoofed } from '../observe/rules.ts';
 import { defaultDevice, defaultDevices } from '../observe/uplink.ts';
 import { linkOf } from '../plan/bridge-check.ts';
+import { planGone } from '../plan/dhcp.ts';
 import { planSubnet } from '../plan/dhcp-subnet.ts';
 import { forwardingClaims, type Guarding, natClaims } from '../plan/nat.ts';
 import { remember } from '../plan/remember.ts';
@@ -115,7 +116,7 @@ function guardingOf(system: System, family: Family, antispoof: boolean, masquera
 function dhcpStart(state: DhcpState | undefined, known: NatRecord | undefined): DhcpChange {
   if (state === undefined) return { steps: [], warnings: [], record: known?.dhcp };
   const warnings = state.resolver.servers.length > 0 ? [] : [NO_SERVERS];
-  if (state.server === 'dnsmasq') return { steps: [], warnings, record: { server: 'dnsmasq' } };
+  if (state.server === 'dnsmasq') return { steps: planGone(state), warnings, record: { server: 'dnsmasq' } };
   const line = known?.dhcp?.subnet?.line ?? subnetLine(NAT_SUBNET, state.resolver);
   const wanted = { subnet: NAT_SUBNET, line, device: undefined };
   const { steps, record: subnet } = planSubnet(state, wanted, known?.dhcp?.subnet);

@@ -1,10 +1,11 @@
 import { type DhcpServer, type DhcpWish, parseResolver, type Resolver } from '../contract/dhcp.ts';
-import { GUEST_FILE_PREFIX, hostEntries, variableWords } from '../contract/dhcp-conf.ts';
-import { DNSMASQ_FILES as OWN_FOLDER, vifRecordPath } from '../contract/paths.ts';
+import { GUEST_FILE_PREFIX, guestOfFile, hostEntries, variableWords } from '../contract/dhcp-conf.ts';
+import { DNSMASQ_FILES as OWN_FOLDER } from '../contract/paths.ts';
 import { HostError } from '../errors.ts';
 import type { System } from '../system/system.ts';
 import { readNatRecords } from './nat.ts';
 import { deviceExists } from './port.ts';
+import { readVifRecord } from './records.ts';
 import { controlOf, processOf, type Service } from './service.ts';
 
 /** A file as it is, each byte one character. */
@@ -42,6 +43,8 @@ export interface DnsmasqState extends ServerState {
   readonly folder: string;
   /** Our files in there, by name. */
   readonly files: ReadonlyMap<string, string>;
+  /** Those among them whose guests are gone: two with one address, or a device that is not there, may end the server. */
+  readonly goneFiles: readonly string[];
   /** It serves only devices that are named to it. */
   readonly namesDevices: boolean;
 }
@@ -67,6 +70,7 @@ const DHCPD_PIDS = [
   '/var/run/dhcp3-server/dhcpd.pid',
   '/var/lib/dhcp/var/run/dhcpd.pid',
 ];
+const DNSMASQ_CONF = '/etc/dnsmasq.conf';
 const DNSMASQ_FOLDER = '/etc/dnsmasq.d';
 const DNSMASQ_PIDS = ['/run/dnsmasq/dnsmasq.pid', '/run/dnsmasq.pid'];
 /** Where our own dnsmasq has its files. */
@@ -182,41 +186,76 @@ function dhcpdState(system: System, shared: Shared): DhcpdState {
   };
 }
 
+/** Neither its device nor what that was renamed to is there. */
 function isGone(system: System, name: string): boolean {
   const [, domid, number = '1'] = /^dom(\d+)(?:-(\d+))?$/.exec(name) ?? [];
   const device = `vif${domid}.${Number(number) - 1}`;
-  return domid !== undefined && !deviceExists(system, device) && !system.exists(vifRecordPath(device));
+  if (domid === undefined || deviceExists(system, device)) return false;
+  const record = readVifRecord(system, device);
+  return record === undefined || !deviceExists(system, record.name);
 }
 
 function dnsmasqState(system: System, shared: Shared): DnsmasqState {
-  const hosts = system.exists(DNSMASQ_FOLDER) ? hostDnsmasq(system) : undefined;
-  const service = hosts ?? natDnsmasq();
-  const folder = hosts === undefined ? NAT_FOLDER : DNSMASQ_FOLDER;
+  const hosts = hostDnsmasq(system);
+  const pid = hosts === undefined ? undefined : processOf(system, hosts);
+  // One that was not wanted so far is left alone; and one that binds its devices ends where one of them is not there, as
+  // after a loss of power: guests must not take the host's DNS along.
+  const isFit = hosts !== undefined && pid !== undefined && !bindsDevices(system, pid);
+  return isFit
+    ? dnsmasqIn(system, shared, DNSMASQ_FOLDER, hosts)
+    : dnsmasqIn(system, shared, NAT_FOLDER, natDnsmasq());
+}
+
+function dnsmasqIn(system: System, shared: Shared, folder: string, service: Service): DnsmasqState {
   const texts = system
     .list(folder)
     .map((name) => [name, system.readText(`${folder}/${name}`) ?? ''] as const);
   const isOurs = ([name]: readonly [string, string]) => name.startsWith(GUEST_FILE_PREFIX);
   const others = [
-    system.readText('/etc/dnsmasq.conf') ?? '',
+    system.readText(DNSMASQ_CONF) ?? '',
     ...texts.filter((file) => !isOurs(file)).map(([, text]) => text),
   ];
+  const files = new Map(texts.filter(isOurs));
   return {
     ...shared,
     server: 'dnsmasq',
     folder,
-    files: new Map(texts.filter(isOurs)),
-    namesDevices: hosts === undefined || others.some((text) => /^\s*interface\s*=/m.test(text)),
+    files,
+    goneFiles: [...files.keys()].filter((name) => isGone(system, guestOfFile(name))),
+    namesDevices: folder === NAT_FOLDER || others.some((text) => /^\s*interface\s*=/m.test(text)),
     service,
     running: processOf(system, service) !== undefined,
   };
 }
 
-/** The host's own dnsmasq, where it runs: one that was not wanted so far is left alone. */
+/**
+ * Every server of a kind that may have a guest's entry, whichever would be chosen now: the host's own dnsmasq may have been
+ * started or stopped since.
+ * @param system the way to the files and processes
+ * @param server which kind
+ */
+export function observeHolders(system: System, server: DhcpServer): DhcpState[] {
+  const shared = { demanded: false, resolver: readResolver(system) };
+  if (server === 'dhcpd') return isInstalled(system, 'dhcpd') ? [dhcpdState(system, shared)] : [];
+  const hosts = hostDnsmasq(system);
+  return [
+    dnsmasqIn(system, shared, NAT_FOLDER, natDnsmasq()),
+    ...(hosts === undefined ? [] : [dnsmasqIn(system, shared, DNSMASQ_FOLDER, hosts)]),
+  ];
+}
+
+/** The host's own dnsmasq, whether it runs or not. */
 function hostDnsmasq(system: System): Service | undefined {
-  const control = controlOf(system, ['dnsmasq']);
+  const control = system.exists(DNSMASQ_FOLDER) ? controlOf(system, ['dnsmasq']) : undefined;
   if (control === undefined) return undefined;
-  const service: Service = { program: 'dnsmasq', control, pidFiles: DNSMASQ_PIDS, files: [DNSMASQ_FOLDER] };
-  return processOf(system, service) === undefined ? undefined : service;
+  return { program: 'dnsmasq', control, pidFiles: DNSMASQ_PIDS, files: [DNSMASQ_FOLDER] };
+}
+
+function bindsDevices(system: System, pid: number): boolean {
+  const words = (system.readText(`/proc/${pid}/cmdline`) ?? '').split('\0');
+  if (words.includes('--bind-interfaces') || words.includes('-z')) return true;
+  const files = system.list(DNSMASQ_FOLDER).map((name) => `${DNSMASQ_FOLDER}/${name}`);
+  return [DNSMASQ_CONF, ...files].some((path) => /^\s*bind-interfaces\b/m.test(system.readText(path) ?? ''));
 }
 
 function natDnsmasq(): Service {

@@ -1,3 +1,4 @@
+import { prefixText } from '../contract/addresses.ts';
 import { checkLease, isInside, type Lease, leaseSubnet, NAT_SUBNET } from '../contract/dhcp.ts';
 import {
   applyEdit,
@@ -5,11 +6,13 @@ import {
   type FileEdit,
   guestFile,
   guestFileName,
+  guestOfFile,
   hostEntries,
   hostLine,
   isDeclared,
   isHandMade,
   oppositeEdit,
+  ownSubnetLines,
   subnetLine,
   variableWords,
 } from '../contract/dhcp-conf.ts';
@@ -125,20 +128,15 @@ function dhcpdRelease(state: DhcpdState, { name, device }: Released): Step[] {
 }
 
 /** The subnet that a guest needed for itself goes with the last guest in it. */
-function ownSubnets({ conf, resolver }: DhcpdState, name: string): Change[] {
+function ownSubnets({ conf }: DhcpdState, name: string): Change[] {
   const entries = hostEntries(conf.text);
-  return entries
-    .filter((entry) => entry.name === name)
-    .map((entry) => leaseSubnet(entry))
-    .filter((subnet) => subnet !== NAT_SUBNET)
-    .filter((subnet) => !entries.some((entry) => entry.name !== name && isInside(entry.address, subnet)))
-    .map(
-      (subnet): Change => [
-        conf.path,
-        { from: subnetLine(subnet, resolver), to: undefined },
-        `forget the subnet of ${name}`,
-      ],
-    );
+  const own = entries.filter((entry) => entry.name === name);
+  const others = entries.filter((entry) => entry.name !== name);
+  return ownSubnetLines(conf.text)
+    .filter(({ subnet }) => prefixText(subnet) !== prefixText(NAT_SUBNET))
+    .filter(({ subnet }) => own.some((entry) => isInside(entry.address, subnet)))
+    .filter(({ subnet }) => !others.some((entry) => isInside(entry.address, subnet)))
+    .map(({ line }): Change => [conf.path, { from: line, to: undefined }, `forget the subnet of ${name}`]);
 }
 
 /**
@@ -170,31 +168,51 @@ function dnsmasqLease(state: DnsmasqState, lease: Lease): Step[] {
   const name = guestFileName(lease.name);
   const text = guestFile(lease, leaseSubnet(lease), resolver, namesDevices);
   const before = files.get(name);
-  if (before === text && running) return [];
-  const path = `${folder}/${name}`;
+  const gone = goneSteps(state, name);
+  if (before === text && running && gone.length === 0) return [];
   return [
+    ...gone,
     {
-      do: record(path, text),
-      undo: [record(path, before), restart(service, true)],
+      do: record(`${folder}/${name}`, text),
+      undo: [record(`${folder}/${name}`, before), restart(service, true)],
       why: `hand out ${lease.address} to ${lease.name} by DHCP`,
     },
     restartStep(service, !demanded),
   ];
 }
 
-function dnsmasqRelease({ folder, files, service }: DnsmasqState, guest: Released): Step[] {
+/** Files of guests that went without a word. They are not made again by an undo. */
+function goneSteps({ folder, goneFiles }: DnsmasqState, but: string): Step[] {
+  return goneFiles
+    .filter((name) => name !== but)
+    .map((name) => ({
+      do: record(`${folder}/${name}`, undefined),
+      undo: [],
+      why: `forget ${guestOfFile(name)}, which is gone, by DHCP`,
+    }));
+}
+
+/**
+ * Takes the entries of guests away that went without a word, at the start of their network.
+ * @param state the server
+ */
+export function planGone(state: DnsmasqState): Step[] {
+  const steps = goneSteps(state, '');
+  return steps.length === 0 || !state.running ? steps : [...steps, restartStep(state.service, true)];
+}
+
+function dnsmasqRelease({ folder, files, service, running }: DnsmasqState, guest: Released): Step[] {
   const name = guestFileName(guest.name);
   const before = files.get(name);
   if (before === undefined) return [];
-  const path = `${folder}/${name}`;
-  return [
+  const steps: Step[] = [
     {
-      do: record(path, undefined),
-      undo: [record(path, before), restart(service, true)],
+      do: record(`${folder}/${name}`, undefined),
+      undo: [record(`${folder}/${name}`, before), ...(running ? [restart(service, true)] : [])],
       why: `forget ${guest.name} by DHCP`,
     },
-    restartStep(service, true),
   ];
+  return running ? [...steps, restartStep(service, true)] : steps;
 }
 
 /**

@@ -146,6 +146,7 @@ describe('dnsmasq', () => {
     server: 'dnsmasq',
     folder: '/etc/dnsmasq.d',
     files: new Map(),
+    goneFiles: [],
     namesDevices: true,
     service: { ...SERVICE, program: 'dnsmasq' },
     running: true,

@@ -1,7 +1,9 @@
 import type { VirtualRequest } from '../contract/forward-request.ts';
 import { HostError } from '../errors.ts';
+import { chainThatDropsDhcp, dhcpDropText } from '../filter/dhcp-input.ts';
 import { observeBridgeDhcp, observeInstalled } from '../observe/dhcp.ts';
 import { otherServer } from '../observe/dhcp-others.ts';
+import { readFirewall } from '../observe/firewall-rules.ts';
 import type { DhcpRecord } from '../observe/nat.ts';
 import { processOf } from '../observe/service.ts';
 import type { VirtualRecord } from '../observe/virtual.ts';
@@ -49,12 +51,24 @@ export function startBridgeDhcp(
   if (server.server === 'dnsmasq') {
     const before = system.readBytes(dnsmasqConf(request.bridge));
     const running = processOf(system, bridgeDnsmasq(request.bridge)) !== undefined;
-    return { steps: planDnsmasq(served, before, running), warnings, record: { server: 'dnsmasq' } };
+    const steps = planDnsmasq(served, before, running);
+    const heard = steps.length === 0 ? [] : unheardRequests(system, request.bridge);
+    return { steps, warnings: [...warnings, ...heard], record: { server: 'dnsmasq' } };
   }
   const line = known?.dhcp?.subnet?.line ?? dhcpdLine(served);
   const wanted = { subnet: served.own.subnet, line, device: request.bridge };
   const { steps, record: subnet } = planSubnet(server, wanted, known?.dhcp?.subnet);
   return { steps, warnings, record: { server: 'dhcpd', subnet } };
+}
+
+/**
+ * Says that a dnsmasq of this host hears no request.
+ * @param system the way to the firewall
+ * @param device by which they come; with "*" at its end all that begin so
+ */
+export function unheardRequests(system: System, device: string): string[] {
+  const chain = chainThatDropsDhcp(readFirewall(system), device.replace(/\*$/, '1.0'));
+  return chain === undefined ? [] : [dhcpDropText(chain, device)];
 }
 
 /** @throws HostError naming the server that is there already */

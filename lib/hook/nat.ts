@@ -18,7 +18,7 @@ import { planSubnet } from '../plan/dhcp-subnet.ts';
 import { forwardingClaims, type Guarding, natClaims } from '../plan/nat.ts';
 import { remember } from '../plan/remember.ts';
 import type { System } from '../system/system.ts';
-import { type DhcpChange, NO_SERVERS, stopSubnet } from './bridge-dhcp.ts';
+import { type DhcpChange, NO_SERVERS, stopSubnet, unheardRequests } from './bridge-dhcp.ts';
 import type { Context } from './context.ts';
 import { claimShared, releaseShared, unmetClaims } from './forwarding.ts';
 import { type NetworkHook, type NetworkWork, nothing } from './network.ts';
@@ -39,7 +39,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     ...forwardingClaims(request.ipv6, request.ipv6 ? readListening(system, state, name) : []),
   ];
   const shared = claimShared(system, userOf(name), claims);
-  const dhcp = dhcpStart(observeDhcp(system, request.dhcp), known);
+  const dhcp = dhcpStart(observeDhcp(system, request.dhcp), known, () => unheardRequests(system, 'vif*'));
   const saved: NatRecord = { netdev: name, ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }) };
   const steps = [
     ...shared.steps,
@@ -113,10 +113,19 @@ function guardingOf(system: System, family: Family, antispoof: boolean, masquera
 }
 
 /** dnsmasq gets a file for each guest and none before. */
-function dhcpStart(state: DhcpState | undefined, known: NatRecord | undefined): DhcpChange {
+function dhcpStart(
+  state: DhcpState | undefined,
+  known: NatRecord | undefined,
+  unheard: () => string[],
+): DhcpChange {
   if (state === undefined) return { steps: [], warnings: [], record: known?.dhcp };
   const warnings = state.resolver.servers.length > 0 ? [] : [NO_SERVERS];
-  if (state.server === 'dnsmasq') return { steps: planGone(state), warnings, record: { server: 'dnsmasq' } };
+  if (state.server === 'dnsmasq')
+    return {
+      steps: planGone(state),
+      warnings: [...warnings, ...(known?.dhcp === undefined ? unheard() : [])],
+      record: { server: 'dnsmasq' },
+    };
   const line = known?.dhcp?.subnet?.line ?? subnetLine(NAT_SUBNET, state.resolver);
   const wanted = { subnet: NAT_SUBNET, line, device: undefined };
   const { steps, record: subnet } = planSubnet(state, wanted, known?.dhcp?.subnet);

@@ -207,7 +207,7 @@ describe('dhcp', () => {
   test('a server that did not run before a start runs neither after its undo nor after a stop', () => {
     net.dhcpd('subnet 192.0.2.0 netmask 255.255.255.0 { range 192.0.2.100 192.0.2.110; }');
     net.host.write('/etc/default/isc-dhcp-server', 'INTERFACESv4="eth0"\n');
-    const running = () => net.host.run(['pgrep', '-x', 'dhcpd']).stdout;
+    const running = () => net.host.run(['sh', '-c', 'grep -lx dhcpd /proc/[0-9]*/comm']).stdout;
     expect(net.host.hook('network-nat', ['start', 'check=198.51.100.77']).status).toBe(1);
     expect(running()).toBe('');
     net.ok('network-nat', 'start');
@@ -240,6 +240,89 @@ describe('dhcp', () => {
     expect(net.lease(1)).toMatchObject(told(1));
     net.end('vif-nat', 1);
     expect(await net.after('network-nat', 'stop')).toEqual(before);
+  });
+
+  /** The host's own dnsmasq, with an init script. */
+  function hostDnsmasq(more: string): void {
+    const words =
+      '-x /run/dnsmasq.pid -7 /etc/dnsmasq.d --port=0 -C /etc/dnsmasq.conf -l /run/dnsmasq.leases -u root';
+    const script = `#!/bin/sh\n[ ! -s /run/dnsmasq.pid ] || { read -r pid </run/dnsmasq.pid && kill "$pid"; sleep 0.3; rm -f /run/dnsmasq.pid; }\n[ "$1" = stop ] || exec dnsmasq ${words}\n`;
+    net.host.write('/etc/init.d/dnsmasq', script, '755');
+    net.host.write('/etc/dnsmasq.conf', more);
+    net.host.ok('mkdir', '-p', '/etc/dnsmasq.d');
+  }
+  const hostRuns = (word: string) => net.host.run(['/etc/init.d/dnsmasq', word]);
+  const isAlive = () => net.host.run(['sh', '-c', 'kill -0 "$(cat /run/dnsmasq.pid)"']).status === 0;
+
+  test("a guest that went without a word ends neither the host's DNS nor the next guest's lease", () => {
+    hostDnsmasq('interface=eth0\nbind-interfaces\n');
+    hostRuns('start');
+    net.ok('network-nat', 'start', 'dhcp=dnsmasq');
+    net.guest('vif-nat', 1);
+    net.host.netns('guest1').ip('link del eth0');
+    net.guest('vif-nat', 2);
+    expect(net.lease(2)).toMatchObject(told(2));
+    expect(isAlive()).toBe(true);
+    expect(net.host.ok('ls', '/etc/dnsmasq.d')).toBe('');
+    hostRuns('start');
+    expect(isAlive()).toBe(true);
+    hostRuns('stop');
+    net.endClient(2);
+  });
+
+  test('an entry goes from the server that got it, whichever runs by then', () => {
+    hostDnsmasq('bind-dynamic\n');
+    net.ok('network-nat', 'start', 'dhcp=dnsmasq');
+    net.guest('vif-nat', 1);
+    hostRuns('start');
+    net.guest('vif-nat', 2);
+    expect(net.host.ok('ls', '/etc/dnsmasq.d')).toBe('xen-network-dom2.conf\n');
+    net.end('vif-nat', 1);
+    hostRuns('stop');
+    net.end('vif-nat', 2);
+    const left = 'ls /etc/dnsmasq.d /run/xen-network/dnsmasq/nat.d 2>/dev/null | grep xen-network- || :';
+    expect(net.host.ok('sh', '-c', left)).toBe('');
+    net.ok('network-nat', 'stop');
+  });
+
+  test('the subnet of guests outside 10.0.0.0/16 goes with the last of them, whatever resolv.conf says by then', () => {
+    net.dhcpd();
+    net.ok('network-nat', 'start', 'dhcp=dhcpd');
+    net.guest('vif-nat', 1, { ip: '192.168.77.11/24' });
+    net.guest('vif-nat', 2, { ip: '192.168.77.18/28' });
+    net.host.write('/etc/resolv.conf', 'nameserver 198.51.100.53\n');
+    const declared = () => net.host.ok('grep', '-c', 'subnet 192.168.77', '/etc/dhcp/dhcpd.conf').trim();
+    net.end('vif-nat', 1);
+    expect(declared()).toBe('1');
+    net.end('vif-nat', 2);
+    expect(net.host.run(['grep', '192.168.77', '/etc/dhcp/dhcpd.conf']).stdout).toBe('');
+    net.ok('network-nat', 'stop');
+  });
+
+  test.each([
+    [
+      'iptables',
+      'iptables -P INPUT DROP',
+      /chain INPUT of the table ip filter.*iptables -I INPUT -i vif\+ -p udp --dport 67/,
+    ],
+    [
+      'nft',
+      "nft 'table inet f { chain input { type filter hook input priority 0; policy drop; ct state established accept; }; }'",
+      /chain input of the table inet f.*nft insert rule inet f input iifname "vif\*" udp dport 67 accept/,
+    ],
+  ])('a firewall (%s) that drops what guests ask is named, with the way out', (_what, made, sentence) => {
+    net.host.ok('sh', '-c', made);
+    expect(net.host.hook('network-nat', ['start', 'dhcp=dnsmasq']).stderr).toMatch(sentence);
+    net.ok('network-nat', 'stop');
+    net.host.ok(
+      'sh',
+      '-c',
+      made.includes('nft')
+        ? 'nft insert rule inet f input udp dport 67 accept'
+        : 'iptables -A INPUT -p udp --dport 67 -j ACCEPT',
+    );
+    net.ok('network-nat', 'start', 'dhcp=dnsmasq');
+    net.ok('network-nat', 'stop');
   });
 
   test('what stands in the files of dhcpd survives byte for byte, with owner and mode', async () => {

@@ -215,7 +215,7 @@ function untracksCard(system: System, { notrack }: BridgeRequest, topology: Topo
 
 /** @returns the families in which rules of ours are needed for the host itself to stay reachable */
 function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): Family[] {
-  const drops = forwardDrops(system);
+  const drops = forwardDrops(system, bridge);
   for (const { chain, byIptables } of drops) {
     const what = byIptables
       ? 'Rules that let its card pass are put there, and vif-bridge adds those of each guest'

@@ -31,7 +31,7 @@ export function bridgedRules(run: VifRun, settings: VifSettings, joining: Joinin
   const { system } = run.context;
   const { addresses } = settings;
   const { port, strict } = joining;
-  const drops = strict || !settings.filter ? forwardDrops(system) : [];
+  const drops = strict || !settings.filter ? forwardDrops(system, joining.bridge) : [];
   warnOfDrops(run, settings, joining, drops);
   if (!settings.filter) return NO_RULES;
   const owner = ownerComment(run.call, run.stored['domain']);

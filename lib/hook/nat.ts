@@ -6,8 +6,10 @@ import { subnetLine } from '../contract/dhcp-conf.ts';
 import { NAT_VARIABLES, type NatRequest, parseNatRequest } from '../contract/forward-request.ts';
 import { natRecordPath } from '../contract/paths.ts';
 import { listed } from '../contract/text.ts';
+import { namesDevice } from '../filter/walk.ts';
 import { type DhcpState, observeDhcp } from '../observe/dhcp.ts';
-import { policyOf, readListening } from '../observe/forwarding.ts';
+import { iptablesDrops } from '../observe/forward-policy.ts';
+import { readListening } from '../observe/forwarding.ts';
 import { families, observeHost } from '../observe/host.ts';
 import { type NatRecord, readNatRecords } from '../observe/nat.ts';
 import { isAntispoofed } from '../observe/rules.ts';
@@ -101,15 +103,27 @@ function filterClaims(
   isBridge: boolean,
 ): Claim[] {
   const masquerade = family === 4 || request.ipv6;
-  const guarding = guardingOf(system, family, request.antispoof, masquerade);
+  const guarding = guardingOf(system, netdev, family, request.antispoof, masquerade);
   return natClaims(netdev, family, masquerade, guarding, isBridge);
 }
 
 /** Where the administrator drops what no rule lets pass, guests have to be let through by name. */
-function guardingOf(system: System, family: Family, antispoof: boolean, masquerade: boolean): Guarding {
+function guardingOf(
+  system: System,
+  netdev: string,
+  family: Family,
+  antispoof: boolean,
+  masquerade: boolean,
+): Guarding {
   if (antispoof) return 'antispoof';
   if (!masquerade || isAntispoofed(system)) return 'none';
-  return policyOf(system, family === 4 ? 'iptables' : 'ip6tables') === 'DROP' ? 'pass' : 'none';
+  const devices = { in: 'vif1.0', out: netdev };
+  const drops = iptablesDrops(
+    system,
+    family,
+    (match) => namesDevice(match, devices[match.direction]) !== match.negated,
+  );
+  return drops ? 'pass' : 'none';
 }
 
 /** dnsmasq gets a file for each guest and none before. */

@@ -1,4 +1,11 @@
 import type { Family } from '../contract/addresses.ts';
+import {
+  type DeviceMatch,
+  type FirewallChain,
+  parseIptablesSave,
+  parseNftRuleset,
+} from '../contract/firewall-rules.ts';
+import { type Fits, fateIn, namesDevice } from '../filter/walk.ts';
 import type { System } from '../system/system.ts';
 
 const SWITCHES: readonly (readonly [family: Family, path: string])[] = [
@@ -24,57 +31,73 @@ export interface ForwardDrop {
 }
 
 /**
- * The chains whose policy drops bridged packets.
+ * The chains in which bridged packets of a guest end, by their policy or by a rule that ends the rest: found by walking
+ * them for such a packet, of which nothing is known but the bridge that it comes in and goes out by.
  * @param system the way to /proc/sys and the firewall
+ * @param bridge the bridge's name
  * @returns none where bridged packets go through no such chain, and where nft is not installed
  */
-export function forwardDrops(system: System): ForwardDrop[] {
+export function forwardDrops(system: System, bridge: string): ForwardDrop[] {
   const families = bridgedFamilies(system);
   if (families.length === 0) return [];
-  const chains = parseChains(system.run(['nft', 'list', 'chains']).stdout);
-  const isDrop = ({ family, words }: Chain) =>
-    /^(ip|ip6|inet)$/.test(family) && /hook forward .*policy drop/.test(words);
-  const byNft = chains.filter(isDrop).flatMap(({ family, table, name }) =>
-    families
-      .filter((own) => family === 'inet' || family === (own === 4 ? 'ip' : 'ip6'))
-      .map((own) => ({
-        family: own,
-        chain: `${family} ${table} ${name}`,
-        byIptables: table === 'filter' && name === 'FORWARD' && family !== 'inet',
-      })),
+  const fits = (match: DeviceMatch) => namesDevice(match, bridge) !== match.negated;
+  const chains = parseNftRuleset(system.run(['nft', '-j', '-t', 'list', 'ruleset']).stdout);
+  const byNft = chains
+    .filter(({ hook, table }) => hook === 'forward' && /^(ip|ip6|inet) /.test(table))
+    .filter((chain) => fateIn(chains, chain, fits) === 'drop')
+    .flatMap(({ table, name }) =>
+      families
+        .filter((own) => !table.startsWith(own === 4 ? 'ip6 ' : 'ip '))
+        .map((own) => ({
+          family: own,
+          chain: `${table} ${name}`,
+          byIptables: name === 'FORWARD' && /^ip6? filter$/.test(table),
+        })),
+    )
+    // nft does not say what a match of iptables asks for.
+    .filter(({ family, byIptables }) => !byIptables || iptablesDrops(system, family, fits));
+  return [...byNft, ...legacyDrops(system, families, fits)];
+}
+
+/**
+ * Whether a packet of which nothing is known but its devices ends in iptables' FORWARD.
+ * @param system the way to the firewall
+ * @param family IPv4 or IPv6
+ * @param fits whether the packet's devices are those of a match
+ * @param tool what lists the rules; the usual back end's unless told
+ */
+export function iptablesDrops(
+  system: System,
+  family: Family,
+  fits: Fits,
+  tool = family === 4 ? 'iptables-save' : 'ip6tables-save',
+): boolean {
+  const text = system.run([tool, '-t', 'filter']).stdout;
+  const chains = parseIptablesSave(text, family === 4 ? 'ip' : 'ip6').map(withoutBridged);
+  const forward = chains.find(({ hook }) => hook === 'forward');
+  return forward !== undefined && fateIn(chains, forward, fits) === 'drop';
+}
+
+/** That a packet is bridged is known of it. */
+const BRIDGED = /^(-m|physdev|--physdev-is-bridged)$/;
+
+function withoutBridged(chain: FirewallChain): FirewallChain {
+  const rules = chain.rules.map((rule) =>
+    rule.others.includes('--physdev-is-bridged') && rule.others.every((word) => BRIDGED.test(word))
+      ? { ...rule, others: [] }
+      : rule,
   );
-  return [...byNft, ...legacyDrops(system, families)];
+  return { ...chain, rules };
 }
 
 /** Tables of iptables-legacy show nowhere else, and only where they are used. */
-function legacyDrops(system: System, families: readonly Family[]): ForwardDrop[] {
+function legacyDrops(system: System, families: readonly Family[], fits: Fits): ForwardDrop[] {
   return families.flatMap((family) => {
     const tool = family === 4 ? 'ip' : 'ip6';
     if (!/^filter$/m.test(system.readText(`/proc/net/${tool}_tables_names`) ?? '')) return [];
-    const listing = system.run([`${tool}tables-legacy`, '-w', '-S', 'FORWARD']);
-    const drops = /^-P FORWARD DROP/m.test(listing.stdout);
+    const drops = iptablesDrops(system, family, fits, `${tool}tables-legacy-save`);
     return drops ? [{ family, chain: `FORWARD of ${tool}tables-legacy`, byIptables: true }] : [];
   });
-}
-
-interface Chain {
-  readonly family: string;
-  readonly table: string;
-  readonly name: string;
-  readonly words: string;
-}
-
-/** What `nft list chains` prints: tables with their chains, and of base chains a line that says where they hang. */
-function parseChains(text: string): Chain[] {
-  const chains: Chain[] = [];
-  let [family, table, name] = ['', '', ''];
-  for (const line of text.split('\n').map((each) => each.trim())) {
-    const [first = '', second = '', third = ''] = line.split(' ');
-    if (first === 'table') [family, table] = [second, third];
-    else if (first === 'chain') name = second;
-    else if (first === 'type') chains.push({ family, table, name, words: line });
-  }
-  return chains;
 }
 
 /**

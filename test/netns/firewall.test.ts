@@ -107,6 +107,22 @@ describe("somebody else's FORWARD that drops", () => {
     expect(host.vif.offline(1).status).toBe(0);
   });
 
+  test('is found where a last rule ends what a policy would let pass, and passed by rules', () => {
+    for (const tool of ['iptables', 'ip6tables']) ok(tool, '-P', 'FORWARD', 'ACCEPT');
+    ok('iptables', '-A', 'FORWARD', '-m', 'conntrack', '--ctstate', 'ESTABLISHED', '-j', 'ACCEPT');
+    ok('iptables', '-A', 'FORWARD', '-j', 'REJECT');
+    expect(online('antispoof=strict', 'filter=no').stderr).toContain('the chain ip filter FORWARD drops');
+    expect(host.vif.offline(1).status).toBe(0);
+    expect(online('antispoof=strict')).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(host.vif.host.ok('iptables', '-S', 'FORWARD')).toContain('--physdev-out vif1.0');
+    expect(host.vif.offline(1).status).toBe(0);
+    // What lets all bridged packets pass before it leaves nothing to be done.
+    ok('iptables', '-I', 'FORWARD', '-m', 'physdev', '--physdev-is-bridged', '-j', 'ACCEPT');
+    expect(online('antispoof=strict', 'filter=no')).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(host.vif.offline(1).status).toBe(0);
+    ok('iptables', '-F', 'FORWARD');
+  });
+
   test("is named where it stands in a table of nft's own, which iptables cannot open", () => {
     for (const tool of ['iptables', 'ip6tables']) ok(tool, '-P', 'FORWARD', 'ACCEPT');
     ok('nft', 'add table inet firewall');

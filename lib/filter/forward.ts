@@ -31,21 +31,25 @@ export function ownerComment(call: { readonly device: string; readonly domid: nu
  * @param addresses the guest's addresses and ranges
  * @param families the families in which a guest without any address needs a rule
  * @param owner what ownerComment gives
+ * @param sources the ports from which packets may come to it, where FORWARD drops the rest: those of other guests are not
+ * among them, whose honest packets pass by the senders' own rules; undefined for any
  */
 export function vifForwardRules(
   device: string,
   addresses: readonly Prefix[],
   families: readonly Family[],
   owner: string,
+  sources?: readonly string[],
 ): RuleSet {
   const from = `-m physdev --physdev-in ${device} --physdev-is-bridged`;
-  const to = `-m physdev --physdev-out ${device} --physdev-is-bridged`;
+  const out = `--physdev-out ${device} --physdev-is-bridged`;
+  const to = sources?.map((port) => `-m physdev --physdev-in ${port} ${out}`) ?? [`-m physdev ${out}`];
   const accept = (match: string) => `FORWARD ${match} ${owner} -j ACCEPT`;
   const rules = (family: Family): string[] => {
-    if (addresses.length === 0) return families.includes(family) ? [from, to] : [];
+    if (addresses.length === 0) return families.includes(family) ? [from, ...to] : [];
     const own = addresses.filter((prefix) => prefix.family === family);
     if (own.length === 0) return [];
-    return [...own.map((prefix) => `${source(prefix)}${from}`), ...companions(family, from), to];
+    return [...own.map((prefix) => `${source(prefix)}${from}`), ...companions(family, from), ...to];
   };
   return { 4: rules(4).map(accept), 6: rules(6).map(accept) };
 }
@@ -57,18 +61,22 @@ export function vifForwardRules(
  * @param addresses the guest's addresses and ranges
  * @param families the families in which a guest without any address needs a rule; more than IPv4 under antispoof
  * @param owner what ownerComment gives
+ * @param outside the devices from which packets may come to it where antispoof drops the rest: no guest's; undefined for any
  */
 export function routedForwardRules(
   device: string,
   addresses: readonly Prefix[],
   families: readonly Family[],
   owner: string,
+  outside?: readonly string[],
 ): RuleSet {
   const known = vifForwardRules(device, addresses, families, owner);
   if (families.length < 2) return known;
   const pair = (from: string, to: string) => [
     `FORWARD ${from}-i ${device} ${owner} -j ACCEPT`,
-    `FORWARD ${to}-o ${device} ${owner} -j ACCEPT`,
+    ...(outside?.map((netdev) => `-i ${netdev} `) ?? ['']).map(
+      (by) => `FORWARD ${to}${by}-o ${device} ${owner} -j ACCEPT`,
+    ),
   ];
   const direct = (family: Family): string[] => {
     if (addresses.length === 0) return families.includes(family) ? pair('', '') : [];

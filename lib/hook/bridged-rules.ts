@@ -4,7 +4,8 @@ import { NO_RULES, ownerComment, type RuleSet, tableOf, vifForwardRules } from '
 import { untrackRules } from '../filter/notrack.ts';
 import { type ForwardDrop, forwardDrops, policyOwner } from '../observe/forward-policy.ts';
 import { families } from '../observe/host.ts';
-import { filtersBridged, unrestrictedFamilies } from '../observe/rules.ts';
+import { readOwner } from '../observe/port.ts';
+import { filtersBridged, isAntispoofed, unrestrictedFamilies } from '../observe/rules.ts';
 import { readBridgeRecords } from '../observe/uplink.ts';
 import type { System } from '../system/system.ts';
 import type { VifRun } from './vif.ts';
@@ -38,7 +39,8 @@ export function bridgedRules(run: VifRun, settings: VifSettings, joining: Joinin
   // What a started hook drops it drops again after a refilter, whatever somebody has done to FORWARD meanwhile.
   const dropped = filtersBridged(system) ? families(system) : familiesOf(drops);
   if (strict) return limited(vifForwardRules(port, addresses, [4, 6], owner), dropped);
-  const pass = vifForwardRules(port, addresses, unrestrictedFamilies(system), owner);
+  const sources = sourcesOf(system, joining.bridge);
+  const pass = vifForwardRules(port, addresses, unrestrictedFamilies(system), owner, sources);
   const untracked = untrackedFamilies(run, settings, joining, pass);
   const untrack = untrackRules(port, isCardUntracked(system, joining) ? [] : addresses, untracked, owner);
   return { 4: [...pass[4], ...untrack[4]], 6: [...pass[6], ...untrack[6]] };
@@ -52,6 +54,20 @@ export function bridgedRules(run: VifRun, settings: VifSettings, joining: Joinin
  */
 export function untracksStrictly(system: System, settings: VifSettings): boolean {
   return settings.notrack === 'yes' || (settings.notrack === 'auto' && filtersBridged(system));
+}
+
+/**
+ * The ports of a bridge that are no guest's, where antispoof=yes is on; its card's are noted with the bridge. Without
+ * antispoof anybody's packets may reach a guest, as ever.
+ */
+function sourcesOf(system: System, bridge: string): string[] | undefined {
+  if (!isAntispoofed(system)) return undefined;
+  const own = readBridgeRecords(system).find((record) => record.bridge === bridge)?.antispoof?.rules;
+  if (own !== undefined) return own.flatMap((rule) => /^FORWARD .*--physdev-in (\S+) /.exec(rule)?.[1] ?? []);
+  return system
+    .list(`/sys/class/net/${bridge}/brif`)
+    .filter((name) => !/^(vif(?!0\.)|tap)\d/.test(name))
+    .filter((name) => readOwner(system, name).alias?.startsWith('xen-network ') !== true);
 }
 
 function familiesOf(drops: readonly ForwardDrop[]): Family[] {

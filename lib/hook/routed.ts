@@ -15,6 +15,7 @@ import { deviceExists, readPort } from '../observe/port.ts';
 import { readVifRecords, type VifRecord } from '../observe/records.ts';
 import { listRules, unrestrictedFamilies } from '../observe/rules.ts';
 import { observeVif, type PresentVif, type VifState } from '../observe/vif.ts';
+import { readVirtualRecords } from '../observe/virtual.ts';
 import { sameLaid } from '../plan/laid.ts';
 import { planRouted, planUnrouted, routeSettings } from '../plan/routed.ts';
 import { mustBeApart, mustBeUnrouted } from '../plan/routed-check.ts';
@@ -129,7 +130,7 @@ function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
     laid,
     proxyNdpBefore: uplink === undefined ? undefined : proxyNdpBefore(system, run.call.device, uplink.device),
     inPlace: known ? listRules(system, run.call.device) : NO_RULES,
-    rules: settings.filter ? forwardRules(run, name, addresses) : NO_RULES,
+    rules: settings.filter ? forwardRules(run, name, addresses, routes) : NO_RULES,
     leaseSteps: guest.leaseSteps,
     lease: guest.lease,
     recordPath: vifRecordPath(run.call.device),
@@ -174,16 +175,37 @@ export function detachRouted(
   return state.record?.proxyNdp === undefined || run.dryRun ? detach() : withLock(system, NDP_LOCK, detach);
 }
 
-function forwardRules(run: VifRun, name: string, addresses: readonly Prefix[]): RuleSet {
+function forwardRules(
+  run: VifRun,
+  name: string,
+  addresses: readonly Prefix[],
+  routes: readonly KernelRoute[],
+): RuleSet {
   const { system } = run.context;
   const owner = ownerComment(run.call, run.stored['domain']);
-  const rules = routedForwardRules(name, addresses, unrestrictedFamilies(system), owner);
+  const families = unrestrictedFamilies(system);
+  const rules = routedForwardRules(name, addresses, families, owner, outsideDevices(system, routes));
   if (run.context.hook !== 'vif-nat' || name.startsWith('vif')) return rules;
   const outside = readLedger(system).flatMap(({ claim }) =>
     claim.kind === 'rule' && claim.family === 4 ? (natForwardDevice(claim.rule) ?? []) : [],
   );
   if (outside.length === 0) return rules;
   return { ...rules, 4: [...rules[4], ...namedForwardRules(name, addresses, outside, owner)] };
+}
+
+/**
+ * The devices by which this host has routes, but for guests' and for those of network-virtual, whose guests have rules of
+ * their own: from there a packet to another guest may be forged.
+ * @param system the way to the records
+ * @param routes the kernel's routes
+ */
+export function outsideDevices(system: System, routes: readonly KernelRoute[]): string[] {
+  const guests = guestsAmong(system, routes);
+  const virtual = new Set(readVirtualRecords(system).map(({ bridge }) => bridge));
+  const devices = new Set(routes.filter(({ local }) => !local).map(({ device }) => device));
+  return [...devices]
+    .filter((device) => device !== 'lo' && !guests.has(device) && !virtual.has(device))
+    .sort();
 }
 
 /** What the scripts of these names have had set for what is laid, and published post hooks use. */

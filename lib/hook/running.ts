@@ -11,6 +11,7 @@ import {
   VIF_VARIABLES,
 } from '../contract/vif-request.ts';
 import { NO_RULES, ownerComment, type RuleSet, routedForwardRules } from '../filter/forward.ts';
+import { readKernelRoutes } from '../observe/kernel-routes.ts';
 import { isBridge, type Port, readPort } from '../observe/port.ts';
 import { unrestrictedFamilies } from '../observe/rules.ts';
 import type { StrictRecord } from '../observe/strict.ts';
@@ -21,6 +22,7 @@ import type { Xenstore } from '../system/xenstore.ts';
 import { bridgedRules } from './bridged-rules.ts';
 import type { Context } from './context.ts';
 import { strictRecord, wantsStrict } from './guard.ts';
+import { outsideDevices } from './routed.ts';
 import type { VifRun } from './vif.ts';
 
 /** A guest's device that is in use. */
@@ -144,5 +146,6 @@ function routedRules(system: System, run: VifRun, { port, record }: PresentVif):
     addresses,
     unrestrictedFamilies(system),
     ownerComment(call, stored['domain']),
+    outsideDevices(system, readKernelRoutes(system, [4, 6])),
   );
 }

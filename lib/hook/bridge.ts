@@ -26,7 +26,7 @@ import {
   readSettings,
   usualCard,
 } from '../observe/uplink.ts';
-import { awaitCarrier, missingAfter } from '../observe/verify.ts';
+import { awaitCarrier, knownGateways, lostRoutes, missingAfter, muteGateways } from '../observe/verify.ts';
 import { checkLayout, linkOf } from '../plan/bridge-check.ts';
 import { damageOf, findParts, mustBeWhole } from '../plan/bridge-found.ts';
 import { allBridged, type BridgeLayout, findBridged, findStarted, layoutOf } from '../plan/bridge-layout.ts';
@@ -71,6 +71,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const firewall = firewallWords(system, move, request.force);
   for (const sentence of otherOwners(system, link.name, link.index)) log.warn(sentence);
   warnOfBound(context, link.name, layout.top);
+  const gateways = knownGateways(system, state, link.name);
   const isThere = layout.top !== link.name && state.links.some(({ name }) => name === layout.top);
   const planned = planStart({
     state,
@@ -98,6 +99,10 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     refusal: firewall.refusal,
     verify,
     done: `${link.name} is on the bridge ${layout.bridge}.`,
+    look: () => [
+      ...lostRoutes(observeHost(system), state, link.name),
+      ...muteGateways(system, gateways, layout.top),
+    ],
     result: () => resultText(system, layout.bridge, layout.top),
   };
 }

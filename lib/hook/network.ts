@@ -44,6 +44,8 @@ export interface NetworkWork {
   readonly done: string;
   /** Why it is not to be done unless `check` guards it; undefined where nothing speaks against it. */
   readonly refusal?: string | undefined;
+  /** Looks what is not as it was, though all went as planned; a sentence for each thing, which is said and no failure. */
+  readonly look?: () => readonly string[];
   /** What the host has now, one sentence or two; asked for where a person looks. */
   readonly result?: () => string;
 }
@@ -173,6 +175,7 @@ async function perform(context: Context, works: readonly WorkOf[], guards: Guard
       else deferUndo(system, context.hook, idOf(), guards.confirm);
     },
   });
+  for (const sentence of done.flatMap(({ look }) => look?.() ?? [])) log.warn(sentence);
   for (const { done: sentence, result } of done) {
     log.info(sentence);
     if (system.terminalWidth('out') === undefined) continue;

@@ -1,5 +1,5 @@
 import type { System } from '../system/system.ts';
-import type { HostState, Link } from './host.ts';
+import type { HostState, Link, Route } from './host.ts';
 import { defaultDevice } from './uplink.ts';
 
 const CARRIER_WAIT_MS = 10_000;
@@ -50,4 +50,66 @@ export function missingAfter(
   if (hadDefault && defaultDevice(before) === from.name && defaultDevice(now) !== to)
     wrong.push(`The default route does not lead through ${to}.`);
   return wrong;
+}
+
+/** Routes that come back by themselves, some time later: the kernel's, and those that a server or a router tells. */
+const BY_OTHERS = new Set(['kernel', 'ra', 'redirect', 'dhcp']);
+
+/**
+ * Routes of a device that are nowhere any more after its addresses moved.
+ * @param now the host after
+ * @param before the host before
+ * @param from the device that had them
+ * @returns a sentence for each
+ */
+export function lostRoutes(now: HostState, before: HostState, from: string): string[] {
+  const key = ({ family, destination, table, metric }: Route) =>
+    [family, destination, table, metric ?? 0].join(' ');
+  const there = new Set(now.routes.map(key));
+  return before.routes
+    .filter(({ hops }) => hops.some(({ dev }) => dev === from))
+    .filter((route) => !BY_OTHERS.has(route.protocol) && route.table !== 'local' && !there.has(key(route)))
+    .map(({ destination, table, metric }) => {
+      const which = `${destination}${table === 'main' ? '' : ` of the table ${table}`}${metric === undefined ? '' : ` with metric ${metric}`}`;
+      return `The route to ${which} is lost: "ip route" shows those that are left.`;
+    });
+}
+
+/**
+ * The gateways of a device's default routes whose MAC addresses the kernel knows.
+ * @param system the way to ip
+ * @param state the host
+ * @param dev the device
+ */
+export function knownGateways(system: System, state: HostState, dev: string): string[] {
+  const gateways = state.routes
+    .filter(({ destination, table }) => destination === 'default' && table === 'main')
+    .flatMap(({ hops }) => hops.filter((hop) => hop.dev === dev))
+    .flatMap(({ gateway }) => gateway ?? []);
+  return [...new Set(gateways)].filter((gateway) => isKnown(system, gateway, dev));
+}
+
+/**
+ * Those of the gateways that do not answer any more where the addresses are now. They are asked first.
+ * @param system the way to ip and ping
+ * @param gateways their addresses
+ * @param dev the device that has the addresses now
+ * @returns a sentence for each
+ */
+export function muteGateways(system: System, gateways: readonly string[], dev: string): string[] {
+  return gateways
+    .filter((gateway) => {
+      // Whether it answers the ping is its own affair; the kernel asks for its MAC address before.
+      system.run(['ping', '-n', '-q', '-c', '1', '-W', '1', '-I', dev, gateway]);
+      return !isKnown(system, gateway, dev);
+    })
+    .map(
+      (gateway) =>
+        `The gateway ${gateway} does not answer on ${dev} since the start, and did before. If it stays so, run "network-bridge stop".`,
+    );
+}
+
+function isKnown(system: System, address: string, dev: string): boolean {
+  const { stdout } = system.run(['ip', 'neigh', 'show', 'to', address, 'dev', dev]);
+  return stdout.includes(' lladdr ') && !stdout.includes('FAILED');
 }

@@ -66,7 +66,7 @@ async function runApplet(
     hook,
     argv,
     env: process.env,
-    system: { ...system, notice: log.warn },
+    system: { ...system, notice: once(log.warn) },
     log,
     print: (text) => system.print(visible(text), 'out'),
     interrupted: () => stop,
@@ -83,6 +83,15 @@ async function runApplet(
   } finally {
     await log.flush();
   }
+}
+
+/** What several looks at the host find is said once. */
+function once(say: (sentence: string) => void): (sentence: string) => void {
+  const said = new Set<string>();
+  return (sentence) => {
+    if (!said.has(sentence)) say(sentence);
+    said.add(sentence);
+  };
 }
 
 async function print(text: string): Promise<number> {

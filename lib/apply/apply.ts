@@ -260,7 +260,7 @@ export async function applyTeardown(system: System, plan: Plan): Promise<string[
  */
 export async function recoverRun(system: System, key: string): Promise<string[]> {
   const journal = readJournal(system, key);
-  if (journal === 'damaged') return [putAside(system, key)];
+  if (typeof journal === 'string') return [putAside(system, key, journal)];
   if (journal === undefined) {
     closeJournal(system, key);
     return damagedJournals(system, (other) => other === key);

@@ -1,10 +1,8 @@
-import { RUN_FOLDER } from '../contract/paths.ts';
-import { HostError } from '../errors.ts';
+import { damagedPath, PENDING_RUNS } from '../contract/paths.ts';
+import { seal, unseal } from '../contract/sealed.ts';
 import type { System } from '../system/system.ts';
 import { undoJournal } from './apply.ts';
 import { journalPath, readJournal } from './journal.ts';
-
-const PENDING = `${RUN_FOLDER}/pending`;
 
 /** A run that is undone unless it is confirmed. */
 export interface PendingRun {
@@ -23,7 +21,7 @@ export interface PendingRun {
  * @param seconds how long to wait for the confirmation
  */
 export function deferUndo(system: System, key: string, id: string, seconds: number): void {
-  system.replaceFile(deadlineOf(id), `${uptime(system) + seconds * 1000}\n`);
+  system.replaceFile(deadlineOf(id), `${seal(`${uptime(system) + seconds * 1000}`)}\n`);
   system.startDetached([process.execPath, 'expire', id], 'xen-network');
   system.rename(journalPath(key), journalOf(id));
 }
@@ -34,10 +32,18 @@ export function deferUndo(system: System, key: string, id: string, seconds: numb
  */
 export function pendingRuns(system: System): PendingRun[] {
   return system
-    .list(PENDING)
+    .list(PENDING_RUNS)
     .filter((name) => name.endsWith('.journal'))
     .map((name) => name.replace(/\.journal$/, ''))
-    .map((id) => ({ id, deadline: Number(system.readText(deadlineOf(id)) ?? 0) }));
+    .map((id) => ({ id, deadline: readDeadline(system, id) ?? 0 }));
+}
+
+/** One that cannot be read is over: what nobody may confirm in time any more is taken back. */
+function readDeadline(system: System, id: string): number | undefined {
+  const line = system.readText(deadlineOf(id));
+  if (line === undefined) return undefined;
+  const found = unseal(line);
+  return typeof found === 'object' && /^\d+$/.test(found.text) ? Number(found.text) : 0;
 }
 
 /**
@@ -46,8 +52,7 @@ export function pendingRuns(system: System): PendingRun[] {
  * @param id the run's name
  */
 export function remainingMs(system: System, id: string): number {
-  const deadline = system.readText(deadlineOf(id));
-  return deadline === undefined ? 0 : Math.max(0, Number(deadline) - uptime(system));
+  return Math.max(0, (readDeadline(system, id) ?? 0) - uptime(system));
 }
 
 /**
@@ -69,33 +74,37 @@ export async function expireRuns(system: System): Promise<string[]> {
   const sentences: string[] = [];
   const runs = pendingRuns(system);
   // A run may have been killed after its clock was set.
-  for (const name of system.list(PENDING).filter((file) => file.endsWith('.deadline'))) {
-    if (!runs.some(({ id }) => deadlineOf(id).endsWith(`/${name}`))) system.remove(`${PENDING}/${name}`);
+  for (const name of system.list(PENDING_RUNS).filter((file) => file.endsWith('.deadline'))) {
+    if (!runs.some(({ id }) => deadlineOf(id).endsWith(`/${name}`))) system.remove(`${PENDING_RUNS}/${name}`);
   }
   for (const { id } of runs.filter((run) => remainingMs(system, run.id) === 0)) {
-    const failures = await expireRun(system, id);
-    sentences.push(
-      `Nobody confirmed ${id} in time: it was taken back.`,
-      ...failures.map((text) => `While ${id} was taken back: ${text}.`),
-    );
+    sentences.push(...(await expireRun(system, id)));
   }
   return sentences;
 }
 
 async function expireRun(system: System, id: string): Promise<string[]> {
   const journal = readJournal(system, id, journalOf(id));
-  if (journal === undefined || journal === 'damaged') {
+  if (journal === undefined || typeof journal === 'string') {
+    const aside = damagedPath(journalOf(id));
+    if (journal !== undefined) system.rename(journalOf(id), aside);
     confirmRun(system, id);
-    throw new HostError(`What ${id} did is not known any more, so it stays.`);
+    return [
+      `Nobody confirmed ${id} in time, but what it did is not known any more, so it stays: stop it by its hook, ` +
+        `and then remove ${aside}.`,
+    ];
   }
   const failures = await undoJournal(system, { ...journal, begun: journal.steps.length });
   confirmRun(system, id);
-  return failures;
+  return [
+    `Nobody confirmed ${id} in time: it was taken back.`,
+    ...failures.map((text) => `While ${id} was taken back: ${text}.`),
+  ];
 }
 
 function uptime(system: System): number {
   return Math.floor(Number((system.readText('/proc/uptime') ?? '0').split(' ')[0]) * 1000);
 }
 
-const journalOf = (id: string): string => `${PENDING}/${id}.journal`;
-const deadlineOf = (id: string): string => `${PENDING}/${id}.deadline`;
+const journalOf = (id: string): string => `${PENDING_RUNS}/${id}.journal`;
+const deadlineOf = (id: string): string => `${PENDING_RUNS}/${id}.deadline`;

@@ -1,5 +1,7 @@
 import { applyEdit } from '../contract/dhcp-conf.ts';
+import { isRecordPath } from '../contract/paths.ts';
 import { isKernelRequest } from '../contract/rtnetlink.ts';
+import { seal } from '../contract/sealed.ts';
 import { messageOf, StepError } from '../errors.ts';
 import { type Command, commandText, type Step } from '../plan/step.ts';
 import { DEFAULT_TIMEOUT_MS, type RunResult } from '../system/exec.ts';
@@ -190,7 +192,7 @@ function runSingle(system: System, command: Command): string | undefined {
   try {
     if (command.tool === 'write') system.writeText(command.path, command.text);
     else if (command.tool === 'record' && command.text === undefined) system.remove(command.path);
-    else if (command.tool === 'record') system.replaceFile(command.path, command.text ?? '');
+    else if (command.tool === 'record') system.replaceFile(command.path, contentOf(command));
     else if (command.tool === 'edit') {
       const before = system.readBytes(command.path);
       const after = applyEdit(before ?? '', command.edit);
@@ -204,6 +206,11 @@ function runSingle(system: System, command: Command): string | undefined {
   } catch (thrown) {
     return messageOf(thrown).replace(/\.$/, '');
   }
+}
+
+/** Records carry a seal, so that a spoilt one is not taken for what was written. */
+function contentOf({ path, text = '' }: Extract<Command, { tool: 'record' }>): string {
+  return isRecordPath(path) ? `${seal(text.replace(/\n$/, ''))}\n` : text;
 }
 
 /**

@@ -1,4 +1,6 @@
 import { DAMAGED, damagedPath, isTemporary, RUN_FOLDER } from '../contract/paths.ts';
+import { seal, type Unsealed, unseal } from '../contract/sealed.ts';
+import { decodeText } from '../contract/xenstore-wire.ts';
 import { isRecord } from '../observe/records.ts';
 import type { Command, Step } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
@@ -15,6 +17,9 @@ export interface Journal {
   /** Indexes of all devices that were there before the run. */
   readonly indexes: readonly number[];
 }
+
+/** Why a journal cannot be gone by: spoilt, or of a later version of this program. */
+export type Unreadable = 'damaged' | 'newer';
 
 /**
  * Where a run's journal lies.
@@ -37,7 +42,7 @@ export function openJournal(
   steps: readonly Step[],
   indexes: readonly number[],
 ): void {
-  system.replaceFile(journalPath(key), `${JSON.stringify({ steps, indexes })}\n`);
+  system.replaceFile(journalPath(key), `${seal(JSON.stringify({ steps, indexes }))}\n`);
 }
 
 /**
@@ -47,7 +52,7 @@ export function openJournal(
  * @param steps the part's plan
  */
 export function extendJournal(system: System, key: string, steps: readonly Step[]): void {
-  system.appendText(journalPath(key), `${JSON.stringify({ steps, indexes: [] })}\n`);
+  system.appendText(journalPath(key), `${seal(JSON.stringify({ steps, indexes: [] }))}\n`);
 }
 
 /**
@@ -57,7 +62,7 @@ export function extendJournal(system: System, key: string, steps: readonly Step[
  * @param begun how many steps are done once it ends
  */
 export function noteBatch(system: System, key: string, begun: number): void {
-  system.appendText(journalPath(key), `${begun}\n`);
+  system.appendText(journalPath(key), `${seal(`${begun}`)}\n`);
 }
 
 /**
@@ -90,12 +95,14 @@ export function damagedJournals(system: System, concerns: (key: string) => boole
     .filter((name) => name.endsWith(DAMAGED))
     .map((name) => name.slice(0, -DAMAGED.length))
     .filter(concerns)
-    .map(damageText);
+    .map((key) => damageText(key));
 }
 
-function damageText(key: string): string {
+function damageText(key: string, how: Unreadable = 'damaged'): string {
+  const why =
+    how === 'newer' ? 'was written down by a later version of this program' : 'cannot be read any more';
   return (
-    `What an interrupted run of ${key} did cannot be read any more, so it was not taken back: look at what it left, ` +
+    `What an interrupted run of ${key} did ${why}, so it was not taken back: look at what it left, ` +
     `and then remove ${damagedPath(journalPath(key))}.`
   );
 }
@@ -104,11 +111,12 @@ function damageText(key: string): string {
  * Puts a journal aside that cannot be read, so that it is in nobody's way and not forgotten.
  * @param system the way to the file
  * @param key the run's key
+ * @param how why it cannot be read
  * @returns a sentence for the log
  */
-export function putAside(system: System, key: string): string {
+export function putAside(system: System, key: string, how: Unreadable): string {
   system.rename(journalPath(key), damagedPath(journalPath(key)));
-  return damageText(key);
+  return damageText(key, how);
 }
 
 /**
@@ -116,30 +124,34 @@ export function putAside(system: System, key: string): string {
  * @param system the way to the file
  * @param key the run's key
  * @param path another place than the usual one
- * @returns undefined when there is nothing to take back; "damaged" when there may be and it cannot be told what
+ * @returns undefined when there is nothing to take back; a word when there may be and it cannot be told what
  */
 export function readJournal(
   system: System,
   key: string,
   path = journalPath(key),
-): Journal | 'damaged' | undefined {
-  const text = system.readText(path);
-  if (text === undefined) return undefined;
-  const [first = '', ...rest] = text.split('\n');
-  const head = parse(first);
+): Journal | Unreadable | undefined {
+  const bytes = system.readBytes(path);
+  if (bytes === undefined) return undefined;
+  const text = decodeText(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)));
   // The last line may be cut off: then what it announced was not begun.
-  const further = rest
-    .filter((line) => line !== '')
-    .map((line) => (/^\d+$/.test(line) ? Number(line) : parse(line)));
-  if (head === undefined || further.slice(0, -1).includes(undefined)) return 'damaged';
+  const lines = text.split('\n').slice(0, -1);
+  const [first = 'damaged', ...rest] = lines.map(unseal);
+  if ([first, ...rest].includes('newer')) return 'newer';
+  const head = parse(first);
+  const further = rest.map(parse);
+  if (typeof head !== 'object' || further.includes(undefined)) return 'damaged';
   const steps = further.flatMap((part) => (typeof part === 'object' ? part.steps : []));
   const begun = further.filter((part) => typeof part === 'number').at(-1) ?? 0;
   return { key, begun, indexes: head.indexes, steps: [...head.steps, ...steps] };
 }
 
-function parse(line: string): Pick<Journal, 'steps' | 'indexes'> | undefined {
+/** A plan, or how many steps were begun. */
+function parse(line: Unsealed): Pick<Journal, 'steps' | 'indexes'> | number | undefined {
+  if (typeof line !== 'object') return undefined;
+  if (/^\d+$/.test(line.text)) return Number(line.text);
   try {
-    const value: unknown = JSON.parse(line);
+    const value: unknown = JSON.parse(line.text);
     if (!isRecord(value)) return undefined;
     const { steps, indexes } = value;
     const fits =

@@ -38,6 +38,14 @@ export function isRecordName(name: string): boolean {
   return !isTemporary(name) && !name.endsWith(DAMAGED);
 }
 
+/**
+ * Whether a file is a record of ours, and not one that another program reads as well.
+ * @param path the file
+ */
+export function isRecordPath(path: string): boolean {
+  return RECORD_FOLDERS.includes(path.slice(0, path.lastIndexOf('/')));
+}
+
 /** The folder of the guests' devices' records. */
 export const VIF_RECORDS = `${RUN_FOLDER}/vif`;
 
@@ -86,6 +94,9 @@ export const DNSMASQ_FILES = `${RUN_FOLDER}/dnsmasq`;
 
 /** The folder of what network-nat left, by network card. */
 export const NAT_RECORDS = `${RUN_FOLDER}/nat`;
+
+/** The folder of the starts that wait for their confirmation. */
+export const PENDING_RUNS = `${RUN_FOLDER}/pending`;
 
 /** What of the host is changed for which started hooks. */
 export const LEDGER = `${RUN_FOLDER}/ledger`;

@@ -4,10 +4,12 @@ import {
   DAMAGED,
   damagedPath,
   isRecordName,
+  PENDING_RUNS,
   RECORD_FOLDERS,
   VIF_RECORDS,
   vifRecordPath,
 } from '../contract/paths.ts';
+import { unseal } from '../contract/sealed.ts';
 import type { PortVlans } from '../contract/vlan.ts';
 import type { System } from '../system/system.ts';
 
@@ -60,20 +62,26 @@ export function readVifRecords(system: System): Map<string, VifRecord> {
  * @param system the way to the file
  * @param path the file
  * @param fits tells whether the content has the form that is expected
- * @returns undefined when it is not there, no JSON or of another form
+ * @returns undefined when it is not there, damaged, of a later version, no JSON or of another form
  */
 export function readJson<T>(
   system: System,
   path: string,
   fits: (value: unknown) => value is T,
 ): T | undefined {
-  const text = system.readText(path);
-  if (text === undefined) return undefined;
-  const value = parsed(text);
+  const line = system.readText(path);
+  if (line === undefined) {
+    if (system.exists(damagedPath(path))) system.notice?.(damagedText(damagedPath(path)));
+    return undefined;
+  }
+  const found = unseal(line);
+  const value = typeof found === 'object' ? parsed(found.text) : undefined;
   if (fits(value)) return value;
   system.rename(path, damagedPath(path));
+  const why =
+    found === 'newer' ? 'was written by a later version of this program' : 'cannot be read any more';
   system.notice?.(
-    `What ${path} remembered cannot be read any more and was put aside as ${damagedPath(path)}: what it told of may be left on this host. ` +
+    `What ${path} remembered ${why} and was put aside as ${damagedPath(path)}: what it told of may be left on this host. ` +
       'Look at it, and remove that file.',
   );
   return undefined;
@@ -84,15 +92,16 @@ export function readJson<T>(
  * @param system the way to the folders
  */
 export function damagedRecords(system: System): string[] {
-  return RECORD_FOLDERS.flatMap((folder) =>
+  return [...RECORD_FOLDERS, PENDING_RUNS].flatMap((folder) =>
     system
       .list(folder)
       .filter((name) => name.endsWith(DAMAGED))
-      .map(
-        (name) =>
-          `${folder}/${name} is a record that could not be read: look at what it told of, and remove it.`,
-      ),
+      .map((name) => damagedText(`${folder}/${name}`)),
   );
+}
+
+function damagedText(path: string): string {
+  return `${path} is a record that could not be read: look at what it told of, and remove it.`;
 }
 
 function parsed(text: string): unknown {

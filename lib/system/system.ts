@@ -97,6 +97,10 @@ export function openSystem(native: Native, fs = native.files): System {
     fs.mkdirSync(folderOf(path), { recursive: true, mode: 0o755 });
     trust(folderOf(path));
   };
+  const read = (path: string, encoding: 'utf8' | 'latin1') => {
+    trust(folderOf(path));
+    return attempt(() => fs.readFileSync(path, encoding), path);
+  };
   const indexOf = (name: string) => {
     const index = attempt(() => fs.readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
     return index === undefined ? undefined : Number(index);
@@ -108,11 +112,8 @@ export function openSystem(native: Native, fs = native.files): System {
     startDetached,
     userId,
     terminalWidth,
-    readText(path) {
-      trust(folderOf(path));
-      return attempt(() => fs.readFileSync(path, 'utf8').replace(/\n$/, ''), path);
-    },
-    readBytes: (path) => attempt(() => fs.readFileSync(path, 'latin1')),
+    readText: (path) => read(path, 'utf8')?.replace(/\n$/, ''),
+    readBytes: (path) => read(path, 'latin1'),
     modifiedAt: (path) => attempt(() => fs.statSync(path).mtimeMs),
     endProcess(pid, how = 'asked') {
       try {

@@ -1,4 +1,5 @@
 import { batches, execute } from '../../lib/apply/execute.ts';
+import { unseal } from '../../lib/contract/sealed.ts';
 import { commandText, type Plan } from '../../lib/plan/step.ts';
 import { nodeNative } from '../../lib/system/native-node.ts';
 import { openSystem, type System } from '../../lib/system/system.ts';
@@ -16,6 +17,13 @@ export function planText(plan: Plan): string {
   return [...plan.warnings.map((warning) => `# ${warning}`), ...steps, ''].join('\n');
 }
 
+/** What a record says, without its seal. */
+function contentOf(text: string): string {
+  const line = text.replace(/\n$/, '');
+  const found = unseal(line);
+  return typeof found === 'object' && found.text !== line ? found.text : text;
+}
+
 /**
  * What the children get: each one's command line and standard input, and the files that are written.
  * @param plan any plan
@@ -30,7 +38,7 @@ export function childrenText(plan: Plan): string {
       return { status: 0, stdout: '', stderr: '' };
     },
     writeText: (path, text) => void children.push(`> ${path}\n${text}\n`),
-    replaceFile: (path, text) => void children.push(`> ${path}\n${text}\n`),
+    replaceFile: (path, text) => void children.push(`> ${path}\n${contentOf(text)}\n`),
     remove: (path) => void children.push(`> ${path} removed\n`),
   };
   for (const batch of batches(plan.steps, (step) => step.do)) {

@@ -9,6 +9,7 @@ import {
   readJournal,
 } from '../../lib/apply/journal.ts';
 import { temporaryPath } from '../../lib/contract/paths.ts';
+import { seal } from '../../lib/contract/sealed.ts';
 import { ip, record, type Step } from '../../lib/plan/step.ts';
 import { memoryHost } from '../support/memory.ts';
 
@@ -26,6 +27,8 @@ const STEPS: readonly Step[] = [
     why: 'remember b',
   },
 ];
+
+const PLAN = seal(JSON.stringify({ steps: STEPS, indexes: [] }));
 
 describe('the journal of a run', () => {
   test('holds the plan, what was begun and the devices of before', () => {
@@ -57,6 +60,9 @@ describe('the journal of a run', () => {
     ],
     ['of a tool that is not known', '{"steps":[{"do":{"tool":"rm"},"undo":[],"why":"x"}],"indexes":[]}\n1\n'],
     ['spoilt within', `${JSON.stringify({ steps: [], indexes: [] })}\n{"st\n3\n`],
+    ['sealed and changed since', `${PLAN.replace('eth0', 'eth1')}\n${seal('3')}\n`],
+    ['sealed, with a line that was changed', `${PLAN}\n${seal('1').replace(/1$/, '3')}\n`],
+    ['sealed, with a line that was lost in part', `${PLAN}\n${seal('1').slice(0, 6)}\n${seal('3')}\n`],
   ])('that is %s takes nothing back, is put aside and named each time', async (_what, text) => {
     const { system, files } = memoryHost({ [journalPath('vif1.0')]: text });
     expect(readJournal(system, 'vif1.0')).toBe('damaged');
@@ -70,12 +76,37 @@ describe('the journal of a run', () => {
     expect(await recoverRun(system, 'vif2.0')).toEqual([]);
   });
 
-  test('whose last line is cut off counts up to the line before', () => {
+  test.each([...`${seal('3')}`].map((_, at) => at))(
+    'cut off after %i characters of its last line counts up to the line before',
+    (at) => {
+      const { system } = memoryHost();
+      openJournal(system, 'vif1.0', STEPS, []);
+      noteBatch(system, 'vif1.0', 1);
+      system.appendText(journalPath('vif1.0'), seal('3').slice(0, at));
+      expect(readJournal(system, 'vif1.0')).toMatchObject({ begun: 1 });
+    },
+  );
+
+  test('of before journals were sealed is read', () => {
+    const text = `${JSON.stringify({ steps: STEPS, indexes: [1] })}\n1\n3\n`;
+    const { system } = memoryHost({ [journalPath('vif1.0')]: text });
+    expect(readJournal(system, 'vif1.0')).toEqual({ key: 'vif1.0', steps: STEPS, begun: 3, indexes: [1] });
+  });
+
+  test('that a later version wrote takes nothing back, is put aside and named', async () => {
+    const text = '2 0a1b2c3d something else\n3\n';
+    const { system, files } = memoryHost({ [journalPath('vif1.0')]: text });
+    expect(await recoverRun(system, 'vif1.0')).toEqual([
+      expect.stringContaining('What an interrupted run of vif1.0 did was written down by a later version'),
+    ]);
+    expect(files()).toMatchObject({ [`${journalPath('vif1.0')}.damaged`]: text });
+  });
+
+  test('whose words are none of ASCII is read as it was written', () => {
     const { system } = memoryHost();
-    openJournal(system, 'vif1.0', STEPS, []);
-    noteBatch(system, 'vif1.0', 1);
-    system.appendText(journalPath('vif1.0'), '');
-    expect(readJournal(system, 'vif1.0')).toMatchObject({ begun: 1 });
+    const steps = [{ ...(STEPS[1] as Step), why: 'remember an alias “ü…\u{1f5a7}”' }];
+    openJournal(system, 'vif1.0', steps, []);
+    expect(readJournal(system, 'vif1.0')).toMatchObject({ steps });
   });
 
   test('that was never put in place as a whole takes nothing back, and is cleared away', async () => {
@@ -97,7 +128,10 @@ describe('recovering', () => {
     expect(await recoverRun(system, 'vif1.0')).toEqual([
       'An interrupted run of vif1.0 was found and taken back.',
     ]);
-    expect(files()).toMatchObject({ '/run/xen-network/a': 'old', '/run/xen-network/b': 'not ours yet' });
+    expect(files()).toMatchObject({
+      '/run/xen-network/a': `${seal('old')}\n`,
+      '/run/xen-network/b': 'not ours yet',
+    });
     expect(journalKeys(system)).toEqual([]);
   });
 

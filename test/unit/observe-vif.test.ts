@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { execute } from '../../lib/apply/execute.ts';
 import { vifRecordPath } from '../../lib/contract/paths.ts';
+import { seal } from '../../lib/contract/sealed.ts';
 import { parseVifCall } from '../../lib/contract/vif-request.ts';
 import { damagedRecords, readVifRecord, readVifRecords } from '../../lib/observe/records.ts';
 import { findBridge, observeVif } from '../../lib/observe/vif.ts';
+import { record } from '../../lib/plan/step.ts';
 import { type MemoryDevice, memoryHost } from '../support/memory.ts';
 
 const CALL = parseVifCall('online', { vif: 'vif7.1', XENBUS_PATH: 'backend/vif/7/1' });
@@ -62,6 +65,8 @@ describe('a record', () => {
     '{"name":"web"}',
     '{"name":"web","bridge":"b","rules":{"4":[]}}',
     '{"name":1,"bridge":"b","rules":{"4":[],"6":[]}}',
+    seal(JSON.stringify(RECORD)).replace('xenbr0', 'xenbr1'),
+    seal(JSON.stringify(RECORD)).slice(0, -1),
   ])('that reads %j counts as none, is put aside and named', (text) => {
     const path = vifRecordPath('vif7.1');
     const { system, files } = memoryHost({ [path]: text });
@@ -71,11 +76,29 @@ describe('a record', () => {
     expect(files()).toMatchObject({ [`${path}.damaged`]: text === '' ? expect.anything() : text });
     expect([...readVifRecords(system).keys()]).toEqual([]);
     expect(damagedRecords(system)).toEqual([expect.stringContaining(`${path}.damaged`)]);
+    // Whoever misses it hears why.
+    readVifRecord({ ...system, notice: (sentence) => said.push(sentence) }, 'vif7.1');
+    expect(said).toEqual([expect.anything(), expect.stringContaining(`${path}.damaged`)]);
+  });
+
+  test('that a later version of the program wrote is put aside as well, and the sentence says so', () => {
+    const path = vifRecordPath('vif7.1');
+    const { system, files } = memoryHost({ [path]: '2 0a1b2c3d {"another":"form"}' });
+    const said: string[] = [];
+    expect(readVifRecord({ ...system, notice: (sentence) => said.push(sentence) }, 'vif7.1')).toBeUndefined();
+    expect(said).toEqual([expect.stringContaining('was written by a later version of this program')]);
+    expect(files()).toMatchObject({ [`${path}.damaged`]: '2 0a1b2c3d {"another":"form"}' });
   });
 
   test('is read as it was written', () => {
     const { system } = memoryHost({ [vifRecordPath('vif7.1')]: JSON.stringify(RECORD) });
     expect(readVifRecord(system, 'vif7.1')).toEqual(RECORD);
+    const path = vifRecordPath('vif7.2');
+    expect(execute(system, 'record', [record(path, `${JSON.stringify(RECORD)}\n`)])).toMatchObject({
+      done: 1,
+    });
+    expect(system.readText(path)).toBe(seal(JSON.stringify(RECORD)));
+    expect(readVifRecord(system, 'vif7.2')).toEqual(RECORD);
   });
 });
 

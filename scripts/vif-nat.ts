@@ -37,7 +37,7 @@ async function attach(run: VifRun): Promise<void> {
     uplink,
     apart: [guest, router],
     laid: natLaid(device, addresses, uplink, ROUTE_METRIC[run.call.type]),
-    ...leaseGuest(run, values, lease, state.record),
+    dhcp: leaseGuest(run, values, lease, state.record),
   });
   if (!run.dryRun) log.info(`${device} leads to ${guest}, whose router is ${router}.`);
 }

@@ -31,8 +31,7 @@ async function attach(run: VifRun): Promise<void> {
     addresses,
     uplink: hasSix ? uplink : undefined,
     laid: routedLaid(name, uplink, addresses, ROUTE_METRIC[run.call.type]),
-    leaseSteps: [],
-    lease: undefined,
+    dhcp: { leaseSteps: [], lease: undefined },
   });
   if (!run.dryRun) log.info(`${name} is routed to by way of ${uplink.device}.`);
 }

@@ -41,6 +41,8 @@ export interface ApplyOptions {
   readonly check: () => void | Promise<void>;
   /** Told of every sentence worth logging. */
   readonly warn: (sentence: string) => void;
+  /** Told of what went wrong though the run goes on; `warn` unless it is there. */
+  readonly note?: (sentence: string) => void;
   /** The host may be off the network meanwhile: nothing else is to come first. */
   readonly hurried?: boolean;
   /** Whether somebody asked the run to stop (a signal). */
@@ -91,8 +93,9 @@ export async function applyParts(
         noteBatch(system, options.key, run.begun + stretch.flatMap(({ items }) => items).length);
         hurry(true);
         for (const batch of stretch) {
-          const { done, failure } = await carryOut(system, batch);
+          const { done, failure, notes = [] } = await carryOut(system, batch);
           run.begun += done;
+          notes.forEach(options.note ?? options.warn);
           if (failure !== undefined) throw failure;
         }
         hurry(false);
@@ -132,14 +135,19 @@ function enter(system: System, run: Run, steps: readonly Step[], isOneOfSeveral:
 async function carryOut(
   system: System,
   { tool, items }: Batch<Step>,
-): Promise<{ readonly done: number; readonly failure?: StepError }> {
-  const { done, exact, error } = await executeLocked(
+): Promise<Pick<Outcome, 'done' | 'notes'> & { readonly failure?: StepError }> {
+  const {
+    done,
+    exact,
+    error,
+    notes = [],
+  } = await executeLocked(
     system,
     tool,
     items.map((step) => step.do),
   );
   const failed = error === undefined ? undefined : items[done];
-  if (failed === undefined) return { done: items.length };
+  if (failed === undefined) return { done: items.length, notes };
   if (!exact || failed.mayExist !== true || !/File exists/.test(error ?? ''))
     return { done: exact ? done : items.length, failure: stepError(failed, error ?? '', UNDONE) };
   const rest = items.slice(done + 1);
@@ -157,7 +165,9 @@ async function executeLocked(
   if (path === undefined) return execute(system, tool, commands, force);
   const lock = await (await system.native()).lock(path, LOCK_WAIT_MS);
   try {
-    return tool === 'service' ? await runServices(system, commands) : execute(system, tool, commands, force);
+    return tool === 'service'
+      ? await runServices(system, commands, force)
+      : execute(system, tool, commands, force);
   } finally {
     lock.release();
   }
@@ -236,17 +246,23 @@ const ALREADY =
  * Carries out a plan that must not stop half-way: every batch is tried.
  * @param system the way to the host
  * @param plan what to do
+ * @param note told of what went wrong and was optional
  * @returns a sentence for each batch of which something failed
  */
-export async function applyTeardown(system: System, plan: Plan): Promise<string[]> {
+export async function applyTeardown(
+  system: System,
+  plan: Plan,
+  note: (sentence: string) => void = () => {},
+): Promise<string[]> {
   const failures: string[] = [];
   for (const batch of batches(plan.steps, (step) => step.do)) {
-    const { error } = await executeLocked(
+    const { error, notes = [] } = await executeLocked(
       system,
       batch.tool,
       batch.items.map((step) => step.do),
       true,
     );
+    notes.forEach(note);
     if (error !== undefined) failures.push(`Could not ${batch.items[0]?.why}: ${error}.`);
   }
   return failures;

@@ -66,6 +66,8 @@ export interface Outcome {
   /** Whether `done` is known; a child that was killed half-way leaves it open. */
   readonly exact: boolean;
   readonly error?: string;
+  /** What went wrong and was optional, in sentences. */
+  readonly notes?: readonly string[];
 }
 
 /**

@@ -1,6 +1,6 @@
 import { messageOf } from '../errors.ts';
-import { processOf, type Service, startedAt } from '../observe/service.ts';
-import type { Command } from '../plan/step.ts';
+import { hasRead, processOf, type Service, wordsOf } from '../observe/service.ts';
+import type { Command, ServiceCommand } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import { failureText, type Outcome } from './execute.ts';
 
@@ -8,24 +8,65 @@ import { failureText, type Outcome } from './execute.ts';
 const RUN_TIMEOUT_MS = 30_000;
 const END_WAIT_MS = 5000;
 const BEGIN_WAIT_MS = 2000;
+const SHORT_WAIT_MS = 300;
 const POLL_MS = 20;
-/** How exactly the beginning of a process is known. */
-const CLOCK_ERROR_MS = 50;
+/** The exit status of a program that is not there. */
+const NOT_INSTALLED = 127;
 
 /**
- * Restarts or stops servers.
+ * Restarts or stops servers. One that ran and does not run after a restart is a failure even where the restart is optional:
+ * it may serve others than guests.
  * @param system the way to the host; the lock of the servers must be held
  * @param commands each of tool 'service'
+ * @param force one that runs and would not start again is left as it is
  */
-export async function runServices(system: System, commands: readonly Command[]): Promise<Outcome> {
+export async function runServices(
+  system: System,
+  commands: readonly Command[],
+  force: boolean,
+): Promise<Outcome> {
+  const notes: string[] = [];
   for (const [done, command] of commands.entries()) {
     if (command.tool !== 'service') continue;
     const { service, verb, optional } = command;
     const idle = service.neededFor !== undefined && system.list(service.neededFor).length === 0;
-    const error = await inWords(verb === 'stop' || idle ? stop(system, service) : restart(system, service));
-    if (error !== undefined && !optional) return { done, exact: false, error };
+    const { error, isFailure, isExpected } =
+      verb === 'stop' || idle
+        ? { error: await inWords(stop(system, service)), isFailure: !optional, isExpected: false }
+        : await restartChecked(system, command, force);
+    if (error === undefined) continue;
+    if (isFailure) return { done, exact: false, error };
+    if (!isExpected) notes.push(`Nobody is served by DHCP as it was changed: ${error.replace(/\.$/, '')}.`);
   }
-  return { done: commands.length, exact: true };
+  return { done: commands.length, exact: true, ...(notes.length === 0 ? {} : { notes }) };
+}
+
+interface Restarted {
+  readonly error: string | undefined;
+  readonly isFailure: boolean;
+  /** It is not even worth a word. */
+  readonly isExpected: boolean;
+}
+
+/** Many guests that start at once need one restart, not one each: a server that began after the last change has read it. */
+async function restartChecked(
+  system: System,
+  { service, optional, mayEnd = false }: ServiceCommand,
+  force: boolean,
+): Promise<Restarted> {
+  const running = processOf(system, service);
+  if (running !== undefined && hasRead(system, service, running))
+    return { error: undefined, isFailure: false, isExpected: true };
+  const wrong = running === undefined ? undefined : complaint(system, service, running);
+  if (wrong !== undefined) return { error: wrong, isFailure: !force, isExpected: false };
+  const refused = await inWords(restart(system, service));
+  const runs = await comesUp(system, service, running === undefined ? SHORT_WAIT_MS : BEGIN_WAIT_MS);
+  const isFailure = (refused !== undefined && !optional) || (running !== undefined && !runs);
+  return {
+    error: refused ?? (runs ? undefined : `${service.program} does not run after it was started`),
+    isFailure: isFailure && !mayEnd,
+    isExpected: mayEnd,
+  };
 }
 
 async function inWords(change: Promise<string | undefined>): Promise<string | undefined> {
@@ -36,10 +77,7 @@ async function inWords(change: Promise<string | undefined>): Promise<string | un
   }
 }
 
-/** Many guests that start at once need one restart, not one each: a server that began after the last change has read it. */
 async function restart(system: System, service: Service): Promise<string | undefined> {
-  const running = processOf(system, service);
-  if (running !== undefined && hasRead(system, service, running)) return undefined;
   const { control } = service;
   const error = await (async () => {
     if (control.kind === 'init') return run(system, [control.script, 'restart']);
@@ -55,9 +93,20 @@ async function restart(system: System, service: Service): Promise<string | undef
   return now !== undefined && hasRead(system, service, now) ? undefined : error;
 }
 
-function hasRead(system: System, service: Service, pid: number): boolean {
-  const changed = service.files.map((path) => system.modifiedAt(path) ?? 0);
-  return startedAt(system, pid) > Math.max(...changed) + CLOCK_ERROR_MS;
+/**
+ * What keeps a server that runs from running again: it would take what it serves besides, the host's DNS, along.
+ * @returns undefined where it finds nothing wrong with its files
+ */
+function complaint(system: System, { program, files }: Service, pid: number): string | undefined {
+  const argv =
+    program === 'dnsmasq'
+      ? [program, ...wordsOf(system, pid).slice(1), '--test']
+      : [program, '-t', '-cf', files[0] ?? ''];
+  const result = system.run(argv, { timeoutMs: RUN_TIMEOUT_MS });
+  if (result.status === 0 || result.status === NOT_INSTALLED) return undefined;
+  const lines = result.stderr.split('\n').filter((line) => / line \d+/.test(line));
+  const text = failureText(lines.length === 0 ? result : { ...result, stderr: lines[0] ?? '' }, /^$/g);
+  return `${program}, which goes on as it was, would not start again: ${text}`;
 }
 
 async function stop(system: System, service: Service): Promise<string | undefined> {
@@ -69,15 +118,17 @@ async function stop(system: System, service: Service): Promise<string | undefine
   return error;
 }
 
+/** Where its number was lost there may be a second one. */
 async function end(system: System, service: Service): Promise<string | undefined> {
-  const pid = processOf(system, service);
-  if (pid === undefined) return undefined;
-  system.endProcess(pid);
-  for (let waited = 0; processOf(system, service) === pid; waited += POLL_MS) {
+  const asked = new Set<number>();
+  for (let waited = 0; ; waited += POLL_MS) {
+    const pid = processOf(system, service);
+    if (pid === undefined) return undefined;
     if (waited >= END_WAIT_MS) return `process ${pid} of ${service.program} does not end`;
+    if (!asked.has(pid)) system.endProcess(pid);
+    asked.add(pid);
     await system.sleep(POLL_MS);
   }
-  return undefined;
 }
 
 async function begin(system: System, service: Service, argv: readonly string[]): Promise<string | undefined> {
@@ -85,12 +136,17 @@ async function begin(system: System, service: Service, argv: readonly string[]):
   for (const path of service.pidFiles.filter((file) => system.exists(file))) system.remove(path);
   const error = run(system, argv);
   if (error !== undefined) return error;
+  if (await comesUp(system, service, BEGIN_WAIT_MS)) return undefined;
+  return `${service.program} ended at once; its messages are in the system log`;
+}
+
+/** Its number may be written only after the program that starts it has ended. */
+async function comesUp(system: System, service: Service, waitMs: number): Promise<boolean> {
   for (let waited = 0; processOf(system, service) === undefined; waited += POLL_MS) {
-    if (waited >= BEGIN_WAIT_MS)
-      return `${service.program} ended at once; its messages are in the system log`;
+    if (waited >= waitMs) return false;
     await system.sleep(POLL_MS);
   }
-  return undefined;
+  return true;
 }
 
 function run(system: System, argv: readonly string[]): string | undefined {

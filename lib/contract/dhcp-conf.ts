@@ -164,8 +164,12 @@ export function subnetLine(subnet: Prefix, resolver: Resolver): string {
     ...(domain === undefined ? [] : [`option domain-name "${domain}";`]),
     ...(servers.length === 0 ? [] : [`option domain-name-servers ${servers.join(', ')};`]),
   ];
-  return ['subnet', subnet.address, 'netmask', netmask(subnet.length), '{', ...options, '}'].join(' ');
+  const words = ['subnet', subnet.address, 'netmask', netmask(subnet.length), '{', ...options, '}'];
+  return `${words.join(' ')}${OWN_MARK}`;
 }
+
+/** Ends a declaration that a hook has made: one made by hand may have the same form. */
+export const OWN_MARK = ' # xen-network';
 
 /** A subnet that a dhcpd.conf declares. */
 export interface DeclaredSubnet {
@@ -204,13 +208,21 @@ function withoutComments(text: string): string {
  * @param subnet the subnet that it is in
  * @param resolver what it is told
  * @param namesDevice whether the server has to be told to serve the device
+ * @param boot what this start of the host is known by
  */
-export function guestFile(lease: Lease, subnet: Prefix, resolver: Resolver, namesDevice: boolean): string {
+export function guestFile(
+  lease: Lease,
+  subnet: Prefix,
+  resolver: Resolver,
+  namesDevice: boolean,
+  boot: string,
+): string {
   const { name, mac, address, router, device } = lease;
   const { domain, servers } = resolver;
   const option = (key: string, value: string) => `dhcp-option=tag:${name},option:${key},${value}`;
   return [
     `# xen-network made this file for ${device} and takes it away with it.`,
+    `${BOOT}${boot}`,
     ...(namesDevice ? [`interface=${device}`] : []),
     `dhcp-range=${subnet.address},static,${netmask(subnet.length)}`,
     `dhcp-host=${mac},set:${name},${address},${name}`,
@@ -219,6 +231,23 @@ export function guestFile(lease: Lease, subnet: Prefix, resolver: Resolver, name
     ...(domain === undefined ? [] : [option('domain-name', domain)]),
     '',
   ].join('\n');
+}
+
+const BOOT = '# The host was started as ';
+
+/**
+ * Whether a guest's file was made since the host was started; one that does not say counts as such.
+ * @param text the file
+ * @param boot what this start of the host is known by
+ */
+export function isOfBoot(text: string, boot: string): boolean {
+  const line = text.split('\n').find((own) => own.startsWith(BOOT));
+  return line === undefined || line === `${BOOT}${boot}`;
+}
+
+/** The MAC address to which a guest's file hands out an address, in lower case. */
+export function macOfFile(text: string): string | undefined {
+  return /^dhcp-host=([0-9A-Fa-f:]{17}),/m.exec(text)?.[1]?.toLowerCase();
 }
 
 /** How the names of our guests' files begin. */
@@ -241,7 +270,7 @@ export function guestOfFile(file: string): string {
 }
 
 const OWN_SUBNET =
-  /^subnet ([\d.]+) netmask ([\d.]+) \{(?: option domain-name "[^"]*";)?(?: option domain-name-servers [\d., ]+;)? \}$/;
+  /^subnet ([\d.]+) netmask ([\d.]+) \{(?: option domain-name "[^"]*";)?(?: option domain-name-servers [\d., ]+;)? \} # xen-network$/;
 
 /** A subnet in the form of `subnetLine`, whatever its hosts were told when it was written. */
 export interface OwnSubnet {

@@ -1,4 +1,4 @@
-import { applyPlan, applyTeardown } from '../apply/apply.ts';
+import { applyPlan, applyTeardown, UNDONE } from '../apply/apply.ts';
 import type { VifSettings } from '../contract/vif-request.ts';
 import { StepError } from '../errors.ts';
 import { NO_RULES, type RuleSet } from '../filter/forward.ts';
@@ -22,8 +22,12 @@ export interface Attachment {
   readonly rules: RuleSet;
   /** Whether somebody asked for these rules: without an `ip` nobody did, unless antispoof drops the rest. */
   readonly restricted: boolean;
-  /** The steps, with the rules that can be had. */
-  readonly plan: (rules: RuleSet) => Plan;
+  /** The steps, with the rules that can be had, and without what the DHCP server refuses. */
+  readonly plan: (rules: RuleSet, unserved: boolean) => Plan;
+  /** The guest is connected without DHCP where the server refuses it. */
+  readonly mayBeUnserved?: boolean;
+  /** What went wrong already and keeps the guest from nothing else. */
+  readonly notes?: readonly string[];
   /** Looks at the host again; throws VerifyError. */
   readonly verify: () => void;
   /** What post hooks find set beside the usual. */
@@ -39,6 +43,8 @@ interface Means {
   readonly rules: RuleSet;
   /** Make the strict filter's table first, since it is not there, or not whole. */
   readonly makeTable: boolean;
+  /** Why the guest has no DHCP entry. */
+  readonly unserved?: string;
 }
 
 /**
@@ -50,6 +56,7 @@ interface Means {
 export async function attachVif(run: VifRun, attachment: Attachment): Promise<void> {
   const { system, log, hook } = run.context;
   let means: Means | undefined = { rules: attachment.rules, makeTable: false };
+  let notes: string[] = [];
   if (run.dryRun) return printPlan(run.context, guardedPlan(run, attachment, means));
   const check = (using: Means) => async () => {
     attachment.verify();
@@ -64,14 +71,17 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
     });
     if (attachment.guard !== undefined)
       await markSettings(run, attachment.guard.settings, attachment.guard.fresh !== undefined);
-    await tellSuccess(run, attachment.mtu);
+    await tellSuccess(run, attachment.mtu, notes);
   };
-  const apply = (using: Means) =>
-    applyPlan(system, guardedPlan(run, attachment, using), {
+  const apply = (using: Means) => {
+    notes = [...(attachment.notes ?? []), ...(using.unserved === undefined ? [] : [using.unserved])];
+    return applyPlan(system, guardedPlan(run, attachment, using), {
       key: run.call.device,
       warn: log.warn,
+      note: (sentence) => notes.push(`${attachment.name}: ${sentence}`),
       check: check(using),
     });
+  };
   while (means !== undefined) {
     const using: Means = means;
     try {
@@ -86,7 +96,7 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
 /** The filter is in place before the link comes up. */
 function guardedPlan(run: VifRun, { guard, plan }: Attachment, means: Means): Plan {
   const { system } = run.context;
-  const { steps, warnings } = plan(means.rules);
+  const { steps, warnings } = plan(means.rules, means.unserved !== undefined);
   if (guard === undefined) return { steps, warnings };
   const { before, after } = guardSteps(system, run.call.device, guard, means.makeTable);
   return { steps: [...before, ...steps, ...after], warnings };
@@ -98,6 +108,10 @@ function otherMeans(run: VifRun, attachment: Attachment, means: Means, thrown: u
   // The first strict guest of this host, or somebody flushed the whole ruleset.
   if (thrown.tool === 'nft' && !means.makeTable && /No such file/.test(thrown.message))
     return { ...means, makeTable: true };
+  if (thrown.tool === 'service' && attachment.mayBeUnserved && means.unserved === undefined) {
+    const why = thrown.message.replace(` ${UNDONE}`, '');
+    return { ...means, unserved: `${attachment.name} is connected without DHCP: ${why}` };
+  }
   // A host with no working iptables still gets its guest, where nobody asked for rules.
   const wanted = attachment.restricted || unrestrictedFamilies(system).length > 1;
   if (wanted || !thrown.tool.includes('tables') || means.rules === NO_RULES) return undefined;
@@ -123,14 +137,14 @@ export interface Detachment {
  * @param detachment the hook's own part
  */
 export async function detachVif(run: VifRun, detachment: Detachment): Promise<void> {
-  const { system, hook } = run.context;
+  const { system, hook, log } = run.context;
   const { state, name, plan } = detachment;
   const { device } = run.call;
   const names = [name, device, ...(state.record === undefined ? [] : [state.record.name])];
   const { steps, warnings } = plan(state.record?.rules ?? listRules(system, device));
   if (run.dryRun)
     return printPlan(run.context, { steps: [...steps, ...unguardSteps(system, device, names)], warnings });
-  const failures = await applyTeardown(system, { steps, warnings });
+  const failures = await applyTeardown(system, { steps, warnings }, log.warn);
   if (failures.length > 0) {
     // Somebody may have flushed some of the rules: what is left of them is looked up and taken one by one.
     await applyTeardown(system, plan(listRules(system, device)));

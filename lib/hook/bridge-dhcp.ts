@@ -1,7 +1,7 @@
 import type { VirtualRequest } from '../contract/forward-request.ts';
 import { HostError } from '../errors.ts';
 import { chainThatDropsDhcp, dhcpDropText } from '../filter/dhcp-input.ts';
-import { observeBridgeDhcp, observeInstalled } from '../observe/dhcp.ts';
+import { isInstalled, observeBridgeDhcp, observeHolders } from '../observe/dhcp.ts';
 import { otherServer } from '../observe/dhcp-others.ts';
 import { readFirewall } from '../observe/firewall-rules.ts';
 import type { DhcpRecord } from '../observe/nat.ts';
@@ -42,8 +42,14 @@ export function startBridgeDhcp(
   request: VirtualRequest,
   known: VirtualRecord | undefined,
 ): DhcpChange {
-  const server = observeBridgeDhcp(system, request.dhcp);
+  const started = known?.dhcp?.server;
+  const server = observeBridgeDhcp(system, request.dhcp === 'any' ? (started ?? 'any') : request.dhcp);
   if (server === undefined) return { steps: [], warnings: [], record: known?.dhcp };
+  if (started !== undefined && started !== server.server)
+    throw new HostError(
+      `${started} hands out addresses on ${request.bridge} since the last start. ` +
+        `Run "network-virtual stop bridge=${request.bridge}" before it is started with ${server.server}.`,
+    );
   const served = servedBridge(request, server.resolver);
   if (known?.dhcp === undefined) mustBeAlone(system, request.bridge);
   const isTold = served.router === undefined || served.resolver.servers.length > 0;
@@ -58,7 +64,7 @@ export function startBridgeDhcp(
   const line = known?.dhcp?.subnet?.line ?? dhcpdLine(served);
   const wanted = { subnet: served.own.subnet, line, device: request.bridge };
   const { steps, record: subnet } = planSubnet(server, wanted, known?.dhcp?.subnet);
-  return { steps, warnings, record: { server: 'dhcpd', subnet } };
+  return { steps, warnings, record: { server: 'dhcpd', files: server.service.files, subnet } };
 }
 
 /**
@@ -92,11 +98,15 @@ export function stopBridgeDhcp(system: System, { bridge, dhcp }: VirtualRecord):
 }
 
 /**
- * Lets dhcpd serve a subnet no more; no step where it is not installed any more.
+ * Lets dhcpd serve a subnet no more, in the files that were used; where it is not installed any more these alone are mended.
  * @param system the way to the host
  * @param dhcp what start left
  */
 export function stopSubnet(system: System, dhcp: DhcpRecord | undefined): Step[] {
-  const state = dhcp?.subnet === undefined ? undefined : observeInstalled(system, 'dhcpd');
-  return state?.server === 'dhcpd' && dhcp?.subnet !== undefined ? planSubnetStop(state, dhcp.subnet) : [];
+  const subnet = dhcp?.subnet;
+  if (dhcp === undefined || subnet === undefined) return [];
+  const wasRunning = subnet.wasRunning && isInstalled(system, 'dhcpd');
+  return observeHolders(system, dhcp).flatMap((state) =>
+    state.server === 'dhcpd' ? planSubnetStop(state, { ...subnet, wasRunning }) : [],
+  );
 }

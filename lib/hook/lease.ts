@@ -1,6 +1,6 @@
 import type { Values } from '../contract/arguments.ts';
 import { type Lease, parseDhcpWish } from '../contract/dhcp.ts';
-import { messageOf, XenNetworkError } from '../errors.ts';
+import { HostError, messageOf, XenNetworkError } from '../errors.ts';
 import { type DhcpState, observeDhcp, observeHolders } from '../observe/dhcp.ts';
 import type { VifRecord } from '../observe/records.ts';
 import { planGuestLease, planGuestRelease } from '../plan/dhcp.ts';
@@ -13,6 +13,10 @@ export interface GuestLease {
   /** The entry that the guest then has. */
   readonly lease: VifRecord['lease'];
   readonly leaseSteps: readonly Step[];
+  /** What is done instead where the server cannot be had and nobody asked for it by name; absent where it is an error. */
+  readonly withoutLease?: readonly Step[];
+  /** Why it has no entry though nobody asked for none. */
+  readonly unserved?: string;
 }
 
 /**
@@ -33,14 +37,21 @@ export function leaseGuest(
   const { system } = run.context;
   const dhcp = run.call.type === 'vif' ? observeDhcp(system, parseDhcpWish(values)) : undefined;
   if (dhcp !== undefined) {
-    const moved = before?.lease?.server === 'dnsmasq' ? elsewhere(system, dhcp, lease) : [];
-    return {
-      lease: { server: dhcp.server, name: lease.name },
-      leaseSteps: [...moved, ...planGuestLease(dhcp, lease)],
-    };
+    const otherwise = releaseOf(system, before, lease);
+    try {
+      const old = before?.lease;
+      const moved = old === undefined ? [] : elsewhere(system, old, dhcp, lease);
+      return {
+        lease: { server: dhcp.server, name: lease.name, files: dhcp.service.files },
+        leaseSteps: [...moved, ...planGuestLease(dhcp, lease)],
+        ...(dhcp.demanded ? {} : { withoutLease: otherwise }),
+      };
+    } catch (thrown) {
+      if (dhcp.demanded || !(thrown instanceof HostError)) throw thrown;
+      return { lease: undefined, leaseSteps: otherwise, unserved: messageOf(thrown) };
+    }
   }
-  const old = before?.lease;
-  return { lease: undefined, leaseSteps: old === undefined ? [] : stepsOfRelease(system, old, lease.device) };
+  return { lease: undefined, leaseSteps: releaseOf(system, before, lease) };
 }
 
 /**
@@ -57,8 +68,7 @@ export function releaseGuest(
   before: VifRecord | undefined,
 ): Step[] {
   const { system, log } = run.context;
-  if (before !== undefined)
-    return before.lease === undefined ? [] : stepsOfRelease(system, before.lease, guest.device);
+  if (before !== undefined) return releaseOf(system, before, guest);
   try {
     const dhcp = run.call.type === 'vif' ? observeDhcp(system, parseDhcpWish(values)) : undefined;
     return dhcp === undefined ? [] : planGuestRelease(dhcp, guest);
@@ -69,18 +79,28 @@ export function releaseGuest(
   }
 }
 
-function stepsOfRelease(
-  system: System,
-  { server, name }: NonNullable<VifRecord['lease']>,
-  device: string,
-): Step[] {
-  return observeHolders(system, server).flatMap((holder) => planGuestRelease(holder, { name, device }));
+/** By the record, whatever runs by now. */
+function releaseOf(system: System, before: VifRecord | undefined, { device }: Pick<Lease, 'device'>): Step[] {
+  const lease = before?.lease;
+  if (lease === undefined) return [];
+  return observeHolders(system, lease).flatMap((holder) =>
+    planGuestRelease(holder, { name: lease.name, device }),
+  );
 }
 
-/** The entry that another dnsmasq than the chosen one has from before. */
-function elsewhere(system: System, chosen: DhcpState, guest: Pick<Lease, 'name' | 'device'>): Step[] {
-  const folder = chosen.server === 'dnsmasq' ? chosen.folder : undefined;
-  return observeHolders(system, 'dnsmasq')
-    .filter((holder) => holder.server === 'dnsmasq' && holder.folder !== folder)
+/** The entry that another server than the chosen one, or the same in other files, has from before. */
+function elsewhere(
+  system: System,
+  before: NonNullable<VifRecord['lease']>,
+  chosen: DhcpState,
+  guest: Pick<Lease, 'name' | 'device'>,
+): Step[] {
+  const [place] = chosen.service.files;
+  return observeHolders(system, before)
+    .filter((holder) => placeOf(holder) !== place)
     .flatMap((holder) => planGuestRelease(holder, guest));
+}
+
+function placeOf(state: DhcpState): string {
+  return state.server === 'dhcpd' ? state.conf.path : state.folder;
 }

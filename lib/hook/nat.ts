@@ -6,6 +6,7 @@ import { subnetLine } from '../contract/dhcp-conf.ts';
 import { NAT_VARIABLES, type NatRequest, parseNatRequest } from '../contract/forward-request.ts';
 import { natRecordPath } from '../contract/paths.ts';
 import { listed } from '../contract/text.ts';
+import { HostError } from '../errors.ts';
 import { namesDevice } from '../filter/walk.ts';
 import { type DhcpState, observeDhcp } from '../observe/dhcp.ts';
 import { iptablesDrops } from '../observe/forward-policy.ts';
@@ -133,17 +134,26 @@ function dhcpStart(
   unheard: () => string[],
 ): DhcpChange {
   if (state === undefined) return { steps: [], warnings: [], record: known?.dhcp };
+  if (known?.dhcp !== undefined && known.dhcp.server !== state.server)
+    throw new HostError(
+      `network-nat was started on ${known.netdev} with ${known.dhcp.server} as the DHCP server. ` +
+        `Run "network-nat stop netdev=${known.netdev}" before it is started with ${state.server}.`,
+    );
   const warnings = state.resolver.servers.length > 0 ? [] : [NO_SERVERS];
   if (state.server === 'dnsmasq')
     return {
       steps: planGone(state),
       warnings: [...warnings, ...(known?.dhcp === undefined ? unheard() : [])],
-      record: { server: 'dnsmasq' },
+      record: { server: 'dnsmasq', files: state.service.files },
     };
   const line = known?.dhcp?.subnet?.line ?? subnetLine(NAT_SUBNET, state.resolver);
   const wanted = { subnet: NAT_SUBNET, line, device: undefined };
   const { steps, record: subnet } = planSubnet(state, wanted, known?.dhcp?.subnet);
-  return { steps, warnings: steps.length > 0 ? warnings : [], record: { server: 'dhcpd', subnet } };
+  return {
+    steps,
+    warnings: steps.length > 0 ? warnings : [],
+    record: { server: 'dhcpd', files: state.service.files, subnet },
+  };
 }
 
 /** Without netdev= the one that is started, wherever the default route leads by now. */

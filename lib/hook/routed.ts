@@ -9,10 +9,11 @@ import { NO_RULES, ownerComment, type RuleSet, routedForwardRules } from '../fil
 import { namedForwardRules, natForwardDevice } from '../filter/masquerade.ts';
 import { stillLaid, type Uplink } from '../observe/address.ts';
 import { readPaths } from '../observe/forwarding.ts';
+import { guestsAmong, hostAddresses } from '../observe/guest-routes.ts';
 import { type KernelRoute, readKernelRoutes } from '../observe/kernel-routes.ts';
 import { readLedger } from '../observe/ledger.ts';
 import { deviceExists, readPort } from '../observe/port.ts';
-import { readVifRecords, type VifRecord } from '../observe/records.ts';
+import { readVifRecords } from '../observe/records.ts';
 import { listRules, unrestrictedFamilies } from '../observe/rules.ts';
 import { observeVif, type PresentVif, type VifState } from '../observe/vif.ts';
 import { readVirtualRecords } from '../observe/virtual.ts';
@@ -24,6 +25,7 @@ import { heardPaths } from '../plan/unheard.ts';
 import { ROUTE_METRIC, rangeWarnings } from '../plan/vif-route.ts';
 import type { System } from '../system/system.ts';
 import { attachVif, detachVif } from './attach.ts';
+import type { GuestLease } from './lease.ts';
 import { withLock } from './locks.ts';
 import type { VifRun } from './vif.ts';
 
@@ -39,10 +41,7 @@ export interface RoutedGuest {
   readonly apart?: readonly string[];
   /** All that is laid for it. */
   readonly laid: readonly Laid[];
-  /** What gives the guest a lease, or takes an earlier one away; none where nothing is to be done. */
-  readonly leaseSteps: readonly Step[];
-  /** The lease that it then has. */
-  readonly lease: VifRecord['lease'];
+  readonly dhcp: GuestLease;
 }
 
 /** The lock of everybody who changes the network's device's proxy_ndp. */
@@ -99,7 +98,7 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
 
 function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
   const { system } = run.context;
-  const { state, settings, addresses, uplink, laid } = guest;
+  const { state, settings, addresses, uplink, laid, dhcp } = guest;
   const name = attachedName(state, settings);
   const before = state.record?.laid ?? [];
   const routes = readKernelRoutes(system, familiesOf([...laid, ...before]));
@@ -131,8 +130,6 @@ function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
     proxyNdpBefore: uplink === undefined ? undefined : proxyNdpBefore(system, run.call.device, uplink.device),
     inPlace: known ? listRules(system, run.call.device) : NO_RULES,
     rules: settings.filter ? forwardRules(run, name, addresses, routes) : NO_RULES,
-    leaseSteps: guest.leaseSteps,
-    lease: guest.lease,
     recordPath: vifRecordPath(run.call.device),
   };
   return attachVif(run, {
@@ -140,7 +137,15 @@ function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
     bridge: '',
     rules: request.rules,
     restricted: (run.stored['ip'] ?? run.given['ip'] ?? '') !== '',
-    plan: (rules) => planRouted(state, facts, { ...request, rules }),
+    plan: (rules, unserved) =>
+      planRouted(state, facts, {
+        ...request,
+        rules,
+        leaseSteps: unserved ? (dhcp.withoutLease ?? []) : dhcp.leaseSteps,
+        lease: unserved ? undefined : dhcp.lease,
+      }),
+    mayBeUnserved: dhcp.withoutLease !== undefined,
+    notes: dhcp.unserved === undefined ? [] : [dhcp.unserved],
     more: laidVariables(run, laid),
     verify: () => verify(system, name, uplink, laid),
     mtu: settings.mtu,
@@ -230,26 +235,6 @@ function ownNames(run: VifRun, state: PresentVif, name: string): string[] {
   const twin = (own: string) =>
     own.endsWith(TAP_SUFFIX) ? own.slice(0, -TAP_SUFFIX.length) : `${own}${TAP_SUFFIX}`;
   return [name, state.port.name, run.call.device].flatMap((own) => [own, twin(own)]);
-}
-
-/** The host's own among a guest's IPv4 addresses, in the form of routes; /proc/net/route tells nothing of them. */
-function hostAddresses(system: System, laid: readonly Laid[]): KernelRoute[] {
-  const wanted = laid.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
-  const single = wanted.filter((prefix) => prefix.endsWith('/32')).map((prefix) => prefix.slice(0, -3));
-  const hasRange = wanted.some((prefix) => !prefix.includes(':') && !prefix.endsWith('/32'));
-  return (hasRange ? system.ownIpv4() : system.ownIpv4(single)).map(({ device, address }) => ({
-    family: 4,
-    prefix: `${address}/32`,
-    device,
-    metric: 0,
-    local: true,
-  }));
-}
-
-function guestsAmong(system: System, routes: readonly KernelRoute[]): Set<string> {
-  const names = new Set([...readVifRecords(system).values()].map((record) => record.name));
-  const isGuest = (device: string) => /^vif\d+\.\d+(-emu)?$/.test(device) || names.has(device);
-  return new Set(routes.map((route) => route.device).filter(isGuest));
 }
 
 const proxyNdpPath = (device: string) => settingPath('net/ipv6/conf/proxy_ndp', device);

@@ -165,7 +165,7 @@ async function tellFailure(
   reserveTime(TELL_MS);
   try {
     await store?.writeAll([
-      [`${path}/hotplug-error`, visible(`${context.hook} ${sentence}`).slice(0, LONGEST_ERROR)],
+      [`${path}/hotplug-error`, errorText(context, sentence)],
       [`${path}/hotplug-status`, 'error'],
     ]);
   } catch (thrown) {
@@ -174,15 +174,30 @@ async function tellFailure(
   }
 }
 
+function errorText({ hook }: Context, sentence: string): string {
+  return visible(`${hook} ${sentence}`).slice(0, LONGEST_ERROR);
+}
+
 /**
  * Tells the guest's side that its NIC is ready (contract 2): its MTU first, `connected` last.
  * @param run the call
  * @param mtu bytes; undefined leaves the guest's MTU alone
+ * @param notes what went wrong and keeps the guest from nothing else, in sentences
  */
-export async function tellSuccess(run: VifRun, mtu: number | undefined): Promise<void> {
-  const { call, store } = run;
+export async function tellSuccess(
+  run: VifRun,
+  mtu: number | undefined,
+  notes: readonly string[] = [],
+): Promise<void> {
+  const { context, call, store } = run;
+  for (const note of notes) context.log.warn(note);
   if (call.type !== 'vif' || store === undefined) return;
   if (mtu !== undefined)
     await store.write(`/local/domain/${call.domid}/device/vif/${call.devid}/mtu`, `${mtu}`);
+  if (notes.length > 0)
+    await store.write(
+      `${call.path}/hotplug-error`,
+      errorText(context, `${call.command} ${call.device}: ${notes.join(' ')}`),
+    );
   await store.write(`${call.path}/hotplug-status`, 'connected');
 }

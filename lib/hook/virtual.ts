@@ -2,7 +2,7 @@ import type { Values } from '../contract/arguments.ts';
 import type { Claim } from '../contract/claims.ts';
 import { parseVirtualRequest, VIRTUAL_VARIABLES, type VirtualRequest } from '../contract/forward-request.ts';
 import { virtualRecordPath } from '../contract/paths.ts';
-import { readResolver } from '../observe/dhcp.ts';
+import { readResolver } from '../observe/dhcp-server.ts';
 import { readListening, readPaths } from '../observe/forwarding.ts';
 import { families, type HostState, observeHost } from '../observe/host.ts';
 import { defaultDevice, readChangedOptions, readSettings } from '../observe/uplink.ts';

@@ -1,4 +1,5 @@
 import type { System } from '../system/system.ts';
+import { wordsOf } from './service.ts';
 
 /** Who has a socket of DHCP servers open. */
 interface Holder {
@@ -58,7 +59,7 @@ function matches(name: string, bridge: string): boolean {
 
 /** The devices that a dnsmasq is told to serve, by its words and its file; none where it serves all. */
 function dnsmasqDevices(system: System, pid: number): string[] {
-  const words = (system.readText(`/proc/${pid}/cmdline`) ?? '').split('\0');
+  const words = wordsOf(system, pid);
   const after = (short: string, long: string) =>
     words.flatMap((word, i) => {
       if (word.startsWith(`--${long}=`)) return [word.slice(long.length + 3)];

@@ -16,6 +16,8 @@ export interface SubnetRecord {
 /** How addresses are handed out for a started hook. */
 export interface DhcpRecord {
   readonly server: DhcpServer;
+  /** The server's files that were used: dhcpd.conf and where its devices are listed, or dnsmasq's folder. */
+  readonly files?: readonly string[];
   /** What was changed for dhcpd; dnsmasq has files of its own. */
   readonly subnet?: SubnetRecord;
 }

@@ -25,7 +25,12 @@ export interface VifRecord {
   /** The network's device that answers for guests' IPv6 addresses, and what its proxy_ndp was without them. */
   readonly proxyNdp?: { readonly device: string; readonly before: string };
   /** The DHCP server that has an entry for the guest, and the entry's name. */
-  readonly lease?: { readonly server: DhcpServer; readonly name: string };
+  readonly lease?: {
+    readonly server: DhcpServer;
+    readonly name: string;
+    /** The server's files that were used. */
+    readonly files?: readonly string[];
+  };
   /** The VLANs that its port of the bridge was given. */
   readonly vlans?: PortVlans;
   /** The words of ovs-vsctl that made its port of a switch. */

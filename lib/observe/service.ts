@@ -58,7 +58,30 @@ export function processOf(system: System, service: Service): number | undefined 
     const asked = ['systemctl', 'show', '--property=MainPID', '--value', service.control.unit];
     numbers.unshift(Number(system.run(asked).stdout.trim()));
   }
-  return numbers.find((pid) => pid > 0 && isProcess(system, pid, service));
+  return numbers.find((pid) => pid > 0 && isProcess(system, pid, service)) ?? byWords(system, service);
+}
+
+/** The file with its number may be gone, or another run's. Other namespaces have servers with the same words. */
+function byWords(system: System, service: Service): number | undefined {
+  const network = (pid: number | string) => system.linkTarget(`/proc/${pid}/ns/net`);
+  return system
+    .list('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .find(
+      (pid) =>
+        isProcess(system, pid, service) &&
+        readsFilesOf(system, pid, service) &&
+        network(pid) === network('self'),
+    );
+}
+
+/** A server that a service manager starts has words that are the distribution's, but they name its files. */
+function readsFilesOf(system: System, pid: number, { control, files, pidFiles }: Service): boolean {
+  const places = [...files, ...pidFiles];
+  const names = (word: string) =>
+    places.some((path) => word === path || word.endsWith(`=${path}`) || word.startsWith(`${path},`));
+  return control.kind === 'process' || wordsOf(system, pid).some(names);
 }
 
 function isProcess(system: System, pid: number, { program, control }: Service): boolean {
@@ -66,8 +89,17 @@ function isProcess(system: System, pid: number, { program, control }: Service): 
     return false;
   if (control.kind !== 'process') return true;
   // One of several dnsmasq: it is the one that was started by these very words.
-  const words = (system.readText(`/proc/${pid}/cmdline`) ?? '').split('\0');
+  const words = wordsOf(system, pid);
   return control.argv.slice(1).every((word) => words.includes(word));
+}
+
+/**
+ * The words by which a process was started.
+ * @param system the way to /proc
+ * @param pid its number
+ */
+export function wordsOf(system: System, pid: number): string[] {
+  return (system.readText(`/proc/${pid}/cmdline`) ?? '').split('\0').filter((word) => word !== '');
 }
 
 /** The fields of proc(5)'s stat that follow the program's name, which may hold anything. */
@@ -76,17 +108,26 @@ function processFields(system: System, pid: number): string[] {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
+/** How exactly the beginning of a process is known. */
+const CLOCK_ERROR_MS = 50;
+
+/**
+ * Whether a server began after the last change of its files, so that it has read them.
+ * @param system the way to /proc and the files
+ * @param service which one
+ * @param pid its process
+ */
+export function hasRead(system: System, service: Service, pid: number): boolean {
+  const changed = service.files.map((path) => system.modifiedAt(path) ?? 0);
+  return startedAt(system, pid) > Math.max(...changed) + CLOCK_ERROR_MS;
+}
+
 const STATE = 0;
 const START_TIME = 19;
 const CLOCK_TICK_MS = 10;
 
-/**
- * When a process began.
- * @param system the way to /proc
- * @param pid its number
- * @returns milliseconds since 1970, exact to a few hundredths of a second
- */
-export function startedAt(system: System, pid: number): number {
+/** @returns milliseconds since 1970, exact to a few hundredths of a second */
+function startedAt(system: System, pid: number): number {
   const ticks = Number(processFields(system, pid)[START_TIME]);
   const uptime = Number((system.readText('/proc/uptime') ?? '').split(' ')[0]);
   return Date.now() - uptime * 1000 + ticks * CLOCK_TICK_MS;

@@ -1,5 +1,5 @@
 import type { Prefix } from '../contract/addresses.ts';
-import { declaredSubnets, hostEntries, isDeclared } from '../contract/dhcp-conf.ts';
+import { declaredSubnets, hostEntries, isDeclared, OWN_MARK } from '../contract/dhcp-conf.ts';
 import { HostError } from '../errors.ts';
 import type { DhcpdState } from '../observe/dhcp.ts';
 import type { SubnetRecord } from '../observe/nat.ts';
@@ -36,17 +36,19 @@ export function planSubnet(
 ): { readonly steps: Step[]; readonly record: SubnetRecord } {
   const { conf, running, service } = state;
   const { subnet, line, device } = wanted;
-  const isOurs = conf.text.split('\n').includes(line);
+  const own = ownLine(conf.text, line);
+  const isOurs = own !== undefined;
   const isThere = isOurs || isDeclared(declaredSubnets(conf.text), subnet.address);
   if (isThere && !isOurs && device !== undefined)
     throw new HostError(
       `${conf.path} declares the subnet of ${device} by hand already, so it is not known whether it hands out addresses of it. ` +
         'Leave dhcp out and let dhcpd serve it as it is set up, or take that declaration away.',
     );
+  const isDone = isThere && (!isOurs || own === line);
   const changes: Change[] = [
-    ...(isThere
+    ...(isDone
       ? []
-      : [[conf.path, { from: undefined, to: line }, `declare the subnet ${subnet.address}`] as const]),
+      : [[conf.path, { from: own, to: line }, `declare the subnet ${subnet.address}`] as const]),
     ...(device === undefined ? [] : deviceChanges(state, device, subnet.address)),
   ];
   const steps = changeSteps(state, changes, true);
@@ -55,7 +57,7 @@ export function planSubnet(
   const guests = hostEntries(conf.text).filter(({ name }) => !state.goneHosts.includes(name));
   const isNeeded = device !== undefined || guests.length > 0;
   const starts = steps.length > 0 ? running || isNeeded : !running && isNeeded;
-  const wrote = known?.line !== undefined || !isThere;
+  const wrote = known?.line !== undefined || isOurs || !isThere;
   return {
     steps: starts ? [...steps, restartStep(service, device === undefined && !running)] : steps,
     record: {
@@ -64,6 +66,13 @@ export function planSubnet(
       wasRunning: known?.wasRunning ?? running,
     },
   };
+}
+
+/** The same subnet as a hook declared it, before the host lost its power or for a guest of its own. */
+function ownLine(text: string, line: string): string | undefined {
+  const lines = text.split('\n').filter((other) => other.endsWith(OWN_MARK));
+  const [head = line] = line.split('{');
+  return lines.find((other) => other === line) ?? lines.find((other) => other.startsWith(`${head}{`));
 }
 
 /**

@@ -1,5 +1,4 @@
-import { prefixText } from '../contract/addresses.ts';
-import { checkLease, isInside, type Lease, leaseSubnet, NAT_SUBNET } from '../contract/dhcp.ts';
+import { checkLease, isInside, type Lease, leaseSubnet } from '../contract/dhcp.ts';
 import {
   applyEdit,
   declaredSubnets,
@@ -11,15 +10,17 @@ import {
   hostLine,
   isDeclared,
   isHandMade,
+  macOfFile,
   oppositeEdit,
   ownSubnetLines,
   subnetLine,
   variableWords,
 } from '../contract/dhcp-conf.ts';
 import { HostError } from '../errors.ts';
-import type { DhcpdState, DhcpState, DnsmasqState } from '../observe/dhcp.ts';
+import type { DhcpdState, DhcpState } from '../observe/dhcp.ts';
+import type { DnsmasqState } from '../observe/dnsmasq.ts';
 import type { Service } from '../observe/service.ts';
-import { type Command, record, type Step } from './step.ts';
+import { type Command, record, type ServiceCommand, type Step } from './step.ts';
 
 /** Whose DHCP entry is to go. */
 export type Released = Pick<Lease, 'name' | 'device'>;
@@ -29,10 +30,12 @@ export type Released = Pick<Lease, 'name' | 'device'>;
  * the server restarted. No step where all is in place. The steps are safe beside other runs.
  * @param state the server, as observeDhcp finds it
  * @param lease the guest's values, unchecked
- * @throws RequestError when a value is malformed; HostError when the entry's name is taken by one made by hand
+ * @throws RequestError when a value is malformed; HostError when the entry's name is taken by one made by hand, or another
+ * guest has the MAC address
  */
 export function planGuestLease(state: DhcpState, lease: Lease): Step[] {
   const checked = checkLease(lease);
+  mustBeOnlyCard(state, checked);
   return state.server === 'dhcpd' ? dhcpdLease(state, checked) : dnsmasqLease(state, checked);
 }
 
@@ -43,6 +46,22 @@ export function planGuestLease(state: DhcpState, lease: Lease): Step[] {
  */
 export function planGuestRelease(state: DhcpState, guest: Released): Step[] {
   return state.server === 'dhcpd' ? dhcpdRelease(state, guest) : dnsmasqRelease(state, guest);
+}
+
+/** Of two entries for one card the server would take either, and hand one guest's address to the other. */
+function mustBeOnlyCard(state: DhcpState, { name, mac, device }: Lease): void {
+  const entries =
+    state.server === 'dhcpd'
+      ? hostEntries(state.conf.text).filter((entry) => !state.goneHosts.includes(entry.name))
+      : [...state.files]
+          .filter(([file]) => !state.goneFiles.includes(file))
+          .map(([file, text]) => ({ name: guestOfFile(file), mac: macOfFile(text) }));
+  const other = entries.find((entry) => entry.name !== name && entry.mac === mac.toLowerCase());
+  if (other === undefined) return;
+  throw new HostError(
+    `${device} can have no DHCP entry: ${other.name} has the MAC address ${mac} as well, and one of both would get the other's address. ` +
+      'Give one of them another mac=.',
+  );
 }
 
 /** A change of one of the server's files, and what it is for. */
@@ -124,16 +143,17 @@ function dhcpdRelease(state: DhcpdState, { name, device }: Released): Step[] {
   ];
   const steps = changeSteps(state, changes);
   // Without guests it may have nothing left to serve, and then it refuses to start.
-  return steps.length === 0 || !running ? steps : [...steps, restartStep(service, true)];
+  if (steps.length === 0 || !running) return steps;
+  return [...steps, { ...restartStep(service, true), do: { ...restart(service, true), mayEnd: true } }];
 }
 
 /** The subnet that a guest needed for itself goes with the last guest in it. */
-function ownSubnets({ conf }: DhcpdState, name: string): Change[] {
+function ownSubnets({ conf, heldLines }: DhcpdState, name: string): Change[] {
   const entries = hostEntries(conf.text);
   const own = entries.filter((entry) => entry.name === name);
   const others = entries.filter((entry) => entry.name !== name);
   return ownSubnetLines(conf.text)
-    .filter(({ subnet }) => prefixText(subnet) !== prefixText(NAT_SUBNET))
+    .filter(({ line }) => !heldLines.includes(line))
     .filter(({ subnet }) => own.some((entry) => isInside(entry.address, subnet)))
     .filter(({ subnet }) => !others.some((entry) => isInside(entry.address, subnet)))
     .map(({ line }): Change => [conf.path, { from: line, to: undefined }, `forget the subnet of ${name}`]);
@@ -164,9 +184,9 @@ export function changeSteps(state: DhcpdState, changes: readonly Change[], alone
 }
 
 function dnsmasqLease(state: DnsmasqState, lease: Lease): Step[] {
-  const { folder, files, service, running, resolver, namesDevices, demanded } = state;
+  const { folder, files, service, running, resolver, namesDevices, demanded, boot } = state;
   const name = guestFileName(lease.name);
-  const text = guestFile(lease, leaseSubnet(lease), resolver, namesDevices);
+  const text = guestFile(lease, leaseSubnet(lease), resolver, namesDevices, boot);
   const before = files.get(name);
   const gone = goneSteps(state, name);
   if (before === text && running && gone.length === 0) return [];
@@ -174,7 +194,7 @@ function dnsmasqLease(state: DnsmasqState, lease: Lease): Step[] {
     ...gone,
     {
       do: record(`${folder}/${name}`, text),
-      undo: [record(`${folder}/${name}`, before), restart(service, true)],
+      undo: [record(`${folder}/${name}`, before), restart(service, !running)],
       why: `hand out ${lease.address} to ${lease.name} by DHCP`,
     },
     restartStep(service, !demanded),
@@ -220,7 +240,7 @@ function dnsmasqRelease({ folder, files, service, running }: DnsmasqState, guest
  * @param service which one
  * @param optional whether it may refuse
  */
-export function restart(service: Service, optional: boolean): Command {
+export function restart(service: Service, optional: boolean): ServiceCommand {
   return { tool: 'service', verb: 'restart', service, optional };
 }
 

@@ -18,14 +18,18 @@ export type Command =
   /** One line or word of a file that others write as well; the file keeps its owner, its mode and its other bytes. */
   | { readonly tool: 'edit'; readonly path: string; readonly edit: FileEdit }
   /** A server is made to read its files again, or stopped; where it is optional, a refusal is none. */
-  | {
-      readonly tool: 'service';
-      readonly verb: 'restart' | 'stop';
-      readonly service: Service;
-      readonly optional: boolean;
-    }
+  | ServiceCommand
   /** Any other program. */
   | { readonly tool: 'run'; readonly argv: readonly string[] };
+
+export interface ServiceCommand {
+  readonly tool: 'service';
+  readonly verb: 'restart' | 'stop';
+  readonly service: Service;
+  readonly optional: boolean;
+  /** It may find nothing left to serve, and end. */
+  readonly mayEnd?: boolean;
+}
 
 /** The device that a step's undo speaks of, so that an interrupted run never undoes on the wrong one. */
 export interface DeviceMark {

@@ -1,4 +1,5 @@
 import { leaseRange, netmask, type Resolver } from '../contract/dhcp.ts';
+import { OWN_MARK } from '../contract/dhcp-conf.ts';
 import type { BridgeAddress, VirtualRequest } from '../contract/forward-request.ts';
 import { DNSMASQ_FILES } from '../contract/paths.ts';
 import { HostError } from '../errors.ts';
@@ -109,7 +110,7 @@ export function dhcpdLine({ own, range, router, resolver }: ServedBridge): strin
     ...(domain === undefined ? [] : [`option domain-name "${domain}";`]),
     ...(servers.length === 0 ? [] : [`option domain-name-servers ${servers.join(', ')};`]),
   ];
-  return `subnet ${own.subnet.address} netmask ${netmask(own.subnet.length)} { ${options.join(' ')} }`;
+  return `subnet ${own.subnet.address} netmask ${netmask(own.subnet.length)} { ${options.join(' ')} }${OWN_MARK}`;
 }
 
 /**

@@ -285,6 +285,109 @@ describe('dhcp', () => {
     net.ok('network-nat', 'stop');
   });
 
+  const natServers = () => net.host.ok('sh', '-c', 'grep -lx dnsmasq /proc/[0-9]*/comm | wc -l').trim();
+
+  test('a server is known by its words where its number is lost', () => {
+    net.ok('network-nat', 'start', 'dhcp=dnsmasq');
+    net.guest('vif-nat', 1);
+    net.host.ok('rm', '/run/xen-network/dnsmasq/nat.pid');
+    net.guest('vif-nat', 2);
+    expect(net.lease(2)).toMatchObject(told(2));
+    net.endClient(2);
+    expect(natServers()).toBe('1');
+    net.host.ok('rm', '/run/xen-network/dnsmasq/nat.pid');
+    net.end('vif-nat', 1);
+    net.end('vif-nat', 2);
+    expect(natServers()).toBe('0');
+    net.ok('network-nat', 'stop');
+  });
+
+  test("a wrong line in the host's own file does not end its DNS for a guest's sake", () => {
+    hostDnsmasq('bind-dynamic\n');
+    hostRuns('start');
+    net.ok('network-nat', 'start', 'dhcp=dnsmasq');
+    net.host.write('/etc/dnsmasq.conf', 'bind-dynamic\nnonsense\n');
+    net.guest('vif-nat', 1);
+    expect(net.store.told(1)).toMatchObject({
+      status: 'connected',
+      error: expect.stringMatching(
+        /vif1\.0 is connected without DHCP: .*bad option at line 2 of \/etc\/dnsmasq\.conf/,
+      ),
+    });
+    expect(isAlive()).toBe(true);
+    net.card(2);
+    const demanded = net.host.hook('vif-nat', ['online', 'type_if=vif', 'dhcp=yes'], xlEnv(2));
+    expect(demanded.status).toBe(1);
+    expect(net.store.told(2)).toMatchObject({
+      status: 'error',
+      error: expect.stringContaining('bad option'),
+    });
+    expect(isAlive()).toBe(true);
+    expect(net.host.ok('ls', '/etc/dnsmasq.d')).toBe('');
+    net.end('vif-nat', 1);
+    net.host.write('/etc/dnsmasq.conf', 'bind-dynamic\n');
+    hostRuns('stop');
+    net.ok('network-nat', 'stop');
+  });
+
+  test("an address that the host's own file gives to somebody else ends its DNS no more", () => {
+    hostDnsmasq(
+      'bind-dynamic\ndhcp-range=10.0.0.0,static,255.255.0.0\ndhcp-host=02:00:00:00:00:01,10.0.1.1,nas\n',
+    );
+    hostRuns('start');
+    net.ok('network-nat', 'start', 'dhcp=dnsmasq');
+    net.guest('vif-nat', 1);
+    expect(net.store.told(1).error).toContain('duplicate dhcp-host IP address 10.0.1.1');
+    expect(isAlive()).toBe(true);
+    net.end('vif-nat', 1);
+    hostRuns('stop');
+    net.ok('network-nat', 'stop');
+  });
+
+  test('a file of an earlier start of the host goes, whoever has its number by now', () => {
+    hostDnsmasq('bind-dynamic\n');
+    const name = 'xen-network-dom2.conf';
+    const old =
+      'dhcp-range=10.0.0.0,static,255.255.0.0\ndhcp-host=00:16:3e:00:00:77,set:dom2,10.0.1.1,dom2\n';
+    net.host.write(`/etc/dnsmasq.d/${name}`, `# by xen-network\n# The host was started as before\n${old}`);
+    hostRuns('start');
+    net.card(2);
+    net.ok('network-nat', 'start', 'dhcp=dnsmasq');
+    expect(net.host.ok('ls', '/etc/dnsmasq.d')).toBe('');
+    net.guest('vif-nat', 1);
+    expect(net.lease(1)).toMatchObject(told(1));
+    net.endClient(1);
+    net.end('vif-nat', 1);
+    hostRuns('stop');
+    net.ok('network-nat', 'stop');
+  });
+
+  test('an entry of dhcpd goes from the file that it was written to, whichever comes first by then', () => {
+    net.dhcpd();
+    net.host.ok('mv', '/etc/dhcp/dhcpd.conf', '/etc/dhcpd.conf');
+    const before = net.host.ok('cat', '/etc/dhcpd.conf');
+    net.ok('network-nat', 'start', 'dhcp=dhcpd');
+    net.guest('vif-nat', 1);
+    net.host.write('/etc/dhcp/dhcpd.conf', '# new\n');
+    net.guest('vif-nat', 2);
+    net.end('vif-nat', 1);
+    net.end('vif-nat', 2);
+    net.ok('network-nat', 'stop');
+    expect(net.host.ok('cat', '/etc/dhcpd.conf')).toBe(before);
+    expect(net.host.ok('cat', '/etc/dhcp/dhcpd.conf')).toBe('# new\n');
+  });
+
+  test('another server than the one it was started with needs a stop first', () => {
+    net.dhcpd();
+    net.ok('network-nat', 'start', 'dhcp=dhcpd');
+    expect(net.host.hook('network-nat', ['start', 'dhcp=dnsmasq']).stderr).toContain(
+      'started on eth0 with dhcpd',
+    );
+    net.ok('network-nat', 'start', 'dhcp=yes');
+    net.ok('network-nat', 'stop');
+    expect(net.host.run(['grep', 'subnet', '/etc/dhcp/dhcpd.conf']).stdout).toBe('');
+  });
+
   test('the subnet of guests outside 10.0.0.0/16 goes with the last of them, whatever resolv.conf says by then', () => {
     net.dhcpd();
     net.ok('network-nat', 'start', 'dhcp=dhcpd');

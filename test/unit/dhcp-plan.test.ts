@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { batches } from '../../lib/apply/execute.ts';
 import { type Lease, NAT_SUBNET } from '../../lib/contract/dhcp.ts';
 import { applyEdit, hostLine, subnetLine } from '../../lib/contract/dhcp-conf.ts';
-import type { DhcpdState, DnsmasqState } from '../../lib/observe/dhcp.ts';
+import type { DhcpdState } from '../../lib/observe/dhcp.ts';
+import type { DnsmasqState } from '../../lib/observe/dnsmasq.ts';
 import type { Service } from '../../lib/observe/service.ts';
 import { planGuestLease, planGuestRelease } from '../../lib/plan/dhcp.ts';
 import { planSubnet, planSubnetStop } from '../../lib/plan/dhcp-subnet.ts';
@@ -33,6 +34,7 @@ function dhcpd(conf: string, list: string, more: Partial<DhcpdState> = {}): Dhcp
     args: { path: ARGS, text: `INTERFACESv4=${list}\n`, variable: 'INTERFACESv4' },
     goneDevices: [],
     goneHosts: [],
+    heldLines: [LINE],
     service: SERVICE,
     running: true,
     demanded: true,
@@ -134,11 +136,40 @@ describe('dhcpd', () => {
   });
 
   test('a subnet that somebody else declares is left alone, at stop too', () => {
-    const state = dhcpd(conf, '""');
-    const wanted = { subnet: NAT_SUBNET, line: 'subnet 10.0.0.0 netmask 255.255.0.0 { }', device: undefined };
+    const state = dhcpd('subnet 10.0.0.0 netmask 255.255.0.0 { }\n', '""');
+    const wanted = { subnet: NAT_SUBNET, line: LINE, device: undefined };
     const { steps, record } = planSubnet(state, wanted, undefined);
     expect([steps, record, planSubnetStop(state, record)]).toEqual([[], { wasRunning: true }, []]);
   });
+});
+
+test('a declaration that a power loss left is taken for our own, with what is told by now', () => {
+  const old = LINE.replace('192.0.2.53', '192.0.2.54');
+  const state = dhcpd(`# by hand\n${old}\n`, '""');
+  const wanted = { subnet: NAT_SUBNET, line: LINE, device: undefined };
+  const { steps, record } = planSubnet(state, wanted, undefined);
+  expect(outcome(state, steps).conf).toBe(`# by hand\n${LINE}\n`);
+  expect(
+    outcome(dhcpd(`# by hand\n${LINE}\n`, '""'), planSubnetStop(dhcpd(`# by hand\n${LINE}\n`, '""'), record))
+      .conf,
+  ).toBe('# by hand\n');
+});
+
+test('a subnet made by hand on one line does not go with the last guest in it', () => {
+  const hand = 'subnet 192.168.7.0 netmask 255.255.255.0 { }\n';
+  const lease = { ...LEASE, address: '192.168.7.5', router: '192.168.7.1' };
+  const state = dhcpd(hand, '""', { heldLines: [] });
+  const { conf = '' } = outcome(state, planGuestLease(state, lease));
+  const after = dhcpd(conf, '""', { heldLines: [] });
+  expect(outcome(after, planGuestRelease(after, lease)).conf).toBe(hand);
+});
+
+test('the subnet of 10.0.0.0/16 goes with the last guest where no network-nat holds it', () => {
+  const state = dhcpd('# by hand\n', '""', { heldLines: [] });
+  const { conf = '' } = outcome(state, planGuestLease(state, LEASE));
+  expect(conf).toContain('subnet 10.0.0.0');
+  const after = dhcpd(conf, '""', { heldLines: [] });
+  expect(outcome(after, planGuestRelease(after, LEASE)).conf).toBe('# by hand\n');
 });
 
 describe('dnsmasq', () => {
@@ -148,6 +179,7 @@ describe('dnsmasq', () => {
     files: new Map(),
     goneFiles: [],
     namesDevices: true,
+    boot: 'b1',
     service: { ...SERVICE, program: 'dnsmasq' },
     running: true,
     demanded: true,
@@ -161,6 +193,7 @@ describe('dnsmasq', () => {
       path: '/etc/dnsmasq.d/xen-network-dom1.conf',
       text: [
         '# xen-network made this file for vif1.0 and takes it away with it.',
+        '# The host was started as b1',
         'interface=vif1.0',
         'dhcp-range=10.0.0.0,static,255.255.0.0',
         'dhcp-host=00:16:3e:00:00:01,set:dom1,10.0.1.1,dom1',
@@ -170,6 +203,19 @@ describe('dnsmasq', () => {
         '',
       ].join('\n'),
     });
+  });
+
+  test('two guests with one MAC address would get each other’s address', () => {
+    const [write] = planGuestLease(state, {
+      ...LEASE,
+      name: 'dom2',
+      address: '10.0.2.1',
+      router: '10.0.2.128',
+    });
+    const text = write?.do.tool === 'record' ? (write.do.text ?? '') : '';
+    const files = new Map([['xen-network-dom2.conf', text]]);
+    expect(() => planGuestLease({ ...state, files }, LEASE)).toThrow(/dom2 has the MAC address/);
+    expect(planGuestLease({ ...state, files, goneFiles: ['xen-network-dom2.conf'] }, LEASE)).toHaveLength(3);
   });
 
   test('a second time nothing is to do, and so it is for a guest without one', () => {

@@ -1,0 +1,33 @@
+import type { Laid } from '../contract/laid.ts';
+import type { System } from '../system/system.ts';
+import type { KernelRoute } from './kernel-routes.ts';
+import { readVifRecords } from './records.ts';
+
+/**
+ * The host's own among a guest's IPv4 addresses, in the form of routes; /proc/net/route tells nothing of them.
+ * @param system the way to the kernel
+ * @param laid what the guest is to get
+ */
+export function hostAddresses(system: System, laid: readonly Laid[]): KernelRoute[] {
+  const wanted = laid.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
+  const single = wanted.filter((prefix) => prefix.endsWith('/32')).map((prefix) => prefix.slice(0, -3));
+  const hasRange = wanted.some((prefix) => !prefix.includes(':') && !prefix.endsWith('/32'));
+  return (hasRange ? system.ownIpv4() : system.ownIpv4(single)).map(({ device, address }) => ({
+    family: 4,
+    prefix: `${address}/32`,
+    device,
+    metric: 0,
+    local: true,
+  }));
+}
+
+/**
+ * The devices among those of routes that are guests'.
+ * @param system the way to the records
+ * @param routes the kernel's
+ */
+export function guestsAmong(system: System, routes: readonly KernelRoute[]): Set<string> {
+  const names = new Set([...readVifRecords(system).values()].map((record) => record.name));
+  const isGuest = (device: string) => /^vif\d+\.\d+(-emu)?$/.test(device) || names.has(device);
+  return new Set(routes.map((route) => route.device).filter(isGuest));
+}

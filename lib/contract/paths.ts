@@ -120,6 +120,9 @@ export function virtualRecordPath(bridge: string): string {
   return `${VIRTUAL_RECORDS}/${bridge}`;
 }
 
+/** The tables that nft had before the first rule of a started hook. */
+export const TABLES_RECORD = `${RUN_FOLDER}/tables`;
+
 /** What network-multi-bridge has started. */
 export const MULTI_RECORD = `${RUN_FOLDER}/multi-bridge`;
 

@@ -16,8 +16,10 @@ import { refuseMistypes } from '../contract/mistypes.ts';
 import { quote } from '../contract/text.ts';
 import { HostError, RequestError, VerifyError } from '../errors.ts';
 import type { Plan } from '../plan/step.ts';
+import type { System } from '../system/system.ts';
 import { type Context, isDryRun, printPlan } from './context.ts';
 import { withLock } from './locks.ts';
+import { dropTables, noteTables } from './tables.ts';
 
 export type NetworkCommand = 'start' | 'stop' | 'status';
 export const NETWORK_COMMANDS: readonly NetworkCommand[] = ['start', 'stop', 'status'];
@@ -114,7 +116,11 @@ export type WorkOf = () => NetworkWork | undefined;
 export function runTransaction(context: Context, works: readonly WorkOf[], guards: Guards): Promise<number> {
   return withLock(context.system, context.hook, async () => {
     await recoverNetwork(context);
-    await perform(context, works, guards);
+    try {
+      await perform(context, works, guards);
+    } finally {
+      dropTables(context.system);
+    }
     return 0;
   });
 }
@@ -156,7 +162,7 @@ async function recoverNetwork(context: Context): Promise<void> {
 async function perform(context: Context, works: readonly WorkOf[], guards: Guards): Promise<void> {
   const { system, log } = context;
   const done: NetworkWork[] = [];
-  const parts = works.map((work) => partOf(work, done, guards));
+  const parts = works.map((work) => partOf(system, work, done, guards));
   const idOf = () =>
     `${context.hook}.${done
       .map(({ subject }) => subject)
@@ -188,13 +194,14 @@ async function perform(context: Context, works: readonly WorkOf[], guards: Guard
 }
 
 /** Notes what there was to do once that is known. */
-function partOf(work: WorkOf, done: NetworkWork[], guards: Guards): Part {
+function partOf(system: System, work: WorkOf, done: NetworkWork[], guards: Guards): Part {
   let found: NetworkWork | undefined;
   return {
     plan() {
       found = work();
       if (found?.refusal !== undefined && guards.check === undefined) throw new HostError(found.refusal);
       if (found !== undefined) done.push(found);
+      noteTables(system, found?.plan.steps ?? []);
       return found?.plan;
     },
     async check() {

@@ -1,3 +1,4 @@
+import type { Family } from '../contract/addresses.ts';
 import { RUN_FOLDER } from '../contract/paths.ts';
 import { CHILD_ENVIRONMENT } from './exec.ts';
 import type { System } from './system.ts';
@@ -48,12 +49,21 @@ export function withFirewall(system: System): System {
       return system.run([own, ...rest], options);
     },
     nfTables(family, lines) {
-      const restore = family === 4 ? 'iptables-restore' : 'ip6tables-restore';
-      if (program(restore) !== restore || !isNft(system, restore)) return undefined;
+      if (!usesNft({ ...system, program }, family)) return undefined;
       save();
       return system.nfTables?.(family, lines);
     },
   };
+}
+
+/**
+ * Whether a family's rules are put in by iptables-nft.
+ * @param system as withFirewall gives it
+ * @param family IPv4 or IPv6
+ */
+export function usesNft(system: System, family: Family): boolean {
+  const restore = family === 4 ? 'iptables-restore' : 'ip6tables-restore';
+  return (system.program?.(restore) ?? restore) === restore && isNft(system, restore);
 }
 
 function backEndOf(word: string | undefined): BackEnd {

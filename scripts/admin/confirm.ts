@@ -1,6 +1,7 @@
 import { confirmRun, expireRuns, pendingRuns, remainingMs } from '../../lib/apply/confirm.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { withLock } from '../../lib/hook/locks.ts';
+import { dropTables } from '../../lib/hook/tables.ts';
 
 const POLL_MS = 500;
 /** Whatever waits for a confirmation was started by a network hook, and these share one lock. */
@@ -35,6 +36,7 @@ export async function expire(context: Context, id: string): Promise<number> {
   }
   return withLock(system, ANY_NETWORK_HOOK, async () => {
     for (const sentence of await expireRuns(system)) log.warn(sentence);
+    dropTables(system);
     return 0;
   });
 }

@@ -4,6 +4,7 @@ import { damagedJournals, journalKeys } from '../../lib/apply/journal.ts';
 import { mendBridges } from '../../lib/hook/bridge.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { withLock } from '../../lib/hook/locks.ts';
+import { dropTables } from '../../lib/hook/tables.ts';
 import { damagedRecords } from '../../lib/observe/records.ts';
 
 /**
@@ -18,6 +19,7 @@ export async function recover(context: Context): Promise<number> {
     sentences.push(...(await withLock(system, key, () => recoverRun(system, key))));
   }
   sentences.push(...(await withLock(system, 'network-bridge', () => expireRuns(system))));
+  dropTables(system);
   sentences.push(...(await mendBridges(context)));
   if (sentences.length === 0) sentences.push('No run was interrupted; nothing to take back.');
   print(`${sentences.join('\n')}\n`);

@@ -38,6 +38,34 @@ async function talkingGuest(bridge: string, ...words: string[]) {
   return guest;
 }
 
+const tables = (): string => net.host.ok('nft', 'list', 'tables');
+
+describe("tables of nft that are there only for hooks' rules", () => {
+  test('go with stop and with the undo of a start, and others stay', () => {
+    net.host.ok('nft', 'add table ip nat { chain POSTROUTING { type nat hook postrouting priority 100; }; }');
+    const before = tables();
+    net.ok('network-bridge', 'start', 'topology=plain', 'antispoof=yes');
+    net.guest('vif-bridge', 1, { bridge: 'xenbr0', ip: GUEST[4] });
+    net.ok('network-nat', 'start', 'netdev=xenbr0');
+    expect(tables()).not.toBe(before);
+    net.end('vif-bridge', 1);
+    net.ok('network-nat', 'stop');
+    net.ok('network-bridge', 'stop');
+    expect(tables()).toBe(before);
+    expect(net.host.hook('network-bridge', ['start', 'antispoof=yes', 'check=198.51.100.77']).status).toBe(1);
+    expect(tables()).toBe(before);
+  });
+
+  test('stay where somebody has put something in meanwhile', () => {
+    net.ok('network-bridge', 'start', 'topology=plain', 'antispoof=yes');
+    net.host.ok('iptables', '-t', 'raw', '-N', 'MINE');
+    net.host.ok('iptables', '-P', 'FORWARD', 'DROP');
+    net.ok('network-bridge', 'stop');
+    expect(net.host.ok('iptables', '-t', 'raw', '-S')).toContain('-N MINE');
+    expect(tables()).not.toContain('table ip6 raw');
+  });
+});
+
 describe('network-bridge antispoof=yes', () => {
   test.each([
     ['classic', 'xenbr0', ['peth0', 'vif0.0']],

@@ -9,7 +9,7 @@ import { NO_RULES, ownerComment, type RuleSet, routedForwardRules } from '../fil
 import { namedForwardRules, natForwardDevice } from '../filter/masquerade.ts';
 import { stillLaid, type Uplink } from '../observe/address.ts';
 import { readPaths } from '../observe/forwarding.ts';
-import { guestsAmong, hostAddresses } from '../observe/guest-routes.ts';
+import { guestsAmong, hostAddresses, recordedRoutes } from '../observe/guest-routes.ts';
 import { type KernelRoute, readKernelRoutes } from '../observe/kernel-routes.ts';
 import { readLedger } from '../observe/ledger.ts';
 import { deviceExists, readPort } from '../observe/port.ts';
@@ -101,15 +101,16 @@ function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
   const { state, settings, addresses, uplink, laid, dhcp } = guest;
   const name = attachedName(state, settings);
   const before = state.record?.laid ?? [];
-  const routes = readKernelRoutes(system, familiesOf([...laid, ...before]));
-  mustBeUnrouted(
-    name,
-    ownNames(run, state, name),
-    laid,
-    [...routes, ...hostAddresses(system, laid)],
-    guestsAmong(system, routes),
-  );
-  mustBeApart(name, ownNames(run, state, name), guest.apart ?? [], routes, guestsAmong(system, routes));
+  const own = ownNames(run, state, name);
+  const apart = guest.apart ?? [];
+  const routes = readKernelRoutes(system, familiesOf([...laid, ...before]), {
+    prefixes: [...prefixesOf([...laid, ...before]), ...apart],
+    devices: own,
+  });
+  const recorded = recordedRoutes(system);
+  const guests = guestsAmong(system, [...routes, ...recorded]);
+  mustBeUnrouted(name, own, laid, [...routes, ...hostAddresses(system, laid), ...recorded], guests);
+  mustBeApart(name, own, apart, routes, guests);
   const stale = before.filter((item) => !laid.some((wanted) => sameLaid(wanted, item)));
   const facts = {
     routes,
@@ -225,6 +226,10 @@ function laidVariables(run: VifRun, laid: readonly Laid[]): Record<string, strin
     : { main_ip: bare('address'), metric: `${ROUTE_METRIC[type]}` };
 }
 
+function prefixesOf(laid: readonly Laid[]): string[] {
+  return laid.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
+}
+
 function familiesOf(laid: readonly Laid[]): Family[] {
   const isSix = (item: Laid) => item.kind !== 'proxy' && item.prefix.includes(':');
   return laid.some(isSix) ? [4, 6] : [4];
@@ -269,7 +274,7 @@ function ndpSteps(system: System, device: string, { record }: VifState): Step[] 
 }
 
 function verify(system: System, name: string, uplink: Uplink | undefined, laid: readonly Laid[]): void {
-  const routes = readKernelRoutes(system, familiesOf(laid));
+  const routes = readKernelRoutes(system, familiesOf(laid), { prefixes: [], devices: [name] });
   const missing = laid.filter((item) => item.kind === 'route').find((route) => !isRouted(routes, route));
   const settings = readPaths(system, routeSettings(name, uplink?.device));
   const off = Object.keys(settings).find((path) => settings[path] === '0');

@@ -1,6 +1,7 @@
-import type { Laid } from '../contract/laid.ts';
+import { isSix, type Laid, metricOf } from '../contract/laid.ts';
 import type { System } from '../system/system.ts';
 import type { KernelRoute } from './kernel-routes.ts';
+import { deviceExists } from './port.ts';
 import { readVifRecords } from './records.ts';
 
 /**
@@ -19,6 +20,30 @@ export function hostAddresses(system: System, laid: readonly Laid[]): KernelRout
     metric: 0,
     local: true,
   }));
+}
+
+/**
+ * Where guests' packets go, by what online laid: for a host with more routes than can be read.
+ * @param system the way to the records
+ */
+export function recordedRoutes(system: System): KernelRoute[] {
+  return [...readVifRecords(system).values()]
+    .filter(({ name }) => deviceExists(system, name))
+    .flatMap(({ laid = [] }) =>
+      laid.flatMap((item) =>
+        item.kind === 'route'
+          ? [
+              {
+                family: isSix(item.prefix) ? 6 : 4,
+                prefix: item.prefix,
+                device: item.device,
+                metric: metricOf(item),
+                local: false,
+              } as const,
+            ]
+          : [],
+      ),
+    );
 }
 
 /**

@@ -1,5 +1,5 @@
 import { parsePrefix, prefixText } from '../contract/addresses.ts';
-import { type Laid, type LaidRoute, metricOf } from '../contract/laid.ts';
+import { isSix, type Laid, type LaidRoute, metricOf } from '../contract/laid.ts';
 import { HostError, RequestError } from '../errors.ts';
 import type { KernelRoute } from '../observe/kernel-routes.ts';
 
@@ -31,15 +31,29 @@ export function mustBeUnrouted(
     const single = /\/(32|128)$/.test(prefix);
     const other = routes.find(
       (route) =>
-        route.prefix === prefix && !own.includes(route.device) && (single || guests.has(route.device)),
+        !own.includes(route.device) &&
+        (route.prefix === prefix
+          ? single || guests.has(route.device)
+          : guests.has(route.device) && overlaps(route, prefix)),
     );
     if (other === undefined) continue;
-    const whose = other.local ? "is this host's own, on" : 'is routed to';
+    const bare = (text: string) => text.replace(/\/(32|128)$/, '');
+    const whose = other.local
+      ? "is this host's own, on"
+      : `${other.prefix === prefix ? '' : `overlaps ${bare(other.prefix)}, which `}is routed to`;
     throw new HostError(
-      `${device} cannot have ${prefix.replace(/\/(32|128)$/, '')}, which ${whose} ${other.device}; ${other.device} keeps it. ` +
+      `${device} cannot have ${bare(prefix)}, which ${whose} ${other.device}; ${other.device} keeps it. ` +
         `Give this guest another ip=, or take the address from ${other.device} first.`,
     );
   }
+}
+
+/** One of both holds the other. What leads on by a guest, as where that is a router, is not its own. */
+function overlaps({ prefix, gateway, local }: KernelRoute, wanted: string): boolean {
+  if (local || gateway !== undefined || lengthOf(prefix) === 0 || isSix(prefix) !== isSix(wanted))
+    return false;
+  const [address, other] = [prefix, wanted].map((text) => text.replace(/\/.*/, ''));
+  return holds(wanted, address ?? '') || holds(prefix, other ?? '');
 }
 
 /**

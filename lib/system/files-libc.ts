@@ -56,13 +56,13 @@ function statOf(path: string, flags = 0): FileStat {
   };
 }
 
-function readWhole(path: string): Uint8Array {
+function readWhole(path: string, most = Number.POSITIVE_INFINITY): Uint8Array {
   const fd = libcOpenFiles.open(path, 0, 0);
   try {
     for (let whole = buffer, length = 0; ; ) {
-      const got = libcOpenFiles.read(fd, whole.subarray(length));
-      if (got === 0) return whole.subarray(0, length);
+      const got = libcOpenFiles.read(fd, whole.subarray(length, Math.min(whole.length, most)));
       length += got;
+      if (got === 0 || length >= most) return whole.subarray(0, Math.min(length, most));
       if (length === whole.length) whole = concatBytes([whole, new Uint8Array(length)]);
     }
   } finally {
@@ -133,6 +133,7 @@ export const libcFiles: FileSystem = {
     const bytes = readWhole(path);
     return encoding === 'utf8' ? decodeText(bytes) : decodeLatin1(bytes);
   },
+  readStart: (path, bytes) => decodeLatin1(readWhole(path, bytes)),
   writeFileSync: writeFile,
   appendFileSync: (path, text) =>
     // Not blocking: a fifo in a log's place would hold the hook up.

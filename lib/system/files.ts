@@ -1,6 +1,8 @@
 /** The part of node:fs that hooks need; memfs fits it as well. Failures are Errors with a code such as ENOENT. */
 export interface FileSystem {
   readFileSync(path: string, encoding: 'utf8' | 'latin1'): string;
+  /** The first bytes of a file as characters, at most so many; where it is absent files are read as a whole. */
+  readStart?(path: string, bytes: number): string;
   writeFileSync(path: string, text: string, options: WriteOptions): void;
   appendFileSync(path: string, text: string): void;
   readdirSync(path: string): string[];

@@ -22,6 +22,8 @@ export interface System {
   readText(path: string): string | undefined;
   /** A file's bytes, each as one character, so that they can be written again whatever they mean; undefined as above. */
   readBytes(path: string): string | undefined;
+  /** The beginning of a long file, at most so many bytes of it, each as one character; undefined as above. */
+  readStart(path: string, bytes: number): string | undefined;
   /** When a file or folder was last changed, in milliseconds since 1970; undefined when it is not there. */
   modifiedAt(path: string): number | undefined;
   /** Writes into a file that is there (a kernel setting); throws XenNetworkError with what the kernel answers. */
@@ -114,6 +116,8 @@ export function openSystem(native: Native, fs = native.files): System {
     terminalWidth,
     readText: (path) => read(path, 'utf8')?.replace(/\n$/, ''),
     readBytes: (path) => read(path, 'latin1'),
+    readStart: (path, bytes) =>
+      attempt(() => fs.readStart?.(path, bytes) ?? fs.readFileSync(path, 'latin1').slice(0, bytes)),
     modifiedAt: (path) => attempt(() => fs.statSync(path).mtimeMs),
     endProcess(pid, how = 'asked') {
       try {

@@ -18,6 +18,61 @@ afterAll(() => host.close());
 
 beforeEach(() => resetRouteHost(route));
 
+describe('among 20000 routes', () => {
+  const env = { vif: 'vif1.0', XENBUS_PATH: 'backend/vif/1/0' };
+  const table = (verb: string) => {
+    const four = Array.from({ length: 20_000 }, (_, i) => `11.${i >> 8}.${i & 255}.0/24 via 198.51.100.1`);
+    const six = Array.from({ length: 5000 }, (_, i) => `2a00:${i.toString(16)}::/32 via 2001:db8::1`);
+    for (const [family, list] of [
+      ['-4', four],
+      ['-6', six],
+    ] as const) {
+      host.write('/run/batch', list.map((to) => `route ${verb} ${to}\n`).join(''));
+      host.ok('ip', family, '-batch', '/run/batch');
+    }
+  };
+  beforeAll(() => table('add'));
+  afterAll(() => table('del'));
+
+  test.each([
+    ['add', '192.0.2.7 2001:db8:9::7'],
+    ['range', '10.8.0.0/16'],
+  ])('each online and offline asks for what it needs (%s)', (_what, ip) => {
+    route.card(1, { ip });
+    for (const command of ['online', 'online', 'offline']) {
+      const { ran, bytes } = host.readings('vif-route', [command], env);
+      expect({ command, status: ran.status, stderr: ran.stderr }).toEqual({ command, status: 0, stderr: '' });
+      expect(bytes).toBeLessThan(200_000);
+    }
+    expect(routes(route, 'vif1.0')).toEqual([]);
+  });
+
+  test.each([
+    ['198.51.100.1', /this host's gateway on eth0/],
+    ['198.51.100.2', /this host's own/],
+    ['198.51.100.0/31', /holds 198\.51\.100\.1, this host's gateway/],
+    ['2001:db8::1', /this host's gateway/],
+    ['11.77.1.0/28 192.0.2.9', /overlaps 192\.0\.2\.8\/30, which is routed to vif2\.0/],
+    ['192.0.2.9', /192\.0\.2\.8\/30/],
+  ])('%s is somebody’s still', (ip, why) => {
+    route.card(2, { ip: '192.0.2.8/30' });
+    expect(route.call('online', 2).status).toBe(0);
+    route.card(1, { ip });
+    expect(route.call('online', 1).status).toBe(1);
+    expect(route.store.told(1).error).toMatch(why);
+  });
+
+  test('a vif beside its tap is attached again and again', () => {
+    route.card(1, { ip: '192.0.2.7 10.8.0.0/16' });
+    host.ok('ip', 'tuntap', 'add', 'dev', 'vif1.0-emu', 'mode', 'tap');
+    for (const command of ['online', 'add', 'online', 'add'] as const)
+      expect({ command, status: route.call(command, 1).status }).toEqual({ command, status: 0 });
+    expect(routes(route, 'vif1.0')).toHaveLength(2);
+    expect(routes(route, 'vif1.0-emu')).toHaveLength(2);
+    for (const command of ['remove', 'offline'] as const) expect(route.call(command, 1).status).toBe(0);
+  });
+});
+
 describe('online and offline', () => {
   test('an address is routed to the guest, and taken away again', async () => {
     route.card(1, { ip: '192.0.2.7' });

@@ -192,6 +192,25 @@ export class Host extends Namespace {
   }
 
   /**
+   * Runs a hook under strace.
+   * @param name the hook
+   * @param args command word and variables
+   * @param env what the caller sets beside PATH
+   * @returns what it left, and how many bytes it and its children read from files of /proc and by netlink
+   */
+  readings(
+    name: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): { readonly ran: Ran; readonly bytes: number } {
+    const calls = 'read,pread64,recv,recvfrom,recvmsg';
+    const strace = `strace -f -qq -yy -e trace=${calls} -e status=successful -s 0 -o /run/trace`.split(' ');
+    const ran = this.run([...strace, `${SCRIPTS}/${name}`, ...args], { env: { ...PLAIN_ENV, ...env } });
+    const lines = this.ok('cat', '/run/trace').matchAll(/\(\d+<(?:\/proc\/|NETLINK|socket:).* = (\d+)$/gm);
+    return { ran, bytes: [...lines].reduce((sum, [, count]) => sum + Number(count), 0) };
+  }
+
+  /**
    * Starts a hook, for several at once.
    * @param name the hook, or xen-network
    * @param args command word and variables

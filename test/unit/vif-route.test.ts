@@ -168,6 +168,11 @@ describe('an address that somebody else has', () => {
     ['192.0.2.7', 'vif1.0 cannot have 192.0.2.7, which is routed to vif2.0; vif2.0 keeps it.'],
     ['2001:db8::7', 'vif1.0 cannot have 2001:db8::7, which is routed to vif2.0; vif2.0 keeps it.'],
     ['2001:db8:0:1::/64', 'vif1.0 cannot have 2001:db8:0:1::/64, which is routed to vif3.0'],
+    ['192.0.2.0/29', 'vif1.0 cannot have 192.0.2.0/29, which overlaps 192.0.2.7, which is routed to vif2.0'],
+    [
+      '2001:db8:0:1::9',
+      'vif1.0 cannot have 2001:db8:0:1::9, which overlaps 2001:db8:0:1::/64, which is routed to vif3.0',
+    ],
     ['2001:db8::2', "vif1.0 cannot have 2001:db8::2, which is this host's own, on eth0; eth0 keeps it."],
   ])('%s is refused, naming both', (ip, why) => {
     expect(() => check(ip)).toThrow(HostError);
@@ -182,8 +187,25 @@ describe('an address that somebody else has', () => {
     expect(() => check('192.0.2.7', ['vif2.0'])).not.toThrow();
   });
 
+  test('is none where a guest is the way to it, as a router is', () => {
+    const by = (prefix: string, gateway?: string) => ({
+      family: 4 as const,
+      prefix,
+      device: 'vif3.0',
+      metric: 0,
+      local: false,
+      ...(gateway === undefined ? {} : { gateway }),
+    });
+    const laid = routedLaid('vif1.0', uplink, parseAddressList('203.0.113.9'), 2);
+    const ways = [by('0.0.0.0/0'), by('203.0.113.0/24', '192.0.2.9')];
+    expect(() => mustBeUnrouted('vif1.0', ['vif1.0'], laid, ways, new Set(['vif3.0']))).not.toThrow();
+    expect(() =>
+      mustBeUnrouted('vif1.0', ['vif1.0'], laid, [by('203.0.113.0/24')], new Set(['vif3.0'])),
+    ).toThrow('overlaps 203.0.113.0/24');
+  });
+
   test('may lie within the network, and a range may be the network’s own', () => {
-    expect(() => check('198.51.100.9 198.51.100.0/24 2001:db8:0:1::9')).not.toThrow();
+    expect(() => check('198.51.100.9 198.51.100.0/24')).not.toThrow();
   });
 });
 

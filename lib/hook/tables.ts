@@ -1,6 +1,7 @@
 import type { Family } from '../contract/addresses.ts';
 import { TABLES_RECORD } from '../contract/paths.ts';
 import { seal } from '../contract/sealed.ts';
+import { XenNetworkError } from '../errors.ts';
 import { readLedger } from '../observe/ledger.ts';
 import { readJson } from '../observe/records.ts';
 import { readBridgeRecords } from '../observe/uplink.ts';
@@ -26,7 +27,8 @@ export function noteTables(system: System, steps: readonly Step[]): void {
   const listing = system.run(['nft', 'list', 'tables']);
   if (listing.status !== 0) return;
   const found = listing.stdout.split('\n').map((line) => line.replace(/^table /, ''));
-  system.replaceFile(TABLES_RECORD, `${seal(JSON.stringify(found.filter((name) => name !== '')))}\n`);
+  const text = `${seal(JSON.stringify(found.filter((name) => name !== '')))}\n`;
+  tried(() => system.replaceFile(TABLES_RECORD, text));
 }
 
 /**
@@ -44,7 +46,16 @@ export function dropTables(system: System): void {
   }
   const isUsed =
     readLedger(system).length > 0 || readBridgeRecords(system).some(({ antispoof }) => antispoof);
-  if (!isUsed) system.remove(TABLES_RECORD);
+  if (!isUsed) tried(() => system.remove(TABLES_RECORD));
+}
+
+/** An empty table more is nothing to fail for. */
+function tried(change: () => void): void {
+  try {
+    change();
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+  }
 }
 
 /** Nothing but chains of iptables' own, without rules, that let everything pass. */

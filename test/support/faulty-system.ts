@@ -1,5 +1,5 @@
 import type { Family } from '../../lib/contract/addresses.ts';
-import { RUN_FOLDER } from '../../lib/contract/paths.ts';
+import { RUN_FOLDER, TABLES_RECORD } from '../../lib/contract/paths.ts';
 import { isKernelRequest } from '../../lib/contract/rtnetlink.ts';
 import { XenNetworkError } from '../../lib/errors.ts';
 import { encodeRules, NO_RULES_FOUND, rulesToFind, type TableLine } from '../../lib/filter/nf-rules.ts';
@@ -76,7 +76,8 @@ export function faultySystem(system: System, fault: Fault, door: Door): System {
   const single = <T>(does: () => T, refused: () => T): T =>
     fault.through(1, does, (n) => (n > 0 ? does() : refused()));
   const file = (path: string, does: () => void): void => {
-    if (path.startsWith(`${RUN_FOLDER}/journal/`)) does();
+    // What is beside the plan: a journal, and what is tried and no more.
+    if (path.startsWith(`${RUN_FOLDER}/journal/`) || path === TABLES_RECORD) does();
     else single(does, () => noSpace(path));
   };
   let iptablesRefused = false;

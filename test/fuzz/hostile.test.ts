@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Host } from '../support/host.ts';
 import type { Ran } from '../support/namespace.ts';
-import { pick, type Random, randomNumbers } from '../support/random.ts';
+import { freshSeed, pick, type Random, randomNumbers } from '../support/random.ts';
 import type { Store } from '../support/store.ts';
 
-const SEED = 2024;
+const SEED = freshSeed('hostile');
 const ROUNDS = 80;
 const PACKAGED = join(import.meta.dirname, '../../dist/xen-network-pkg');
 const PWNED = '/run/pwned';
@@ -141,9 +141,24 @@ const VIF = [
   'filter',
   'XENBUS_PATH',
   'INTERFACE',
+  'antispoof',
+  'locking',
+  'notrack',
   'bogus',
 ] as const;
-const XENSTORE = ['bridge', 'ip', 'mac', 'vifname', 'mtu', 'vlan', 'handle', 'script'] as const;
+const XENSTORE = [
+  'bridge',
+  'ip',
+  'mac',
+  'vifname',
+  'mtu',
+  'vlan',
+  'handle',
+  'script',
+  'antispoof',
+  'locking',
+  'notrack',
+] as const;
 
 describe.each([
   ['the program', [] as readonly string[], ROUNDS],

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HookHost } from '../support/hook-host.ts';
 import { startOpenVswitch } from '../support/openvswitch.ts';
-import { pick, type Random, randomNumbers } from '../support/random.ts';
+import { freshSeed, pick, type Random, randomNumbers } from '../support/random.ts';
 
 const HOOKS = ['vif-route', 'vif-nat', 'vif-openvswitch', 'vif-setup'] as const;
 const KEYS = [
@@ -16,6 +16,9 @@ const KEYS = [
   'frontend-id',
   'uuid',
   'iface-id',
+  'locking',
+  'notrack',
+  'antispoof',
 ] as const;
 const VARIABLES = [
   'netdev',
@@ -28,7 +31,11 @@ const VARIABLES = [
   'script',
   'iface-id',
   'handle',
+  'locking',
+  'notrack',
+  'antispoof',
 ] as const;
+const SEED = freshSeed('vif-hostile');
 
 /** What somebody who means ill writes, and what somebody who errs does. */
 const VALUES = [
@@ -59,6 +66,11 @@ const VALUES = [
   '255.255.255.255',
   '127.0.0.1',
   '224.0.0.1',
+  'yes',
+  'strict',
+  'disabled',
+  'unlocked',
+  '198.51.100.9',
 ] as const;
 
 let host: HookHost;
@@ -92,7 +104,7 @@ function untouched(): unknown {
 
 describe.each(HOOKS)('%s', (hook) => {
   test('takes whatever it is told for a value, and always ends with a word to xenstore', () => {
-    const random = randomNumbers(hook.length);
+    const random = randomNumbers(SEED + hook.length);
     const before = untouched();
     for (let n = 0; n < 8; n++) {
       // The tool that writes them would take a dash for an option of its own.
@@ -104,7 +116,7 @@ describe.each(HOOKS)('%s', (hook) => {
       host.card(1, values);
       const words = Object.entries(args).map(([key, value]) => `${key}=${value}`);
       const call = { vif: 'vif1.0', XENBUS_PATH: 'backend/vif/1/0', ...env };
-      const case_ = { n, values, words, env };
+      const case_ = { seed: SEED, n, values, words, env };
       const online = host.host.hook(hook, ['online', ...words], call);
       const { status } = host.store.told(1);
       const acts = { ...env, ...args }['type_if'] === undefined;

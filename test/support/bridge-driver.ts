@@ -7,13 +7,10 @@ import type { Applet, Context } from '../../lib/hook/context.ts';
 import { loadNative } from '../../lib/system/load-native.ts';
 import { openSystem, type System } from '../../lib/system/system.ts';
 import { recover } from '../../scripts/admin/recover.ts';
-import { networkBridge } from '../../scripts/network-bridge.ts';
-import { networkMultiBridge } from '../../scripts/network-multi-bridge.ts';
-import { networkNat } from '../../scripts/network-nat.ts';
-import { networkRoute } from '../../scripts/network-route.ts';
-import { networkVirtual } from '../../scripts/network-virtual.ts';
 import { differences, lookFor, settled } from './bridge-state.ts';
 import { Fault, type FaultMode, faultySystem } from './faulty-system.ts';
+import { HOOKS } from './hooks.ts';
+import { mortal } from './mortal.ts';
 import { Namespace } from './namespace.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -43,13 +40,6 @@ export interface Outcome {
   readonly wrong: readonly string[];
 }
 
-const HOOKS: Readonly<Record<string, Applet>> = {
-  'network-bridge': networkBridge,
-  'network-multi-bridge': networkMultiBridge,
-  'network-nat': networkNat,
-  'network-route': networkRoute,
-  'network-virtual': networkVirtual,
-};
 const MOST_STEPS = 300;
 const here = new Namespace([]);
 const native = await loadNative();
@@ -84,20 +74,6 @@ async function call(
     if (!(thrown instanceof XenNetworkError)) say(`This is a bare ${thrown}.`);
     return { status: 1, said };
   }
-}
-
-/** A system that, once it is dead, does nothing more: what a killed program does. */
-function mortal(system: System, isDead: () => boolean): System {
-  return new Proxy(system, {
-    get(target, name, receiver) {
-      const member: unknown = Reflect.get(target, name, receiver);
-      if (typeof member !== 'function') return member;
-      return (...args: unknown[]): unknown => {
-        if (isDead()) throw new Error('The program is dead.');
-        return Reflect.apply(member, target, args);
-      };
-    },
-  });
 }
 
 function run({ hook = 'network-bridge' }: Trial, ...words: string[]): Promise<Told> {

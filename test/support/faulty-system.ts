@@ -28,8 +28,26 @@ const CHANGING = new Set([
   'dnsmasq',
 ]);
 
+/** Comes between the changes that a run makes to the host. */
+export interface StepWatch {
+  /**
+   * Lets a number of steps be done, which are one call of the run's.
+   * @param count how many there are
+   * @param all does all of them
+   * @param upTo does the first n of them; `skipped` says that the next one is refused, and then n may be 0
+   * @param rest does those after the first n, and joins what that gives to what those gave
+   * @returns what they gave
+   */
+  through<T>(
+    count: number,
+    all: () => T,
+    upTo: (n: number, skipped: boolean) => T,
+    rest?: (n: number, done: T) => T,
+  ): T;
+}
+
 /** Counts the changes that a run makes to the host, in order, and strikes at one of them. */
-export class Fault {
+export class Fault implements StepWatch {
   readonly #mode: FaultMode;
   readonly #at: number;
   readonly #die: () => void;
@@ -47,13 +65,7 @@ export class Fault {
     this.#die = die;
   }
 
-  /**
-   * Does a number of steps, or as many as the fault allows.
-   * @param count how many there are
-   * @param all does all of them
-   * @param upTo does the first n of them; `skipped` says that the next one is refused, and then n may be 0
-   * @returns what `all` or `upTo` returned
-   */
+  /** Does as many of the steps as the fault allows. */
   through<T>(count: number, all: () => T, upTo: (n: number, skipped: boolean) => T): T {
     const before = this.#steps;
     this.#steps += count;
@@ -67,12 +79,12 @@ export class Fault {
 }
 
 /**
- * The real system, but for one step.
+ * The real system, but for what comes between its steps.
  * @param system the real one
- * @param fault which step, and what happens to it
+ * @param fault at which step, and what happens there
  * @param door how devices are changed
  */
-export function faultySystem(system: System, fault: Fault, door: Door): System {
+export function faultySystem(system: System, fault: StepWatch, door: Door): System {
   const single = <T>(does: () => T, refused: () => T): T =>
     fault.through(1, does, (n) => (n > 0 ? does() : refused()));
   const file = (path: string, does: () => void): void => {
@@ -155,7 +167,7 @@ function isEncodable(family: Family, lines: readonly TableLine[]): boolean {
 /** Each command is a step, as each line is of what `ip -batch` would be fed. */
 function askKernel(
   rtnetlink: NonNullable<System['rtnetlink']>,
-  fault: Fault,
+  fault: StepWatch,
   commands: readonly (readonly string[])[],
   force: boolean,
 ): RtOutcome | undefined {
@@ -168,11 +180,18 @@ function askKernel(
       if (!skipped) return done;
       return { done: force ? commands.length : n, error: 'RTNETLINK answers: Operation not permitted' };
     },
+    (n, done) => {
+      if (done === undefined || (done.error !== undefined && !force)) return done;
+      const later = rtnetlink(commands.slice(n), force);
+      if (later === undefined) throw new Error('The kernel takes some of the commands only.');
+      const error = done.error ?? later.error;
+      return { done: n + later.done, ...(error === undefined ? {} : { error }) };
+    },
   );
 }
 
 /** Each line is a step. What comes before the refused one is really done, and what follows it where `-force` is given. */
-function runBatch(system: System, fault: Fault, argv: readonly string[], input: string): RunResult {
+function runBatch(system: System, fault: StepWatch, argv: readonly string[], input: string): RunResult {
   const lines = input.split('\n').filter((line) => line !== '');
   if (lines.every((line) => line.includes(' show'))) return system.run(argv, { input });
   const feed = (some: readonly string[]): RunResult =>
@@ -188,6 +207,15 @@ function runBatch(system: System, fault: Fault, argv: readonly string[], input: 
       if (!skipped) return done;
       const said = `RTNETLINK answers: Operation not permitted\nCommand failed -:${n + 1}\n`;
       return { ...done, status: 1, stderr: `${done.stderr}${said}` };
+    },
+    (n, done) => {
+      if (done.status !== 0 && !argv.includes('-force')) return done;
+      const later = feed(lines.slice(n));
+      return {
+        status: Math.max(done.status, later.status),
+        stdout: done.stdout + later.stdout,
+        stderr: done.stderr + later.stderr.replace(/(?<=failed -:)\d+/g, (line) => `${Number(line) + n}`),
+      };
     },
   );
 }

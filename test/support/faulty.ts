@@ -2,33 +2,12 @@
 // faulty.ts HOOK fail|kill STEP kernel|ip WORD... Run by Bun in a test host.
 
 import { messageOf, XenNetworkError } from '../../lib/errors.ts';
-import type { Applet } from '../../lib/hook/context.ts';
 import { withFirewall } from '../../lib/system/firewall.ts';
 import { loadNative } from '../../lib/system/load-native.ts';
 import { openLog } from '../../lib/system/log.ts';
 import { openSystem } from '../../lib/system/system.ts';
-import { networkBridge } from '../../scripts/network-bridge.ts';
-import { networkMultiBridge } from '../../scripts/network-multi-bridge.ts';
-import { networkNat } from '../../scripts/network-nat.ts';
-import { networkRoute } from '../../scripts/network-route.ts';
-import { networkVirtual } from '../../scripts/network-virtual.ts';
-import { vifBridge } from '../../scripts/vif-bridge.ts';
-import { vifNat } from '../../scripts/vif-nat.ts';
-import { vifOpenvswitch } from '../../scripts/vif-openvswitch.ts';
-import { vifRoute } from '../../scripts/vif-route.ts';
 import { BEYOND_LAST_STEP, type Door, Fault, type FaultMode, faultySystem } from './faulty-system.ts';
-
-const HOOKS: Readonly<Record<string, Applet>> = {
-  'network-bridge': networkBridge,
-  'network-multi-bridge': networkMultiBridge,
-  'network-nat': networkNat,
-  'network-route': networkRoute,
-  'network-virtual': networkVirtual,
-  'vif-bridge': vifBridge,
-  'vif-nat': vifNat,
-  'vif-openvswitch': vifOpenvswitch,
-  'vif-route': vifRoute,
-};
+import { HOOKS } from './hooks.ts';
 
 async function main([hook = '', mode, step, door, ...argv]: readonly string[]): Promise<number> {
   const applet = HOOKS[hook];

@@ -19,3 +19,19 @@ export function randomNumbers(seed: number): Random {
 export function pick<T>(random: Random, items: readonly [T, ...T[]]): T {
   return items[random(items.length)] ?? items[0];
 }
+
+/** What the seed of a test that tries other things in each run is taken from, where somebody wants those of a run again. */
+export const SEED_VARIABLE = 'XEN_NETWORK_SEED';
+
+/**
+ * A seed that is another one in each run; it is printed, and that of an earlier run can be given by the environment.
+ * @param what the test whose seed it is
+ */
+export function freshSeed(what: string): number {
+  const given = process.env[SEED_VARIABLE];
+  const seed = given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given);
+  if (!Number.isSafeInteger(seed))
+    throw new Error(`${SEED_VARIABLE} is "${given}", which is no whole number.`);
+  process.stdout.write(`${what}: ${SEED_VARIABLE}=${seed}\n`);
+  return seed;
+}

@@ -1,0 +1,10 @@
+import { testOverlaps } from '../support/overlap-tests.ts';
+
+testOverlaps('strict', [
+  { first: 'online', second: 'online again', how: 'paused', least: 12 },
+  { first: 'online', second: 'offline', how: 'paused', least: 12 },
+  { first: 'online', second: 'refilter', how: 'paused', least: 12 },
+  { first: 'online', second: 'vif disabled', how: 'paused', least: 12 },
+  { first: 'offline', second: 'online', how: 'paused', least: 8 },
+  { first: 'offline', second: 'refilter', how: 'paused', least: 8 },
+]);

@@ -90,7 +90,9 @@ const HEADERS = [
     'string.h',
     'unistd.h',
   ],
-  ...['file', 'ioctl', 'mman', 'socket', 'stat', 'syscall', 'time', 'wait'].map((name) => `sys/${name}.h`),
+  ...['file', 'ioctl', 'mman', 'socket', 'stat', 'syscall', 'time', 'wait', 'xattr'].map(
+    (name) => `sys/${name}.h`,
+  ),
 ];
 const RESULTS: Readonly<Record<number, string>> = {
   [FFIType.i32]: 'INT',

@@ -1,5 +1,5 @@
 import { messageOf } from '../errors.ts';
-import { hasRead, processOf, type Service, wordsOf } from '../observe/service.ts';
+import { beganWithin, hasRead, processOf, type Service, wordsOf } from '../observe/service.ts';
 import type { Command, ServiceCommand } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import { failureText, type Outcome } from './execute.ts';
@@ -79,6 +79,7 @@ async function inWords(change: Promise<string | undefined>): Promise<string | un
 
 async function restart(system: System, service: Service): Promise<string | undefined> {
   const { control } = service;
+  const began = performance.now();
   const error = await (async () => {
     if (control.kind === 'init') return run(system, [control.script, 'restart']);
     if (control.kind === 'process')
@@ -90,7 +91,7 @@ async function restart(system: System, service: Service): Promise<string | undef
   if (error === undefined) return undefined;
   // A script that controls two servers, dhcpd for IPv4 and for IPv6, complains when only one of them is set up.
   const now = processOf(system, service);
-  return now !== undefined && hasRead(system, service, now) ? undefined : error;
+  return now !== undefined && beganWithin(system, now, performance.now() - began) ? undefined : error;
 }
 
 /**

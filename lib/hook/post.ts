@@ -5,8 +5,6 @@ import { heldVariable } from './locks.ts';
 import { PRELUDE } from './post-prelude.ts';
 
 const FOLDER = '/etc/xen/scripts/vif-post.d';
-/** Bytes of what it says: the end is what tells why. */
-const MOST_SAID = 65_536;
 const TIMEOUT_MS = 30_000;
 
 /** What the sourced files find set (contract 3); empty when unset. */
@@ -50,7 +48,6 @@ export function runPostHooks(
     ],
     {
       timeoutMs: TIMEOUT_MS,
-      keepsLast: MOST_SAID,
       env: {
         ...more,
         ...heldVariable(held),

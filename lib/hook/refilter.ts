@@ -120,7 +120,7 @@ function claimSteps(system: System): readonly Step[] {
 }
 
 function ruleSteps(system: System, wanted: readonly Wanted[]): Step[] {
-  const listed = (tool: string) => rulesByDevice(system.run([`${tool}-save`]).stdout);
+  const listed = (tool: string) => rulesByDevice(system.run([`${tool}-save`], { isListing: true }).stdout);
   const found = { 4: listed('iptables'), 6: listed('ip6tables') };
   return wanted.flatMap(({ run, state, rules }) => {
     const { device } = run.call;

@@ -48,7 +48,7 @@ export function printStatus(context: Context, _values: Values, json: boolean): v
     print(`${JSON.stringify(found, null, 2)}\n`);
     return;
   }
-  const show = (...args: string[]) => system.run(['ip', ...args]).stdout;
+  const show = (...args: string[]) => system.run(['ip', ...args], { isListing: true }).stdout;
   print(
     `${rule}\n${show('address', 'show')}${rule}\n${bridgeTable(bridges)}${rule}\n${show('-4', 'route', 'show')}${show('-6', 'route', 'show')}${rule}\n${strictLines(strict)}`,
   );

@@ -82,7 +82,8 @@ function mainIpv6(system: System, device: string): string | undefined {
  * @param routes the routes of both families
  */
 export function stillLaid(system: System, laid: readonly Laid[], routes: readonly KernelRoute[]): Laid[] {
-  const ask = (...args: string[]) => system.run(['ip', '-o', ...args]).stdout.split(/\s+/);
+  const ask = (...args: string[]) =>
+    system.run(['ip', '-o', ...args], { isListing: true }).stdout.split(/\s+/);
   const isThere = (item: Laid): boolean => {
     if (item.kind === 'route') return isRouted(routes, item);
     if (item.kind === 'address') return ask('address', 'show', 'dev', item.device).includes(item.prefix);

@@ -17,7 +17,8 @@ export function boundTo(system: System, device: string): string[] {
 }
 
 function sockets(system: System, device: string): string[] {
-  const list = (...options: string[]) => system.run(['ss', ...options]).stdout.split('\n');
+  const list = (...options: string[]) =>
+    system.run(['ss', ...options], { isListing: true }).stdout.split('\n');
   const plain = list('-Hantupw').flatMap((line) => {
     const local = line.split(/\s+/).find((word) => word.includes(`%${device}:`));
     return local === undefined ? [] : [`${owner(line)} at ${local}`];

@@ -25,7 +25,7 @@ export function otherServer(system: System, bridge: string, own: number | undefi
 
 function byPort(system: System): Holder[] {
   return system
-    .run(['ss', '-Hanup'])
+    .run(['ss', '-Hanup'], { isListing: true })
     .stdout.split('\n')
     .flatMap((line) => {
       const [, device] = /\s\S*?(?:%(\S+))?:67\s/.exec(line) ?? [];
@@ -35,7 +35,7 @@ function byPort(system: System): Holder[] {
 
 /** ISC's dhcpd hears its devices by packet sockets; its other socket tells nothing. */
 function byPacket(system: System, bridge: string): Holder[] {
-  const lines = system.run(['ss', '-H0ap']).stdout.split('\n');
+  const lines = system.run(['ss', '-H0ap'], { isListing: true }).stdout.split('\n');
   const own = lines.filter((line) => line.split(/\s+/).includes(`*:${bridge}`));
   return own.flatMap((line) => holdersOf(line, bridge)).filter(({ program }) => program === 'dhcpd');
 }

@@ -12,7 +12,7 @@ export function readFirewall(system: System): FirewallChain[] {
   const known = new Set(
     saves.filter(({ byNft }) => byNft).flatMap(({ chains }) => chains.map(({ table }) => table)),
   );
-  const listing = system.run(['nft', '-j', 'list', 'ruleset']);
+  const listing = system.run(['nft', '-j', 'list', 'ruleset'], { isListing: true });
   const chains = parseNftRuleset(listing.stdout).filter(({ table }) => !known.has(table));
   const hangs = chains.some(({ hook, devices }) => isOnDevice(hook) && devices.length === 0);
   return [...saves.flatMap((save) => save.chains), ...(hangs ? withDevices(system, chains) : chains)];
@@ -26,10 +26,10 @@ interface Save {
 /** Tables of the other back end show only where they are used. */
 function savesOf(system: System, family: 'ip' | 'ip6'): Save[] {
   const tool = `${family}tables`;
-  const usual = system.run([`${tool}-save`]).stdout;
+  const usual = system.run([`${tool}-save`], { isListing: true }).stdout;
   const byNft = usual.includes('(nf_tables)');
   const hasLegacy = byNft && (system.readText(`/proc/net/${family}_tables_names`) ?? '').trim() !== '';
-  const legacy = hasLegacy ? system.run([`${tool}-legacy-save`]).stdout : '';
+  const legacy = hasLegacy ? system.run([`${tool}-legacy-save`], { isListing: true }).stdout : '';
   return [
     { byNft, chains: parseIptablesSave(usual, family) },
     { byNft: false, chains: parseIptablesSave(legacy, family) },
@@ -44,7 +44,7 @@ function isOnDevice(hook: string | undefined): boolean {
 function withDevices(system: System, chains: readonly FirewallChain[]): FirewallChain[] {
   const devices = new Map<string, readonly string[]>();
   let [table, name] = ['', ''];
-  for (const line of system.run(['nft', 'list', 'chains']).stdout.split('\n')) {
+  for (const line of system.run(['nft', 'list', 'chains'], { isListing: true }).stdout.split('\n')) {
     table = /^table (\S+ \S+)/.exec(line)?.[1] ?? table;
     name = /^\s*chain (\S+)/.exec(line)?.[1] ?? name;
     const hung = /hook (?:in|e)gress devices? (?:= )?(\{[^}]*\}|"[^"]*"|\S+)/.exec(line)?.[1];

@@ -41,7 +41,9 @@ export function forwardDrops(system: System, bridge: string): ForwardDrop[] {
   const families = bridgedFamilies(system);
   if (families.length === 0) return [];
   const fits = (match: DeviceMatch) => namesDevice(match, bridge) !== match.negated;
-  const chains = parseNftRuleset(system.run(['nft', '-j', '-t', 'list', 'ruleset']).stdout);
+  const chains = parseNftRuleset(
+    system.run(['nft', '-j', '-t', 'list', 'ruleset'], { isListing: true }).stdout,
+  );
   const byNft = chains
     .filter(({ hook, table }) => hook === 'forward' && /^(ip|ip6|inet) /.test(table))
     .filter((chain) => fateIn(chains, chain, fits) === 'drop')
@@ -72,7 +74,7 @@ export function iptablesDrops(
   fits: Fits,
   tool = family === 4 ? 'iptables-save' : 'ip6tables-save',
 ): boolean {
-  const text = system.run([tool, '-t', 'filter']).stdout;
+  const text = system.run([tool, '-t', 'filter'], { isListing: true }).stdout;
   const chains = parseIptablesSave(text, family === 4 ? 'ip' : 'ip6').map(withoutBridged);
   const forward = chains.find(({ hook }) => hook === 'forward');
   return forward !== undefined && fateIn(chains, forward, fits) === 'drop';

@@ -37,7 +37,9 @@ function unloaded(path: string): string | undefined {
  * @returns undefined where that does not work
  */
 export function policyOf(system: System, tool: 'iptables' | 'ip6tables'): string | undefined {
-  return /^-P FORWARD (\S+)/m.exec(system.run([tool, '-w', '-S', 'FORWARD']).stdout)?.[1];
+  return /^-P FORWARD (\S+)/m.exec(
+    system.run([tool, '-w', '-S', 'FORWARD'], { isListing: true }).stdout,
+  )?.[1];
 }
 
 /**

@@ -129,7 +129,10 @@ function withToken(link: Link, token: string | undefined): Link {
 }
 
 function askIp(system: System, options: readonly string[], lines: readonly string[]): string {
-  const result = system.run(['ip', ...options, '-batch', '-'], { input: `${lines.join('\n')}\n` });
+  const result = system.run(['ip', ...options, '-batch', '-'], {
+    input: `${lines.join('\n')}\n`,
+    isListing: true,
+  });
   if (result.status === 0) return result.stdout;
   throw new HostError(
     `The host's network cannot be read: "ip ${lines.join('; ')}" said ${result.stderr.trim()}. Install iproute2.`,

@@ -31,7 +31,7 @@ export interface ForwardFacts {
  */
 export function listRules(system: System, device: string): RuleSet {
   const list = (tool: string): readonly string[] => {
-    const listing = system.run([`${tool}-save`]);
+    const listing = system.run([`${tool}-save`], { isListing: true });
     return listing.status === 0 ? rulesOf(listing.stdout, device) : [];
   };
   return { 4: list('iptables'), 6: list('ip6tables') };
@@ -97,11 +97,11 @@ export function observeForward(system: System): ForwardFacts {
 }
 
 function observeChain(system: System, tool: string): { policy: string; rules: string[] } {
-  const listing = system.run([tool, '-w', '-S', 'FORWARD']);
+  const listing = system.run([tool, '-w', '-S', 'FORWARD'], { isListing: true });
   const policy = /^-P FORWARD (\S+)/m.exec(listing.stdout)?.[1];
   if (policy !== undefined) {
     // Where the kernel has no raw table, there is no rule in it.
-    const raw = system.run([tool, '-w', '-t', 'raw', '-S', 'PREROUTING']).stdout;
+    const raw = system.run([tool, '-w', '-t', 'raw', '-S', 'PREROUTING'], { isListing: true }).stdout;
     const rules = `${listing.stdout}${raw}`.split('\n').filter((line) => line.startsWith('-A '));
     return { policy, rules: rules.map((line) => line.slice('-A '.length)) };
   }

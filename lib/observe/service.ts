@@ -126,9 +126,34 @@ const STATE = 0;
 const START_TIME = 19;
 const CLOCK_TICK_MS = 10;
 
-/** @returns milliseconds since 1970, exact to a few hundredths of a second */
+/** How far the time of day may go from the clock that nobody sets: a call lasts too short for it to drift so far. */
+const SET_MS = 50;
+const sinceEpoch = (): number => Date.now() - performance.now();
+const atFirst = sinceEpoch();
+
+/**
+ * When a process began, to be compared with the times of files that this call has changed.
+ * @returns milliseconds since 1970; long ago where the time of day was set during this call, as when a host boots, since
+ * files changed before that have times of another clock
+ */
 function startedAt(system: System, pid: number): number {
+  if (Math.abs(sinceEpoch() - atFirst) > SET_MS) return Number.NEGATIVE_INFINITY;
+  return Date.now() - ageOf(system, pid);
+}
+
+/**
+ * Whether a process began no longer ago than that.
+ * @param system the way to /proc
+ * @param pid its number
+ * @param ms milliseconds
+ */
+export function beganWithin(system: System, pid: number, ms: number): boolean {
+  return ageOf(system, pid) < ms + CLOCK_ERROR_MS;
+}
+
+/** How long a process has been running, in milliseconds, exact to a few hundredths of a second. */
+function ageOf(system: System, pid: number): number {
   const ticks = Number(processFields(system, pid)[START_TIME]);
   const uptime = Number((system.readText('/proc/uptime') ?? '').split(' ')[0]);
-  return Date.now() - uptime * 1000 + ticks * CLOCK_TICK_MS;
+  return uptime * 1000 - ticks * CLOCK_TICK_MS;
 }

@@ -15,7 +15,7 @@ export interface StrictListing {
  * @returns undefined where there is none
  */
 export function listStrictTable(system: System): StrictListing | undefined {
-  const listing = system.run(['nft', 'list', 'table', ...STRICT_TABLE.split(' ')]);
+  const listing = system.run(['nft', 'list', 'table', ...STRICT_TABLE.split(' ')], { isListing: true });
   if (listing.status !== 0) return undefined;
   const chains = new Map<string, string[]>();
   const elements = new Map<string, string[]>();

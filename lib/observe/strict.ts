@@ -50,7 +50,7 @@ export type StrictTable = 'missing' | 'bare' | 'customized';
  * @throws HostError when nft is not installed
  */
 export function observeStrictTable(system: System): StrictTable {
-  const listing = system.run(['nft', 'list', 'table', ...STRICT_TABLE.split(' ')]);
+  const listing = system.run(['nft', 'list', 'table', ...STRICT_TABLE.split(' ')], { isListing: true });
   if (listing.status === 127) {
     throw new HostError(
       'antispoof=strict needs nft, which is not installed. Install nftables, or leave antispoof=strict out.',

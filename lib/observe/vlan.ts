@@ -35,7 +35,7 @@ export function defaultPvid(system: System, bridge: string): number {
  * @param wanted its VLANs
  */
 export function hasVlans(system: System, port: string, wanted: readonly VlanRange[]): boolean {
-  const { stdout } = system.run(['bridge', '-j', 'vlan', 'show', 'dev', port]);
+  const { stdout } = system.run(['bridge', '-j', 'vlan', 'show', 'dev', port], { isListing: true });
   return JSON.stringify(parseVlanListing(stdout)) === JSON.stringify(wanted);
 }
 

@@ -105,6 +105,6 @@ function routeLine(route: Route): string {
 }
 
 function ruleLines(system: System, tool: string): string[] {
-  const lines = system.run([tool, '-w', '-S']).stdout.trim().split('\n');
+  const lines = system.run([tool, '-w', '-S'], { isListing: true }).stdout.trim().split('\n');
   return lines.map((line) => `${tool} ${line}`);
 }

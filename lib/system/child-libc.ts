@@ -1,18 +1,23 @@
-import { concatBytes, decodeText, encodeText } from '../contract/xenstore-wire.ts';
+import { encodeText } from '../contract/xenstore-wire.ts';
 import { XenNetworkError } from '../errors.ts';
 import { within } from './deadline.ts';
 import {
   CHILD_ENVIRONMENT,
   DEFAULT_TIMEOUT_MS,
   type Environment,
+  GOING_MS,
+  MOST_LISTED,
+  MOST_SAID,
   type PassResult,
   type RunOptions,
   type RunResult,
   timeOutText,
+  tooLongText,
   WAITING_MS,
 } from './exec.ts';
 import { heldLocks } from './file-lock.ts';
 import { libcOpenFiles } from './files-libc.ts';
+import { hear, heardUpTo, textOf } from './heard-libc.ts';
 import { CallError, checked, cString, cStrings, lastErrno, libc } from './libc.ts';
 import { OPEN } from './native-errors.ts';
 
@@ -20,8 +25,6 @@ const POLLIN = 1;
 const [SIGKILL, SIGCHLD] = [9, 17];
 const SIG_DFL = 0n;
 const [SETPGROUP, SETSIGDEF, SETSIGMASK, SETSID] = [2, 4, 8, 0x80];
-/** A child that never stops talking must not keep its time limit from being looked at; a pipe holds less. */
-const MOST_PIECES = 32;
 /** Larger than what glibc and musl need: 80 and 336 bytes. */
 const OPAQUE_SIZE = 512;
 const SIGNAL_SET_SIZE = 128;
@@ -33,10 +36,8 @@ const MFD_CLOEXEC = 1;
 const SYS_PIDFD_OPEN = 434n;
 /** How often a child is asked after where the kernel has no descriptor for it (before Linux 5.3). */
 const ASK_AGAIN_MS = 10;
-/** Far from the numbers of the child's own standard files. */
-const FIRST_LOCK_FD = 100;
-/** For whatever is read; nothing is kept in it from one call to the next. */
-const piece = new Uint8Array(65_536);
+/** Where shells put what is none of their scripts' business; a low bound on open files (ulimit -n) has room for it. */
+const FIRST_LOCK_FD = 10;
 
 /** A child under way, and this process's ends of its standard output and error. */
 interface Child {
@@ -58,8 +59,11 @@ export function runByLibc(argv: readonly string[], options: RunOptions = {}): Ru
     return { status: 127, stdout: '', stderr: thrown.code === 'ENOENT' ? '' : thrown.message };
   }
   const timeoutMs = Math.ceil(within(options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
-  const { late, ...result } = attend(child, performance.now() + timeoutMs, options.keepsLast ?? Infinity);
-  return late ? { ...result, stderr: `${result.stderr}\n${timeOutText(argv, timeoutMs)}` } : result;
+  const most = options.isListing === true ? MOST_LISTED : MOST_SAID;
+  const { late, isCut, ...result } = attend(child, performance.now() + timeoutMs, most);
+  if (late) return { ...result, stderr: `${result.stderr}\n${timeOutText(argv, timeoutMs)}` };
+  if (!isCut || options.isListing !== true) return result;
+  return { status: result.status || 1, stdout: '', stderr: tooLongText(argv) };
 }
 
 /**
@@ -121,7 +125,9 @@ function start(argv: readonly string[], options: RunOptions): Child {
   const actions = atTheRoot();
   for (const [target, fd] of theirs.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, target);
   const locks = options.keepsLocks === true ? heldLocks() : [];
-  for (const [i, fd] of locks.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, FIRST_LOCK_FD + i);
+  // A copy that overwrote another lock would take it away, and one in a file's own place would be closed by exec.
+  const places = numbersBut([...locks, ...theirs], locks.length);
+  for (const [i, fd] of locks.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, places[i] ?? -1);
   try {
     const env = { ...CHILD_ENVIRONMENT, ...options.env };
     // It is ended with all that it started, which only a group of its own tells apart.
@@ -133,6 +139,12 @@ function start(argv: readonly string[], options: RunOptions): Child {
   } finally {
     for (const fd of theirs) libcOpenFiles.close(fd);
   }
+}
+
+/** Numbers for the child's copies of files, that are none of some. */
+function numbersBut(taken: readonly number[], count: number): number[] {
+  const numbers = Array.from({ length: count + taken.length }, (_, i) => FIRST_LOCK_FD + i);
+  return numbers.filter((number) => !taken.includes(number)).slice(0, count);
 }
 
 /**
@@ -211,50 +223,45 @@ function inputFile(text: string): number {
   return fd;
 }
 
+/** What a child left, and whether it was ended for its time, and said more than was kept. */
+interface Attended extends RunResult {
+  readonly late: boolean;
+  readonly isCut: boolean;
+}
+
 /** Takes what a child says until it has ended or its time is over, whoever else may still hold its output open. */
-function attend(
-  { pid, outputs }: Child,
-  deadline: number,
-  most: number,
-): RunResult & { readonly late: boolean } {
+function attend({ pid, outputs }: Child, deadline: number, most: number): Attended {
   const lib = libc();
   const pidfd = Number(lib.syscall(SYS_PIDFD_OPEN, BigInt(pid), 0n));
   // struct pollfd: the file, and what is waited for in the lower half of the second number.
   const watched = new Int32Array([outputs[0], POLLIN, outputs[1], POLLIN, pidfd, POLLIN]);
-  const heard: readonly [Uint8Array[], Uint8Array[]] = [[], []];
-  const status = new Int32Array(1);
+  const [out, err] = [heardUpTo(most), heardUpTo(most)];
+  const status = new Int32Array([SIGKILL]);
   let late = false;
   for (;;) {
     // Asked first, so that nothing is missed that was said before the end.
     const gone = lib.waitpid(pid, status, WNOHANG) !== 0;
-    if (!hear(outputs[0], heard[0], most)) watched[0] = -1;
-    if (!hear(outputs[1], heard[1], most)) watched[2] = -1;
-    if (gone) break;
+    if (!hear(outputs[0], out)) watched[0] = -1;
+    if (!hear(outputs[1], err)) watched[2] = -1;
     const rest = deadline - performance.now();
+    // What hangs in the kernel goes when that lets it; nobody can wait for it.
+    if (gone || rest < -GOING_MS) break;
     if (rest <= 0) {
       late = true;
-      lib.kill(-pid, SIGKILL);
+      // It may have left its group, or have no group of its own yet.
+      for (const target of [-pid, pid]) lib.kill(target, SIGKILL);
     }
-    lib.poll(watched, 3, Math.max(1, Math.ceil(pidfd < 0 ? Math.min(rest, ASK_AGAIN_MS) : rest)));
+    const again = late ? ASK_AGAIN_MS : rest;
+    lib.poll(watched, 3, Math.ceil(pidfd < 0 ? Math.min(again, ASK_AGAIN_MS) : again));
   }
   for (const fd of [...outputs, ...(pidfd < 0 ? [] : [pidfd])]) libcOpenFiles.close(fd);
-  const text = (pieces: readonly Uint8Array[]) => {
-    const whole = concatBytes(pieces);
-    return decodeText(whole.length > most ? whole.subarray(-most) : whole);
+  return {
+    late,
+    isCut: out.isCut || err.isCut,
+    status: exitStatus(status[0] ?? 0),
+    stdout: textOf(out),
+    stderr: textOf(err),
   };
-  return { late, status: exitStatus(status[0] ?? 0), stdout: text(heard[0]), stderr: text(heard[1]) };
-}
-
-/** Takes what is there; false once there will be no more. */
-function hear(fd: number, pieces: Uint8Array[], most: number): boolean {
-  for (let count = 0; count < MOST_PIECES; count++) {
-    const got = Number(libc().read(fd, piece, piece.length));
-    if (got <= 0) return got < 0;
-    pieces.push(piece.slice(0, got));
-    let kept = pieces.reduce((sum, { length }) => sum + length, 0);
-    while (kept - (pieces[0]?.length ?? 0) >= most) kept -= pieces.shift()?.length ?? 0;
-  }
-  return true;
 }
 
 /** What wait(2) tells, as shells number it. */

@@ -5,10 +5,13 @@ import {
   CHILD_ENVIRONMENT,
   DEFAULT_TIMEOUT_MS,
   type Environment,
+  MOST_LISTED,
+  MOST_SAID,
   type PassResult,
   type RunOptions,
   type RunResult,
   timeOutText,
+  tooLongText,
   WAITING_MS,
 } from './exec.ts';
 import { heldLocks } from './file-lock.ts';
@@ -42,7 +45,10 @@ export function runByNode(argv: readonly string[], options: RunOptions = {}): Ru
   const late = errnoName(done.error) === 'ETIMEDOUT';
   const why = late ? `\n${timeOutText(argv, timeoutMs)}` : (done.error?.message ?? '');
   const status = exitStatus(done.status, done.signal);
-  return { status, stdout: done.stdout ?? '', stderr: `${done.stderr ?? ''}${why}` };
+  if (options.isListing === true && (done.stdout ?? '').length > MOST_LISTED)
+    return { status: status || 1, stdout: '', stderr: tooLongText(argv) };
+  const most = options.isListing === true ? MOST_LISTED : MOST_SAID;
+  return { status, stdout: lastOf(done.stdout, most), stderr: `${lastOf(done.stderr, most)}${why}` };
 }
 
 /**
@@ -92,6 +98,10 @@ function ended(child: ChildProcess): Promise<PassResult> {
     child.on('error', (error) => resolve({ status: 127, failure: error.message, ...codeOf(error) }));
     child.on('close', (status, signal) => resolve({ status: exitStatus(status, signal) }));
   });
+}
+
+function lastOf(text: string | undefined, most: number): string {
+  return (text ?? '').slice(-most);
 }
 
 function exitStatus(status: number | null, signal: NodeJS.Signals | null): number {

@@ -13,8 +13,11 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** After this many milliseconds it and the children that it has by then are killed; its stderr ends by saying so. */
   readonly timeoutMs?: number;
-  /** So many bytes of each output are kept, the last ones: of programs whose output nobody knows beforehand. */
-  readonly keepsLast?: number;
+  /**
+   * Its output is understood as a whole, as a listing is; it fails where that is longer than MOST_LISTED. Of any other's
+   * output the last MOST_SAID bytes are kept.
+   */
+  readonly isListing?: boolean;
   /** It changes the host: what the terminal sends (hangup, Ctrl-C) does not reach it. */
   readonly ownSession?: boolean;
   /**
@@ -45,6 +48,12 @@ export const CHILD_ENVIRONMENT: Readonly<Record<string, string>> = {
 };
 
 export const DEFAULT_TIMEOUT_MS = 30_000;
+/** So many bytes of each output are kept of a program whose output nobody knows beforehand. */
+export const MOST_SAID = 64 * 1024;
+/** So many bytes a listing may have: the rules of thousands of guests, and a full table of routes. */
+export const MOST_LISTED = 64 * 1024 * 1024;
+/** How long a program that was ended may take to go; one that hangs in the kernel does not. */
+export const GOING_MS = 1000;
 /** How often somebody is called who wants to be while a program runs in this process's place. */
 export const WAITING_MS = 20;
 
@@ -55,4 +64,12 @@ export const WAITING_MS = 20;
  */
 export function timeOutText(argv: readonly string[], timeoutMs: number): string {
   return `${argv[0]} did not end within ${timeoutMs / 1000} s and was ended`;
+}
+
+/**
+ * What is added to the stderr of a program whose listing is too long to be understood.
+ * @param argv the program and its arguments
+ */
+export function tooLongText(argv: readonly string[]): string {
+  return `the listing of ${argv[0]} is longer than ${MOST_LISTED / 1024 / 1024} MB`;
 }

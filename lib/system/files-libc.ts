@@ -127,6 +127,47 @@ function realPath(path: string): string {
   return decodeText(found.subarray(0, found.indexOf(0)));
 }
 
+/** What the kernel makes of a file's content by itself, and would be wrong for another content. */
+const OF_THE_CONTENT: ReadonlySet<string> = new Set(['security.ima', 'security.evm']);
+const [ENODATA, ENOTSUP] = [61, 95];
+
+function copyAttributes(from: string, to: string): void {
+  for (const name of attributeNames(from).filter((each) => !OF_THE_CONTENT.has(each))) {
+    const value = attribute(from, name);
+    // To set a label, even the one that it has, may be allowed to fewer programs than to make a file.
+    if (value === undefined || sameBytes(value, attribute(to, name))) continue;
+    const bytes = value.length === 0 ? buffer : value;
+    checked(libc().setxattr(cString(to), cString(name), bytes, value.length, 0));
+  }
+}
+
+function attributeNames(path: string): string[] {
+  const length = Number(libc().listxattr(cString(path), buffer, buffer.length));
+  if (length >= 0) return decodeText(buffer.subarray(0, length)).split('\0').slice(0, -1);
+  if (lastErrno() === ENOTSUP) return [];
+  throw new CallError(lastErrno());
+}
+
+function attribute(path: string, name: string): Uint8Array | undefined {
+  const length = Number(libc().getxattr(cString(path), cString(name), buffer, buffer.length));
+  if (length >= 0) return buffer.slice(0, length);
+  if (lastErrno() === ENODATA) return undefined;
+  throw new CallError(lastErrno());
+}
+
+function sameBytes(one: Uint8Array, other: Uint8Array | undefined): boolean {
+  return one.length === other?.length && one.every((byte, at) => byte === other[at]);
+}
+
+function syncFile(path: string): void {
+  const fd = libcOpenFiles.open(path, 0, 0);
+  try {
+    checked(libc().fsync(fd));
+  } finally {
+    libcOpenFiles.close(fd);
+  }
+}
+
 /** Files by the C library. */
 export const libcFiles: FileSystem = {
   readFileSync: (path, encoding) => {
@@ -150,4 +191,6 @@ export const libcFiles: FileSystem = {
   chmodSync: (path, mode) => void checked(libc().chmod(cString(path), mode)),
   chownSync: (path, uid, gid) => void checked(libc().chown(cString(path), uid, gid)),
   realpathSync: realPath,
+  copyAttributes,
+  sync: syncFile,
 };

@@ -18,6 +18,13 @@ export interface FileSystem {
   chmodSync(path: string, mode: number): void;
   chownSync(path: string, uid: number, gid: number): void;
   realpathSync(path: string): string;
+  /**
+   * Gives a file the extended attributes of another (xattr(7)), which hold its access lists and its SELinux label as well;
+   * absent where there are none.
+   */
+  copyAttributes?(from: string, to: string): void;
+  /** Waits until a file or folder would outlive a power loss as it is; absent where nothing does. */
+  sync?(path: string): void;
 }
 
 /** What is known of a file, wherever links at its path lead. */

@@ -72,7 +72,7 @@ function backEndOf(word: string | undefined): BackEnd {
 
 function chosen(system: System): BackEnds {
   const holds = (tool: string, backEnd: 'legacy' | 'nft') =>
-    HELD.test(system.run([named(`${tool}-save`, backEnd)]).stdout);
+    HELD.test(system.run([named(`${tool}-save`, backEnd)], { isListing: true }).stdout);
   const [four, six] = ['iptables', 'ip6tables'].map((tool) => {
     const legacy = holds(tool, 'legacy');
     return holds(tool, 'nft') ? 'usual' : legacy ? 'legacy' : undefined;

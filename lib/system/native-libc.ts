@@ -33,7 +33,8 @@ const [EINTR, EAGAIN] = [4, 11];
 const [SCHED_OTHER, SCHED_FIFO, SCHED_RESET_ON_FORK] = [0, 1, 0x40000000];
 const [SIGINT, SIGALRM, SIGTERM] = [2, 14, 15];
 const PIPE_BUF = 4096;
-const PRINT_WAIT_MS = 1000;
+/** How long one reader may hold up what this process says in all: a line of it, or an answer over a slow serial line. */
+const printWaitsMs = { err: 1000, out: 10_000 };
 const ITIMER_REAL = 0;
 const TIOCGWINSZ = 0x5413;
 /** What terminals have that do not tell. */
@@ -192,12 +193,15 @@ function hurry(on: boolean): void {
   libc().sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, new Int32Array([priority]));
 }
 
-/** A terminal that is gone, or a reader that takes nothing for a second, must not end or hold up the run. */
+/** A terminal that is gone, or a reader that takes nothing, or little at a time, must not end or hold up the run. */
 function print(text: string, to: 'out' | 'err'): void {
   const fd = to === 'out' ? 1 : 2;
   for (let rest = encodeText(text); rest.length > 0; ) {
     // A full pipe would hold the write up; one that has room has it for so many bytes (pipe(7), PIPE_BUF).
-    if (!waitByPoll(fd, 'out', PRINT_WAIT_MS)) return;
+    const began = performance.now();
+    const isReady = waitByPoll(fd, 'out', Math.max(0, printWaitsMs[to]));
+    printWaitsMs[to] -= performance.now() - began;
+    if (!isReady) return;
     const piece = rest.subarray(0, PIPE_BUF);
     const written = Number(libc().write(fd, piece, piece.length));
     if (written >= 0) rest = rest.subarray(written);

@@ -7,7 +7,7 @@ import { passByNode, runByNode, startDetachedByNode } from './child-node.ts';
 import { CHILD_ENVIRONMENT } from './exec.ts';
 import { openFdDevice } from './fd-channel.ts';
 import { type Taken, takeLock } from './file-lock.ts';
-import type { OpenFiles } from './files.ts';
+import type { FileSystem, OpenFiles } from './files.ts';
 import type { ByteChannel, Native, StreamService } from './native.ts';
 import { errnoName, errnoWords } from './native-errors.ts';
 
@@ -173,6 +173,24 @@ const openFiles: OpenFiles = {
   },
 };
 
+/** Node knows nothing of attributes; cp(1) does. */
+const files: FileSystem = {
+  ...fs,
+  copyAttributes(from, to) {
+    const keeps = ['--attributes-only', '--preserve=all', '--no-preserve=timestamps'];
+    const { status, stderr } = runByNode(['cp', ...keeps, '--', from, to]);
+    if (status !== 0) throw new Error(stderr.trim());
+  },
+  sync(path) {
+    const fd = fs.openSync(path, 'r');
+    try {
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  },
+};
+
 /** The terminal may be gone (network-bridge over ssh), or a reader (head): that must not end the run. */
 function print(text: string, to: 'out' | 'err'): void {
   const stream = to === 'out' ? process.stdout : process.stderr;
@@ -196,7 +214,7 @@ export const nodeNative: Native = {
   openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitAWhile, openFiles),
   sendDatagram,
   lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock, { ...fs, ...openFiles }),
-  files: fs,
+  files,
   run: runByNode,
   pass: passByNode,
   startDetached: startDetachedByNode,

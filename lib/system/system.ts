@@ -30,7 +30,10 @@ export interface System {
   writeText(path: string, text: string): void;
   /** Puts a file in place in one move, with its folders. */
   replaceFile(path: string, text: string): void;
-  /** Gives a file that is there other bytes in one move; it keeps its owner and mode, and a link to it stays one. */
+  /**
+   * Gives a file that is there other bytes in one move, so that a power loss leaves the old ones or the new ones; it keeps
+   * its owner, mode, access lists and label, and a link to it stays one.
+   */
   rewriteFile(path: string, bytes: string): void;
   appendText(path: string, text: string): void;
   /** Gives a file another name, in the same file system, in one move, with its folders. */
@@ -134,8 +137,7 @@ export function openSystem(native: Native, fs = native.files): System {
     replaceFile(path, text) {
       inWords(path, 'written', () => {
         makeFolder(path);
-        writeFresh(fs, temporaryPath(path), text, { mode: 0o644 });
-        fs.renameSync(temporaryPath(path), path);
+        replace(fs, path, text);
       });
     },
     appendText(path, text) {
@@ -224,7 +226,7 @@ function kernelWays(
 
 function waysByIp(run: Native['run']): AddressWays {
   const list = (...which: string[]): DeviceAddress[] => {
-    const { stdout } = run(['ip', '-4', '-o', 'address', 'show', ...which]);
+    const { stdout } = run(['ip', '-4', '-o', 'address', 'show', ...which], { isListing: true });
     const lines = stdout.matchAll(/^\d+: (\S+) +inet ([\d.]+)/gm);
     return [...lines].map(([, device = '', address = '']) => ({ device, address }));
   };
@@ -234,14 +236,28 @@ function waysByIp(run: Native['run']): AddressWays {
   };
 }
 
+function replace(fs: FileSystem, path: string, text: string): void {
+  // What does not outlive a boot need not outlive a power loss.
+  const stays = !path.startsWith(`${RUN_FOLDER}/`);
+  const fresh = temporaryPath(path);
+  writeFresh(fs, fresh, text, { mode: 0o644 });
+  if (stays) fs.sync?.(fresh);
+  fs.renameSync(fresh, path);
+  if (stays) fs.sync?.(folderOf(path));
+}
+
 function rewrite(fs: FileSystem, path: string, bytes: string): void {
   const file = fs.realpathSync(path);
   const { mode, uid, gid } = fs.statSync(file);
   const fresh = temporaryPath(file);
   writeFresh(fs, fresh, bytes, { encoding: 'latin1', mode: 0o600 });
+  // In this order: another owner takes attributes away, an access list sets the group's part of the mode.
   fs.chownSync(fresh, uid, gid);
+  fs.copyAttributes?.(file, fresh);
   fs.chmodSync(fresh, mode & 0o7777);
+  fs.sync?.(fresh);
   fs.renameSync(fresh, file);
+  fs.sync?.(folderOf(file));
 }
 
 /** Makes a file that nobody else can have put there: what a killed run left goes first, and no link is followed. */

@@ -55,7 +55,9 @@ interface PortStatus {
 
 function show(context: Context, name: string | undefined, json: boolean): number {
   const { system, print } = context;
-  const listing = system.run(['nft', 'list', 'set', ...STRICT_TABLE.split(' '), 'refused']);
+  const listing = system.run(['nft', 'list', 'set', ...STRICT_TABLE.split(' '), 'refused'], {
+    isListing: true,
+  });
   const counters = new Map(
     [...listing.stdout.matchAll(/"([^"]+)" counter packets (\d+) bytes (\d+)/g)].map(
       ([, port = '', packets, bytes]) => [port, [Number(packets), Number(bytes)]] as const,

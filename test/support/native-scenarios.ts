@@ -1,11 +1,12 @@
 // What the tests let both twins of the native port do: Node's in the test's own process, Bun's in a child process.
 
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../lib/errors.ts';
 import { loadNative } from '../../lib/system/load-native.ts';
 import type { ByteChannel, Native } from '../../lib/system/native.ts';
+import { openSystem } from '../../lib/system/system.ts';
 import { openXenstore } from '../../lib/system/xenstore.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -221,6 +222,42 @@ async function hurry(native: Native): Promise<unknown> {
   return { hurried, child, later: policy(readFileSync('/proc/self/stat', 'utf8')) };
 }
 
+/** Rewrites a file as the administrator's are. */
+async function rewrite(native: Native, path = '', bytes = ''): Promise<unknown> {
+  return outcome(() => openSystem(native).rewriteFile(path, bytes));
+}
+
+/** What a child has open that holds as many locks as are asked for, the first of them at a number. */
+async function locksOfChild(native: Native, folder = '', count = '', from = ''): Promise<unknown> {
+  // The files that are opened first push the locks' own up to where copies of them used to be put.
+  const pushed: number[] = [];
+  while ((pushed.at(-1) ?? 0) < Number(from) - 1) pushed.push(openSync('/dev/null', 'r'));
+  const held = [];
+  for (let i = 0; i < Number(count); i += 1) held.push(await native.lock(join(folder, `lock${i}`), 5000));
+  for (const fd of pushed) closeSync(fd);
+  const { stdout } = native.run(['ls', '-l', '/proc/self/fd'], { keepsLocks: true });
+  for (const lock of held) lock.release();
+  return [...stdout.matchAll(/-> (.*)$/gm)]
+    .map(([, path]) => path)
+    .filter((path) => path?.startsWith(folder))
+    .sort();
+}
+
+/** Says much on standard error. */
+async function printMuch(native: Native, times = '', length = ''): Promise<unknown> {
+  for (let i = 0; i < Number(times); i += 1) native.print('x'.repeat(Number(length)), 'err');
+  return 'printed';
+}
+
+/** What a child leaves that runs for at most so many milliseconds. */
+async function child(native: Native, script = '', timeoutMs = '', isListing = ''): Promise<unknown> {
+  const { status, stdout, stderr } = native.run(['sh', '-c', script], {
+    timeoutMs: Number(timeoutMs),
+    isListing: isListing === 'listing',
+  });
+  return { status, length: stdout.length, end: stdout.slice(-8), stderr: stderr.trim().slice(-200) };
+}
+
 /** Where proc(5) has the policy, counted from behind the program's name. */
 const POLICY_FIELD = 38;
 
@@ -235,6 +272,10 @@ const scenarios = {
   inherit,
   compete,
   hurry,
+  rewrite,
+  locksOfChild,
+  child,
+  printMuch,
   xenstore,
 } satisfies Record<string, Scenario>;
 

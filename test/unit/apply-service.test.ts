@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { runServices } from '../../lib/apply/service.ts';
 import type { Service } from '../../lib/observe/service.ts';
 import type { ServiceCommand } from '../../lib/plan/step.ts';
@@ -80,6 +80,22 @@ describe('a server that systemd runs', () => {
 
   test('is not restarted when it has read its files already', async () => {
     expect(await run({ began: 901, changed: 900 })).toEqual({ done: [], outcome: FINE });
+  });
+
+  test.each([3_600_000, -3_600_000])(
+    'is restarted when the time of day was set by %i ms since',
+    async (ms) => {
+      const real = Date.now;
+      const spy = vi.spyOn(Date, 'now').mockImplementation(() => real() + ms);
+      expect((await run({ began: 901, changed: 900 })).done).toEqual([CHECK, ...RESTART]);
+      spy.mockRestore();
+      expect((await run({ began: 901, changed: 900 })).done).toEqual([]);
+    },
+  );
+
+  test('that began while it was restarted runs, whatever its script complains of', async () => {
+    const host = { began: UPTIME_S, changed: UPTIME_S + 1, status: 1 };
+    expect((await run(host)).outcome).toEqual(FINE);
   });
 
   test('that does not start is an error, but for where it is optional', async () => {

@@ -86,7 +86,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     strict: request.strict ? startStrict(system) : undefined,
   });
   const plan = {
-    steps: [...planned.steps, ...followSteps(system, move)],
+    steps: [...planned.steps, ...followSteps(system, move, layout.top === layout.bridge)],
     warnings: [...planned.warnings, ...firewall.warnings],
   };
   const verify = async () => {
@@ -138,8 +138,9 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     ledger: readLedger(system),
   });
   if (top !== undefined) warnOfBound(context, top.name, record.netdev);
+  const back = { from: top?.name ?? record.netdev, to: record.netdev };
   // First, since only at a price can be made again what the last steps remove.
-  const follow = top === undefined ? [] : followSteps(system, { from: top.name, to: record.netdev });
+  const follow = top === undefined ? [] : followSteps(system, back, false);
   const plan = { ...planned, steps: [...follow, ...planned.steps] };
   const verify = async () => {
     const name = record.topology === 'plain' ? nic.name : record.netdev;
@@ -234,8 +235,11 @@ function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): F
 }
 
 /** What our own hooks hold for a device follows its addresses. */
-function followSteps(system: System, move: Move): Step[] {
+function followSteps(system: System, move: Move, isBridge: boolean): Step[] {
   const ledger = readLedger(system);
-  const present = readPresent(system, move.from === move.to ? [] : ledger.map(({ claim }) => claim));
-  return movedClaims(ledger, present, readNatRecords(system), move);
+  const present = readPresent(
+    system,
+    ledger.map(({ claim }) => claim),
+  );
+  return movedClaims(ledger, present, readNatRecords(system), move, isBridge);
 }

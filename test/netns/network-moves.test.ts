@@ -39,3 +39,46 @@ describe.each(HOOKS)(
     });
   },
 );
+
+describe.each(['plain', 'rename', 'classic'])(
+  'what crosses a bridge by which guests go outside is not masqueraded (%s)',
+  (topology) => {
+    const nat = (word: string) => net.ok('network-nat', word, 'dhcp=no');
+    const bridge = (word: string) => net.ok('network-bridge', word, `topology=${topology}`, 'netdev=eth0');
+    const rules = () => net.rules('nat', 'POSTROUTING').filter((rule) => /MASQUERADE|physdev/.test(rule));
+    const top = topology === 'plain' ? 'xenbr0' : 'eth0';
+    const masquerade = (dev: string) => expect.stringContaining(`-o ${dev} -j MASQUERADE`);
+    const exempt = expect.stringContaining(`-o ${top} -m physdev --physdev-is-bridged -j ACCEPT`);
+    const bridged = topology === 'classic' ? [masquerade(top)] : [exempt, masquerade(top)];
+
+    test('from the start of network-bridge on, and not after its stop', async () => {
+      const before = await net.host.settled();
+      nat('start');
+      expect(rules()).toEqual([masquerade('eth0')]);
+      bridge('start');
+      expect(rules()).toEqual(bridged);
+      bridge('stop');
+      expect(rules()).toEqual([masquerade('eth0')]);
+      nat('stop');
+      expect(await net.host.settled()).toEqual(before);
+    });
+
+    test('whichever of the two stops first', async () => {
+      const before = await net.host.settled();
+      nat('start');
+      bridge('start');
+      nat('stop');
+      expect(rules()).toEqual([]);
+      bridge('stop');
+      expect(await net.host.settled()).toEqual(before);
+    });
+
+    test('a failed start leaves the rules as they were', () => {
+      nat('start');
+      const before = net.rules('nat', 'POSTROUTING');
+      const words = ['start', `topology=${topology}`, 'netdev=eth0', 'check=203.0.113.77'];
+      expect(net.host.hook('network-bridge', words).status).toBe(1);
+      expect(net.rules('nat', 'POSTROUTING')).toEqual(before);
+    });
+  },
+);

@@ -14,11 +14,15 @@ const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLM_F_REQUEST = 1;
 const NLM_F_DUMP = 0x300;
+const NFT_MSG_NEWCHAIN = 0xa03;
+const NFT_MSG_GETCHAIN = 0xa04;
 const NFT_MSG_NEWRULE = 0xa06;
 const NFT_MSG_GETRULE = 0xa07;
 const NFT_MSG_NEWGEN = 0xa0f;
 const NFT_MSG_GETGEN = 0xa10;
 const [TABLE, CHAIN, HANDLE, EXPRESSIONS] = [1, 2, 3, 4];
+/** NFTA_CHAIN_NAME and NFTA_CHAIN_POLICY, and NF_DROP. */
+const [CHAIN_NAME, POLICY, DROP] = [3, 5, 0];
 const GENERATION = 1;
 /** A netlink header and that of nfnetlink. */
 const HEADERS = 20;
@@ -42,6 +46,34 @@ export function generationOf(datagram: Uint8Array): number {
   for (let at = HEADERS; at + 8 <= datagram.length; at += (view.getUint16(at, true) + 3) & ~3)
     if (view.getUint16(at + 2, true) === GENERATION) return view.getUint32(at + 4);
   return 0;
+}
+
+/**
+ * The question for a chain itself.
+ * @param family AF_INET or AF_INET6
+ * @param table such as filter
+ * @param chain such as FORWARD
+ */
+export function chainQuestion(family: number, table: string, chain: string): Uint8Array {
+  const out = new NetlinkWriter(128);
+  out.begin(NFT_MSG_GETCHAIN, NLM_F_REQUEST, family);
+  out.text(TABLE, table);
+  out.text(CHAIN_NAME, chain);
+  out.end();
+  return out.from(0);
+}
+
+/**
+ * Whether a chain drops what no rule of its own decides.
+ * @param datagram the answer to chainQuestion
+ * @returns false as well for a chain that is not there
+ */
+export function isDropping(datagram: Uint8Array): boolean {
+  const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
+  if (view.getUint16(4, true) !== NFT_MSG_NEWCHAIN) return false;
+  for (let at = HEADERS; at + 8 <= datagram.length; at += (view.getUint16(at, true) + 3) & ~3)
+    if (view.getUint16(at + 2, true) === POLICY) return view.getUint32(at + 4) === DROP;
+  return false;
 }
 
 /**

@@ -72,18 +72,47 @@ export function routedForwardRules(
 ): RuleSet {
   const known = vifForwardRules(device, addresses, families, owner);
   if (families.length < 2) return known;
-  const pair = (from: string, to: string) => [
+  const direct = (family: Family): string[] =>
+    addresses.length === 0 && families.includes(family)
+      ? deviceRules(device, '', '', owner, outside)
+      : directRules(device, addresses, family, owner, outside);
+  return { 4: [...known[4], ...direct(4)], 6: [...known[6], ...direct(6)] };
+}
+
+/**
+ * What lets a routed guest's packets pass in one family where FORWARD drops the rest; none without addresses.
+ * @param device the guest's device
+ * @param addresses the guest's addresses and ranges
+ * @param family the family
+ * @param owner what ownerComment gives
+ * @param outside as for routedForwardRules
+ */
+export function directRules(
+  device: string,
+  addresses: readonly Prefix[],
+  family: Family,
+  owner: string,
+  outside?: readonly string[],
+): string[] {
+  return addresses
+    .filter((prefix) => prefix.family === family)
+    .map(source)
+    .flatMap((from) => deviceRules(device, from, from.replace('-s ', '-d '), owner, outside));
+}
+
+function deviceRules(
+  device: string,
+  from: string,
+  to: string,
+  owner: string,
+  outside: readonly string[] | undefined,
+): string[] {
+  return [
     `FORWARD ${from}-i ${device} ${owner} -j ACCEPT`,
     ...(outside?.map((netdev) => `-i ${netdev} `) ?? ['']).map(
       (by) => `FORWARD ${to}${by}-o ${device} ${owner} -j ACCEPT`,
     ),
   ];
-  const direct = (family: Family): string[] => {
-    if (addresses.length === 0) return families.includes(family) ? pair('', '') : [];
-    const own = addresses.filter((prefix) => prefix.family === family);
-    return own.flatMap((prefix) => pair(source(prefix), source(prefix).replace('-s ', '-d ')));
-  };
-  return { 4: [...known[4], ...direct(4)], 6: [...known[6], ...direct(6)] };
 }
 
 /** A range that holds every address is no condition, and iptables lists none. */

@@ -5,9 +5,10 @@ import { deviceName, TAP_SUFFIX } from '../contract/names.ts';
 import { settingPath, vifRecordPath } from '../contract/paths.ts';
 import { formerRename, VIF_KEYS, VIF_VARIABLES, type VifSettings } from '../contract/vif-request.ts';
 import { VerifyError } from '../errors.ts';
-import { NO_RULES, ownerComment, type RuleSet, routedForwardRules } from '../filter/forward.ts';
+import { directRules, NO_RULES, ownerComment, type RuleSet, routedForwardRules } from '../filter/forward.ts';
 import { namedForwardRules, natForwardDevice } from '../filter/masquerade.ts';
 import { stillLaid, type Uplink } from '../observe/address.ts';
+import { forwardPolicyDrops } from '../observe/forward-policy.ts';
 import { readPaths } from '../observe/forwarding.ts';
 import { guestsAmong, hostAddresses, recordedRoutes } from '../observe/guest-routes.ts';
 import { type KernelRoute, readKernelRoutes } from '../observe/kernel-routes.ts';
@@ -191,12 +192,22 @@ function forwardRules(
   const owner = ownerComment(run.call, run.stored['domain']);
   const families = unrestrictedFamilies(system);
   const rules = routedForwardRules(name, addresses, families, owner, outsideDevices(system, routes));
-  if (run.context.hook !== 'vif-nat' || name.startsWith('vif')) return rules;
-  const outside = readLedger(system).flatMap(({ claim }) =>
-    claim.kind === 'rule' && claim.family === 4 ? (natForwardDevice(claim.rule) ?? []) : [],
-  );
-  if (outside.length === 0) return rules;
-  return { ...rules, 4: [...rules[4], ...namedForwardRules(name, addresses, outside, owner)] };
+  const ledger = run.context.hook === 'vif-nat' ? readLedger(system) : [];
+  const outside = (family: Family) =>
+    ledger.flatMap(({ claim }) =>
+      claim.kind === 'rule' && claim.family === family ? (natForwardDevice(claim.rule) ?? []) : [],
+    );
+  const isNamed = !name.startsWith('vif');
+  const passes = (family: Family) =>
+    families.length > 1 || (outside(family).length > 0 && (family === 4 || !isNamed));
+  // Where the administrator's policy drops the rest, as Docker's and ufw's do.
+  const more = (family: Family): string[] => {
+    const own = addresses.filter((prefix) => prefix.family === family);
+    if (own.length === 0 || passes(family) || !forwardPolicyDrops(system, family)) return [];
+    return directRules(name, own, family, owner);
+  };
+  const named = isNamed && outside(4).length > 0 ? namedForwardRules(name, addresses, outside(4), owner) : [];
+  return { 4: [...rules[4], ...named, ...more(4)], 6: [...rules[6], ...more(6)] };
 }
 
 /**

@@ -80,6 +80,20 @@ export function iptablesDrops(
   return forward !== undefined && fateIn(chains, forward, fits) === 'drop';
 }
 
+/**
+ * Whether the policy of iptables' FORWARD drops routed packets that no rule lets pass. Needs a child for the legacy back
+ * end alone, where its table is used.
+ * @param system the way to the firewall
+ * @param family IPv4 or IPv6
+ */
+export function forwardPolicyDrops(system: System, family: Family): boolean {
+  const known = system.forwardDrops?.(family);
+  if (known !== undefined) return known;
+  const tool = family === 4 ? 'ip' : 'ip6';
+  if (!/^filter$/m.test(system.readText(`/proc/net/${tool}_tables_names`) ?? '')) return false;
+  return /^-P FORWARD DROP/m.test(system.run([`${tool}tables`, '-w', '-S', 'FORWARD']).stdout);
+}
+
 /** That a packet is bridged is known of it. */
 const BRIDGED = /^(-m|physdev|--physdev-is-bridged)$/;
 

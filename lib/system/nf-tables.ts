@@ -1,8 +1,10 @@
 import type { Family } from '../contract/addresses.ts';
 import {
+  chainQuestion,
   findRules,
   generationOf,
   generationQuestion,
+  isDropping,
   rulesQuestion,
   type WantedRule,
 } from '../contract/nf-listing.ts';
@@ -51,6 +53,19 @@ export function runNfTables(
     if (outcome !== 'again') return outcome;
   }
   return undefined;
+}
+
+/**
+ * Whether FORWARD of iptables-nft drops what no rule lets pass.
+ * @param open makes a socket
+ * @param family iptables' or ip6tables'
+ */
+export function forwardDropsByNft(open: () => NetlinkSocket, family: Family): boolean {
+  const dropping = attempt(open, (socket) => {
+    socket.send(chainQuestion(AF[family], 'filter', 'FORWARD'));
+    return isDropping(socket.receive());
+  });
+  return dropping === true;
 }
 
 /** @returns undefined as well when there is no socket, or it fails before anything is done */

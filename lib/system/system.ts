@@ -7,7 +7,7 @@ import type { FileSystem, WriteOptions } from './files.ts';
 import type { Native } from './native.ts';
 import { errnoName, errnoWords } from './native-errors.ts';
 import { NETLINK, type NetlinkProtocol, type NetlinkSocket } from './netlink.ts';
-import { type NfOutcome, runNfTables } from './nf-tables.ts';
+import { forwardDropsByNft, type NfOutcome, runNfTables } from './nf-tables.ts';
 import {
   type DeviceAddress,
   type RtOutcome,
@@ -78,6 +78,8 @@ export interface System {
    * cannot be and iptables has to be run.
    */
   nfTables?(family: Family, lines: readonly TableLine[]): NfOutcome | undefined;
+  /** Whether iptables' FORWARD drops by its policy, asked of nf_tables itself; undefined where iptables has to be asked. */
+  forwardDrops?(family: Family): boolean | undefined;
   /** Puts this process before all others, where that can be, or back among them: while the host is off the network. */
   hurry?(on: boolean): void;
   native(): Promise<Native>;
@@ -211,11 +213,12 @@ type AddressWays = Pick<System, 'ipv4Addresses' | 'ownIpv4'>;
 function kernelWays(
   open: (protocol: NetlinkProtocol) => NetlinkSocket,
   indexOf: (name: string) => number | undefined,
-): AddressWays & Required<Pick<System, 'rtnetlink' | 'nfTables'>> {
+): AddressWays & Required<Pick<System, 'rtnetlink' | 'nfTables' | 'forwardDrops'>> {
   const openRoute = () => open(NETLINK.route);
   return {
     rtnetlink: (commands, force) => runRtnetlink(openRoute, commands, indexOf, force),
     nfTables: (family, lines) => runNfTables(() => open(NETLINK.netfilter), family, lines),
+    forwardDrops: (family) => forwardDropsByNft(() => open(NETLINK.netfilter), family),
     ipv4Addresses(device) {
       const index = indexOf(device);
       return index === undefined ? [] : readIpv4Addresses(openRoute, index);

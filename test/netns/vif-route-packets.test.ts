@@ -43,6 +43,38 @@ describe('packets', () => {
     route.call('offline', 1);
   });
 
+  test.each([
+    ['vif1.0', {}],
+    ['web', { vifname: 'web' }],
+  ])(
+    'of %s pass where the policy of FORWARD drops the rest, from its own addresses alone',
+    (name, values) => {
+      const before = route.forward();
+      for (const tool of ['iptables', 'ip6tables']) host.ok(tool, '-P', 'FORWARD', 'DROP');
+      try {
+        const guest = route.card(1, { ip: '192.0.2.7 2001:db8:9::7', ...values });
+        expect(route.call('online', 1)).toEqual(FINE);
+        configure(guest, '192.0.2.7', '2001:db8:9::7');
+        outside.ip(
+          'route replace 192.0.2.0/24 via 198.51.100.2',
+          'route replace 2001:db8:9::/64 via 2001:db8::2',
+        );
+        for (const to of ['192.0.2.7', '2001:db8:9::7'])
+          expect({ to, reached: outside.reaches(to) }).toEqual({ to, reached: true });
+        for (const to of ['198.51.100.1', '2001:db8::1'])
+          expect({ to, reached: guest.reaches(to) }).toEqual({ to, reached: true });
+        guest.ip('address add 192.0.2.9/32 dev eth0');
+        host.ip(`route add 192.0.2.9 dev ${name}`);
+        const asAnother = ['ping', '-n', '-c', '1', '-W', '1', '-I', '192.0.2.9', '198.51.100.1'];
+        expect(guest.run(asAnother).status).toBe(1);
+        expect(route.call('offline', 1)).toEqual(FINE);
+        expect(route.forward()).toEqual(before);
+      } finally {
+        for (const tool of ['iptables', 'ip6tables']) host.ok(tool, '-P', 'FORWARD', 'ACCEPT');
+      }
+    },
+  );
+
   test('of a second guest with the first one’s address go nowhere, the first goes on', () => {
     const guest = route.card(1, { ip: '198.51.100.7' });
     route.call('online', 1);

@@ -5,7 +5,7 @@ import { type Command, commandText, type Plan, type Step } from '../plan/step.ts
 import { planUndo } from '../plan/undo.ts';
 import { reserveTime } from '../system/deadline.ts';
 import type { System } from '../system/system.ts';
-import { type Batch, batches, execute, type Outcome, stepError, stretches } from './execute.ts';
+import { type Batch, batches, type Outcome, stepError, stretches } from './execute.ts';
 import {
   closeJournal,
   damagedJournals,
@@ -16,21 +16,10 @@ import {
   putAside,
   readJournal,
 } from './journal.ts';
-import { runServices } from './service.ts';
+import { executeLocked } from './locked.ts';
 
 /** How every message of an undone run ends. */
 export const UNDONE = 'Everything was put back as it was; mend the cause and try again.';
-/** What is changed under a lock that the stock scripts take as well (contract 5). */
-const LOCKS: Readonly<Partial<Record<Command['tool'], string>>> = {
-  iptables: '/var/run/xen-hotplug/iptables',
-  ip6tables: '/var/run/xen-hotplug/iptables',
-  edit: '/var/run/xen-hotplug/vif-nat-dhcp',
-  // Another one: a restart may take seconds, in which all who wait for it can make their changes.
-  service: '/var/run/xen-hotplug/vif-nat-dhcp-restart',
-};
-/** Less than the 40 s after which xl kills a hook. */
-const LOCK_WAIT_MS = 30_000;
-
 /** What an undo has even when the call's time is over. */
 const UNDO_MS = 6000;
 
@@ -153,24 +142,6 @@ async function carryOut(
   const rest = items.slice(done + 1);
   const after = rest.length === 0 ? { done: 0 } : await carryOut(system, { tool, items: rest });
   return { ...after, done: done + 1 + after.done };
-}
-
-async function executeLocked(
-  system: System,
-  tool: Command['tool'],
-  commands: readonly Command[],
-  force = false,
-): Promise<Outcome> {
-  const path = LOCKS[tool];
-  if (path === undefined) return execute(system, tool, commands, force);
-  const lock = await (await system.native()).lock(path, LOCK_WAIT_MS);
-  try {
-    return tool === 'service'
-      ? await runServices(system, commands, force)
-      : execute(system, tool, commands, force);
-  } finally {
-    lock.release();
-  }
 }
 
 /** Signal handlers run only when the event loop does, and children are waited for synchronously. */

@@ -101,6 +101,9 @@ export const PENDING_RUNS = `${RUN_FOLDER}/pending`;
 /** What of the host is changed for which started hooks. */
 export const LEDGER = `${RUN_FOLDER}/ledger`;
 
+/** Held while the ledger and what it tells of are changed. */
+export const LEDGER_LOCK = `${RUN_FOLDER}/ledger.lock`;
+
 /** The folder of what network-virtual left, by bridge. */
 export const VIRTUAL_RECORDS = `${RUN_FOLDER}/virtual`;
 
@@ -130,9 +133,12 @@ export const MULTI_RECORD = `${RUN_FOLDER}/multi-bridge`;
 export const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
 export const IP6_FORWARD = '/proc/sys/net/ipv6/conf/all/forwarding';
 
+/** Where br_netfilter has its settings; not there while the module is not loaded. */
+export const BRIDGE_NF_FOLDER = '/proc/sys/net/bridge';
+
 /** What decides whether bridged packets go through the filters (Documentation/networking/ip-sysctl, bridge-nf-*). */
 export const BRIDGE_NF: readonly string[] = ['iptables', 'ip6tables', 'arptables'].map(
-  (name) => `/proc/sys/net/bridge/bridge-nf-call-${name}`,
+  (name) => `${BRIDGE_NF_FOLDER}/bridge-nf-call-${name}`,
 );
 
 /** All folders that hold records, and the one above them, which holds the ledger. */

@@ -6,17 +6,17 @@ import {
   parseBridgeRequest,
   type Topology,
 } from '../contract/bridge-request.ts';
+import { bridgeUser, claimsOf } from '../contract/claims.ts';
 import { listed } from '../contract/text.ts';
 import { XenNetworkError } from '../errors.ts';
-import type { Move } from '../filter/void-rules.ts';
 import { boundTo } from '../observe/bound.ts';
 import { forwardDrops, policyOwner } from '../observe/forward-policy.ts';
-import { readPresent } from '../observe/forwarding.ts';
 import { observeHost } from '../observe/host.ts';
 import { readLedger } from '../observe/ledger.ts';
 import { readNatRecords } from '../observe/nat.ts';
 import { refuseNetworkRoot } from '../observe/root.ts';
-import { observeForward } from '../observe/rules.ts';
+import { filteredFamilies } from '../observe/rules.ts';
+import { mustHaveNft } from '../observe/strict.ts';
 import {
   defaultDevice,
   managedByIfupdown,
@@ -32,13 +32,11 @@ import { damageOf, findParts, mustBeWhole } from '../plan/bridge-found.ts';
 import { allBridged, type BridgeLayout, findBridged, findStarted, layoutOf } from '../plan/bridge-layout.ts';
 import { planStart } from '../plan/bridge-start.ts';
 import { planStop } from '../plan/bridge-stop.ts';
-import { movedClaims } from '../plan/moved-claims.ts';
-import type { Step } from '../plan/step.ts';
+import { followSteps } from '../plan/moved-claims.ts';
 import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';
 import { type NetworkHook, type NetworkWork, nothing, runTransaction, UNGUARDED } from './network.ts';
 import { printStatus } from './status.ts';
-import { startStrict, stopStrict } from './strict-table.ts';
 import { firewallWords } from './void-rules.ts';
 
 /** Bridges one of the host's network cards: contract 4, network-bridge. */
@@ -73,6 +71,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   warnOfBound(context, link.name, layout.top);
   const gateways = knownGateways(system, state, link.name);
   const isThere = layout.top !== link.name && state.links.some(({ name }) => name === layout.top);
+  if (request.strict) mustHaveNft(system);
   const planned = planStart({
     state,
     link,
@@ -80,13 +79,14 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     settings: readSettings(system, link.name),
     topSettings: readSettings(system, isThere ? layout.top : 'default'),
     ifupdown: managedByIfupdown(system, link.name),
-    forward: request.antispoof ? observeForward(system) : undefined,
+    filtered: request.antispoof ? filteredFamilies(system) : undefined,
     untracked: untracksCard(system, request, layout.topology),
     dropping: request.antispoof ? [] : passForeignDrops(context, layout),
-    strict: request.strict ? startStrict(system) : undefined,
+    strict: request.strict,
   });
+  const there = { ...move, wasBridge: false, isBridge: layout.top === layout.bridge };
   const plan = {
-    steps: [...planned.steps, ...followSteps(system, move, layout.top === layout.bridge)],
+    steps: [...planned.steps, ...followSteps(readNatRecords(system), there)],
     warnings: [...planned.warnings, ...firewall.warnings],
   };
   const verify = async () => {
@@ -132,15 +132,17 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     ...parts,
     settings: new Map(devices.map((name) => [name, readSettings(system, name)])),
     options: readChangedOptions(system, record.bridge),
-    forward: record.antispoof === undefined ? undefined : observeForward(system),
-    strict: record.strict === true ? stopStrict(system, record.bridge) : [],
-    others: records.filter((other) => other.bridge !== record.bridge),
-    ledger: readLedger(system),
+    held: claimsOf(readLedger(system), bridgeUser(record.bridge)),
   });
   if (top !== undefined) warnOfBound(context, top.name, record.netdev);
-  const back = { from: top?.name ?? record.netdev, to: record.netdev };
+  const back = {
+    from: top?.name ?? record.netdev,
+    to: record.netdev,
+    wasBridge: top?.kind === 'bridge',
+    isBridge: false,
+  };
   // First, since only at a price can be made again what the last steps remove.
-  const follow = top === undefined ? [] : followSteps(system, back, false);
+  const follow = top === undefined ? [] : followSteps(readNatRecords(system), back);
   const plan = { ...planned, steps: [...follow, ...planned.steps] };
   const verify = async () => {
     const name = record.topology === 'plain' ? nic.name : record.netdev;
@@ -232,14 +234,4 @@ function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): F
     );
   }
   return drops.filter(({ byIptables }) => byIptables).map(({ family }) => family);
-}
-
-/** What our own hooks hold for a device follows its addresses. */
-function followSteps(system: System, move: Move, isBridge: boolean): Step[] {
-  const ledger = readLedger(system);
-  const present = readPresent(
-    system,
-    ledger.map(({ claim }) => claim),
-  );
-  return movedClaims(ledger, present, readNatRecords(system), move, isBridge);
 }

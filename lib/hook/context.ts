@@ -1,4 +1,5 @@
-import type { Command, Plan } from '../plan/step.ts';
+import { noteSteps, sharedChange } from '../apply/shared.ts';
+import type { Command, Plan, Step } from '../plan/step.ts';
 import { commandText } from '../plan/step.ts';
 import type { Log } from '../system/log.ts';
 import type { System } from '../system/system.ts';
@@ -39,13 +40,21 @@ export function isDryRun(context: Context, options: ReadonlySet<string>): boolea
  */
 export function printPlan(context: Context, plan: Plan): void {
   for (const warning of plan.warnings) context.print(`# ${warning}\n`);
-  const folders = plan.steps.flatMap(({ do: command }) =>
+  const steps = plan.steps.flatMap((step) => asTyped(context.system, step));
+  const folders = steps.flatMap(({ do: command }) =>
     command.tool === 'record' && command.text !== undefined ? [command.path.replace(/\/[^/]*$/, '')] : [],
   );
   for (const folder of new Set(folders))
     context.print(`# make room for what is remembered\nmkdir -p ${folder}\n`);
-  for (const step of plan.steps) context.print(`# ${step.why}\n${shown(context.system, step.do)}\n`);
-  if (plan.steps.length === 0) context.print('# nothing to do\n');
+  for (const step of steps) context.print(`# ${step.why}\n${shown(context.system, step.do)}\n`);
+  if (steps.length === 0) context.print('# nothing to do\n');
+}
+
+/** What depends on the host by then, as the host is now. */
+function asTyped(system: System, step: Step): readonly Step[] {
+  if (step.do.tool !== 'share' && step.do.tool !== 'follow') return [step];
+  const { steps, before, ledger } = sharedChange(system, step.do);
+  return [...steps, ...noteSteps(before, ledger)];
 }
 
 /** With the name that a program has on this host. */

@@ -1,52 +1,48 @@
-import { type Claim, claimKey } from '../contract/claims.ts';
-import { bridgeRecordPath } from '../contract/paths.ts';
-import { readBeside, readPresent } from '../observe/forwarding.ts';
+import { sharedFacts } from '../apply/shared.ts';
+import { type Claim, claimKey, claimsOf, claimText, type Ledger } from '../contract/claims.ts';
+import { readPresent } from '../observe/forwarding.ts';
 import { readLedger } from '../observe/ledger.ts';
-import { readBridgeRecords } from '../observe/uplink.ts';
-import { claim, isMet, ledgerSteps, release } from '../plan/forwarding.ts';
-import { handOver, isAntispoofClaim, trueBefore } from '../plan/shared-antispoof.ts';
-import type { Step } from '../plan/step.ts';
+import { isMet, restore, share } from '../plan/forwarding.ts';
+import { type Step, shareStep } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 
-/** Steps on what several hooks share, and the writing down of who needs what, which comes last. */
-export interface SharedChange {
-  readonly steps: readonly Step[];
-  readonly remembering: readonly Step[];
-}
-
 /**
- * What has to be done so that a started hook has what it needs of the whole host.
+ * Lets a started hook have what it needs of the whole host, beside what it has from an earlier start.
  * @param system the way to the host
  * @param user hook and device, such as "network-nat eth0"
  * @param claims what it needs
+ * @returns no step where it has all of it
  */
-export function claimShared(system: System, user: string, claims: readonly Claim[]): SharedChange {
-  const before = readLedger(system);
-  const { steps, ledger } = claim(before, readPresent(system, claims), readBeside(system), claims, user);
-  return { steps, remembering: ledgerSteps(before, trueBefore(ledger, readBridgeRecords(system))) };
+export function holdShared(system: System, user: string, claims: readonly Claim[]): Step[] {
+  const ledger = readLedger(system);
+  const keys = new Set(claims.map(claimKey));
+  const earlier = claimsOf(ledger, user);
+  // A guest that is held stays so without its bridge's wish.
+  const others = earlier.filter((claim) => claim.kind !== 'strict' && !keys.has(claimKey(claim)));
+  const wanted = [...claims, ...others];
+  const change = share(ledger, sharedFacts(system, ledger, wanted), user, wanted);
+  const isHeld = change.steps.length === 0 && earlier.length === wanted.length;
+  return isHeld ? [] : [shareStep(user, earlier, wanted)];
 }
 
 /**
- * What has to be done once a hook needs nothing more of the whole host.
+ * Lets go of what a hook needed of the whole host.
  * @param system the way to the host
  * @param user hook and device
+ * @returns no step where it holds nothing
  */
-export function releaseShared(system: System, user: string): SharedChange {
-  const before = readLedger(system);
-  const mine = before.filter(({ users }) => users.includes(user));
-  const bridges = readBridgeRecords(system);
-  const isNeeded = bridges.some(({ antispoof }) => antispoof !== undefined);
-  const alone = mine.filter(({ users }) => isNeeded && users.length === 1);
-  // What a bridge goes on needing is as if somebody else had changed it: it stays.
-  const present = readPresent(
-    system,
-    mine.map((held) => held.claim).filter((wanted) => !(isNeeded && isAntispoofClaim(wanted))),
-  );
-  const { steps, ledger } = release(before, present, user);
-  return {
-    steps,
-    remembering: [...handOver(alone, bridges, bridgeRecordPath), ...ledgerSteps(before, ledger)],
-  };
+export function letGoShared(system: System, user: string): Step[] {
+  const held = claimsOf(readLedger(system), user);
+  return held.length === 0 ? [] : [shareStep(user, held, [])];
+}
+
+/**
+ * Steps that put back what started hooks hold of the whole host, as after a flush of the firewall.
+ * @param system the way to the host
+ */
+export function restoreShared(system: System): Step[] {
+  const ledger = readLedger(system);
+  return restore(ledger, sharedFacts(system, ledger, []));
 }
 
 /**
@@ -56,12 +52,9 @@ export function releaseShared(system: System, user: string): SharedChange {
  * @returns a sentence for each thing that it has not
  */
 export function unmetClaims(system: System, claims: readonly Claim[]): string[] {
-  const present = readPresent(system, claims);
-  return claims
-    .filter((wanted) => !isMet(wanted, present.get(claimKey(wanted))))
-    .map(
-      (wanted) => `${claimText(wanted)} is not as it was set: something else changes it at the same time.`,
-    );
+  return lacking(system, claims).map(
+    (wanted) => `${claimText(wanted)} is not as it was set: something else changes it at the same time.`,
+  );
 }
 
 /**
@@ -72,25 +65,27 @@ export function unmetClaims(system: System, claims: readonly Claim[]): string[] 
 export function lostClaims(system: System): string[] {
   const ledger = readLedger(system);
   if (ledger.length === 0) return [];
-  const present = readPresent(
-    system,
-    ledger.map(({ claim: held }) => held),
+  const lost = new Set(
+    lacking(
+      system,
+      ledger.map(({ claim }) => claim),
+    ),
   );
-  const lost = ledger.filter(({ claim: held }) => !isMet(held, present.get(claimKey(held))));
-  const users = [...new Set(lost.flatMap((held) => held.users))];
-  return users.map((user) => {
-    const what = lost.filter((held) => held.users.includes(user)).map((held) => claimText(held.claim));
-    const more = what.length > MOST_NAMED ? ` and ${what.length - MOST_NAMED} more` : '';
-    return `${user} lacks ${what.slice(0, MOST_NAMED).join('; ')}${more}: "xen-network refilter" puts it back.`;
-  });
+  const users = [...new Set(ledger.filter(({ claim }) => lost.has(claim)).flatMap((held) => held.users))];
+  return users.map((user) => lostText(user, ledger, lost));
 }
 
 const MOST_NAMED = 3;
 
-function claimText(wanted: Claim): string {
-  if (wanted.kind === 'setting') return `${wanted.path} = ${wanted.value}`;
-  const tool = wanted.family === 4 ? 'iptables' : 'ip6tables';
-  return wanted.kind === 'rule'
-    ? `the rule "${tool} -t ${wanted.table} -A ${wanted.rule}"`
-    : `FORWARD's policy ${wanted.value} (${tool})`;
+function lostText(user: string, ledger: Ledger, lost: ReadonlySet<Claim>): string {
+  const what = claimsOf(ledger, user)
+    .filter((claim) => lost.has(claim))
+    .map(claimText);
+  const more = what.length > MOST_NAMED ? ` and ${what.length - MOST_NAMED} more` : '';
+  return `${user} lacks ${what.slice(0, MOST_NAMED).join('; ')}${more}: "xen-network refilter" puts it back.`;
+}
+
+function lacking(system: System, claims: readonly Claim[]): Claim[] {
+  const present = readPresent(system, claims);
+  return claims.filter((wanted) => !isMet(wanted, present.get(claimKey(wanted))));
 }

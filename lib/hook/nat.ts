@@ -23,7 +23,7 @@ import { remember } from '../plan/remember.ts';
 import type { System } from '../system/system.ts';
 import { type DhcpChange, NO_SERVERS, stopSubnet, unheardRequests } from './bridge-dhcp.ts';
 import type { Context } from './context.ts';
-import { claimShared, releaseShared, unmetClaims } from './forwarding.ts';
+import { holdShared, letGoShared, unmetClaims } from './forwarding.ts';
 import { type NetworkHook, type NetworkWork, nothing } from './network.ts';
 import { printStatus } from './status.ts';
 
@@ -41,14 +41,13 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     ...families(system).flatMap((family) => filterClaims(system, name, family, request, kind === 'bridge')),
     ...forwardingClaims(request.ipv6, request.ipv6 ? readListening(system, state, name) : []),
   ];
-  const shared = claimShared(system, userOf(name), claims);
+  const shared = holdShared(system, userOf(name), claims);
   const dhcp = dhcpStart(observeDhcp(system, request.dhcp), known, () => unheardRequests(system, 'vif*'));
   const saved: NatRecord = { netdev: name, ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }) };
   const steps = [
-    ...shared.steps,
+    ...shared,
     ...dhcp.steps,
     ...remember(natRecordPath(name), known, saved, `what network-nat did on ${name}`),
-    ...shared.remembering,
   ];
   if (steps.length === 0) return nothing(context, `network-nat is started on ${name} already.`);
   return {
@@ -79,12 +78,10 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
       context,
       `network-nat is not started on ${request.netdev ?? 'any device'}; nothing to stop.`,
     );
-  const shared = releaseShared(system, userOf(known.netdev));
   const steps = [
     ...stopSubnet(system, known.dhcp),
-    ...shared.steps,
+    ...letGoShared(system, userOf(known.netdev)),
     ...remember(natRecordPath(known.netdev), known, undefined, known.netdev),
-    ...shared.remembering,
   ];
   return {
     subject: known.netdev,

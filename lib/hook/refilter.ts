@@ -1,15 +1,10 @@
 import { applyTeardown } from '../apply/apply.ts';
-import type { Claim } from '../contract/claims.ts';
 import { strictRecordPath } from '../contract/paths.ts';
 import { HostError, messageOf, XenNetworkError } from '../errors.ts';
-import { type RuleSet, rulesByDevice, tableOf } from '../filter/forward.ts';
-import { readBeside, readPresent } from '../observe/forwarding.ts';
-import { readLedger } from '../observe/ledger.ts';
+import { type RuleSet, rulesByDevice } from '../filter/forward.ts';
 import { readStrictRecords, type StrictRecord } from '../observe/strict.ts';
 import { isWhole } from '../observe/strict-health.ts';
 import { listStrictTable } from '../observe/strict-listing.ts';
-import { readBridgeRecords } from '../observe/uplink.ts';
-import { claim } from '../plan/forwarding.ts';
 import { replaceForwardRules } from '../plan/rules.ts';
 import type { Step } from '../plan/step.ts';
 import { planStrays, planStrict, planStrictTable } from '../plan/strict.ts';
@@ -17,6 +12,7 @@ import type { RunResult } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
 import { openXenstore } from '../system/xenstore.ts';
 import type { Context } from './context.ts';
+import { restoreShared } from './forwarding.ts';
 import { learningSteps, STRICT_LOCK } from './guard.ts';
 import { isHeldForUs, withLocks } from './locks.ts';
 import { deviceNames, listBackends, type RunningVif, runningVifs, wantedFilter } from './running.ts';
@@ -93,30 +89,17 @@ function wantedOf(vifs: readonly RunningVif[]): { readonly wanted: Wanted[]; rea
 }
 
 function refilterSteps(system: System, wanted: readonly Wanted[], devices: ReadonlySet<string>): Step[] {
-  const steps = [...claimSteps(system), ...ruleSteps(system, wanted)];
+  const steps = [...restoreShared(system), ...ruleSteps(system, wanted)];
   const of = (tool: Step['do']['tool']) => steps.filter((step) => step.do.tool === tool);
   // What one child can do together stands together; settings come last, when what they let in is there to be met.
-  return [...of('iptables'), ...of('ip6tables'), ...strictSteps(system, wanted, devices), ...of('write')];
-}
-
-/** What started hooks hold of the whole host: FORWARD's policy, the rules of their cards, bridge-nf-call-*. */
-function claimSteps(system: System): readonly Step[] {
-  const antispoof = readBridgeRecords(system).flatMap((record) =>
-    record.antispoof === undefined ? [] : [record.antispoof],
-  );
-  const claims: Claim[] = [
-    ...antispoof.flatMap(({ settings, policy, rules }): Claim[] => [
-      ...Object.keys(settings).map((path): Claim => ({ kind: 'setting', path, value: '1' })),
-      ...([4, 6] as const)
-        .filter((family) => policy[family] !== undefined)
-        .flatMap((family): Claim[] => [
-          { kind: 'policy', family, value: 'DROP' },
-          ...rules.map((rule): Claim => ({ kind: 'rule', family, table: tableOf(rule), rule, place: 'top' })),
-        ]),
-    ]),
-    ...readLedger(system).map((held) => held.claim),
+  return [
+    ...of('run'),
+    ...of('iptables'),
+    ...of('ip6tables'),
+    ...of('nft'),
+    ...strictSteps(system, wanted, devices),
+    ...of('write'),
   ];
-  return claim([], readPresent(system, claims), readBeside(system), claims, 'refilter').steps;
 }
 
 function ruleSteps(system: System, wanted: readonly Wanted[]): Step[] {

@@ -10,7 +10,7 @@ import { linkOf } from '../plan/bridge-check.ts';
 import { forwardingClaims } from '../plan/nat.ts';
 import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';
-import { claimShared, releaseShared, unmetClaims } from './forwarding.ts';
+import { holdShared, letGoShared, unmetClaims } from './forwarding.ts';
 import { type NetworkHook, type NetworkWork, nothing } from './network.ts';
 import { printStatus } from './status.ts';
 
@@ -29,12 +29,11 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     ...forwardingClaims(ipv6, ipv6 ? readListening(system, state, name) : []),
     ...answering.map((key): Claim => ({ kind: 'setting', path: settingPath(key, name), value: '1' })),
   ];
-  const { steps, remembering } = claimShared(system, `${HOOK}${name}`, claims);
-  if (steps.length + remembering.length === 0)
-    return nothing(context, `network-route is started on ${name} already.`);
+  const steps = holdShared(system, `${HOOK}${name}`, claims);
+  if (steps.length === 0) return nothing(context, `network-route is started on ${name} already.`);
   return {
     subject: name,
-    plan: { steps: [...steps, ...remembering], warnings: [] },
+    plan: { steps, warnings: [] },
     verify: () => unmetClaims(system, claims),
     done: `Guests are reached through ${name}, which answers for them.`,
   };
@@ -44,12 +43,12 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   const { system } = context;
   const { netdev } = parseRouteRequest(values);
   const name = netdev ?? startedOn(system);
-  const { steps, remembering } = releaseShared(system, `${HOOK}${name}`);
-  if (steps.length + remembering.length === 0)
+  const steps = letGoShared(system, `${HOOK}${name}`);
+  if (steps.length === 0)
     return nothing(context, `network-route is not started on ${name}; nothing to stop.`);
   return {
     subject: name,
-    plan: { steps: [...steps, ...remembering], warnings: [] },
+    plan: { steps, warnings: [] },
     verify: () => [],
     done: `Guests are not reached through ${name} any more.`,
   };

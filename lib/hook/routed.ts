@@ -1,5 +1,6 @@
 import type { Family, Prefix } from '../contract/addresses.ts';
 import { mergeValues } from '../contract/arguments.ts';
+import { type Claim, claimKey, claimsOf, guestUser } from '../contract/claims.ts';
 import { isRouted, type Laid } from '../contract/laid.ts';
 import { deviceName, TAP_SUFFIX } from '../contract/names.ts';
 import { settingPath, vifRecordPath } from '../contract/paths.ts';
@@ -12,22 +13,20 @@ import { forwardPolicyDrops } from '../observe/forward-policy.ts';
 import { readPaths } from '../observe/forwarding.ts';
 import { guestsAmong, hostAddresses, recordedRoutes } from '../observe/guest-routes.ts';
 import { type KernelRoute, readKernelRoutes } from '../observe/kernel-routes.ts';
-import { readLedger } from '../observe/ledger.ts';
-import { deviceExists, readPort } from '../observe/port.ts';
-import { readVifRecords } from '../observe/records.ts';
+import { readLedgerFile } from '../observe/ledger.ts';
+import { readPort } from '../observe/port.ts';
 import { listRules, unrestrictedFamilies } from '../observe/rules.ts';
 import { observeVif, type PresentVif, type VifState } from '../observe/vif.ts';
 import { readVirtualRecords } from '../observe/virtual.ts';
 import { sameLaid } from '../plan/laid.ts';
 import { planRouted, planUnrouted, routeSettings } from '../plan/routed.ts';
 import { mustBeApart, mustBeUnrouted } from '../plan/routed-check.ts';
-import { type Step, setting } from '../plan/step.ts';
+import { type Step, shareStep } from '../plan/step.ts';
 import { heardPaths } from '../plan/unheard.ts';
 import { ROUTE_METRIC, rangeWarnings } from '../plan/vif-route.ts';
 import type { System } from '../system/system.ts';
 import { attachVif, detachVif } from './attach.ts';
 import type { GuestLease } from './lease.ts';
-import { withLock } from './locks.ts';
 import type { VifRun } from './vif.ts';
 
 /** A guest whose packets are routed: what vif-route and vif-nat have in common. */
@@ -44,9 +43,6 @@ export interface RoutedGuest {
   readonly laid: readonly Laid[];
   readonly dhcp: GuestLease;
 }
-
-/** The lock of everybody who changes the network's device's proxy_ndp. */
-const NDP_LOCK = 'proxy-ndp';
 
 /**
  * The name that a guest's device has once it is attached.
@@ -93,11 +89,6 @@ export function warnOfRanges(
  * @throws HostError when another device has one of its addresses; StepError, VerifyError; the host is then as it was
  */
 export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
-  const attach = () => attachUnlocked(run, guest);
-  return guest.uplink === undefined || run.dryRun ? attach() : withLock(run.context.system, NDP_LOCK, attach);
-}
-
-function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
   const { system } = run.context;
   const { state, settings, addresses, uplink, laid, dhcp } = guest;
   const name = attachedName(state, settings);
@@ -118,7 +109,7 @@ function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
     uplink,
     stale: stale.length === 0 ? [] : stillLaid(system, stale, routes),
     settings: readPaths(system, [
-      ...routeSettings(state.port.name, uplink?.device),
+      ...routeSettings(state.port.name, uplink !== undefined),
       ...heardPaths(state.port.name),
     ]),
   };
@@ -129,7 +120,7 @@ function attachUnlocked(run: VifRun, guest: RoutedGuest): Promise<void> {
     rename: settings.rename,
     mtu: settings.mtu,
     laid,
-    proxyNdpBefore: uplink === undefined ? undefined : proxyNdpBefore(system, run.call.device, uplink.device),
+    shared: sharedSteps(run, state.record?.proxyNdp, uplink),
     inPlace: known ? listRules(system, run.call.device) : NO_RULES,
     rules: settings.filter ? forwardRules(run, name, addresses, routes) : NO_RULES,
     recordPath: vifRecordPath(run.call.device),
@@ -167,19 +158,17 @@ export function detachRouted(
   const rename = formerRename(run.call, mergeValues([...VIF_VARIABLES, ...VIF_KEYS], run.given, run.stored));
   const state = observeVif(system, run.call, rename);
   const name = state.port?.name ?? state.record?.name ?? rename?.name ?? run.call.device;
-  const detach = () =>
-    detachVif(run, {
-      state,
-      name,
-      bridge: '',
-      more: laidVariables(run, state.record?.laid ?? []),
-      plan: (rules) =>
-        planUnrouted(state, name, rules, vifRecordPath(run.call.device), {
-          before: release(state, name),
-          after: ndpSteps(system, run.call.device, state),
-        }),
-    });
-  return state.record?.proxyNdp === undefined || run.dryRun ? detach() : withLock(system, NDP_LOCK, detach);
+  return detachVif(run, {
+    state,
+    name,
+    bridge: '',
+    more: laidVariables(run, state.record?.laid ?? []),
+    plan: (rules) =>
+      planUnrouted(state, name, rules, vifRecordPath(run.call.device), {
+        before: release(state, name),
+        after: letGoSteps(run, state.record?.proxyNdp),
+      }),
+  });
 }
 
 function forwardRules(
@@ -192,7 +181,7 @@ function forwardRules(
   const owner = ownerComment(run.call, run.stored['domain']);
   const families = unrestrictedFamilies(system);
   const rules = routedForwardRules(name, addresses, families, owner, outsideDevices(system, routes));
-  const ledger = run.context.hook === 'vif-nat' ? readLedger(system) : [];
+  const ledger = run.context.hook === 'vif-nat' ? readLedgerFile(system) : [];
   const outside = (family: Family) =>
     ledger.flatMap(({ claim }) =>
       claim.kind === 'rule' && claim.family === family ? (natForwardDevice(claim.rule) ?? []) : [],
@@ -253,42 +242,35 @@ function ownNames(run: VifRun, state: PresentVif, name: string): string[] {
   return [name, state.port.name, run.call.device].flatMap((own) => [own, twin(own)]);
 }
 
-const proxyNdpPath = (device: string) => settingPath('net/ipv6/conf/proxy_ndp', device);
-
-/** Guests share the setting: each remembers what it was before the first of them. */
-function proxyNdpBefore(system: System, device: string, uplink: string): string {
-  const first = [...readVifRecords(system)].find(
-    ([other, { name, proxyNdp }]) =>
-      proxyNdp?.device === uplink && (other === device || deviceExists(system, name)),
-  );
-  return first?.[1].proxyNdp?.before ?? system.readText(proxyNdpPath(uplink)) ?? '0';
+/** What the guest needs of the network's device from now on, which it may need no more. */
+function sharedSteps(
+  { call: { device } }: VifRun,
+  had: { readonly device: string } | undefined,
+  wants: { readonly device: string } | undefined,
+): Step[] {
+  if (had === undefined && wants === undefined) return [];
+  return [shareStep(guestUser(device), answering(had), answering(wants))];
 }
 
-/** The last guest that needed the setting puts it back. */
-function ndpSteps(system: System, device: string, { record }: VifState): Step[] {
-  const shared = record?.proxyNdp;
-  if (shared === undefined) return [];
-  const others = [...readVifRecords(system)].filter(
-    ([other, { name, proxyNdp }]) =>
-      other !== device && proxyNdp?.device === shared.device && deviceExists(system, name),
-  );
-  const path = proxyNdpPath(shared.device);
-  const now = system.readText(path);
-  if (others.length > 0 || now === undefined || now === shared.before) return [];
-  return [
-    {
-      do: setting(path, shared.before),
-      undo: [setting(path, now)],
-      why: `let ${shared.device} answer for no guest`,
-    },
-  ];
+/** An offline that could not do all of it has left no record; the ledger knows still. */
+function letGoSteps(run: VifRun, had: { readonly device: string } | undefined): Step[] {
+  const user = guestUser(run.call.device);
+  const held = had === undefined ? claimsOf(readLedgerFile(run.context.system), user) : answering(had);
+  return held.length === 0 ? [] : [shareStep(user, held, [])];
+}
+
+/** Guests share the setting of the network's device: the ledger knows what it was before the first of them. */
+function answering(uplink: { readonly device: string } | undefined): Claim[] {
+  if (uplink === undefined) return [];
+  return [{ kind: 'setting', path: settingPath('net/ipv6/conf/proxy_ndp', uplink.device), value: '1' }];
 }
 
 function verify(system: System, name: string, uplink: Uplink | undefined, laid: readonly Laid[]): void {
   const routes = readKernelRoutes(system, familiesOf(laid), { prefixes: [], devices: [name] });
   const missing = laid.filter((item) => item.kind === 'route').find((route) => !isRouted(routes, route));
-  const settings = readPaths(system, routeSettings(name, uplink?.device));
-  const off = Object.keys(settings).find((path) => settings[path] === '0');
+  const paths = [...routeSettings(name, uplink !== undefined), ...answering(uplink).map(claimKey)];
+  const settings = readPaths(system, paths);
+  const off = paths.find((path) => settings[path] === '0');
   if (readPort(system, name)?.up === true && missing === undefined && off === undefined) return;
   const what = missing === undefined ? (off ?? 'the device is down') : `no route to ${missing.prefix}`;
   throw new VerifyError(

@@ -1,27 +1,28 @@
 import type { Values } from '../contract/arguments.ts';
-import type { Claim } from '../contract/claims.ts';
+import { type Claim, virtualUser } from '../contract/claims.ts';
 import { parseVirtualRequest, VIRTUAL_VARIABLES, type VirtualRequest } from '../contract/forward-request.ts';
 import { virtualRecordPath } from '../contract/paths.ts';
 import { readResolver } from '../observe/dhcp-server.ts';
 import { readListening, readPaths } from '../observe/forwarding.ts';
 import { families, type HostState, observeHost } from '../observe/host.ts';
+import { mustHaveNft } from '../observe/strict.ts';
 import { defaultDevice, readChangedOptions, readSettings } from '../observe/uplink.ts';
 import { readVirtualRecords, type VirtualRecord } from '../observe/virtual.ts';
+import { bridgeFilterClaims } from '../plan/antispoof.ts';
 import { linkOf } from '../plan/bridge-check.ts';
 import { forwardingClaims } from '../plan/nat.ts';
 import { remember } from '../plan/remember.ts';
-import type { Plan, Step } from '../plan/step.ts';
+import type { Plan } from '../plan/step.ts';
 import { heardPaths } from '../plan/unheard.ts';
-import { bridgeFilterClaims, FORM_WORDS, layVirtual, virtualClaims } from '../plan/virtual.ts';
+import { FORM_WORDS, layVirtual, virtualClaims } from '../plan/virtual.ts';
 import { checkVirtual } from '../plan/virtual-check.ts';
 import { unlayVirtual } from '../plan/virtual-stop.ts';
 import type { System } from '../system/system.ts';
 import { startBridgeDhcp, stopBridgeDhcp } from './bridge-dhcp.ts';
 import type { Context } from './context.ts';
-import { claimShared, releaseShared, unmetClaims } from './forwarding.ts';
+import { holdShared, letGoShared, unmetClaims } from './forwarding.ts';
 import { type NetworkHook, type NetworkWork, nothing } from './network.ts';
 import { printStatus } from './status.ts';
-import { startStrict, stopStrict } from './strict-table.ts';
 
 /** Gives guests a network of their own: contract 4, network-virtual. */
 export const virtualHook: NetworkHook = { variables: VIRTUAL_VARIABLES, start, stop, status: printStatus };
@@ -35,7 +36,8 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const known = readVirtualRecords(system).find((saved) => saved.bridge === bridge);
   checkVirtual(state, request, known, takenAddresses(system, request));
   const claims = claimsOf(system, state, request);
-  const shared = claimShared(system, userOf(bridge), claims);
+  if (request.strict) mustHaveNft(system);
+  const shared = holdShared(system, virtualUser(bridge), claims);
   const laying = layVirtual(state, request, known, readPaths(system, heardPaths('default')));
   const dhcp = startBridgeDhcp(system, request, known);
   const link = state.links.find(({ name }) => name === bridge);
@@ -50,13 +52,10 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     ...(request.strict ? { strict: true } : {}),
   };
   const steps = [
-    ...(request.strict ? startStrict(system) : leaveStrict(system, known)),
-    ...(request.antispoof && !system.exists('/proc/sys/net/bridge') ? [loadFilter()] : []),
-    ...shared.steps,
+    ...shared,
     ...laying.steps,
     ...dhcp.steps,
     ...remember(virtualRecordPath(bridge), known, saved, `how ${bridge} was started`),
-    ...shared.remembering,
   ];
   if (steps.length === 0) return nothing(context, `network-virtual is started on ${bridge} already.`);
   return {
@@ -82,18 +81,6 @@ function takenAddresses(system: System, { bridge, addresses }: VirtualRequest): 
   return new Map([...neighbours, ...servers]);
 }
 
-function leaveStrict(system: System, known: VirtualRecord | undefined): Step[] {
-  return known?.strict === true ? stopStrict(system, known.bridge) : [];
-}
-
-function loadFilter(): Step {
-  return {
-    do: { tool: 'run', argv: ['modprobe', 'br_netfilter'] },
-    undo: [],
-    why: 'let bridged packets be filtered by iptables',
-  };
-}
-
 function claimsOf(system: System, state: HostState, request: VirtualRequest): Claim[] {
   const { form, antispoof } = request;
   const netdev =
@@ -103,6 +90,7 @@ function claimsOf(system: System, state: HostState, request: VirtualRequest): Cl
   const forwards = form !== 'host-only';
   const ipv6 = request.addresses.some(({ subnet }) => subnet.family === 6);
   return [
+    ...(request.strict ? [{ kind: 'strict' } as const] : []),
     ...(antispoof ? bridgeFilterClaims() : []),
     ...virtualClaims(request, netdev, families(system)),
     ...(forwards ? forwardingClaims(ipv6, ipv6 ? readListening(system, state, netdev) : []) : []),
@@ -134,14 +122,11 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     defaults: readSettings(system, 'default'),
     options: readChangedOptions(system, bridge),
   });
-  const shared = releaseShared(system, userOf(bridge));
   const steps = [
     ...stopBridgeDhcp(system, known),
     ...unlaying.steps,
-    ...shared.steps,
+    ...letGoShared(system, virtualUser(bridge)),
     ...remember(virtualRecordPath(bridge), known, undefined, bridge),
-    ...leaveStrict(system, known),
-    ...shared.remembering,
   ];
   return {
     subject: bridge,
@@ -150,8 +135,6 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     done: `The network of the bridge ${bridge} is gone.`,
   };
 }
-
-const userOf = (bridge: string): string => `network-virtual ${bridge}`;
 
 /** Without bridge= the one that is started. */
 function findStarted(

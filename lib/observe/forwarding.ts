@@ -1,45 +1,79 @@
+import type { Family } from '../contract/addresses.ts';
 import { type Claim, claimKey } from '../contract/claims.ts';
-import { BRIDGE_NF, IP_FORWARD, IP6_FORWARD, settingPath } from '../contract/paths.ts';
+import { BRIDGE_NF_FOLDER, IP_FORWARD, IP6_FORWARD, settingPath } from '../contract/paths.ts';
 import type { System } from '../system/system.ts';
 import type { HostState } from './host.ts';
 import { readLedger } from './ledger.ts';
-import { isRuleInPlace } from './rules.ts';
+import { readStrictRecords, strictTableState } from './strict.ts';
 
 /** How claims are met now, by claimKey; for a rule undefined when it is not there. */
 export type Present = ReadonlyMap<string, string | undefined>;
 
 /**
- * How claims are met now.
+ * How claims are met now. The firewall is listed once for each family, however many rules are asked for.
  * @param system the way to the settings and the firewall
  * @param claims the claims
  */
 export function readPresent(system: System, claims: readonly Claim[]): Present {
-  return new Map(claims.map((claim) => [claimKey(claim), stateOf(system, claim)]));
+  const listings = new Map<Family, Listing>();
+  const listing = (family: Family): Listing => {
+    const found = listings.get(family) ?? listFirewall(system, family);
+    listings.set(family, found);
+    return found;
+  };
+  return new Map(claims.map((claim) => [claimKey(claim), stateOf(system, claim, listing)]));
 }
 
-function stateOf(system: System, claim: Claim): string | undefined {
-  if (claim.kind === 'setting') return system.readText(claim.path) ?? unloaded(claim.path);
-  const tool = claim.family === 4 ? 'iptables' : 'ip6tables';
-  if (claim.kind === 'policy') return policyOf(system, tool);
-  const line = { tool, table: claim.table, line: `-I ${claim.rule}` } as const;
-  return isRuleInPlace(system, line) ? claim.rule : undefined;
+/** By table: the rules, without -A, and FORWARD's policy among them as iptables-save tells it. */
+type Listing = ReadonlyMap<string, ReadonlySet<string>>;
+
+function listFirewall(system: System, family: Family): Listing {
+  const tables = new Map<string, Set<string>>();
+  const tool = family === 4 ? 'iptables-save' : 'ip6tables-save';
+  const listing = system.run([tool], { isListing: true });
+  let lines = new Set<string>();
+  for (const line of listing.stdout.split('\n')) {
+    if (line.startsWith('*')) {
+      lines = new Set();
+      tables.set(line.slice(1), lines);
+    } else if (line.startsWith('-A ')) lines.add(line.slice('-A '.length));
+    else if (line.startsWith(':')) lines.add(line.slice(0, line.indexOf(' [')));
+  }
+  return tables;
+}
+
+function stateOf(system: System, claim: Claim, listing: (family: Family) => Listing): string | undefined {
+  switch (claim.kind) {
+    case 'setting':
+      return system.readText(claim.path) ?? unloaded(claim.path);
+    case 'policy':
+      return ['ACCEPT', 'DROP'].find((policy) =>
+        listing(claim.family).get('filter')?.has(`:FORWARD ${policy}`),
+      );
+    case 'rule':
+      return listing(claim.family).get(claim.table)?.has(claim.rule) === true ? claim.rule : undefined;
+    case 'strict':
+      return tableState(system);
+  }
+}
+
+/** "bare" where it can go; "held" where a guest is in it. */
+function tableState(system: System): string | undefined {
+  const state = strictTableState(system);
+  return state === 'bare' && readStrictRecords(system).size > 0 ? 'held' : state;
 }
 
 /** Without the module br_netfilter no bridged packet was filtered, which with it is the value 0. */
 function unloaded(path: string): string | undefined {
-  return BRIDGE_NF.includes(path) ? '0' : undefined;
+  return path.startsWith(BRIDGE_NF_FOLDER) ? '0' : undefined;
 }
 
 /**
- * FORWARD's policy.
- * @param system the way to the firewall
- * @param tool iptables or ip6tables
- * @returns undefined where that does not work
+ * Whether bridged packets can be given to iptables.
+ * @param system the way to the settings
  */
-export function policyOf(system: System, tool: 'iptables' | 'ip6tables'): string | undefined {
-  return /^-P FORWARD (\S+)/m.exec(
-    system.run([tool, '-w', '-S', 'FORWARD'], { isListing: true }).stdout,
-  )?.[1];
+export function filtersBridges(system: System): boolean {
+  return system.exists(BRIDGE_NF_FOLDER);
 }
 
 /**

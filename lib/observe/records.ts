@@ -22,8 +22,11 @@ export interface VifRecord {
   readonly rules: { readonly 4: readonly string[]; readonly 6: readonly string[] };
   /** Addresses, routes and proxy entries that were laid for it. */
   readonly laid?: readonly Laid[];
-  /** The network's device that answers for guests' IPv6 addresses, and what its proxy_ndp was without them. */
-  readonly proxyNdp?: { readonly device: string; readonly before: string };
+  /**
+   * The network's device that answers for guests' IPv6 addresses, which the ledger knows; what its proxy_ndp was without
+   * them stands here in records of earlier versions.
+   */
+  readonly proxyNdp?: { readonly device: string; readonly before?: string };
   /** The DHCP server that has an entry for the guest, and the entry's name. */
   readonly lease?: {
     readonly server: DhcpServer;

@@ -1,10 +1,9 @@
 import type { Family } from '../contract/addresses.ts';
-import { BRIDGE_NF } from '../contract/paths.ts';
 import { HostError } from '../errors.ts';
 import { type RuleSet, rulesOf } from '../filter/forward.ts';
 import type { System } from '../system/system.ts';
 import { families } from './host.ts';
-import { readLedger } from './ledger.ts';
+import { readLedgerFile } from './ledger.ts';
 import { readBridgeRecords } from './uplink.ts';
 
 /** A firewall line that puts a rule in or takes it out: "-I FORWARD …", "-A FORWARD …" or "-D FORWARD …". */
@@ -12,16 +11,6 @@ export interface RuleLine {
   readonly tool: 'iptables' | 'ip6tables';
   readonly table: string;
   readonly line: string;
-}
-
-/** What antispoof has to know of the host's filter. */
-export interface ForwardFacts {
-  /** FORWARD's policy now, by family; a family that the kernel does not have is left out. */
-  readonly policy: Readonly<Partial<Record<Family, string>>>;
-  /** The rules of FORWARD and of the raw table's PREROUTING now, without -A. */
-  readonly rules: Readonly<Partial<Record<Family, readonly string[]>>>;
-  /** The values of BRIDGE_NF now, by path; none while br_netfilter is not loaded. */
-  readonly settings: Readonly<Record<string, string>>;
 }
 
 /**
@@ -63,7 +52,7 @@ export function unrestrictedFamilies(system: System): readonly Family[] {
 export function isAntispoofed(system: System): boolean {
   return (
     readBridgeRecords(system).some((record) => record.antispoof !== undefined) ||
-    readLedger(system).some(({ claim }) => claim.kind === 'policy')
+    readLedgerFile(system).some(({ claim }) => claim.kind === 'policy')
   );
 }
 
@@ -74,38 +63,23 @@ export function isAntispoofed(system: System): boolean {
 export function filtersBridged(system: System): boolean {
   return (
     readBridgeRecords(system).some(({ antispoof }) => Object.keys(antispoof?.policy ?? {}).length > 0) ||
-    readLedger(system).some(({ claim }) => claim.kind === 'policy')
+    readLedgerFile(system).some(({ claim }) => claim.kind === 'policy')
   );
 }
 
 /**
- * FORWARD's policies and rules, and whether bridged packets go through the filters.
- * @param system the way to iptables and /proc/sys
+ * The families in which FORWARD can be made to drop what no rule lets pass: all that the host has.
+ * @param system the way to iptables
  * @throws HostError when iptables does not work here
  */
-export function observeForward(system: System): ForwardFacts {
-  const tools = families(system).map((family) => [family, family === 4 ? 'iptables' : 'ip6tables'] as const);
-  const found = tools.map(([family, tool]) => [family, observeChain(system, tool)] as const);
-  const settings = BRIDGE_NF.map((path) => [path, system.readText(path)] as const).filter(
-    (entry): entry is readonly [string, string] => entry[1] !== undefined,
-  );
-  return {
-    policy: Object.fromEntries(found.map(([family, { policy }]) => [family, policy])),
-    rules: Object.fromEntries(found.map(([family, { rules }]) => [family, rules])),
-    settings: Object.fromEntries(settings),
-  };
-}
-
-function observeChain(system: System, tool: string): { policy: string; rules: string[] } {
-  const listing = system.run([tool, '-w', '-S', 'FORWARD'], { isListing: true });
-  const policy = /^-P FORWARD (\S+)/m.exec(listing.stdout)?.[1];
-  if (policy !== undefined) {
-    // Where the kernel has no raw table, there is no rule in it.
-    const raw = system.run([tool, '-w', '-t', 'raw', '-S', 'PREROUTING'], { isListing: true }).stdout;
-    const rules = `${listing.stdout}${raw}`.split('\n').filter((line) => line.startsWith('-A '));
-    return { policy, rules: rules.map((line) => line.slice('-A '.length)) };
+export function filteredFamilies(system: System): readonly Family[] {
+  const all = families(system);
+  for (const tool of all.map((family) => (family === 4 ? 'iptables' : 'ip6tables'))) {
+    const listing = system.run([tool, '-w', '-S', 'FORWARD'], { isListing: true });
+    if (/^-P FORWARD \S+/m.test(listing.stdout)) continue;
+    throw new HostError(
+      `antispoof=yes needs ${tool}, which does not work here (${listing.stderr.trim()}). Install iptables, or leave antispoof out.`,
+    );
   }
-  throw new HostError(
-    `antispoof=yes needs ${tool}, which does not work here (${listing.stderr.trim()}). Install iptables, or leave antispoof out.`,
-  );
+  return all;
 }

@@ -41,24 +41,28 @@ export function readStrictRecords(system: System): ReadonlyMap<string, StrictRec
   return found;
 }
 
-/** The strict filter's table: there or not, and whether the administrator has put something of his own in it. */
-export type StrictTable = 'missing' | 'bare' | 'customized';
+/**
+ * Looks at the strict filter's table, and whether the administrator has put something of his own in it.
+ * @param system the way to nft
+ * @returns undefined where it is not there, as where nft is not
+ */
+export function strictTableState(system: System): 'bare' | 'customized' | undefined {
+  const listing = system.run(['nft', 'list', 'table', ...STRICT_TABLE.split(' ')], { isListing: true });
+  if (listing.status !== 0) return undefined;
+  const own = [`chain ${CUSTOM_CHAIN} {\n\t}`, 'set ethertypes {\n\t\ttype ether_type\n\t}'];
+  return own.every((text) => listing.stdout.includes(text)) ? 'bare' : 'customized';
+}
 
 /**
- * Looks at the strict filter's table.
+ * Refuses antispoof=strict where nothing could hold a guest.
  * @param system the way to nft
  * @throws HostError when nft is not installed
  */
-export function observeStrictTable(system: System): StrictTable {
-  const listing = system.run(['nft', 'list', 'table', ...STRICT_TABLE.split(' ')], { isListing: true });
-  if (listing.status === 127) {
-    throw new HostError(
-      'antispoof=strict needs nft, which is not installed. Install nftables, or leave antispoof=strict out.',
-    );
-  }
-  if (listing.status !== 0) return 'missing';
-  const own = [`chain ${CUSTOM_CHAIN} {\n\t}`, 'set ethertypes {\n\t\ttype ether_type\n\t}'];
-  return own.every((text) => listing.stdout.includes(text)) ? 'bare' : 'customized';
+export function mustHaveNft(system: System): void {
+  if (system.run(['nft', '--version']).status === 0) return;
+  throw new HostError(
+    'antispoof=strict needs nft, which is not installed. Install nftables, or leave antispoof=strict out.',
+  );
 }
 
 function isStrictRecord(value: unknown): value is StrictRecord {

@@ -141,14 +141,14 @@ export interface BridgeBefore {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-/** What antispoof=yes changed. */
+/** What network-bridge has in the filter for a bridge; the ledger knows of it. */
 export interface AntispoofRecord {
-  /** FORWARD's policy before, by family. */
-  readonly policy: { readonly 4?: string; readonly 6?: string };
-  /** Our rules, without -A. */
+  /** Our rules, without -A: they tell the ports that are no guest's. */
   readonly rules: readonly string[];
-  /** bridge-nf-call-* before, by path. */
-  readonly settings: Readonly<Record<string, string>>;
+  /** In records of earlier versions, which had a memory of their own: FORWARD's policy before, by family. */
+  readonly policy?: { readonly 4?: string; readonly 6?: string };
+  /** Likewise bridge-nf-call-* before, by path. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -183,12 +183,8 @@ function isCardRecord(value: unknown): boolean {
 }
 
 function isAntispoofRecord(value: unknown): boolean {
-  return (
-    isRecord(value) &&
-    isRecord(value['policy']) &&
-    isRecord(value['settings']) &&
-    Array.isArray(value['rules'])
-  );
+  if (!isRecord(value) || !Array.isArray(value['rules'])) return false;
+  return [value['policy'], value['settings']].every((part) => part === undefined || isRecord(part));
 }
 
 /**

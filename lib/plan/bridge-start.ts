@@ -1,14 +1,15 @@
+import { bridgeUser, type Claim } from '../contract/claims.ts';
 import { bridgeRecordPath } from '../contract/paths.ts';
 import type { Link } from '../observe/host.ts';
-import type { AntispoofRecord, BridgeBefore, BridgeRecord } from '../observe/uplink.ts';
-import { planAntispoof, planPassage } from './antispoof.ts';
+import type { BridgeBefore, BridgeRecord } from '../observe/uplink.ts';
+import { antispoofClaims, cardRules, passageClaims } from './antispoof.ts';
 import { type BridgeLayout, freeName } from './bridge-layout.ts';
 import { bridgeThere, makeBridge, makePair, NEW, raise, set, silence } from './bridge-parts.ts';
 import { PORT_MAC } from './device.ts';
 import { type Giver, release, releaseByIfupdown } from './handover.ts';
 import { cardRecord } from './left.ts';
 import type { StartFacts } from './start-facts.ts';
-import { type DeviceMark, ip, type Plan, record, type Step } from './step.ts';
+import { type DeviceMark, ip, type Plan, record, type Step, shareStep } from './step.ts';
 import { differingSettings, settle, type Taker, takeOver, unmute } from './takeover.ts';
 
 /**
@@ -33,24 +34,35 @@ export function planStart(facts: StartFacts): Plan {
     ...(byIfupdown ? [...unmute(giver, taker), ifupStep(layout), ...settle(giver, taker)] : []),
     ...takeOver(giver, taker, byIfupdown),
   ];
-  const ports = [layout.nic, ...(layout.topology === 'classic' ? [layout.vif0] : [])];
-  const antispoof = filterOf(facts, ports);
+  const antispoof = filterOf(facts);
   const path = bridgeRecordPath(layout.bridge);
-  steps.push(...(antispoof?.steps ?? []), {
-    do: record(path, JSON.stringify(recordOf(facts, antispoof?.record))),
+  const user = bridgeUser(layout.bridge);
+  steps.push(...(antispoof === undefined ? [] : [shareStep(user, [], antispoof.claims)]), {
+    do: record(path, JSON.stringify(recordOf(facts, antispoof))),
     undo: [record(path, undefined)],
     why: `remember how ${layout.netdev} was`,
   });
-  return { steps: [...(facts.strict ?? []), ...steps], warnings: leaseWarnings(facts) };
+  const table = facts.strict ? [shareStep(user, [], [{ kind: 'strict' }])] : [];
+  return { steps: [...table, ...steps], warnings: leaseWarnings(facts) };
 }
 
-function filterOf(facts: StartFacts, ports: readonly string[]): ReturnType<typeof planAntispoof> | undefined {
-  const { forward, untracked, dropping = [] } = facts;
-  if (forward !== undefined) return planAntispoof(forward, ports, untracked);
-  return dropping.length === 0 ? undefined : planPassage(dropping, ports);
+/** What the bridge needs in the filter, so that the card's side passes and, with antispoof=yes, nobody else. */
+function filterOf({ layout, filtered, untracked, dropping = [] }: StartFacts): FilterNeeds | undefined {
+  const ports = [layout.nic, ...(layout.topology === 'classic' ? [layout.vif0] : [])];
+  if (filtered !== undefined) {
+    const rules = cardRules(ports, untracked);
+    return { rules, claims: antispoofClaims(filtered, rules) };
+  }
+  const rules = cardRules(ports);
+  return dropping.length === 0 ? undefined : { rules, claims: passageClaims(dropping, rules) };
 }
 
-function recordOf(facts: StartFacts, antispoof: AntispoofRecord | undefined): BridgeRecord {
+interface FilterNeeds {
+  readonly rules: readonly string[];
+  readonly claims: readonly Claim[];
+}
+
+function recordOf(facts: StartFacts, antispoof: FilterNeeds | undefined): BridgeRecord {
   const { layout, link } = facts;
   const there = bridgeThere(facts);
   return {
@@ -67,8 +79,8 @@ function recordOf(facts: StartFacts, antispoof: AntispoofRecord | undefined): Br
     mtu: link.mtu,
     had: cardRecord(facts.state, link, facts.settings),
     ...(there === undefined ? {} : { before: beforeOf(facts, there) }),
-    ...(antispoof === undefined ? {} : { antispoof }),
-    ...(facts.strict === undefined ? {} : { strict: true }),
+    ...(antispoof === undefined ? {} : { antispoof: { rules: antispoof.rules } }),
+    ...(facts.strict ? { strict: true } : {}),
   };
 }
 

@@ -1,12 +1,11 @@
+import { bridgeUser } from '../contract/claims.ts';
 import { bridgeRecordPath } from '../contract/paths.ts';
 import type { Link } from '../observe/host.ts';
-import { inherit, planAntispoofStop } from './antispoof.ts';
 import { set } from './bridge-parts.ts';
 import { leaveBridge, removeBridge } from './bridge-removal.ts';
 import { type Giver, release, releaseByIfupdown } from './handover.ts';
 import { lossesOf, standIn } from './left.ts';
-import { unheld } from './shared-antispoof.ts';
-import { type Command, ip, type Plan, record, type Step } from './step.ts';
+import { type Command, ip, type Plan, record, type Step, shareStep } from './step.ts';
 import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './stop-facts.ts';
 import { settle, type Taker, takeOver, unmute } from './takeover.ts';
 
@@ -22,7 +21,7 @@ export function planStop(facts: StopFacts): Plan {
   const name = saved.topology === 'plain' ? nic.name : saved.netdev;
   const taker = takerOf(facts, name);
   const steps: Step[] = [
-    ...antispoofSteps(facts),
+    ...(facts.held.length === 0 ? [] : [shareStep(bridgeUser(saved.bridge), facts.held, [])]),
     ...(saved.ifupdown ? [] : settle(giver, takerOf(facts, nic.name))),
     ...(top === undefined ? [] : saved.ifupdown ? releaseByIfupdown(giver) : release(giver)),
     ...(top === undefined ? [] : topAway(facts, top)),
@@ -37,7 +36,6 @@ export function planStop(facts: StopFacts): Plan {
       undo: [record(path, JSON.stringify(saved))],
       why: `forget the bridge ${saved.bridge}`,
     },
-    ...(facts.strict ?? []),
     // The last steps, since only at a price can be made again what they remove.
     ...removeBridge(facts),
   ];
@@ -54,24 +52,6 @@ function giverOf(facts: StopFacts): Giver {
   const { state, top } = facts;
   if (top === undefined) return standIn(facts);
   return { state, link: top, settings: settingsOf(facts, top.name), mark: presentMark(top, top.name) };
-}
-
-function antispoofSteps({ record: saved, forward, others, ledger }: StopFacts): Step[] {
-  if (saved.antispoof === undefined || forward === undefined) return [];
-  const staying = others.find((other) => other.antispoof !== undefined);
-  const steps = planAntispoofStop(unheld(saved.antispoof, ledger), forward, staying === undefined);
-  if (staying?.antispoof === undefined) return steps;
-  const path = bridgeRecordPath(staying.bridge);
-  const heir = JSON.stringify({ ...staying, antispoof: inherit(staying.antispoof, saved.antispoof) });
-  if (heir === JSON.stringify(staying)) return steps;
-  return [
-    ...steps,
-    {
-      do: record(path, heir),
-      undo: [record(path, JSON.stringify(staying))],
-      why: `let ${staying.bridge} remember how the filter was`,
-    },
-  ];
 }
 
 /** The card has no address and is down by then: what is on it after an ifup that failed half-way is ifup's. */

@@ -1,12 +1,24 @@
 import { type Claim, claimKey, type Held, type Ledger } from '../contract/claims.ts';
-import { LEDGER } from '../contract/paths.ts';
+import { BRIDGE_NF_FOLDER } from '../contract/paths.ts';
 import type { Present } from '../observe/forwarding.ts';
-import { remember } from './remember.ts';
 import { type Command, type Step, setting } from './step.ts';
+import { planStrictStart, planStrictStop } from './strict.ts';
+
+/** What the host has of what is shared. */
+export interface SharedFacts {
+  /** The state of the ledger's claims and of those that are wanted. */
+  readonly present: Present;
+  /** What the kernel would change together with a setting, by its path: other settings and their values. */
+  readonly beside: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  /** Whether bridged packets can be given to iptables: br_netfilter is there. */
+  readonly filtersBridges: boolean;
+}
 
 /** What the ledger becomes, and the steps that make the host agree with it. */
-export interface LedgerChange {
+export interface SharedChange {
   readonly steps: readonly Step[];
+  /** What is to lie there while the steps are done: a run that is killed has somebody to answer for all it did. */
+  readonly meanwhile: Ledger;
   readonly ledger: Ledger;
 }
 
@@ -16,116 +28,162 @@ export interface LedgerChange {
  * @param now its state now
  */
 export function isMet(claim: Claim, now: string | undefined): boolean {
-  return claim.kind === 'rule' ? now !== undefined : now === claim.value;
+  return claim.kind === 'rule' || claim.kind === 'strict' ? now !== undefined : now === claim.value;
 }
 
 /**
- * Lets a started hook have what it needs (contract 4). What is there already, by another hook or by the administrator,
- * is left as it is; what was there before the first hook is remembered and never overwritten.
+ * Lets a user have what it needs of the host, all of it and nothing else (contract 4). What is there already, by another
+ * user or by the administrator, is left as it is; what was there before the first user is remembered and never
+ * overwritten; the last one that needed it puts it back, but for what somebody changed since.
  * @param ledger who holds what so far
- * @param present the state of the ledger's claims and of these
- * @param beside what the kernel would change together with a setting, by its path: other settings and their values
- * @param claims what is needed, in order
+ * @param facts the host
  * @param user hook and device
+ * @param claims what it needs from now on, in order; none where it stops
  */
-export function claim(
+export function share(
   ledger: Ledger,
-  present: Present,
-  beside: ReadonlyMap<string, Readonly<Record<string, string>>>,
-  claims: readonly Claim[],
+  facts: SharedFacts,
   user: string,
-): LedgerChange {
+  claims: readonly Claim[],
+): SharedChange {
+  const kept = new Set(claims.map(claimKey));
+  const left = ledger.map((held) => (kept.has(claimKey(held.claim)) ? held : without(held, user)));
+  const taken = take(left.filter(isUsed), facts, user, claims);
+  const released = left.filter((held) => !isUsed(held) && !kept.has(claimKey(held.claim)));
+  return {
+    steps: [...giveBack(released, facts.present), ...taken.steps],
+    meanwhile: [
+      ...taken.ledger,
+      ...ledger.filter(({ claim }) => released.some((held) => held.claim === claim)),
+    ],
+    ledger: taken.ledger,
+  };
+}
+
+/**
+ * Puts back what started hooks hold and somebody took away, as a flush does.
+ * @param ledger who holds what
+ * @param facts the host
+ */
+export function restore(ledger: Ledger, facts: SharedFacts): Step[] {
+  const missing = ledger.filter((held) => !isMet(held.claim, facts.present.get(claimKey(held.claim))));
+  return topFirst([...moduleStep(missing, facts), ...missing.flatMap(takeSteps)]);
+}
+
+const isUsed = ({ users }: Held): boolean => users.length > 0;
+
+function without(held: Held, user: string): Held {
+  return { ...held, users: held.users.filter((other) => other !== user) };
+}
+
+function take(
+  ledger: Ledger,
+  facts: SharedFacts,
+  user: string,
+  claims: readonly Claim[],
+): Pick<SharedChange, 'steps' | 'ledger'> {
   const held = new Map(ledger.map((entry) => [claimKey(entry.claim), entry]));
-  const steps: Step[] = [];
+  const missing: Held[] = [];
   for (const wanted of claims) {
     const key = claimKey(wanted);
-    const now = present.get(key);
+    const now = facts.present.get(key);
     const known = held.get(key) ?? {
       claim: wanted,
       before: now,
-      beside: wanted.kind === 'setting' ? (beside.get(wanted.path) ?? {}) : {},
+      beside: wanted.kind === 'setting' ? (facts.beside.get(wanted.path) ?? {}) : {},
       users: [],
     };
     held.set(key, { ...known, users: known.users.includes(user) ? known.users : [...known.users, user] });
-    if (!isMet(wanted, now)) steps.push(takeStep({ ...known, before: now }));
+    if (!isMet(wanted, now)) missing.push(known);
   }
   // Rules that go to the top come in the order of the claims when the last one is put there first.
-  return { steps: topFirst(steps), ledger: [...held.values()] };
+  return {
+    steps: topFirst([...moduleStep(missing, facts), ...missing.flatMap(takeSteps)]),
+    ledger: [...held.values()],
+  };
 }
 
-/** Turns round the order of each table's rules that are put at the top, or that an undo would put there again. */
+function giveBack(released: readonly Held[], present: Present): Step[] {
+  const there = released.filter((held) => isMet(held.claim, present.get(claimKey(held.claim))));
+  return topFirst(
+    [...there].reverse().flatMap((held) => giveBackSteps(held, present.get(claimKey(held.claim)))),
+  );
+}
+
+/** Turns round the order of each table's rules that are put at the top. */
 function topFirst(steps: readonly Step[]): Step[] {
   const tops = new Map<string, Step[]>();
   for (const step of steps) tops.set(topOf(step), [step, ...(tops.get(topOf(step)) ?? [])]);
   return steps.map((step) => (topOf(step) === '' ? step : (tops.get(topOf(step))?.shift() ?? step)));
 }
 
-function topOf({ do: command, undo }: Step): string {
-  const top = [command, ...undo].find((other) => 'table' in other && other.line.startsWith('-I '));
-  return top !== undefined && 'table' in top ? `${top.tool} ${top.table}` : '';
+function topOf({ do: command }: Step): string {
+  return 'table' in command && command.line.startsWith('-I ') ? `${command.tool} ${command.table}` : '';
+}
+
+/** Without the module there are no settings that could be written. */
+function moduleStep(missing: readonly Held[], { filtersBridges }: SharedFacts): Step[] {
+  const needed = missing.some(
+    ({ claim }) => claim.kind === 'setting' && claim.path.startsWith(BRIDGE_NF_FOLDER),
+  );
+  if (filtersBridges || !needed) return [];
+  return [
+    step({ tool: 'run', argv: ['modprobe', 'br_netfilter'] }, 'let bridged packets be filtered by iptables'),
+  ];
+}
+
+function takeSteps({ claim }: Held): Step[] {
+  const why = reason(claim);
+  switch (claim.kind) {
+    case 'setting':
+      return [step(setting(claim.path, claim.value), why)];
+    case 'strict':
+      return planStrictStart();
+    case 'policy':
+      return [step(policy(claim.family, claim.value), why)];
+    case 'rule':
+      return [step(ruleLine(claim, claim.place === 'top' ? '-I' : '-A'), why)];
+  }
+}
+
+function giveBackSteps({ claim, before, beside }: Held, now: string | undefined): Step[] {
+  const why = `take back: ${reason(claim)}`;
+  switch (claim.kind) {
+    case 'setting': {
+      if (before === claim.value) return [];
+      const all = Object.entries({ [claim.path]: before ?? '', ...beside });
+      return all.map(([path, value]) => step(setting(path, value), why));
+    }
+    case 'strict':
+      // The table goes with its last user, whoever made it, unless it holds a guest or something of the administrator's.
+      return now === 'bare' ? [planStrictStop()] : [];
+    case 'policy':
+      return before === claim.value ? [] : [step(policy(claim.family, before ?? 'ACCEPT'), why)];
+    case 'rule':
+      return before !== undefined ? [] : [step(ruleLine(claim, '-D'), why)];
+  }
+}
+
+const step = (command: Command, why: string): Step => ({ do: command, undo: [], why });
+
+const toolOf = ({ family }: { readonly family: 4 | 6 }) => (family === 4 ? 'iptables' : 'ip6tables');
+
+function policy(family: 4 | 6, value: string): Command {
+  return { tool: toolOf({ family }), table: 'filter', line: `:FORWARD ${value} [0:0]` };
 }
 
 /**
- * Takes back what a hook needed, the last first, where nobody else needs it; what somebody changed since is left alone.
- * @param ledger who holds what
- * @param present the state of the ledger's claims
- * @param user hook and device
+ * A line of iptables-restore for a rule.
+ * @param claim the rule
+ * @param verb to put it at the top or at the end, or to take it out
  */
-export function release(ledger: Ledger, present: Present, user: string): LedgerChange {
-  const steps: Step[] = [];
-  const rest: Held[] = [];
-  for (const held of [...ledger].reverse()) {
-    const users = held.users.filter((other) => other !== user);
-    if (users.length > 0) rest.push({ ...held, users });
-    else if (held.users.length > 0 && isMet(held.claim, present.get(claimKey(held.claim))))
-      steps.push(...giveBackSteps(held));
-  }
-  return { steps: topFirst(steps), ledger: rest.reverse() };
-}
-
-/**
- * Writes the ledger down.
- * @param before as it lies there
- * @param after as it is to be; no step where that is the same
- */
-export function ledgerSteps(before: Ledger, after: Ledger): Step[] {
-  const saved = (ledger: Ledger) => (ledger.length === 0 ? undefined : ledger);
-  return remember(LEDGER, saved(before), saved(after), 'what of the host is changed for whom');
-}
-
-function takeStep(held: Held): Step {
-  const [take, giveBack] = commandsOf(held);
-  return { do: take, undo: giveBack, why: reason(held.claim) };
-}
-
-function giveBackSteps(held: Held): Step[] {
-  if (held.claim.kind === 'rule' ? held.before !== undefined : held.before === held.claim.value) return [];
-  const [take, giveBack] = commandsOf(held);
-  return giveBack.map((command, i) => ({
-    do: command,
-    undo: i === 0 ? [take] : [],
-    why: `take back: ${reason(held.claim)}`,
-  }));
-}
-
-/** What meets a claim, and what restores the state before. */
-function commandsOf({ claim: wanted, before, beside }: Held): readonly [Command, readonly Command[]] {
-  if (wanted.kind === 'setting') {
-    const back = Object.entries({ [wanted.path]: before ?? '', ...beside });
-    return [setting(wanted.path, wanted.value), back.map(([path, value]) => setting(path, value))];
-  }
-  const tool = wanted.family === 4 ? 'iptables' : 'ip6tables';
-  if (wanted.kind === 'policy') {
-    const policy = (value: string): Command => ({ tool, table: 'filter', line: `:FORWARD ${value} [0:0]` });
-    return [policy(wanted.value), [policy(before ?? 'ACCEPT')]];
-  }
-  const { table, rule, place } = wanted;
-  const put = place === 'top' ? '-I' : '-A';
-  return [{ tool, table, line: `${put} ${rule}` }, [{ tool, table, line: `-D ${rule}` }]];
+export function ruleLine(claim: Claim & { readonly kind: 'rule' }, verb: '-I' | '-A' | '-D'): Command {
+  return { tool: toolOf(claim), table: claim.table, line: `${verb} ${claim.rule}` };
 }
 
 function reason(wanted: Claim): string {
   if (wanted.kind === 'setting') return `set ${wanted.path.replace(/^\/proc\/sys\//, '')} to ${wanted.value}`;
+  if (wanted.kind === 'strict') return 'have the table of the strict filter';
   if (wanted.kind === 'policy') return `make ${wanted.value} the policy of FORWARD`;
   return `have the rule "${wanted.rule}" in the table ${wanted.table}`;
 }

@@ -5,49 +5,77 @@ import { bridgedRule, masqueradeRule } from '../filter/masquerade.ts';
 import type { Move } from '../filter/void-rules.ts';
 import type { Present } from '../observe/forwarding.ts';
 import type { NatRecord } from '../observe/nat.ts';
-import { ledgerSteps } from './forwarding.ts';
+import { ruleLine, type SharedChange } from './forwarding.ts';
 import { remember } from './remember.ts';
-import type { Command, Step } from './step.ts';
+import type { Step } from './step.ts';
 
 /** Hooks whose notes name the device that leads outside. */
 const BY_DEVICE = /^(network-nat|network-route) (.+)$/;
 
+/** A move of addresses, and which of the two devices is a bridge. */
+export interface AddressMove extends Move {
+  readonly wasBridge: boolean;
+  readonly isBridge: boolean;
+}
+
 /**
- * Lets what started hooks hold for a device follow where another one takes its addresses: rules are put anew, and what
- * is noted names the new device. Its kernel settings move with the addresses. Where it is a bridge by then, packets that
- * cross it are kept from being masqueraded; where it is none any more, there are none such.
- * @param ledger who holds what
- * @param present the state of the ledger's claims
+ * Lets what started hooks hold for a device follow where another one takes its addresses.
  * @param nats what network-nat left
  * @param move from which device to which
- * @param isBridge whether the device that gets the addresses is a bridge
  */
-export function movedClaims(
-  ledger: Ledger,
-  present: Present,
-  nats: readonly NatRecord[],
-  move: Move,
-  isBridge: boolean,
-): Step[] {
-  const isThere = (held: Held) => present.get(claimKey(held.claim)) !== undefined;
-  // Before the rules for their device get another name: -I puts it on top of them.
-  const exempt = isBridge ? exemptions(ledger, move) : [];
-  const needless = isBridge ? [] : ledger.filter(({ claim }) => isExemption(claim, move.from));
-  const staying = ledger.filter((held) => !needless.includes(held));
-  const moved = staying.map((held) => movedHeld(held, move));
-  const steps = staying.flatMap((held, i) => {
-    const to = moved[i]?.claim;
-    return to === undefined || !isThere(held) ? [] : ruleSteps(held.claim, to);
-  });
+export function followSteps(nats: readonly NatRecord[], move: AddressMove): Step[] {
+  const { from, to, wasBridge, isBridge } = move;
+  if (from === to && wasBridge === isBridge) return [];
+  const back = { from: to, to: from, wasBridge: isBridge, isBridge: wasBridge };
   return [
-    ...steps,
-    ...exempt.flatMap(({ claim }) => swap(undefined, claim)),
-    ...needless
-      .filter((held) => held.before === undefined && isThere(held))
-      .flatMap(({ claim }) => swap(claim)),
+    {
+      do: { tool: 'follow', ...move },
+      undo: [{ tool: 'follow', ...back }],
+      why: `let what other hooks hold for ${from} follow to ${to}`,
+    },
     ...renamedNat(nats, move),
-    ...ledgerSteps(ledger, merged([...moved, ...exempt])),
   ];
+}
+
+/**
+ * The ledger once what is held for one device is held for another. Where that is a bridge, packets that cross it are kept
+ * from being masqueraded; where it is none any more, there are none such.
+ * @param ledger who holds what
+ * @param move from which device to which
+ */
+export function movedLedger(ledger: Ledger, move: AddressMove): Ledger {
+  const exempt = move.isBridge ? exemptions(ledger, move) : [];
+  return merged([...staying(ledger, move).map((held) => movedHeld(held, move)), ...exempt]);
+}
+
+/**
+ * Rules that are put anew, and a ledger that names the new device. Its kernel settings move with the addresses.
+ * @param ledger who holds what
+ * @param present the state of the ledger's claims, before and after the move
+ * @param move from which device to which
+ */
+export function follow(ledger: Ledger, present: Present, move: AddressMove): SharedChange {
+  const moved = movedLedger(ledger, move);
+  const known = new Set(ledger.map(({ claim }) => claimKey(claim)));
+  const stays = staying(ledger, move);
+  const isThere = ({ claim }: Held) => present.get(claimKey(claim)) !== undefined;
+  const exempt = move.isBridge ? exemptions(ledger, move) : [];
+  const needless = ledger.filter((held) => !stays.includes(held) && held.before === undefined);
+  return {
+    steps: [
+      ...stays.filter(isThere).flatMap((held) => swap(held, movedHeld(held, move), isThere)),
+      // On top of the rules for its device.
+      ...exempt.flatMap((held) => swap(undefined, held, isThere)),
+      ...needless.filter(isThere).flatMap((held) => swap(held, undefined, isThere)),
+    ],
+    meanwhile: [...ledger, ...moved.filter(({ claim }) => !known.has(claimKey(claim)))],
+    ledger: moved,
+  };
+}
+
+/** What is not only held because the device is a bridge. */
+function staying(ledger: Ledger, { from, isBridge }: AddressMove): Held[] {
+  return ledger.filter(({ claim }) => isBridge || !isExemption(claim, from));
 }
 
 /** What has to be held, for whoever masquerades by the device, once it is a bridge. */
@@ -85,25 +113,17 @@ function renamedNat(nats: readonly NatRecord[], move: Move): Step[] {
   ];
 }
 
-function ruleSteps(from: Claim, to: Claim): Step[] {
-  return claimKey(from) === claimKey(to) ? [] : swap(from, to);
-}
-
 /** Puts a rule in the place of another one; either may be left out. */
-function swap(from?: Claim, to?: Claim): Step[] {
+function swap(from: Held | undefined, to: Held | undefined, isThere: (held: Held) => boolean): Step[] {
+  const [old, fresh] = [from?.claim, to?.claim];
+  if (old !== undefined && fresh !== undefined && claimKey(old) === claimKey(fresh)) return [];
+  const step = (command: Step['do'], why: string): Step => ({ do: command, undo: [], why });
   return [
-    ...(to?.kind === 'rule'
-      ? [{ do: line(to, true), undo: [line(to, false)], why: `have the rule "${to.rule}"` }]
+    ...(fresh?.kind === 'rule' && to !== undefined && !isThere(to)
+      ? [step(ruleLine(fresh, fresh.place === 'top' ? '-I' : '-A'), `have the rule "${fresh.rule}"`)]
       : []),
-    ...(from?.kind === 'rule'
-      ? [{ do: line(from, false), undo: [line(from, true)], why: `drop the rule "${from.rule}"` }]
-      : []),
+    ...(old?.kind === 'rule' ? [step(ruleLine(old, '-D'), `drop the rule "${old.rule}"`)] : []),
   ];
-}
-
-function line({ family, table, place, rule }: Extract<Claim, { kind: 'rule' }>, isThere: boolean): Command {
-  const word = !isThere ? '-D' : place === 'top' ? '-I' : '-A';
-  return { tool: family === 4 ? 'iptables' : 'ip6tables', table, line: `${word} ${rule}` };
 }
 
 function movedHeld(held: Held, move: Move): Held {
@@ -124,7 +144,7 @@ function movedClaim(claim: Claim, from: string, to: string): Claim {
       path: parts.map((part, i) => (i === parts.length - 2 && part === from ? to : part)).join('/'),
     };
   }
-  if (claim.kind === 'policy') return claim;
+  if (claim.kind !== 'rule') return claim;
   const words = claim.rule.split(' ');
   const isDevice = (i: number) => words[i] === from && /^-[io]$/.test(words[i - 1] ?? '');
   return { ...claim, rule: words.map((word, i) => (isDevice(i) ? to : word)).join(' ') };

@@ -42,8 +42,8 @@ export interface RouteRequest {
   /** Bytes; undefined leaves the device's own. */
   readonly mtu: number | undefined;
   readonly laid: readonly Laid[];
-  /** What the network's device's proxy_ndp is without guests; undefined when it is not needed. */
-  readonly proxyNdpBefore: string | undefined;
+  /** What the guest needs of what the host shares. */
+  readonly shared: readonly Step[];
   /** FORWARD rules of the device that are in place. */
   readonly inPlace: RuleSet;
   /** FORWARD rules that it is to have. */
@@ -59,13 +59,13 @@ const PROXY_ARP = 'net/ipv4/conf/proxy_arp';
 const PROXY_NDP = 'net/ipv6/conf/proxy_ndp';
 
 /**
- * The kernel settings that a routed guest needs to be 1: its device answers for the whole network.
+ * The kernel settings of a routed guest's device that have to be 1: it answers for the whole network.
  * @param name the guest's device
- * @param uplink the network's device, where the guest has IPv6 addresses
+ * @param six whether the guest has IPv6 addresses
  */
-export function routeSettings(name: string, uplink: string | undefined): string[] {
+export function routeSettings(name: string, six: boolean): string[] {
   const own = settingPath(PROXY_ARP, name);
-  return uplink === undefined ? [own] : [own, settingPath(PROXY_NDP, name), settingPath(PROXY_NDP, uplink)];
+  return six ? [own, settingPath(PROXY_NDP, name)] : [own];
 }
 
 /**
@@ -82,10 +82,7 @@ export function planRouted(state: PresentVif, facts: RouteFacts, request: RouteR
   mustBeFree(state, call.device, target);
   const isUp = port.up && target === port.name;
   const { uplink } = facts;
-  const proxyNdp =
-    request.proxyNdpBefore === undefined || uplink === undefined
-      ? {}
-      : { proxyNdp: { device: uplink.device, before: request.proxyNdpBefore } };
+  const proxyNdp = uplink === undefined ? {} : { proxyNdp: { device: uplink.device } };
   const lease = request.lease === undefined ? {} : { lease: request.lease };
   const saved: VifRecord = { name: target, bridge: '', rules, laid: request.laid, ...proxyNdp, ...lease };
   return {
@@ -102,6 +99,8 @@ export function planRouted(state: PresentVif, facts: RouteFacts, request: RouteR
       ...settingSteps(port, target, facts),
       ...request.leaseSteps,
       rememberStep(request.recordPath, record, saved),
+      // With the record, since a guest without one counts as gone.
+      ...request.shared,
     ],
   };
 }
@@ -141,12 +140,12 @@ function layStep(port: Port, facts: RouteFacts, before: readonly Laid[], laid: L
 }
 
 function settingSteps(port: Port, target: string, { settings, uplink }: RouteFacts): Step[] {
-  const now = routeSettings(port.name, uplink?.device).map((path) => settings[path]);
-  return routeSettings(target, uplink?.device).flatMap((path, i) => {
+  const six = uplink !== undefined;
+  const now = routeSettings(port.name, six).map((path) => settings[path]);
+  return routeSettings(target, six).flatMap((path, i) => {
     const value = now[i];
     if (value === '1' || value === undefined) return [];
-    const onUplink = i === 2 && uplink !== undefined;
-    const device = onUplink ? { name: uplink.device, index: uplink.index } : markOf(port, target);
+    const device = markOf(port, target);
     const undo = [setting(path, value)];
     return [{ do: setting(path, '1'), undo, why: `let ${device.name} answer for others`, device }];
   });

@@ -1,9 +1,8 @@
 import type { Family } from '../contract/addresses.ts';
 import type { HostState, Link } from '../observe/host.ts';
-import type { ForwardFacts } from '../observe/rules.ts';
 import type { Settings } from '../observe/uplink.ts';
 import type { BridgeLayout } from './bridge-layout.ts';
-import type { Step } from './step.ts';
+
 /** All that a start has to know. */
 export interface StartFacts {
   readonly state: HostState;
@@ -15,12 +14,12 @@ export interface StartFacts {
   readonly topSettings: Settings;
   /** ifupdown brought the card up. */
   readonly ifupdown: boolean;
-  /** Set when antispoof=yes. */
-  readonly forward: ForwardFacts | undefined;
+  /** Set when antispoof=yes: the families of the host. */
+  readonly filtered: readonly Family[] | undefined;
   /** Under antispoof=yes, what goes past the host stays out of connection tracking. */
   readonly untracked?: boolean;
   /** Families in which somebody else's FORWARD drops bridged packets that no rule lets pass. */
   readonly dropping?: readonly Family[];
-  /** Steps for the strict filter; set when antispoof=strict. */
-  readonly strict?: readonly Step[] | undefined;
+  /** antispoof=strict. */
+  readonly strict?: boolean;
 }

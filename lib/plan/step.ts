@@ -1,3 +1,4 @@
+import { type Claim, claimText } from '../contract/claims.ts';
 import type { FileEdit } from '../contract/dhcp-conf.ts';
 import type { Service } from '../observe/service.ts';
 
@@ -19,6 +20,16 @@ export type Command =
   | { readonly tool: 'edit'; readonly path: string; readonly edit: FileEdit }
   /** A server is made to read its files again, or stopped; where it is optional, a refusal is none. */
   | ServiceCommand
+  /** All that a user needs from now on of what the host shares: taken, or given back, as host and ledger are by then. */
+  | { readonly tool: 'share'; readonly user: string; readonly claims: readonly Claim[] }
+  /** What is held for one device is held for another from now on. */
+  | {
+      readonly tool: 'follow';
+      readonly from: string;
+      readonly to: string;
+      readonly wasBridge: boolean;
+      readonly isBridge: boolean;
+    }
   /** Any other program. */
   | { readonly tool: 'run'; readonly argv: readonly string[] };
 
@@ -87,7 +98,21 @@ export function record(path: string, text: string | undefined): Command {
 }
 
 /**
- * The command as a line that can be typed into a shell.
+ * The steps by which a user comes to hold what it needs of the whole host, which an undo plans anew.
+ * @param user hook and device
+ * @param before what it holds so far
+ * @param claims what it is to hold
+ */
+export function shareStep(user: string, before: readonly Claim[], claims: readonly Claim[]): Step {
+  return {
+    do: { tool: 'share', user, claims },
+    undo: [{ tool: 'share', user, claims: before }],
+    why: claims.length === 0 ? `let go of what ${user} needed` : `have what ${user} needs`,
+  };
+}
+
+/**
+ * The command as a line that can be typed into a shell; what depends on the host by then is a comment.
  * @param command any command
  */
 export function commandText(command: Command): string {
@@ -110,6 +135,10 @@ export function commandText(command: Command): string {
       return `sed -i ${shellWord(editScript(command.edit))} ${shellWord(command.path)}`;
     case 'service':
       return serviceText(command.service, command.verb);
+    case 'share':
+      return `# ${command.user} holds: ${command.claims.map(claimText).join('; ') || 'nothing'}`;
+    case 'follow':
+      return `# what is held for ${command.from} is held for ${command.to}`;
     case 'run':
       return command.argv.map(shellWord).join(' ');
   }

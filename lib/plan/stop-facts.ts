@@ -1,9 +1,8 @@
-import type { Ledger } from '../contract/claims.ts';
+import type { Claim } from '../contract/claims.ts';
 import type { HostState, Link } from '../observe/host.ts';
-import type { ForwardFacts } from '../observe/rules.ts';
 import type { BridgeRecord, Settings } from '../observe/uplink.ts';
 import { freeName } from './bridge-layout.ts';
-import type { DeviceMark, Step } from './step.ts';
+import type { DeviceMark } from './step.ts';
 
 /** All that a stop has to know. */
 export interface StopFacts {
@@ -18,14 +17,8 @@ export interface StopFacts {
   readonly settings: ReadonlyMap<string, Settings>;
   /** Those options of the bridge that somebody changed: file below /sys/class/net/BRIDGE/bridge, and value. */
   readonly options: ReadonlyMap<string, string>;
-  /** Set when start let packets pass FORWARD. */
-  readonly forward: ForwardFacts | undefined;
-  /** Steps by which the strict filter is let go of. */
-  readonly strict?: readonly Step[];
-  /** Records of the host's other bridges. */
-  readonly others: readonly BridgeRecord[];
-  /** What other started hooks need. */
-  readonly ledger: Ledger;
+  /** What the bridge needs of the whole host. */
+  readonly held: readonly Claim[];
 }
 
 /**

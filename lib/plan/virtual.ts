@@ -1,7 +1,6 @@
 import { type Prefix, parsePrefix, prefixText } from '../contract/addresses.ts';
 import type { Claim } from '../contract/claims.ts';
 import type { BridgeAddress, VirtualForm, VirtualRequest } from '../contract/forward-request.ts';
-import { BRIDGE_NF } from '../contract/paths.ts';
 import { isolationRules, masqueradeRule, virtualForwardRules } from '../filter/masquerade.ts';
 import type { HostState, Link } from '../observe/host.ts';
 import type { VirtualRecord } from '../observe/virtual.ts';
@@ -159,11 +158,6 @@ export function virtualClaims(
       ...masks.map(rule(family, 'nat', 'end')),
     ];
   });
-}
-
-/** The settings that let bridged packets be filtered, for antispoof=yes. */
-export function bridgeFilterClaims(): Claim[] {
-  return BRIDGE_NF.map((path) => ({ kind: 'setting', path, value: '1' }));
 }
 
 /** The subnets whose hosts are on the bridge or behind it, each once. */

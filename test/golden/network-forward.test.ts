@@ -3,11 +3,12 @@ import { expect, test } from 'vitest';
 import type { Claim } from '../../lib/contract/claims.ts';
 import { parseVirtualRequest, type VirtualRequest } from '../../lib/contract/forward-request.ts';
 import type { HostState } from '../../lib/observe/host.ts';
-import { claim } from '../../lib/plan/forwarding.ts';
+import { bridgeFilterClaims } from '../../lib/plan/antispoof.ts';
+import { share } from '../../lib/plan/forwarding.ts';
 import { forwardingClaims, natClaims } from '../../lib/plan/nat.ts';
 import type { Step } from '../../lib/plan/step.ts';
 import { heardPaths } from '../../lib/plan/unheard.ts';
-import { bridgeFilterClaims, layVirtual, virtualClaims } from '../../lib/plan/virtual.ts';
+import { layVirtual, virtualClaims } from '../../lib/plan/virtual.ts';
 import { dhcpdLine, dnsmasqFile, planDnsmasq, servedBridge } from '../../lib/plan/virtual-dhcp.ts';
 import { childrenText, planText } from '../support/plan-text.ts';
 
@@ -21,7 +22,7 @@ function claimSteps(claims: readonly Claim[]): Step[] {
   const present = new Map(
     claims.flatMap((wanted) => (wanted.kind === 'setting' ? [[wanted.path, '0']] : [])),
   );
-  return [...claim([], present, new Map(), claims, 'a hook').steps];
+  return [...share([], { present, beside: new Map(), filtersBridges: true }, 'a hook', claims).steps];
 }
 
 function request(values: Record<string, string>): VirtualRequest {

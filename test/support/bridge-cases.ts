@@ -1,8 +1,9 @@
+import type { Family } from '../../lib/contract/addresses.ts';
 import type { BridgeRequest, Topology } from '../../lib/contract/bridge-request.ts';
 import type { Address, HostState, Link } from '../../lib/observe/host.ts';
 import { parseNeighbours, parseRoutes, parseRules } from '../../lib/observe/routes.ts';
-import type { ForwardFacts } from '../../lib/observe/rules.ts';
 import type { BridgeRecord, Settings } from '../../lib/observe/uplink.ts';
+import { antispoofClaims } from '../../lib/plan/antispoof.ts';
 import { findBridged, layoutOf } from '../../lib/plan/bridge-layout.ts';
 import { planStart } from '../../lib/plan/bridge-start.ts';
 import { planStop } from '../../lib/plan/bridge-stop.ts';
@@ -112,17 +113,6 @@ const DEFAULTS: Settings = new Map([
 ]);
 const CARDS: Settings = new Map([...DEFAULTS, ['net/ipv4/conf/rp_filter', '2']]);
 
-export const NO_FORWARD: ForwardFacts = {
-  policy: { 4: 'ACCEPT', 6: 'ACCEPT' },
-  rules: { 4: [], 6: [] },
-  settings: Object.fromEntries(
-    ['iptables', 'ip6tables', 'arptables'].map((name) => [
-      `/proc/sys/net/bridge/bridge-nf-call-${name}`,
-      '0',
-    ]),
-  ),
-};
-
 /** What is asked for, as far as a case cares. */
 export function request(more: Partial<BridgeRequest> = {}): BridgeRequest {
   return {
@@ -144,7 +134,7 @@ export function startPlan(
   asked: BridgeRequest,
   more: {
     readonly ifupdown?: boolean;
-    readonly forward?: ForwardFacts;
+    readonly filtered?: readonly Family[];
     readonly links?: readonly Link[];
   } = {},
 ): Plan {
@@ -156,7 +146,8 @@ export function startPlan(
     settings: CARDS,
     topSettings: DEFAULTS,
     ifupdown: more.ifupdown ?? false,
-    forward: more.forward,
+    filtered: more.filtered,
+    strict: asked.strict,
   });
 }
 
@@ -195,7 +186,7 @@ function started(
     hadArp: true,
     mac: '00:16:3e:aa:bb:cc',
     ifupdown: false,
-    ...(antispoof ? { antispoof: { policy: NO_FORWARD.policy, settings: NO_FORWARD.settings, rules } } : {}),
+    ...(antispoof ? { antispoof: { rules } } : {}),
   };
   const links = [link(nic, 2, { master: bridge, ...port }), ...bridges, ...pair, guest];
   return { state: richHost(top, links), record, top };
@@ -212,11 +203,6 @@ export function stopPlan(topology: Topology, antispoof = false): Plan {
   const running = findBridged(state, [record], 'eth0');
   if (running === undefined) throw new Error('The case is not bridged.');
   const ports: Settings = new Map([...CARDS, ['net/ipv6/conf/disable_ipv6', '1']]);
-  const forward: ForwardFacts = {
-    policy: { 4: 'DROP', 6: 'DROP' },
-    rules: { 4: record.antispoof?.rules ?? [], 6: record.antispoof?.rules ?? [] },
-    settings: Object.fromEntries(Object.keys(NO_FORWARD.settings).map((path) => [path, '1'])),
-  };
   const settings = new Map<string, Settings>([
     [record.bridge, ports],
     ['vif0.0', ports],
@@ -232,9 +218,7 @@ export function stopPlan(topology: Topology, antispoof = false): Plan {
     bridge: find(record.bridge),
     settings,
     options: new Map([['stp_state', '1']]),
-    forward: antispoof ? forward : undefined,
-    others: [],
-    ledger: [],
+    held: antispoof ? antispoofClaims([4, 6], record.antispoof?.rules ?? []) : [],
   });
 }
 
@@ -246,11 +230,8 @@ export const CASES: Readonly<Record<string, () => Plan>> = {
   'start-rename': () => startPlan(richCard('eth0'), request({ topology: 'rename' })),
   'start-plain': () => startPlan(richCard('eth0'), request({ topology: 'plain' })),
   'start-antispoof': () =>
-    startPlan(link('eth1', 2, bare), request({ antispoof: true }), { forward: NO_FORWARD }),
-  'start-antispoof-module': () =>
-    startPlan(link('eth0', 2, bare), request({ topology: 'plain' }), {
-      forward: { ...NO_FORWARD, settings: {} },
-    }),
+    startPlan(link('eth1', 2, bare), request({ antispoof: true }), { filtered: [4, 6] }),
+  'start-strict': () => startPlan(link('eth1', 2, bare), request({ strict: true })),
   'start-ifupdown': () => startPlan(richCard('eth0'), request(), { ifupdown: true }),
   'start-bond': () => startPlan(link('bond0', 2, { kind: 'bond', ...bare }), request()),
   'start-vlan': () => startPlan(link('eth0.5', 2, { kind: 'vlan', peer: 'eth0', ...bare }), request()),

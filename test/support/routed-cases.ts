@@ -1,4 +1,5 @@
 import { parseAddressList } from '../../lib/contract/addresses.ts';
+import type { Claim } from '../../lib/contract/claims.ts';
 import type { Laid } from '../../lib/contract/laid.ts';
 import { natAddresses } from '../../lib/contract/nat-address.ts';
 import { parseOvsBridge } from '../../lib/contract/ovs-bridge.ts';
@@ -9,7 +10,7 @@ import type { KernelRoute } from '../../lib/observe/kernel-routes.ts';
 import type { Port } from '../../lib/observe/port.ts';
 import type { VifRecord } from '../../lib/observe/records.ts';
 import { planRouted, planUnrouted, routeSettings } from '../../lib/plan/routed.ts';
-import type { Plan } from '../../lib/plan/step.ts';
+import { type Plan, shareStep } from '../../lib/plan/step.ts';
 import { heardPaths } from '../../lib/plan/unheard.ts';
 import { planJoin } from '../../lib/plan/vif-bridge.ts';
 import { natGuestAddresses, natLaid } from '../../lib/plan/vif-nat.ts';
@@ -47,6 +48,8 @@ interface Wanted {
   readonly antispoof?: true;
 }
 
+const NDP: Claim = { kind: 'setting', path: '/proc/sys/net/ipv6/conf/eth0/proxy_ndp', value: '1' };
+
 function routed(found: Port, ip: readonly string[], laid: readonly Laid[], wanted: Wanted): Plan {
   const rename = renameOf(found, wanted.vifname);
   const addresses = parseAddressList(ip.join(' '));
@@ -58,7 +61,7 @@ function routed(found: Port, ip: readonly string[], laid: readonly Laid[], wante
       routes: wanted.routes ?? [],
       stale: wanted.stale ?? [],
       settings: Object.fromEntries([
-        ...routeSettings(found.name, uplink?.device).map((path) => [path, value]),
+        ...routeSettings(found.name, uplink !== undefined).map((path) => [path, value]),
         ...heardPaths(found.name).map((path) => [path, value === '1' ? '0' : '1']),
       ]),
       uplink,
@@ -68,7 +71,7 @@ function routed(found: Port, ip: readonly string[], laid: readonly Laid[], wante
       rename,
       mtu: wanted.mtu,
       laid,
-      proxyNdpBefore: uplink === undefined ? undefined : '0',
+      shared: uplink === undefined ? [] : [shareStep('vif vif1.0', [], [NDP])],
       inPlace: wanted.before?.rules ?? NO_RULES,
       rules: routedForwardRules(
         rename?.name ?? found.name,
@@ -100,7 +103,7 @@ function nat(found: Port, ip: string, wanted: Wanted = {}): Plan {
 
 function recordOf(name: string, laid: readonly Laid[], ip = ''): VifRecord {
   const rules = routedForwardRules(name, parseAddressList(ip), [4], OWNER);
-  const ndp = laid.some(({ kind }) => kind === 'proxy') ? { proxyNdp: { device: 'eth0', before: '0' } } : {};
+  const ndp = laid.some(({ kind }) => kind === 'proxy') ? { proxyNdp: { device: 'eth0' } } : {};
   return { name, bridge: '', rules, laid, ...ndp };
 }
 

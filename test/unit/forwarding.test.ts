@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { type Claim, claimKey, type Ledger } from '../../lib/contract/claims.ts';
-import { claim, release } from '../../lib/plan/forwarding.ts';
+import { type Claim, claimKey, claimsOf, type Ledger } from '../../lib/contract/claims.ts';
+import { restore, type SharedFacts, share } from '../../lib/plan/forwarding.ts';
 import type { Command, Step } from '../../lib/plan/step.ts';
-import { planUndo } from '../../lib/plan/undo.ts';
 import { randomNumbers } from '../support/random.ts';
 
 const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
@@ -69,6 +68,13 @@ function carryOut(host: Shared, steps: readonly Step[]): void {
   for (const step of steps) host.run(step.do);
 }
 
+function factsOf(host: Shared): SharedFacts {
+  const beside = new Map([[IP_FORWARD, { [REDIRECTS]: host.values.get(REDIRECTS) ?? '' }]]);
+  return { present: host.present(), beside, filtersBridges: true };
+}
+
+const USERS = ['network-nat eth0', 'network-route eth0', 'network-bridge xenbr1', 'vif vif1.0'];
+
 describe.each(Array.from({ length: 60 }, (_, seed) => seed))(
   'hooks that start and stop in any order, %i',
   (seed) => {
@@ -77,28 +83,46 @@ describe.each(Array.from({ length: 60 }, (_, seed) => seed))(
       const host = hostOf(roll);
       const before = host.look();
       let ledger: Ledger = [];
-      const users = ['network-nat eth0', 'network-route eth0', 'network-virtual xenbr1'];
-      const running = new Set<string>();
-      for (let turn = 0; turn < 12 || running.size > 0; turn++) {
-        const user = users[roll(users.length)] ?? '';
-        const beside = new Map([[IP_FORWARD, { [REDIRECTS]: host.values.get(REDIRECTS) ?? '' }]]);
-        const starts = turn < 12 && roll(2) === 0;
-        const wanted = CLAIMS.filter(() => roll(2) === 0);
-        const change = starts
-          ? claim(ledger, host.present(), beside, wanted, user)
-          : release(ledger, host.present(), user);
+      for (let turn = 0; turn < 12 || ledger.length > 0; turn++) {
+        const user = USERS[roll(USERS.length)] ?? '';
+        const wanted = CLAIMS.filter(() => turn < 12 && roll(2) === 0);
+        const earlier = claimsOf(ledger, user);
         const now = host.look();
+        const change = share(ledger, factsOf(host), user, wanted);
         carryOut(host, change.steps);
-        for (const command of planUndo(change.steps, new Map(), [])) host.run(command);
+        const undo = share(change.ledger, factsOf(host), user, earlier);
+        carryOut(host, undo.steps);
         expect(host.look()).toEqual(now);
-        carryOut(host, change.steps);
-        ({ ledger } = change);
-        if (starts) running.add(user);
-        else running.delete(user);
-        if (starts)
-          expect(claim(ledger, host.present(), beside, wanted, user)).toEqual({ steps: [], ledger });
+        const again = share(undo.ledger, factsOf(host), user, wanted);
+        carryOut(host, again.steps);
+        ({ ledger } = again);
+        expect(share(ledger, factsOf(host), user, wanted).steps).toEqual([]);
+        expect(restore(ledger, factsOf(host))).toEqual([]);
       }
-      expect(ledger).toEqual([]);
+      expect(host.look()).toEqual(before);
+    });
+
+    test('leave it so, though one of them was killed after any of its steps', () => {
+      const roll = randomNumbers(seed);
+      const host = hostOf(roll);
+      const before = host.look();
+      let ledger: Ledger = [];
+      for (let turn = 0; turn < 12 || ledger.length > 0; turn++) {
+        const user = USERS[roll(USERS.length)] ?? '';
+        const earlier = claimsOf(ledger, user);
+        const change = share(
+          ledger,
+          factsOf(host),
+          user,
+          CLAIMS.filter(() => turn < 12 && roll(2) === 0),
+        );
+        const done = roll(change.steps.length + 1);
+        carryOut(host, change.steps.slice(0, done));
+        // Whoever comes next takes it back by what lies there.
+        const undo = share(change.meanwhile, factsOf(host), user, roll(2) === 0 ? earlier : []);
+        carryOut(host, undo.steps);
+        ({ ledger } = undo);
+      }
       expect(host.look()).toEqual(before);
     });
   },

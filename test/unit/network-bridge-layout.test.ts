@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { parseBridgeRequest } from '../../lib/contract/bridge-request.ts';
+import type { Claim, Held, Ledger } from '../../lib/contract/claims.ts';
 import type { HostState, Link } from '../../lib/observe/host.ts';
 import type { BridgeRecord } from '../../lib/observe/uplink.ts';
-import { inherit, planAntispoof, planAntispoofStop } from '../../lib/plan/antispoof.ts';
+import { antispoofClaims, cardRules } from '../../lib/plan/antispoof.ts';
 import { checkLayout, linkOf } from '../../lib/plan/bridge-check.ts';
 import { findBridged, findStarted, layoutOf } from '../../lib/plan/bridge-layout.ts';
+import { type SharedFacts, share } from '../../lib/plan/forwarding.ts';
 import { commandText } from '../../lib/plan/step.ts';
-import { link, NO_FORWARD, request } from '../support/bridge-cases.ts';
+import { link, request } from '../support/bridge-cases.ts';
 
 function host(...links: Link[]): HostState {
   return { links, routes: [], rules: [], neighbours: [] };
@@ -109,34 +111,54 @@ describe('which bridge', () => {
 });
 
 describe('antispoof', () => {
+  const NF = ['iptables', 'ip6tables', 'arptables'].map(
+    (name) => `/proc/sys/net/bridge/bridge-nf-call-${name}`,
+  );
+  const USER = 'network-bridge xenbr0';
+
+  function planned(claims: readonly Claim[], ledger: Ledger, more: Partial<SharedFacts> = {}) {
+    const facts = { present: new Map(), beside: new Map(), filtersBridges: true, ...more };
+    const { steps, ledger: after } = share(ledger, facts, USER, claims);
+    return { commands: steps.map((step) => commandText(step.do)), after };
+  }
+
   test('the module is loaded where it is missing, and then is as if it were not after stop', () => {
-    const { steps, record } = planAntispoof({ ...NO_FORWARD, settings: {} }, ['eth0']);
-    expect(steps.map((step) => commandText(step.do)).slice(0, 2)).toEqual([
-      'modprobe br_netfilter',
-      'echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables',
-    ]);
-    expect(record.settings).toEqual(NO_FORWARD.settings);
+    const claims = antispoofClaims([4], cardRules(['eth0']));
+    const present = new Map(NF.map((path) => [path, '0']));
+    const { commands, after } = planned(claims, [], { present, filtersBridges: false });
+    expect(commands.slice(0, 2)).toEqual(['modprobe br_netfilter', `echo 1 > ${NF[0]}`]);
+    const on = new Map(NF.map((path) => [path, '1']));
+    expect(planned([], after, { present: on }).commands.sort()).toEqual(
+      NF.map((path) => `echo 0 > ${path}`).sort(),
+    );
   });
 
   test('a host without IPv6 has no IPv6 filter', () => {
-    const { steps } = planAntispoof({ policy: { 4: 'DROP' }, rules: { 4: [] }, settings: { '/x': '1' } }, [
-      'eth0',
-    ]);
-    expect(steps.map((step) => commandText(step.do))).toEqual([
+    const claims = antispoofClaims([4], cardRules(['eth0'])).filter(({ kind }) => kind !== 'setting');
+    expect(planned(claims, [], { present: new Map([['4 policy', 'DROP']]) }).commands).toEqual([
       'iptables -w -I FORWARD -m physdev --physdev-in eth0 --physdev-is-bridged -j ACCEPT',
     ]);
   });
 
   test('what the administrator made DROP stays DROP, what somebody changed since is left alone', () => {
-    const record = { policy: { 4: 'DROP', 6: 'ACCEPT' }, rules: [], settings: { '/x': '0', '/y': '1' } };
-    const facts = { policy: { 4: 'DROP', 6: 'ACCEPT' }, rules: {}, settings: { '/x': '0', '/y': '1' } };
-    expect(planAntispoofStop(record, facts, true)).toEqual([]);
+    const held = (claim: Claim, before: string): Held => ({ claim, before, beside: {}, users: [USER] });
+    const ledger = [
+      held({ kind: 'policy', family: 4, value: 'DROP' }, 'DROP'),
+      held({ kind: 'policy', family: 6, value: 'DROP' }, 'ACCEPT'),
+      held({ kind: 'setting', path: '/x', value: '1' }, '0'),
+      held({ kind: 'setting', path: '/y', value: '1' }, '1'),
+    ];
+    const present = new Map(
+      Object.entries({ '4 policy': 'DROP', '6 policy': 'ACCEPT', '/x': '0', '/y': '1' }),
+    );
+    expect(planned([], ledger, { present })).toEqual({ commands: [], after: [] });
   });
 
-  test('the bridge that stays inherits how the host was', () => {
-    const first = { policy: { 4: 'ACCEPT', 6: 'ACCEPT' }, settings: { '/x': '0' }, rules: ['a'] };
-    const second = { policy: { 4: 'DROP', 6: 'DROP' }, settings: { '/x': '1' }, rules: ['b'] };
-    expect(inherit(second, first)).toEqual({ ...first, rules: ['b'] });
-    expect(inherit(first, second)).toEqual(first);
+  test('the strict filter’s table goes with its last user, but with no guest and no rule of the administrator in it', () => {
+    const ledger: Ledger = [{ claim: { kind: 'strict' }, before: 'bare', beside: {}, users: [USER] }];
+    const stop = (state: string | undefined) =>
+      planned([], ledger, { present: new Map([['strict', state]]) }).commands;
+    expect(stop('bare')).toEqual([expect.stringContaining('delete table')]);
+    for (const state of ['held', 'customized', undefined]) expect(stop(state)).toEqual([]);
   });
 });

@@ -43,7 +43,7 @@ export function isRecordName(name: string): boolean {
  * @param path the file
  */
 export function isRecordPath(path: string): boolean {
-  return RECORD_FOLDERS.includes(path.slice(0, path.lastIndexOf('/')));
+  return [...RECORD_FOLDERS, PENDING_RUNS].includes(path.slice(0, path.lastIndexOf('/')));
 }
 
 /** The folder of the guests' devices' records. */
@@ -97,6 +97,22 @@ export const NAT_RECORDS = `${RUN_FOLDER}/nat`;
 
 /** The folder of the starts that wait for their confirmation. */
 export const PENDING_RUNS = `${RUN_FOLDER}/pending`;
+
+/**
+ * Where it lies how a start that waits for its confirmation is taken back.
+ * @param id the start's name while it waits
+ */
+export function pendingRunPath(id: string): string {
+  return `${PENDING_RUNS}/${id}.run`;
+}
+
+/**
+ * Where it lies when the time of such a start is over.
+ * @param id the start's name while it waits
+ */
+export function pendingDeadlinePath(id: string): string {
+  return `${PENDING_RUNS}/${id}.deadline`;
+}
 
 /** What of the host is changed for which started hooks. */
 export const LEDGER = `${RUN_FOLDER}/ledger`;

@@ -1,3 +1,4 @@
+import { movedPending } from '../apply/confirm.ts';
 import type { Family } from '../contract/addresses.ts';
 import type { Values } from '../contract/arguments.ts';
 import {
@@ -8,7 +9,6 @@ import {
 } from '../contract/bridge-request.ts';
 import { bridgeUser, claimsOf } from '../contract/claims.ts';
 import { listed } from '../contract/text.ts';
-import { XenNetworkError } from '../errors.ts';
 import { boundTo } from '../observe/bound.ts';
 import { forwardDrops, policyOwner } from '../observe/forward-policy.ts';
 import { observeHost } from '../observe/host.ts';
@@ -28,15 +28,16 @@ import {
 } from '../observe/uplink.ts';
 import { awaitCarrier, knownGateways, lostRoutes, missingAfter, muteGateways } from '../observe/verify.ts';
 import { checkLayout, linkOf } from '../plan/bridge-check.ts';
-import { damageOf, findParts, mustBeWhole } from '../plan/bridge-found.ts';
-import { allBridged, type BridgeLayout, findBridged, findStarted, layoutOf } from '../plan/bridge-layout.ts';
+import { findParts, mustBeWhole } from '../plan/bridge-found.ts';
+import { type BridgeLayout, findBridged, findStarted, layoutOf } from '../plan/bridge-layout.ts';
 import { planStart } from '../plan/bridge-start.ts';
 import { planStop } from '../plan/bridge-stop.ts';
-import { followSteps } from '../plan/moved-claims.ts';
+import { type AddressMove, followSteps } from '../plan/moved-claims.ts';
+import type { Step } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';
-import { type NetworkHook, type NetworkWork, nothing, runTransaction, UNGUARDED } from './network.ts';
 import { printStatus } from './status.ts';
+import { type NetworkHook, type NetworkWork, nothing, takeBackBy } from './transaction.ts';
 import { firewallWords } from './void-rules.ts';
 
 /** Bridges one of the host's network cards: contract 4, network-bridge. */
@@ -86,7 +87,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   });
   const there = { ...move, wasBridge: false, isBridge: layout.top === layout.bridge };
   const plan = {
-    steps: [...planned.steps, ...followSteps(readNatRecords(system), there)],
+    steps: [...planned.steps, ...followAddresses(system, there)],
     warnings: [...planned.warnings, ...firewall.warnings],
   };
   const verify = async () => {
@@ -99,6 +100,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     refusal: firewall.refusal,
     verify,
     done: `${link.name} is on the bridge ${layout.bridge}.`,
+    takeBack: takeBackBy('network-bridge', { netdev: layout.netdev, bridge: layout.bridge }),
     look: () => [
       ...lostRoutes(observeHost(system), state, link.name),
       ...muteGateways(system, gateways, layout.top),
@@ -142,7 +144,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     isBridge: false,
   };
   // First, since only at a price can be made again what the last steps remove.
-  const follow = top === undefined ? [] : followSteps(readNatRecords(system), back);
+  const follow = top === undefined ? [] : followAddresses(system, back);
   const plan = { ...planned, steps: [...follow, ...planned.steps] };
   const verify = async () => {
     const name = record.topology === 'plain' ? nic.name : record.netdev;
@@ -152,7 +154,14 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   };
   const done = `${record.netdev} is off the bridge ${record.bridge}.`;
   const result = () => resultText(system, record.bridge, record.netdev);
-  return { subject: record.bridge, plan, verify, done, result };
+  return {
+    subject: record.bridge,
+    plan,
+    verify,
+    done,
+    result,
+    takeBack: takeBackBy('network-bridge', { netdev: record.netdev, bridge: record.bridge }),
+  };
 }
 
 /** What knows a device by its number cannot follow where the addresses go. */
@@ -163,31 +172,6 @@ function warnOfBound({ system, log }: Context, from: string, to: string): void {
   log.warn(
     `What listens on ${from} itself hears nothing any more once the addresses are on another device, called ${to}, and has to be restarted then: ${listed(bound)}.`,
   );
-}
-
-/**
- * Puts back what is left of the bridges from which somebody took a part since their start, as their stop does.
- * @param context the call
- * @returns a sentence for each
- */
-export async function mendBridges(context: Context): Promise<string[]> {
-  const records = readBridgeRecords(context.system);
-  if (records.length === 0) return [];
-  const state = observeHost(context.system);
-  const sentences: string[] = [];
-  const log = { ...context.log, warn: (sentence: string) => void sentences.push(sentence) };
-  for (const record of allBridged(state, records)) {
-    try {
-      if (damageOf(state, record) === undefined) continue;
-      const work = () => stop({ ...context, log }, { netdev: record.netdev, bridge: record.bridge });
-      await runTransaction({ ...context, hook: 'network-bridge', log }, [work], UNGUARDED);
-      sentences.push(`${record.netdev} is off the bridge ${record.bridge}.`);
-    } catch (thrown) {
-      if (!(thrown instanceof XenNetworkError)) throw thrown;
-      sentences.push(thrown.message);
-    }
-  }
-  return sentences;
 }
 
 /** "xenbr0 has peth0 and vif0.0; eth0 has 192.0.2.2/24." */
@@ -234,4 +218,9 @@ function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): F
     );
   }
   return drops.filter(({ byIptables }) => byIptables).map(({ family }) => family);
+}
+
+/** What our own hooks hold for a device follows its addresses. */
+function followAddresses(system: System, move: AddressMove): Step[] {
+  return [...followSteps(readNatRecords(system), move), ...movedPending(system, move)];
 }

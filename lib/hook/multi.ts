@@ -7,37 +7,17 @@ import {
 } from '../contract/arguments.ts';
 import { refuseMistypes } from '../contract/mistypes.ts';
 import { type HookCall, MULTI_LIST, parseMultiArguments, parseMultiList } from '../contract/multi-bridge.ts';
-import { MULTI_RECORD } from '../contract/paths.ts';
 import { quote } from '../contract/text.ts';
 import { HostError, RequestError, XenNetworkError } from '../errors.ts';
-import { isRecord, readJson } from '../observe/records.ts';
-import { remember } from '../plan/remember.ts';
 import type { System } from '../system/system.ts';
-import { bridgeHook } from './bridge.ts';
 import { type Context, isDryRun, printPlan } from './context.ts';
-import { natHook } from './nat.ts';
-import {
-  FOREIGN,
-  GUARDS,
-  NETWORK_COMMANDS,
-  type NetworkHook,
-  type NetworkWork,
-  parseGuards,
-  runTransaction,
-  UNGUARDED,
-  type WorkOf,
-} from './network.ts';
-import { routeHook } from './route.ts';
+import { NETWORK_HOOKS } from './expiry.ts';
+import { noteWork, readStarted, titleOf } from './multi-list.ts';
+import { FOREIGN, GUARDS, NETWORK_COMMANDS, runTransaction } from './network.ts';
 import { printStatus } from './status.ts';
-import { virtualHook } from './virtual.ts';
+import { parseGuards, UNGUARDED, type WorkOf } from './transaction.ts';
 
-const HOOKS: ReadonlyMap<string, NetworkHook> = new Map([
-  ['network-bridge', bridgeHook],
-  ['network-nat', natHook],
-  ['network-route', routeHook],
-  ['network-virtual', virtualHook],
-]);
-const NAMES = [...HOOKS.keys()];
+const NAMES = [...NETWORK_HOOKS.keys()];
 
 /**
  * Starts or stops several networks as one transaction: contract 4, network-multi-bridge.
@@ -81,7 +61,7 @@ function readList(system: System, values: Values): HookCall[] {
 }
 
 function refuseCall(call: HookCall): void {
-  const variables = HOOKS.get(call.hook)?.variables ?? [];
+  const variables = NETWORK_HOOKS.get(call.hook)?.variables ?? [];
   try {
     refuseMistypes(call.words, { commands: [], variables, foreign: FOREIGN });
   } catch (thrown) {
@@ -111,7 +91,7 @@ function startWorks(context: Context, calls: readonly HookCall[]): Shown[] {
       },
     };
   });
-  const noting = () => noteWork(before, started.length === 0 ? undefined : started, context);
+  const noting = () => noteWork(context, before, started.length === 0 ? undefined : started);
   return [...works, { title: 'what was started', work: noting }];
 }
 
@@ -121,34 +101,16 @@ function stopWorks(context: Context, asked: () => readonly HookCall[]): Shown[] 
   const calls = [...(before ?? asked())].reverse();
   return [
     ...calls.map((call) => ({ title: titleOf(call), work: partOf(context, call, 'stop') })),
-    { title: 'what was started', work: () => noteWork(before, undefined, context) },
+    { title: 'what was started', work: () => noteWork(context, before, undefined) },
   ];
 }
 
 function partOf(context: Context, { hook: name, words }: HookCall, command: 'start' | 'stop'): WorkOf {
-  const hook = HOOKS.get(name);
+  const hook = NETWORK_HOOKS.get(name);
   if (hook === undefined) return () => undefined;
   const { values, warnings } = parseArguments(words, hook.variables);
   for (const warning of warnings) context.log.warn(`${name}: ${warning}`);
   return () => hook[command](context, withoutQuotes(values));
-}
-
-function noteWork(
-  before: readonly HookCall[] | undefined,
-  after: readonly HookCall[] | undefined,
-  { log }: Context,
-): NetworkWork | undefined {
-  const steps = remember(MULTI_RECORD, before, after, 'what network-multi-bridge has started');
-  if (steps.length === 0) {
-    log.info('The networks of the list are as they should be.');
-    return undefined;
-  }
-  const plan = { steps, warnings: [] };
-  return { subject: 'list', plan, verify: () => [], done: 'The list of networks is done.' };
-}
-
-function titleOf({ hook, words }: HookCall): string {
-  return [hook, ...words].join(' ');
 }
 
 /** A part that builds on an earlier one cannot be planned before that is done. */
@@ -164,15 +126,4 @@ function showAll(context: Context, works: readonly Shown[]): number {
     }
   }
   return 0;
-}
-
-function readStarted(system: System): readonly HookCall[] | undefined {
-  return readJson(system, MULTI_RECORD, isCallList);
-}
-
-function isCallList(value: unknown): value is readonly HookCall[] {
-  return (
-    Array.isArray(value) &&
-    value.every((call) => isRecord(call) && typeof call['hook'] === 'string' && Array.isArray(call['words']))
-  );
 }

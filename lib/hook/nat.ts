@@ -24,8 +24,8 @@ import type { System } from '../system/system.ts';
 import { type DhcpChange, NO_SERVERS, stopSubnet, unheardRequests } from './bridge-dhcp.ts';
 import type { Context } from './context.ts';
 import { holdShared, letGoShared, unmetClaims } from './forwarding.ts';
-import { type NetworkHook, type NetworkWork, nothing } from './network.ts';
 import { printStatus } from './status.ts';
+import { type NetworkHook, type NetworkWork, nothing, takeBackBy } from './transaction.ts';
 
 /** Lets guests go outside as this host: contract 4, network-nat. */
 export const natHook: NetworkHook = { variables: NAT_VARIABLES, start, stop, status: printStatus };
@@ -55,6 +55,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     plan: { steps, warnings: dhcp.warnings },
     verify: () => unmetClaims(system, claims),
     done: `Guests go outside through ${name} as this host.`,
+    takeBack: takeBackBy('network-nat', { netdev: name }, known === undefined ? undefined : steps),
   };
 }
 
@@ -88,6 +89,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     plan: { steps, warnings: [] },
     verify: () => [],
     done: `Guests do not go outside through ${known.netdev} any more.`,
+    takeBack: takeBackBy('network-nat', { netdev: known.netdev }),
   };
 }
 

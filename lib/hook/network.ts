@@ -1,25 +1,21 @@
-import { applyParts, type Part, recoverRun, UNDONE } from '../apply/apply.ts';
-import { confirmRun, deferUndo, expireRuns } from '../apply/confirm.ts';
+import { recoverRun } from '../apply/apply.ts';
+import { pendingRuns } from '../apply/confirm.ts';
 import { damagedJournals, journalKeys } from '../apply/journal.ts';
-import { parsePrefix } from '../contract/addresses.ts';
-import {
-  commandWord,
-  mergeValues,
-  parseArguments,
-  type Values,
-  wholeNumber,
-  withoutQuotes,
-} from '../contract/arguments.ts';
+import { commandWord, mergeValues, parseArguments, withoutQuotes } from '../contract/arguments.ts';
 import { BRIDGE_VARIABLES } from '../contract/bridge-request.ts';
 import { NAT_VARIABLES, ROUTE_VARIABLES, VIRTUAL_VARIABLES } from '../contract/forward-request.ts';
 import { refuseMistypes } from '../contract/mistypes.ts';
-import { quote } from '../contract/text.ts';
-import { HostError, RequestError, VerifyError } from '../errors.ts';
-import type { Plan } from '../plan/step.ts';
-import type { System } from '../system/system.ts';
 import { type Context, isDryRun, printPlan } from './context.ts';
 import { withLock } from './locks.ts';
-import { dropTables, noteTables } from './tables.ts';
+import { dropTables } from './tables.ts';
+import {
+  type Guards,
+  type NetworkHook,
+  parseGuards,
+  perform,
+  UNGUARDED,
+  type WorkOf,
+} from './transaction.ts';
 
 export type NetworkCommand = 'start' | 'stop' | 'status';
 export const NETWORK_COMMANDS: readonly NetworkCommand[] = ['start', 'stop', 'status'];
@@ -33,49 +29,6 @@ export const FOREIGN: readonly string[] = [
   ...VIRTUAL_VARIABLES,
   ...GUARDS,
 ];
-const CHECK_SECONDS = 10;
-
-/** A plan, and what must be true of the host once it is carried out. */
-export interface NetworkWork {
-  /** What it is about, such as the bridge's name. */
-  readonly subject: string;
-  readonly plan: Plan;
-  /** Looks at the host again; a sentence for each thing that is not as it should be. */
-  readonly verify: () => readonly string[] | Promise<readonly string[]>;
-  /** What to say when all went well. */
-  readonly done: string;
-  /** Why it is not to be done unless `check` guards it; undefined where nothing speaks against it. */
-  readonly refusal?: string | undefined;
-  /** Looks what is not as it was, though all went as planned; a sentence for each thing, which is said and no failure. */
-  readonly look?: () => readonly string[];
-  /** What the host has now, one sentence or two; asked for where a person looks. */
-  readonly result?: () => string;
-}
-
-/** What a network hook does for each of its words. */
-export interface NetworkHook {
-  readonly variables: readonly string[];
-  /** undefined where there is nothing to do; the hook says why. */
-  readonly start: (context: Context, values: Values) => NetworkWork | undefined;
-  readonly stop: (context: Context, values: Values) => NetworkWork | undefined;
-  readonly status: (context: Context, values: Values, json: boolean) => void;
-}
-
-/**
- * What start and stop give where there is nothing to do.
- * @param context where to say so
- * @param sentence why
- */
-export function nothing(context: Context, sentence: string): undefined {
-  context.log.info(sentence);
-  tell(context, sentence);
-}
-
-/** For a person at a terminal; where nobody looks a hook that did its work is silent, as the stock scripts are. */
-function tell(context: Context, sentence: string): void {
-  if (context.system.terminalWidth('out') !== undefined) context.print(`${sentence}\n`);
-}
-
 /**
  * What is the same for every network hook: words, lock, recovery of an interrupted run, guards, one transaction.
  * @param context the call
@@ -103,9 +56,6 @@ export async function runNetworkHook(context: Context, hook: NetworkHook): Promi
   return runTransaction(context, [() => work(context, values)], guards);
 }
 
-/** What one of several calls is to do, asked for once those before it are done. */
-export type WorkOf = () => NetworkWork | undefined;
-
 /**
  * Carries the works of network hooks out as one transaction, under their common lock.
  * @param context the call
@@ -125,30 +75,6 @@ export function runTransaction(context: Context, works: readonly WorkOf[], guard
   });
 }
 
-/** How start guards itself against cutting its user off. */
-export interface Guards {
-  /** An address that has to answer a ping. */
-  readonly check: string | undefined;
-  /** Seconds until all is undone. */
-  readonly confirm: number | undefined;
-}
-
-/** No guards, for stop. */
-export const UNGUARDED: Guards = { check: undefined, confirm: undefined };
-
-/**
- * The variables check and confirm.
- * @param values the variables
- * @throws RequestError naming the one that is wrong
- */
-export function parseGuards(values: Values): Guards {
-  const check = values['check'];
-  const prefix = check === undefined || check.includes('/') ? undefined : parsePrefix(check);
-  if (check !== undefined && prefix === undefined)
-    throw new RequestError(`check is ${quote(check)}; say one IPv4 or IPv6 address, such as the gateway's.`);
-  return { check: prefix?.address, confirm: wholeNumber(values, 'confirm', 1, 86_400) };
-}
-
 /** Runs of all network hooks share one lock, so whatever journal of theirs is found belongs to a run that died. */
 async function recoverNetwork(context: Context): Promise<void> {
   for (const sentence of damagedJournals(context.system, (key) => key.startsWith('network-')))
@@ -156,72 +82,8 @@ async function recoverNetwork(context: Context): Promise<void> {
   for (const key of journalKeys(context.system).filter((name) => name.startsWith('network-'))) {
     for (const sentence of await recoverRun(context.system, key)) context.log.warn(sentence);
   }
-  for (const sentence of await expireRuns(context.system)) context.log.warn(sentence);
-}
-
-async function perform(context: Context, works: readonly WorkOf[], guards: Guards): Promise<void> {
-  const { system, log } = context;
-  const done: NetworkWork[] = [];
-  const parts = works.map((work) => partOf(system, work, done, guards));
-  const idOf = () =>
-    `${context.hook}.${done
-      .map(({ subject }) => subject)
-      .sort()
-      .join('+')}`;
-  await applyParts(system, parts, {
-    key: context.hook,
-    warn: log.warn,
-    hurried: true,
-    interrupted: context.interrupted,
-    check: async () => {
-      if (guards.check !== undefined) await mustAnswer(context, guards.check);
-      if (context.interrupted()) throw new VerifyError(`The run was interrupted by a signal. ${UNDONE}`);
-      // A stop takes away what was to be confirmed.
-      if (guards.confirm === undefined) confirmRun(system, idOf());
-      else deferUndo(system, context.hook, idOf(), guards.confirm);
-    },
-  });
-  for (const sentence of done.flatMap(({ look }) => look?.() ?? [])) log.warn(sentence);
-  for (const { done: sentence, result } of done) {
-    log.info(sentence);
-    if (system.terminalWidth('out') === undefined) continue;
-    tell(context, result === undefined ? sentence : `${sentence} ${result()}`);
-  }
-  if (guards.confirm !== undefined && done.length > 0)
-    context.print(
-      `${done.map((work) => work.done).join(' ')} It is undone in ${guards.confirm} s unless you run "xen-network confirm".\n`,
-    );
-}
-
-/** Notes what there was to do once that is known. */
-function partOf(system: System, work: WorkOf, done: NetworkWork[], guards: Guards): Part {
-  let found: NetworkWork | undefined;
-  return {
-    plan() {
-      found = work();
-      if (found?.refusal !== undefined && guards.check === undefined) throw new HostError(found.refusal);
-      if (found !== undefined) done.push(found);
-      noteTables(system, found?.plan.steps ?? []);
-      return found?.plan;
-    },
-    async check() {
-      const wrong = (await found?.verify()) ?? [];
-      if (wrong.length > 0) throw new VerifyError(`${wrong.join(' ')} ${UNDONE}`);
-    },
-  };
-}
-
-async function mustAnswer(context: Context, address: string): Promise<void> {
-  for (let second = 0; second < CHECK_SECONDS; second++) {
-    const begun = performance.now();
-    const { status } = context.system.run(['ping', '-n', '-q', '-c', '1', '-W', '1', address]);
-    if (status === 0) return;
-    if (status === 127)
-      throw new VerifyError(`check=${address} needs the program ping, which is not installed. ${UNDONE}`);
-    await context.system.sleep(Math.max(0, 1000 - (performance.now() - begun)));
-    if (context.interrupted()) return;
-  }
-  throw new VerifyError(
-    `${address} did not answer a ping within ${CHECK_SECONDS} s after the start. ${UNDONE}`,
-  );
+  if (pendingRuns(context.system).length === 0) return;
+  // The other hooks are needed for it, and nothing is most often all that waits.
+  const { expireRuns } = await import('./expiry.ts');
+  for (const sentence of await expireRuns(context)) context.log.warn(sentence);
 }

@@ -1,5 +1,5 @@
 import type { Values } from '../contract/arguments.ts';
-import type { Claim } from '../contract/claims.ts';
+import { type Claim, claimsOf } from '../contract/claims.ts';
 import { parseRouteRequest, ROUTE_VARIABLES } from '../contract/forward-request.ts';
 import { settingPath } from '../contract/paths.ts';
 import { readListening } from '../observe/forwarding.ts';
@@ -11,8 +11,8 @@ import { forwardingClaims } from '../plan/nat.ts';
 import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';
 import { holdShared, letGoShared, unmetClaims } from './forwarding.ts';
-import { type NetworkHook, type NetworkWork, nothing } from './network.ts';
 import { printStatus } from './status.ts';
+import { type NetworkHook, type NetworkWork, nothing, takeBackBy } from './transaction.ts';
 
 /** Lets guests be reached by a route through this host: contract 4, network-route. */
 export const routeHook: NetworkHook = { variables: ROUTE_VARIABLES, start, stop, status: printStatus };
@@ -29,6 +29,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     ...forwardingClaims(ipv6, ipv6 ? readListening(system, state, name) : []),
     ...answering.map((key): Claim => ({ kind: 'setting', path: settingPath(key, name), value: '1' })),
   ];
+  const isFresh = claimsOf(readLedger(system), `${HOOK}${name}`).length === 0;
   const steps = holdShared(system, `${HOOK}${name}`, claims);
   if (steps.length === 0) return nothing(context, `network-route is started on ${name} already.`);
   return {
@@ -36,6 +37,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     plan: { steps, warnings: [] },
     verify: () => unmetClaims(system, claims),
     done: `Guests are reached through ${name}, which answers for them.`,
+    takeBack: takeBackBy('network-route', { netdev: name }, isFresh ? undefined : steps),
   };
 }
 
@@ -51,6 +53,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     plan: { steps, warnings: [] },
     verify: () => [],
     done: `Guests are not reached through ${name} any more.`,
+    takeBack: takeBackBy('network-route', { netdev: name }),
   };
 }
 

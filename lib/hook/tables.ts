@@ -4,8 +4,7 @@ import { seal } from '../contract/sealed.ts';
 import { XenNetworkError } from '../errors.ts';
 import { readLedger } from '../observe/ledger.ts';
 import { readJson } from '../observe/records.ts';
-import { readBridgeRecords } from '../observe/uplink.ts';
-import type { Step } from '../plan/step.ts';
+import type { Command, Step } from '../plan/step.ts';
 import { usesNft } from '../system/firewall.ts';
 import type { System } from '../system/system.ts';
 
@@ -22,7 +21,7 @@ const TABLES: readonly (readonly [Family, string])[] = (['filter', 'nat', 'raw']
  * @param steps what is to be done; where no rule is among them, nothing is asked
  */
 export function noteTables(system: System, steps: readonly Step[]): void {
-  const hasRules = steps.some(({ do: { tool } }) => tool === 'iptables' || tool === 'ip6tables');
+  const hasRules = steps.some(({ do: command }) => makesRules(command));
   if (!hasRules || system.exists(TABLES_RECORD) || !usesNft(system, 4)) return;
   const listing = system.run(['nft', 'list', 'tables']);
   if (listing.status !== 0) return;
@@ -44,9 +43,13 @@ export function dropTables(system: System): void {
     const { status, stdout } = system.run(['nft', 'list', 'table', own, name]);
     if (status === 0 && isEmptyTable(stdout)) system.run(['nft', 'delete', 'table', own, name]);
   }
-  const isUsed =
-    readLedger(system).length > 0 || readBridgeRecords(system).some(({ antispoof }) => antispoof);
-  if (!isUsed) tried(() => system.remove(TABLES_RECORD));
+  if (readLedger(system).length === 0) tried(() => system.remove(TABLES_RECORD));
+}
+
+function makesRules(command: Command): boolean {
+  if (command.tool === 'share')
+    return command.claims.some(({ kind }) => kind === 'rule' || kind === 'policy');
+  return command.tool === 'iptables' || command.tool === 'ip6tables';
 }
 
 /** An empty table more is nothing to fail for. */

@@ -21,8 +21,8 @@ import type { System } from '../system/system.ts';
 import { startBridgeDhcp, stopBridgeDhcp } from './bridge-dhcp.ts';
 import type { Context } from './context.ts';
 import { holdShared, letGoShared, unmetClaims } from './forwarding.ts';
-import { type NetworkHook, type NetworkWork, nothing } from './network.ts';
 import { printStatus } from './status.ts';
+import { type NetworkHook, type NetworkWork, nothing, takeBackBy } from './transaction.ts';
 
 /** Gives guests a network of their own: contract 4, network-virtual. */
 export const virtualHook: NetworkHook = { variables: VIRTUAL_VARIABLES, start, stop, status: printStatus };
@@ -63,6 +63,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     plan: { steps, warnings: dhcp.warnings },
     verify: () => [...missing(observeHost(system), request), ...unmetClaims(system, claims)],
     done: `The bridge ${bridge} is there: ${FORM_WORDS[form]}.`,
+    takeBack: takeBackBy('network-virtual', { bridge }, known === undefined ? undefined : steps),
   };
 }
 
@@ -133,6 +134,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     plan: { steps, warnings: unlaying.warnings },
     verify: () => [],
     done: `The network of the bridge ${bridge} is gone.`,
+    takeBack: takeBackBy('network-virtual', { bridge }),
   };
 }
 

@@ -10,7 +10,7 @@ import { remember } from './remember.ts';
 import type { Step } from './step.ts';
 
 /** Hooks whose notes name the device that leads outside. */
-const BY_DEVICE = /^(network-nat|network-route) (.+)$/;
+export const BY_DEVICE = /^(network-nat|network-route) (.+)$/;
 
 /** A move of addresses, and which of the two devices is a bridge. */
 export interface AddressMove extends Move {

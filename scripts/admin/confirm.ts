@@ -1,9 +1,14 @@
-import { confirmRun, expireRuns, pendingRuns, remainingMs } from '../../lib/apply/confirm.ts';
+import { confirmRun, isPending, pendingRuns, remainingMs } from '../../lib/apply/confirm.ts';
+import { messageOf } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
+import { expireRuns } from '../../lib/hook/expiry.ts';
 import { withLock } from '../../lib/hook/locks.ts';
 import { dropTables } from '../../lib/hook/tables.ts';
 
 const POLL_MS = 500;
+/** Between two tries to take a run back. */
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 30_000;
 /** Whatever waits for a confirmation was started by a network hook, and these share one lock. */
 const ANY_NETWORK_HOOK = 'network-bridge';
 
@@ -25,18 +30,34 @@ export function confirm(context: Context): Promise<number> {
 }
 
 /**
- * The clock of one start: waits until its time is over and undoes it, unless it was confirmed.
+ * The clock of one start: waits until its time is over and takes it back, unless it was confirmed. It does not give up
+ * while the host may be cut off: what cannot be taken back now is tried again.
  * @param context the call
  * @param id the start's name while it waits
  */
 export async function expire(context: Context, id: string): Promise<number> {
-  const { system, log } = context;
-  for (let left = remainingMs(system, id); left > 0; left = remainingMs(system, id)) {
+  const { system } = context;
+  for (let left = remainingMs(system, id); left > 0; left = remainingMs(system, id))
     await system.sleep(Math.min(POLL_MS, left));
+  let said = '';
+  for (let pause = FIRST_PAUSE_MS; isPending(system, id); pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    const words = await tryOnce(context);
+    if (words !== said) context.log.warn(words);
+    said = words;
+    if (context.interrupted()) return 1;
+    if (isPending(system, id)) await system.sleep(pause);
   }
-  return withLock(system, ANY_NETWORK_HOOK, async () => {
-    for (const sentence of await expireRuns(system)) log.warn(sentence);
-    dropTables(system);
-    return 0;
-  });
+  return 0;
+}
+
+async function tryOnce(context: Context): Promise<string> {
+  try {
+    return await withLock(context.system, ANY_NETWORK_HOOK, async () => {
+      const sentences = await expireRuns(context);
+      dropTables(context.system);
+      return sentences.join(' ');
+    });
+  } catch (thrown) {
+    return `What was not confirmed is not taken back yet: ${messageOf(thrown)}`;
+  }
 }

@@ -1,9 +1,9 @@
 import { recoverRun } from '../../lib/apply/apply.ts';
-import { expireRuns } from '../../lib/apply/confirm.ts';
 import { damagedJournals, journalKeys } from '../../lib/apply/journal.ts';
-import { mendBridges } from '../../lib/hook/bridge.ts';
 import type { Context } from '../../lib/hook/context.ts';
+import { expireRuns } from '../../lib/hook/expiry.ts';
 import { withLock } from '../../lib/hook/locks.ts';
+import { mendBridges } from '../../lib/hook/mend.ts';
 import { dropTables } from '../../lib/hook/tables.ts';
 import { damagedRecords } from '../../lib/observe/records.ts';
 
@@ -18,7 +18,7 @@ export async function recover(context: Context): Promise<number> {
   for (const key of journalKeys(system)) {
     sentences.push(...(await withLock(system, key, () => recoverRun(system, key))));
   }
-  sentences.push(...(await withLock(system, 'network-bridge', () => expireRuns(system))));
+  sentences.push(...(await withLock(system, 'network-bridge', () => expireRuns(context))));
   dropTables(system);
   sentences.push(...(await mendBridges(context)));
   if (sentences.length === 0) sentences.push('No run was interrupted; nothing to take back.');

@@ -1,0 +1,35 @@
+import { XenNetworkError } from '../errors.ts';
+import { observeHost } from '../observe/host.ts';
+import { readBridgeRecords } from '../observe/uplink.ts';
+import { damageOf } from '../plan/bridge-found.ts';
+import { allBridged } from '../plan/bridge-layout.ts';
+import { bridgeHook } from './bridge.ts';
+import type { Context } from './context.ts';
+import { runTransaction } from './network.ts';
+import { UNGUARDED } from './transaction.ts';
+
+/**
+ * Puts back what is left of the bridges from which somebody took a part since their start, as their stop does.
+ * @param context the call
+ * @returns a sentence for each
+ */
+export async function mendBridges(context: Context): Promise<string[]> {
+  const records = readBridgeRecords(context.system);
+  if (records.length === 0) return [];
+  const state = observeHost(context.system);
+  const sentences: string[] = [];
+  const log = { ...context.log, warn: (sentence: string) => void sentences.push(sentence) };
+  for (const record of allBridged(state, records)) {
+    try {
+      if (damageOf(state, record) === undefined) continue;
+      const work = () =>
+        bridgeHook.stop({ ...context, log }, { netdev: record.netdev, bridge: record.bridge });
+      await runTransaction({ ...context, hook: 'network-bridge', log }, [work], UNGUARDED);
+      sentences.push(`${record.netdev} is off the bridge ${record.bridge}.`);
+    } catch (thrown) {
+      if (!(thrown instanceof XenNetworkError)) throw thrown;
+      sentences.push(thrown.message);
+    }
+  }
+  return sentences;
+}

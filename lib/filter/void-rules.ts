@@ -7,6 +7,8 @@ export interface Move {
   readonly from: string;
   /** The device that will have them, under the name that it has then. */
   readonly to: string;
+  /** The present name of that device, where it is there already and is called otherwise. */
+  readonly present?: string;
 }
 
 /** What of a firewall a move makes void. */
@@ -81,9 +83,9 @@ function fitsBefore(match: DeviceMatch, { from }: Move): boolean {
 }
 
 /** An index goes on meaning the device that had it. */
-function fitsAfter(match: DeviceMatch, { from, to }: Move): boolean {
-  const fits = match.by === 'name' ? namesDevice(match, to) : to !== from && namesDevice(match, to);
-  return fits !== match.negated;
+function fitsAfter(match: DeviceMatch, { from, to, present = to === from ? undefined : to }: Move): boolean {
+  const name = match.by === 'name' ? to : present;
+  return (name !== undefined && namesDevice(match, name)) !== match.negated;
 }
 
 function reachable(chains: readonly FirewallChain[], start: FirewallChain): Set<FirewallChain> {

@@ -38,7 +38,7 @@ import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';
 import { printStatus } from './status.ts';
 import { type NetworkHook, type NetworkWork, nothing, takeBackBy } from './transaction.ts';
-import { firewallWords } from './void-rules.ts';
+import { firewallWords, NO_WORDS } from './void-rules.ts';
 
 /** Bridges one of the host's network cards: contract 4, network-bridge. */
 export const bridgeHook: NetworkHook = { variables: BRIDGE_VARIABLES, start, stop, status: printStatus };
@@ -143,9 +143,14 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     wasBridge: top?.kind === 'bridge',
     isBridge: false,
   };
+  const move = { from: back.from, to: back.to, present: nic.name };
+  const firewall = top === undefined ? NO_WORDS : firewallWords(system, move, request.force);
   // First, since only at a price can be made again what the last steps remove.
   const follow = top === undefined ? [] : followAddresses(system, back);
-  const plan = { ...planned, steps: [...follow, ...planned.steps] };
+  const plan = {
+    steps: [...follow, ...planned.steps],
+    warnings: [...planned.warnings, ...firewall.warnings],
+  };
   const verify = async () => {
     const name = record.topology === 'plain' ? nic.name : record.netdev;
     // The host's end of a pair has a carrier even where the card has none.
@@ -157,6 +162,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   return {
     subject: record.bridge,
     plan,
+    refusal: firewall.refusal,
     verify,
     done,
     result,

@@ -6,7 +6,7 @@ import type { Context } from './context.ts';
 import { forgetCalls, MULTI_HOOK } from './multi-list.ts';
 import { natHook } from './nat.ts';
 import { routeHook } from './route.ts';
-import { type NetworkHook, perform, UNGUARDED } from './transaction.ts';
+import { FORCED, type NetworkHook, perform } from './transaction.ts';
 import { virtualHook } from './virtual.ts';
 
 /** The hooks that start one network each, by their names. */
@@ -62,7 +62,7 @@ async function takeBack(context: Context, id: string, { hook, values, steps }: T
   const call = { ...context, hook, log };
   const work = () =>
     hook === MULTI_HOOK ? forgetCalls(call, values) : NETWORK_HOOKS.get(hook)?.stop(call, values);
-  await perform(call, [work], UNGUARDED);
+  await perform(call, [work], FORCED);
   return said;
 }
 

@@ -6,7 +6,7 @@ import { allBridged } from '../plan/bridge-layout.ts';
 import { bridgeHook } from './bridge.ts';
 import type { Context } from './context.ts';
 import { runTransaction } from './network.ts';
-import { UNGUARDED } from './transaction.ts';
+import { FORCED } from './transaction.ts';
 
 /**
  * Puts back what is left of the bridges from which somebody took a part since their start, as their stop does.
@@ -24,7 +24,7 @@ export async function mendBridges(context: Context): Promise<string[]> {
       if (damageOf(state, record) === undefined) continue;
       const work = () =>
         bridgeHook.stop({ ...context, log }, { netdev: record.netdev, bridge: record.bridge });
-      await runTransaction({ ...context, hook: 'network-bridge', log }, [work], UNGUARDED);
+      await runTransaction({ ...context, hook: 'network-bridge', log }, [work], FORCED);
       sentences.push(`${record.netdev} is off the bridge ${record.bridge}.`);
     } catch (thrown) {
       if (!(thrown instanceof XenNetworkError)) throw thrown;

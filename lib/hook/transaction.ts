@@ -74,7 +74,12 @@ export interface Guards {
   readonly check: string | undefined;
   /** Seconds until all is undone. */
   readonly confirm: number | undefined;
+  /** What speaks against it is said, and it is done nevertheless. */
+  readonly force?: boolean;
 }
+
+/** For what puts back what was there before, when the host may be cut off already. */
+export const FORCED: Guards = { check: undefined, confirm: undefined, force: true };
 
 /** No guards, for stop. */
 export const UNGUARDED: Guards = { check: undefined, confirm: undefined };
@@ -141,7 +146,9 @@ function partOf(system: System, work: WorkOf, done: NetworkWork[], guards: Guard
   return {
     plan() {
       found = work();
-      if (found?.refusal !== undefined && guards.check === undefined) throw new HostError(found.refusal);
+      const { check, force } = guards;
+      if (found?.refusal !== undefined && check === undefined && force !== true)
+        throw new HostError(found.refusal);
       if (found !== undefined) done.push(found);
       noteTables(system, found?.plan.steps ?? []);
       return found?.plan;

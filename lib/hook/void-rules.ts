@@ -11,6 +11,8 @@ export interface FirewallWords {
   readonly refusal: string | undefined;
 }
 
+export const NO_WORDS: FirewallWords = { warnings: [], refusal: undefined };
+
 /** So many rules are named; a firewall may have hundreds. */
 const NAMED = 6;
 
@@ -30,22 +32,27 @@ export function firewallWords(system: System, move: Move, force: boolean): Firew
   );
   const others = rules.filter((rule) => !own.includes(rule));
   const shut = closing.filter((rule) => !own.includes(rule));
-  if (others.length === 0) return { warnings: [], refusal: undefined };
+  if (others.length === 0) return NO_WORDS;
+  const device = move.present === undefined ? `the new device ${move.to}` : `the card ${move.to}`;
   const after =
     move.from === move.to
-      ? `the new device ${move.to}, which has another index, gets the addresses`
+      ? `${device}, which has another index, gets the addresses`
       : `${move.to} gets the addresses`;
   const said =
-    `The firewall has rules that mean the card ${move.from} and count no more for the host once ${after}: ` +
+    `The firewall has rules that mean ${move.from} and count no more for the host once ${after}: ` +
     `${shown(others)}.`;
+  // A stop is not guarded by check=.
+  const guard =
+    move.present === undefined
+      ? 'check=ADDRESS to have the start undone when that address does not answer, or '
+      : '';
   const advice = `Let them name ${move.to} by iifname or oifname (-i or -o)`;
   if (shut.length === 0 || force) return { warnings: [`${said} ${advice}.`], refusal: undefined };
   return {
     warnings: [`${said} ${advice}. Without ${shown(shut)} the host lets nobody in.`],
     refusal:
       `Nothing was changed, since the firewall would drop what comes in: it lets packets in by ${shown(shut)}, which ` +
-      `means the card ${move.from} and counts no more once ${after}. ${advice} first, or say check=ADDRESS ` +
-      'to have the start undone when that address does not answer, or force=yes.',
+      `means ${move.from} and counts no more once ${after}. ${advice} first, or say ${guard}force=yes.`,
   };
 }
 

@@ -146,3 +146,43 @@ describe("a firewall that lets nobody in any more once the card's addresses are 
     expect(forced.stderr).toMatch(/inet f in: iif eth0 accept/);
   });
 });
+
+describe.each([
+  ['plain', 'ip', 'iifname xenbr0 accept'],
+  ['classic', 'inet', 'iif eth0 accept'],
+  ['rename', 'inet', 'iif eth0 accept'],
+])('a firewall that lets packets in by what stop takes away (%s)', (topology, family, rule) => {
+  const call = (...words: string[]) => bridge(...words, `topology=${topology}`, 'netdev=eth0');
+
+  test('is named, and stop refused unless it is forced', async () => {
+    expect(call('start')).toEqual(FINE);
+    const table = `${family} f`;
+    for (const words of [
+      `add table ${table}`,
+      `add chain ${table} in { type filter hook input priority 0; policy drop; }`,
+      `add rule ${table} in iif lo accept`,
+      `add rule ${table} in ${rule}`,
+    ])
+      host.ok('nft', words);
+    const before = await settled(host);
+    const shown = call('stop', '--dry-run');
+    expect(shown.stdout).toMatch(/^# The firewall has rules that mean /m);
+    expect(shown.stdout).toContain('the host lets nobody in');
+    const refused = call('stop');
+    expect(refused).toMatchObject({ status: 1, stdout: '' });
+    expect(refused.stderr).toMatch(/Nothing was changed, .* lets packets in by .* or say force=yes\./);
+    expect(differences(before, look(host))).toEqual([]);
+    const forced = call('stop', 'force=yes');
+    expect(forced.status).toBe(0);
+    expect(forced.stderr).toMatch(/The firewall has rules that mean /);
+  });
+
+  test('is right where it names the card as well', () => {
+    expect(call('start')).toEqual(FINE);
+    const card = topology === 'plain' ? 'iifname eth0' : 'iif peth0';
+    host.ok('nft', `add table ${family} f`);
+    host.ok('nft', `add chain ${family} f in { type filter hook input priority 0; policy drop; }`);
+    for (const each of [rule, `${card} accept`]) host.ok('nft', `add rule ${family} f in ${each}`);
+    expect(call('stop')).toMatchObject({ status: 0 });
+  });
+});

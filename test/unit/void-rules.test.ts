@@ -27,6 +27,27 @@ function nft(...rules: unknown[][]) {
 const match = (key: string, right: unknown, op = '==') => ({ match: { op, left: { meta: { key } }, right } });
 const ACCEPT = { accept: null };
 
+describe('a stop, which gives the addresses back to a card that is there', () => {
+  test.each([
+    ['the bridge by name', iptables(INPUT, '-A INPUT -i xenbr0 -j ACCEPT'), 'xenbr0', 1],
+    [
+      'the card too',
+      iptables(INPUT, '-A INPUT -i xenbr0 -j ACCEPT', '-A INPUT -i eth0 -j ACCEPT'),
+      'xenbr0',
+      0,
+    ],
+    ['the host’s end by name', iptables(INPUT, '-A INPUT -i eth0 -j ACCEPT'), 'eth0', 0],
+    ['the host’s end by index', nft([match('iif', 'eth0'), ACCEPT]), 'eth0', 1],
+    ['both by index', nft([match('iif', 'eth0'), ACCEPT], [match('iif', 'peth0'), ACCEPT]), 'eth0', 0],
+    ['the port by index', nft([match('iif', 'peth0'), ACCEPT]), 'eth0', 0],
+    ['the port by name', nft([match('iifname', 'peth0'), ACCEPT]), 'eth0', 0],
+  ])('%s', (_, chains, from, count) => {
+    const move = { from, to: 'eth0', present: from === 'eth0' ? 'peth0' : 'eth0' };
+    const { rules, closing } = voidRules(chains, move);
+    expect([rules.length, closing.length]).toEqual([count, count]);
+  });
+});
+
 describe('iptables', () => {
   test('a rule by name is right where the name stays with the addresses, and void where it does not', () => {
     const chains = iptables(INPUT, '-A INPUT -i eth0 -p tcp -m tcp --dport 22 -j ACCEPT');

@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.ts';
 import { beganWithin, hasRead, processOf, type Service, wordsOf } from '../observe/service.ts';
 import type { Command, ServiceCommand } from '../plan/step.ts';
+import { waitText, within } from '../system/deadline.ts';
 import type { System } from '../system/system.ts';
 import { failureText, type Outcome } from './execute.ts';
 
@@ -122,10 +123,12 @@ async function stop(system: System, service: Service): Promise<string | undefine
 /** Where its number was lost there may be a second one. */
 async function end(system: System, service: Service): Promise<string | undefined> {
   const asked = new Set<number>();
+  const waitMs = within(END_WAIT_MS);
   for (let waited = 0; ; waited += POLL_MS) {
     const pid = processOf(system, service);
     if (pid === undefined) return undefined;
-    if (waited >= END_WAIT_MS) return `process ${pid} of ${service.program} does not end`;
+    if (waited >= waitMs)
+      return `process ${pid} of ${service.program} did not end within ${waitText(END_WAIT_MS, waitMs)}`;
     if (!asked.has(pid)) system.endProcess(pid);
     asked.add(pid);
     await system.sleep(POLL_MS);
@@ -142,7 +145,8 @@ async function begin(system: System, service: Service, argv: readonly string[]):
 }
 
 /** Its number may be written only after the program that starts it has ended. */
-async function comesUp(system: System, service: Service, waitMs: number): Promise<boolean> {
+async function comesUp(system: System, service: Service, longestMs: number): Promise<boolean> {
+  const waitMs = within(longestMs);
   for (let waited = 0; processOf(system, service) === undefined; waited += POLL_MS) {
     if (waited >= waitMs) return false;
     await system.sleep(POLL_MS);

@@ -1,6 +1,7 @@
 import { aliasOf } from '../contract/names.ts';
 import type { VifCall, VifSettings } from '../contract/vif-request.ts';
 import { HostError } from '../errors.ts';
+import { waitText, within } from '../system/deadline.ts';
 import type { System } from '../system/system.ts';
 import {
   deviceExists,
@@ -102,15 +103,16 @@ export async function awaitVif(
   call: VifCall,
   rename: VifSettings['rename'],
 ): Promise<PresentVif> {
+  const waitMs = within(DEVICE_WAIT_MS);
   for (let waited = 0; ; waited += DEVICE_POLL_MS) {
     const state = observeVif(system, call, rename);
     if (state.port !== undefined) return { ...state, port: state.port };
-    if (waited >= DEVICE_WAIT_MS) break;
+    if (waited >= waitMs) break;
     await system.sleep(DEVICE_POLL_MS);
   }
   const other = rename === undefined ? '' : `, nor is ${rename.name} this guest's`;
   throw new HostError(
-    `There is no device ${call.device} after ${DEVICE_WAIT_MS / 1000} s${other}. Look in dmesg whether the netback driver made it ` +
+    `There is no device ${call.device} after ${waitText(DEVICE_WAIT_MS, waitMs)}${other}. Look in dmesg whether the netback driver made it ` +
       '(modprobe xen-netback), and whether the guest is still alive.',
   );
 }

@@ -61,7 +61,7 @@ export function runByLibc(argv: readonly string[], options: RunOptions = {}): Ru
   const timeoutMs = Math.ceil(within(options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
   const most = options.isListing === true ? MOST_LISTED : MOST_SAID;
   const { late, isCut, ...result } = attend(child, performance.now() + timeoutMs, most);
-  if (late) return { ...result, stderr: `${result.stderr}\n${timeOutText(argv, timeoutMs)}` };
+  if (late) return { ...result, stderr: `${result.stderr}\n${timeOutText(argv, options, timeoutMs)}` };
   if (!isCut || options.isListing !== true) return result;
   return { status: result.status || 1, stdout: '', stderr: tooLongText(argv) };
 }

@@ -43,7 +43,7 @@ export function runByNode(argv: readonly string[], options: RunOptions = {}): Ru
     cwd: '/',
   });
   const late = errnoName(done.error) === 'ETIMEDOUT';
-  const why = late ? `\n${timeOutText(argv, timeoutMs)}` : (done.error?.message ?? '');
+  const why = late ? `\n${timeOutText(argv, options, timeoutMs)}` : (done.error?.message ?? '');
   const status = exitStatus(done.status, done.signal);
   if (options.isListing === true && (done.stdout ?? '').length > MOST_LISTED)
     return { status: status || 1, stdout: '', stderr: tooLongText(argv) };

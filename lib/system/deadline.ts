@@ -2,6 +2,7 @@
 // one. By the monotonic clock, which nobody sets.
 
 let end = Number.POSITIVE_INFINITY;
+let total = 0;
 let interrupted = false;
 
 /** Ends the waits for locks, since a signal asked the run to stop. */
@@ -19,6 +20,7 @@ export function areWaitsInterrupted(): boolean {
  * @param ms milliseconds
  */
 export function setDeadline(ms: number): void {
+  total = ms;
   end = performance.now() + ms;
 }
 
@@ -39,4 +41,17 @@ export function reserveTime(ms: number): void {
  */
 export function within(ms: number): number {
   return Math.max(0, Math.min(ms, end - performance.now()));
+}
+
+/**
+ * How long a wait was that is over, for the sentence that names what was waited for.
+ * @param ms its own bound, in milliseconds
+ * @param hadMs what it had of that
+ * @returns "30 s", or how long it was when the time of the whole call was over
+ */
+export function waitText(ms: number, hadMs: number): string {
+  const seconds = (time: number) => `${Math.round(time) / 1000} s`;
+  return hadMs < ms
+    ? `${seconds(hadMs)} (then the ${seconds(total)} of the whole call were over)`
+    : seconds(ms);
 }

@@ -1,3 +1,5 @@
+import { waitText } from './deadline.ts';
+
 /** What a child process left. */
 export interface RunResult {
   /** Its exit status; 127 when it could not be started, 128 + n when signal n ended it. */
@@ -60,10 +62,12 @@ export const WAITING_MS = 20;
 /**
  * What is added to the stderr of a program that was ended for its time.
  * @param argv the program and its arguments
- * @param timeoutMs how long it had
+ * @param options with its time limit
+ * @param hadMs how long it had of that
  */
-export function timeOutText(argv: readonly string[], timeoutMs: number): string {
-  return `${argv[0]} did not end within ${timeoutMs / 1000} s and was ended`;
+export function timeOutText(argv: readonly string[], options: RunOptions, hadMs: number): string {
+  const wait = waitText(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, hadMs);
+  return `${argv[0]} did not end within ${wait} and was ended`;
 }
 
 /**

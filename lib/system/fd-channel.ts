@@ -1,5 +1,5 @@
 import { XenNetworkError } from '../errors.ts';
-import { within } from './deadline.ts';
+import { waitText, within } from './deadline.ts';
 import type { OpenFiles } from './files.ts';
 import type { ByteChannel } from './native.ts';
 import { errnoName, errnoWords, OPEN } from './native-errors.ts';
@@ -93,7 +93,9 @@ export class FdChannel implements ByteChannel {
     for (;;) {
       const rest = deadline - performance.now();
       if (rest <= 0) {
-        throw new XenNetworkError(`${this.#path} did not answer within ${this.#allowedMs / 1000} s.`);
+        throw new XenNetworkError(
+          `${this.#path} did not answer within ${waitText(this.#timeoutMs, this.#allowedMs)}.`,
+        );
       }
       await this.#wait(this.#fd, direction, rest);
       const result = this.#attempt(what, call);

@@ -1,5 +1,5 @@
 import { LockError, XenNetworkError } from '../errors.ts';
-import { areWaitsInterrupted, within } from './deadline.ts';
+import { areWaitsInterrupted, waitText, within } from './deadline.ts';
 import type { FileSystem, OpenFiles } from './files.ts';
 import type { FileLock } from './native.ts';
 import { errnoWords, OPEN } from './native-errors.ts';
@@ -44,7 +44,7 @@ export async function takeLock(
       throw new XenNetworkError(`The run was interrupted by a signal while it waited for the lock ${path}.`);
     if (taken === 'busy') {
       throw new LockError(
-        `The lock ${path} was still held by another program after ${Math.round(allowedMs) / 1000} s; ` +
+        `The lock ${path} was still held by another program after ${waitText(timeoutMs, allowedMs)}; ` +
           `"fuser -v ${path}" names that program.`,
       );
     }

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../lib/errors.ts';
+import { reserveTime, setDeadline } from '../../lib/system/deadline.ts';
 import { loadNative } from '../../lib/system/load-native.ts';
 import type { ByteChannel, Native } from '../../lib/system/native.ts';
 import { openSystem } from '../../lib/system/system.ts';
@@ -243,6 +244,16 @@ async function locksOfChild(native: Native, folder = '', count = '', from = ''):
     .sort();
 }
 
+/** Waits for a child, a lock and a peer once the time of the whole call is over. */
+async function overdue(native: Native, lockPath = '', socketPath = ''): Promise<unknown> {
+  const channel = await native.connectStream(socketPath, 20_000);
+  setDeadline(200);
+  const { stderr } = native.run(['sleep', '600'], { timeoutMs: 20_000 });
+  const waits = [await outcome(() => native.lock(lockPath, 20_000)), await outcome(() => channel.receive())];
+  reserveTime(100);
+  return [stderr.trim(), ...waits, native.run(['sleep', '600'], { timeoutMs: 20_000 }).stderr.trim()];
+}
+
 /** Says much on standard error. */
 async function printMuch(native: Native, times = '', length = ''): Promise<unknown> {
   for (let i = 0; i < Number(times); i += 1) native.print('x'.repeat(Number(length)), 'err');
@@ -276,6 +287,7 @@ const scenarios = {
   locksOfChild,
   child,
   printMuch,
+  overdue,
   xenstore,
 } satisfies Record<string, Scenario>;
 

@@ -309,6 +309,19 @@ test('a child that does not go when it is ended is not waited for', async (conte
   expect(left).toMatchObject({ status: 137, stderr: 'sh did not end within 1.5 s and was ended' });
 });
 
+test('a wait that the time of the whole call ended names what was waited for, how long, and that', async () => {
+  const socket = await serve((client) => client.on('error', () => {}).resume());
+  const lock = join(dir, 'lock');
+  await startReady('flock', '--no-fork', lock, 'sh', '-c', 'echo; exec sleep 600');
+  const had = String.raw`[\d.]+ s \(then the 0\.2 s of the whole call were over\)`;
+  expect(await runScenario('bun', 'overdue', lock, socket)).toEqual([
+    expect.stringMatching(new RegExp(`^sleep did not end within ${had} and was ended$`)),
+    expect.stringMatching(new RegExp(`The lock ${lock} was still held by another program after ${had};`)),
+    expect.stringMatching(new RegExp(`${socket} did not answer within ${had}`)),
+    expect.stringMatching(new RegExp(`^sleep did not end within ${had} and was ended$`)),
+  ]);
+});
+
 test.each([
   ['nothing', 'sleep 600'],
   ['a little at a time', 'for i in $(seq 2000); do head -c 4096; sleep 0.3; done'],

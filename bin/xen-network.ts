@@ -1,5 +1,5 @@
 import { visible } from '../lib/contract/text.ts';
-import { messageOf, XenNetworkError } from '../lib/errors.ts';
+import { isOutOfMemory, messageOf, XenNetworkError } from '../lib/errors.ts';
 import type { Applet, Context } from '../lib/hook/context.ts';
 import { interruptWaits, setDeadline } from '../lib/system/deadline.ts';
 import { withFirewall } from '../lib/system/firewall.ts';
@@ -77,6 +77,8 @@ async function runApplet(
   try {
     return await (await load())(context);
   } catch (thrown) {
+    // The engine itself has the means to tell xenstore where there is no memory even for that.
+    if (isOutOfMemory(thrown)) throw thrown;
     log.error(messageOf(thrown));
     if (!(thrown instanceof XenNetworkError) && thrown instanceof Error) log.info(thrown.stack ?? '');
     return thrown instanceof XenNetworkError ? thrown.exitCode : 1;

@@ -49,12 +49,19 @@ export class StepError extends XenNetworkError {
 export class VerifyError extends XenNetworkError {}
 
 /**
+ * Whether there was no memory: the engine has nothing but null to throw where it cannot make an error any more.
+ * @param thrown an Error or any other value
+ */
+export function isOutOfMemory(thrown: unknown): boolean {
+  return thrown === null || (thrown instanceof Error && thrown.message === 'out of memory');
+}
+
+/**
  * The sentence for anything that was thrown.
  * @param thrown an Error or any other value
  */
 export function messageOf(thrown: unknown): string {
-  // The engine has nothing else to throw where it cannot make an error any more.
-  if (thrown === null)
+  if (isOutOfMemory(thrown))
     return 'There is not enough memory for this program. Raise its limit (ulimit -v), or free some.';
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

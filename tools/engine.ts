@@ -185,7 +185,7 @@ export async function compileProgram(entry: string, out: string): Promise<void> 
     await writeFile(join(folder, 'modules.c'), table.stdout);
     await writeFile(join(folder, 'functions.c'), functionTable());
     const made = ['modules.c', 'functions.c'].map((name) => join(folder, name));
-    const sources = ['engine.c', 'libc.c', 'memory.c'].map((name) => join(own, name));
+    const sources = ['engine.c', 'last-words.c', 'libc.c', 'memory.c'].map((name) => join(own, name));
     // Static: it starts sooner, runs with any C library, and no LD_ variable of the caller has a say in it.
     const linked = [...sources, ...made, library, ...LIBRARIES];
     await run`${cc} ${FLAGS} ${WARNINGS} -I${own} -static -s ${linked} -o ${join(folder, 'program')}`;

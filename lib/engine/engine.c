@@ -23,12 +23,26 @@ static const size_t STACK_SIZE = 1 << 20;
 static volatile sig_atomic_t pending_signals[65];
 static volatile sig_atomic_t any_signal;
 
+static const int faults[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+// This call's, for its last words.
+static char **words;
+
 static _Noreturn void die_of(JSContext *ctx, JSValueConst error) {
   const char *text = JS_ToCString(ctx, error);
   JSValue trace = JS_GetPropertyStr(ctx, error, "stack");
   const char *stack = JS_IsUndefined(trace) ? NULL : JS_ToCString(ctx, trace);
-  dprintf(2, "xen-network: %s\n%s", text ? text : "an error without words", stack ? stack : "");
+  // The engine has nothing but null to throw where it cannot make an error any more.
+  if (text == NULL || strcmp(text, "null") == 0) text = "out of memory";
+  dprintf(2, "xen-network: %s\n%s", text, stack ? stack : "");
+  last_words(words, text);
   _exit(1);
+}
+
+// A fault of the engine's own, as where it has no memory to begin with.
+static void on_fault(int number) {
+  last_words(words, "it met a fault of its own");
+  signal(number, SIG_DFL);
+  raise(number);
 }
 
 static _Noreturn void die(JSContext *ctx) { die_of(ctx, JS_GetException(ctx)); }
@@ -208,12 +222,15 @@ static void close_others(void) {
 }
 
 int main(int argc, char **argv) {
+  words = argv;
   close_others();
   fill_standard_files();
   // Who writes to what nobody reads any more is told by an error.
   signal(SIGPIPE, SIG_IGN);
   // A limit on files' sizes likewise.
   signal(SIGXFSZ, SIG_IGN);
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) signal(faults[i], on_fault);
+  keep_reserve();
   JSRuntime *runtime = JS_NewRuntime2(&memory, NULL);
   JS_SetGCThreshold(runtime, GC_THRESHOLD);
   JS_SetMaxStackSize(runtime, STACK_SIZE);
@@ -240,5 +257,6 @@ int main(int argc, char **argv) {
     if (!JS_ToBool(ctx, more)) break;
   }
   dprintf(2, "xen-network: the program came to its end without a result\n");
+  last_words(words, "it came to its end without a result");
   return 1;
 }

@@ -28,8 +28,12 @@ extern const struct function functions[];
 // Where the errno of the last call is kept.
 int *errno_location(void);
 
-// How the engine gets its memory.
+// How the engine gets its memory, and what is to be called before it does.
 extern const JSMallocFunctions memory;
+void keep_reserve(void);
+
+// Tells xenstore, for a vif hook that a guest waits for, that the program came to an end. error: a few words
+void last_words(char **argv, const char *error);
 
 // The object whose methods are the functions of the C library that the program calls.
 JSValue libc_functions(JSContext *ctx);

@@ -9,6 +9,18 @@
 
 enum { STEP = 16, LARGEST = 512, BLOCK = 256 << 10 };
 
+// Given back when there is no more: the program is told at once, and has this for its last words, above all those to
+// xenstore, for whose answer a guest waits.
+enum { RESERVE = 512 << 10 };
+static void *reserve;
+
+void keep_reserve(void) { reserve = malloc(RESERVE); }
+
+static void *none(void) {
+  free(reserve);
+  return reserve = NULL;
+}
+
 // What lies before each piece: how many bytes it may hold.
 struct piece {
   size_t size;
@@ -35,7 +47,7 @@ static void *small(size_t size) {
   }
   if ((size_t)(block_end - block) < HEADER + rounded) {
     block = malloc(BLOCK);
-    if (block == NULL) return block_end = NULL;
+    if (block == NULL) return block_end = none();
     block_end = block + BLOCK;
   }
   piece = (struct piece *)block;
@@ -51,7 +63,7 @@ static void *take(JSMallocState *state, size_t size) {
   } else {
     struct piece *piece = malloc(HEADER + size);
     if (piece != NULL) piece->size = size;
-    bytes = piece == NULL ? NULL : piece->bytes;
+    bytes = piece == NULL ? none() : piece->bytes;
   }
   if (bytes == NULL) return NULL;
   state->malloc_count++;
@@ -80,7 +92,7 @@ static void *resize(JSMallocState *state, void *bytes, size_t size) {
   if (size <= old && old <= LARGEST) return bytes;
   if (size > LARGEST && old > LARGEST) {
     struct piece *piece = realloc(piece_of(bytes), HEADER + size);
-    if (piece == NULL) return NULL;
+    if (piece == NULL) return none();
     state->malloc_size += size - old;
     piece->size = size;
     return piece->bytes;

@@ -8,11 +8,13 @@ import { attachVif, detachVif } from '../lib/hook/attach.ts';
 import { bridgedRules } from '../lib/hook/bridged-rules.ts';
 import type { Context } from '../lib/hook/context.ts';
 import { strictRecord, wantsStrict } from '../lib/hook/guard.ts';
-import { runVifHook, type VifRun, warnOfMasks } from '../lib/hook/vif.ts';
+import { runVifHook, type VifRun, warnOfMasks, warnOfUnfit } from '../lib/hook/vif.ts';
 import { readPort } from '../lib/observe/port.ts';
 import { listRules } from '../lib/observe/rules.ts';
 import { awaitVif, findBridge, observeVif } from '../lib/observe/vif.ts';
 import { defaultPvid, hasVlans } from '../lib/observe/vlan.ts';
+import { butRefused } from '../lib/plan/device.ts';
+import type { Refusable } from '../lib/plan/step.ts';
 import { isJoined, type JoinRequest, planJoin, planLeave } from '../lib/plan/vif-bridge.ts';
 import { portVlans } from '../lib/plan/vlan.ts';
 import type { System } from '../lib/system/system.ts';
@@ -25,6 +27,7 @@ export function vifBridge(context: Context): Promise<number> {
 async function attach(run: VifRun): Promise<void> {
   const { system, log } = run.context;
   const settings = parseVifSettings(run.call, run.given, run.stored);
+  warnOfUnfit(run, settings);
   warnOfMasks(run);
   const bridge = findBridge(system, settings.bridge);
   const state = await awaitVif(system, run.call, settings.rename);
@@ -49,7 +52,7 @@ async function attach(run: VifRun): Promise<void> {
     rules: request.rules,
     restricted: settings.addresses.length > 0,
     plan: (rules) => planJoin(state, { ...request, rules }),
-    verify: () => verify(system, name, request),
+    verify: (refused) => verify(system, name, request, refused),
     mtu: request.mtu,
     guard: {
       settings,
@@ -83,11 +86,11 @@ function vlansOf(run: VifRun, bridge: string): PortVlans | undefined {
     : portVlans(vlan, parseVlans(vlan), defaultPvid(run.context.system, bridge));
 }
 
-function verify(system: System, name: string, request: JoinRequest): void {
+function verify(system: System, name: string, request: JoinRequest, refused: ReadonlySet<Refusable>): void {
   const port = readPort(system, name);
   const { bridge, mtu, vlans } = request;
   const what =
-    port === undefined || !isJoined(port, name, request)
+    port === undefined || !isJoined(butRefused(port, refused, mtu), name, request)
       ? `is not a running port of ${bridge.name} with MTU ${mtu}`
       : vlans === undefined || hasVlans(system, name, vlans.ranges)
         ? undefined

@@ -5,7 +5,7 @@ import { parseVifSettings, VIF_KEYS, VIF_VARIABLES } from '../lib/contract/vif-r
 import type { Context } from '../lib/hook/context.ts';
 import { leaseGuest, releaseGuest } from '../lib/hook/lease.ts';
 import { attachedName, attachRouted, detachRouted, wantedNetdev, warnOfRanges } from '../lib/hook/routed.ts';
-import { runVifHook, type VifRun } from '../lib/hook/vif.ts';
+import { runVifHook, type VifRun, warnOfUnfit } from '../lib/hook/vif.ts';
 import { observeUplink } from '../lib/observe/address.ts';
 import { awaitVif } from '../lib/observe/vif.ts';
 import { natGuestAddresses, natLaid } from '../lib/plan/vif-nat.ts';
@@ -22,6 +22,7 @@ async function attach(run: VifRun): Promise<void> {
   const { domid, handle } = guestOf(run, values);
   // The list means something else here than for the other hooks, and is read by natAddresses alone.
   const settings = parseVifSettings(run.call, { ...run.given, ip: '' }, { ...run.stored, ip: undefined });
+  warnOfUnfit(run, settings);
   const addresses = natAddresses(values['ip'] ?? '', domid, handle);
   const { guest, router, others } = addresses;
   const hasSix = others.some(({ family }) => family === 6);

@@ -7,9 +7,11 @@ import { NO_RULES } from '../lib/filter/forward.ts';
 import { attachVif, detachVif } from '../lib/hook/attach.ts';
 import type { Context } from '../lib/hook/context.ts';
 import { mustRun, noBridge, switchIds, switchName } from '../lib/hook/switch.ts';
-import { runVifHook, type VifRun } from '../lib/hook/vif.ts';
+import { runVifHook, type VifRun, warnOfUnfit } from '../lib/hook/vif.ts';
 import { deviceExists, isPromiscuous, readPort } from '../lib/observe/port.ts';
 import { awaitVif, observeVif } from '../lib/observe/vif.ts';
+import { butRefused } from '../lib/plan/device.ts';
+import type { Refusable } from '../lib/plan/step.ts';
 import { isReady, planSwitchJoin, planSwitchLeave } from '../lib/plan/vif-openvswitch.ts';
 
 /** Puts a guest's vif (online, offline) or tap (add, remove) on an Open vSwitch bridge: contract 3. */
@@ -26,6 +28,7 @@ async function attach(run: VifRun): Promise<void> {
     { ...run.given, bridge: '' },
     { ...run.stored, bridge: undefined },
   );
+  warnOfUnfit(run, settings);
   const target = parseOvsBridge(values['bridge'] ?? noBridge());
   if (!run.dryRun) await mustRun(system);
   const ids = await switchIds(run, values);
@@ -52,7 +55,7 @@ async function attach(run: VifRun): Promise<void> {
       rules: NO_RULES,
       restricted: true,
       plan: () => planSwitchJoin(state, request),
-      verify: () => verify(run, name, target.bridge, mtu),
+      verify: (refused) => verify(run, name, target.bridge, mtu, refused),
       mtu,
     });
   try {
@@ -86,10 +89,17 @@ function valuesOf(run: VifRun): Values {
 }
 
 /** ovs-vsctl tells success even when the switch could not open the device: one that it has taken is promiscuous. */
-function verify(run: VifRun, name: string, bridge: string, mtu: number | undefined): void {
+function verify(
+  run: VifRun,
+  name: string,
+  bridge: string,
+  mtu: number | undefined,
+  refused: ReadonlySet<Refusable>,
+): void {
   const { system } = run.context;
   const port = readPort(system, name);
-  if (port !== undefined && isReady(port, name, mtu) && isPromiscuous(system, name)) return;
+  if (port !== undefined && isReady(butRefused(port, refused, mtu), name, mtu) && isPromiscuous(system, name))
+    return;
   throw new VerifyError(
     `${name} is no running port of the switch ${bridge} after all steps. Look for its name in ovs-vswitchd's log, and whether ovs-vswitchd runs.`,
   );

@@ -1,7 +1,7 @@
 import { parseVifSettings } from '../lib/contract/vif-request.ts';
 import type { Context } from '../lib/hook/context.ts';
 import { attachedName, attachRouted, detachRouted, wantedNetdev, warnOfRanges } from '../lib/hook/routed.ts';
-import { runVifHook, type VifRun, warnOfMasks } from '../lib/hook/vif.ts';
+import { runVifHook, type VifRun, warnOfMasks, warnOfUnfit } from '../lib/hook/vif.ts';
 import { observeUplink } from '../lib/observe/address.ts';
 import { awaitVif } from '../lib/observe/vif.ts';
 import { ROUTE_METRIC, routedLaid } from '../lib/plan/vif-route.ts';
@@ -14,6 +14,7 @@ export function vifRoute(context: Context): Promise<number> {
 async function attach(run: VifRun): Promise<void> {
   const { system, log } = run.context;
   const settings = parseVifSettings(run.call, run.given, run.stored);
+  warnOfUnfit(run, settings);
   warnOfMasks(run);
   const { addresses } = settings;
   const hasSix = addresses.some(({ family }) => family === 6);

@@ -1,7 +1,7 @@
 import { messageOf, type StepError, XenNetworkError } from '../errors.ts';
 import { isRuleInPlace } from '../observe/rules.ts';
 import { pendingRules } from '../plan/pending-rules.ts';
-import { type Command, commandText, type Plan, type Step } from '../plan/step.ts';
+import { type Command, commandText, type Plan, type Refusable, type Step } from '../plan/step.ts';
 import { planUndo } from '../plan/undo.ts';
 import { reserveTime } from '../system/deadline.ts';
 import type { System } from '../system/system.ts';
@@ -32,6 +32,8 @@ export interface ApplyOptions {
   readonly warn: (sentence: string) => void;
   /** Told of what went wrong though the run goes on; `warn` unless it is there. */
   readonly note?: (sentence: string) => void;
+  /** Told of what a device refused and may refuse. */
+  readonly refused?: (what: Refusable) => void;
   /** The host may be off the network meanwhile: nothing else is to come first. */
   readonly hurried?: boolean;
   /** Whether somebody asked the run to stop (a signal). */
@@ -82,7 +84,7 @@ export async function applyParts(
         noteBatch(system, options.key, run.begun + stretch.flatMap(({ items }) => items).length);
         hurry(true);
         for (const batch of stretch) {
-          const { done, failure, notes = [] } = await carryOut(system, batch);
+          const { done, failure, notes = [] } = await carryOut(system, batch, options);
           run.begun += done;
           notes.forEach(options.note ?? options.warn);
           if (failure !== undefined) throw failure;
@@ -120,10 +122,14 @@ function enter(system: System, run: Run, steps: readonly Step[], isOneOfSeveral:
   run.steps.push(...steps);
 }
 
+/** What the kernel says where a device cannot have a value, and not where it does not work. */
+const REFUSED = /Invalid argument|not supported|out of range|mtu (less|greater) than device/i;
+
 /** @returns how many of the steps were done, or may have been, and what kept the next one from being done */
 async function carryOut(
   system: System,
   { tool, items }: Batch<Step>,
+  options: ApplyOptions,
 ): Promise<Pick<Outcome, 'done' | 'notes'> & { readonly failure?: StepError }> {
   const {
     done,
@@ -137,10 +143,16 @@ async function carryOut(
   );
   const failed = error === undefined ? undefined : items[done];
   if (failed === undefined) return { done: items.length, notes };
-  if (!exact || failed.mayExist !== true || !/File exists/.test(error ?? ''))
+  const exists = failed.mayExist === true && /File exists/.test(error ?? '');
+  const refuses = failed.mayRefuse !== undefined && REFUSED.test(error ?? '');
+  if (!exact || !(exists || refuses))
     return { done: exact ? done : items.length, failure: stepError(failed, error ?? '', UNDONE) };
+  if (refuses) {
+    options.warn(`Could not ${failed.why}: the device refuses it (${error}), and keeps what it has.`);
+    if (failed.mayRefuse !== undefined) options.refused?.(failed.mayRefuse);
+  }
   const rest = items.slice(done + 1);
-  const after = rest.length === 0 ? { done: 0 } : await carryOut(system, { tool, items: rest });
+  const after = rest.length === 0 ? { done: 0 } : await carryOut(system, { tool, items: rest }, options);
   return { ...after, done: done + 1 + after.done };
 }
 

@@ -4,7 +4,7 @@ import { isKernelRequest } from '../contract/rtnetlink.ts';
 import { seal } from '../contract/sealed.ts';
 import { messageOf, StepError } from '../errors.ts';
 import { type Command, commandText, type Step } from '../plan/step.ts';
-import { DEFAULT_TIMEOUT_MS, type RunResult } from '../system/exec.ts';
+import { DEFAULT_TIMEOUT_MS, failureText } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
 
 /** Commands that go to the host in one go. */
@@ -213,20 +213,6 @@ function runSingle(system: System, command: Command): string | undefined {
 /** Records carry a seal, so that a spoilt one is not taken for what was written. */
 function contentOf({ path, text = '' }: Extract<Command, { tool: 'record' }>): string {
   return isRecordPath(path) ? `${seal(text.replace(/\n$/, ''))}\n` : text;
-}
-
-/**
- * What a child said of its failure, on one line.
- * @param result what it left
- * @param noise lines that say nothing
- */
-export function failureText(result: RunResult, noise: RegExp): string {
-  const text = result.stderr
-    .replace(noise, '')
-    .trim()
-    .replace(/\s*\n\s*/g, '; ');
-  if (result.status === 127 && text === '') return 'the program is not installed';
-  return text === '' ? `exit status ${result.status}` : text;
 }
 
 /** iproute2 splits a batch line at blanks, knows quotes and ends at any "#"; a plain word is left as it is. */

@@ -2,8 +2,9 @@ import { messageOf } from '../errors.ts';
 import { beganWithin, hasRead, processOf, type Service, wordsOf } from '../observe/service.ts';
 import type { Command, ServiceCommand } from '../plan/step.ts';
 import { waitText, within } from '../system/deadline.ts';
+import { failureText } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
-import { failureText, type Outcome } from './execute.ts';
+import type { Outcome } from './execute.ts';
 
 /** Less than the 40 s after which xl kills a hook without a word. */
 const RUN_TIMEOUT_MS = 30_000;

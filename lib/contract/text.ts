@@ -37,3 +37,27 @@ export function listed(items: readonly string[]): string {
   if (items.length === 1) return items.join();
   return `${items.slice(0, -1).join(', ')} and ${items.slice(-1).join()}`;
 }
+
+/**
+ * A sentence about a device: with the device's name before it, unless the sentence names it.
+ * @param device the device's name
+ * @param sentence one sentence or several
+ */
+export function about(device: string, sentence: string): string {
+  return namesDevice(device, sentence) ? sentence : `${device}: ${sentence}`;
+}
+
+/**
+ * What is told of a command that failed, or had something to say: the device's name stands in it once.
+ * @param command such as "online"
+ * @param device the device's name
+ * @param sentence one sentence or several
+ */
+export function aboutCommand(command: string, device: string, sentence: string): string {
+  const rest = sentence.startsWith(`${device}: `) ? sentence.slice(device.length + 2) : sentence;
+  return rest.startsWith(`${device} `) ? `${command}: ${rest}` : `${command} ${device}: ${rest}`;
+}
+
+function namesDevice(device: string, sentence: string): boolean {
+  return sentence.split(/[^\w.+@-]+/).some((word) => word.replace(/\.+$/, '') === device);
+}

@@ -174,6 +174,8 @@ export interface VifSettings {
   readonly notrack: Notrack;
   /** Lower-case. */
   readonly mac: string | undefined;
+  /** Why a value cannot be used: as with the stock scripts a guest is connected all the same, where it needs none. */
+  readonly unfit: Readonly<Partial<Record<'mac' | 'mtu', string>>>;
 }
 
 /**
@@ -190,17 +192,35 @@ export function parseVifSettings(
 ): VifSettings {
   const values = mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored);
   const bridge = values['bridge'];
+  const mac = usable(() => macAddress(values['mac']));
+  const mtu = usable(() => wholeNumber(values, 'mtu', 68, 65535));
   return {
     bridge: bridge === undefined ? undefined : deviceName(bridge, 'bridge'),
     addresses: parseAddressList(values['ip'] ?? ''),
     rename: vifRename(call, values),
-    mtu: wholeNumber(values, 'mtu', 68, 65535),
+    mtu: mtu.value,
     filter: yesOrNo(values, 'filter', true),
     antispoof: parseAntispoof(values),
     locking: oneOf(values, 'locking', LOCKING_MODES),
     notrack: parseNotrack(values),
-    mac: macAddress(values['mac']),
+    mac: mac.value,
+    unfit: {
+      ...(mac.fault === undefined ? {} : { mac: mac.fault }),
+      ...(mtu.fault === undefined ? {} : { mtu: mtu.fault }),
+    },
   };
+}
+
+function usable<T>(read: () => T | undefined): {
+  readonly value: T | undefined;
+  readonly fault: string | undefined;
+} {
+  try {
+    return { value: read(), fault: undefined };
+  } catch (thrown) {
+    if (!(thrown instanceof RequestError)) throw thrown;
+    return { value: undefined, fault: thrown.message };
+  }
 }
 
 function macAddress(value: string | undefined): string | undefined {

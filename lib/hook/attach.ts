@@ -1,11 +1,12 @@
 import { applyPlan, applyTeardown, UNDONE } from '../apply/apply.ts';
+import { about } from '../contract/text.ts';
 import type { VifSettings } from '../contract/vif-request.ts';
 import { StepError } from '../errors.ts';
 import { NO_RULES, type RuleSet } from '../filter/forward.ts';
 import { readPort } from '../observe/port.ts';
 import { listRules, unrestrictedFamilies } from '../observe/rules.ts';
 import type { VifState } from '../observe/vif.ts';
-import type { Plan, Step } from '../plan/step.ts';
+import type { Plan, Refusable, Step } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import { printPlan } from './context.ts';
 import { type Guard, guardSteps, markSettings, STRICT_LOCK, strayGuardSteps, unguardSteps } from './guard.ts';
@@ -20,19 +21,22 @@ export interface Attachment {
   readonly bridge: string;
   /** The rules that let its packets pass. */
   readonly rules: RuleSet;
-  /** Whether somebody asked for these rules: without an `ip` nobody did, unless antispoof drops the rest. */
-  readonly restricted: boolean;
+  /**
+   * Whether somebody asked for these rules: without an `ip` nobody did, unless antispoof drops the rest. `if-any` for rules
+   * that a host without iptables does as well without, since they match nothing where no rule says otherwise.
+   */
+  readonly restricted: boolean | 'if-any';
   /** The steps, with the rules that can be had, and without what the DHCP server refuses. */
   readonly plan: (rules: RuleSet, unserved: boolean) => Plan;
   /** The guest is connected without DHCP where the server refuses it. */
   readonly mayBeUnserved?: boolean;
   /** What went wrong already and keeps the guest from nothing else. */
   readonly notes?: readonly string[];
-  /** Looks at the host again; throws VerifyError. */
-  readonly verify: () => void;
+  /** Looks at the host again, but for what the device refused; throws VerifyError. */
+  readonly verify: (refused: ReadonlySet<Refusable>) => void;
   /** What post hooks find set beside the usual. */
   readonly more?: Readonly<Record<string, string>>;
-  /** What the guest is told as its MTU, in bytes. */
+  /** What the guest is told as its MTU, in bytes, unless the device refused it. */
   readonly mtu: number | undefined;
   /** What the strict filter does for the device, and the settings that say so; for hooks that have one. */
   readonly guard?: Guard & { readonly settings: VifSettings };
@@ -57,9 +61,10 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
   const { system, log, hook } = run.context;
   let means: Means | undefined = { rules: attachment.rules, makeTable: false };
   let notes: string[] = [];
+  let refused = new Set<Refusable>();
   if (run.dryRun) return printPlan(run.context, guardedPlan(run, attachment, means));
   const check = (using: Means) => async () => {
-    attachment.verify();
+    attachment.verify(refused);
     const { name: dev, bridge, more = {} } = attachment;
     const held = [run.call.device, ...(using.makeTable ? [STRICT_LOCK] : [])];
     runPostHooks(system, hook, run.call, {
@@ -71,14 +76,17 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
     });
     if (attachment.guard !== undefined)
       await markSettings(run, attachment.guard.settings, attachment.guard.fresh !== undefined);
-    await tellSuccess(run, attachment.mtu, notes);
+    const mtu = refused.has('mtu') ? readPort(system, dev)?.mtu : attachment.mtu;
+    await tellSuccess(run, mtu, notes);
   };
   const apply = (using: Means) => {
+    refused = new Set();
     notes = [...(attachment.notes ?? []), ...(using.unserved === undefined ? [] : [using.unserved])];
     return applyPlan(system, guardedPlan(run, attachment, using), {
       key: run.call.device,
       warn: log.warn,
-      note: (sentence) => notes.push(`${attachment.name}: ${sentence}`),
+      note: (sentence) => notes.push(about(attachment.name, sentence)),
+      refused: (what) => refused.add(what),
       check: check(using),
     });
   };
@@ -113,8 +121,16 @@ function otherMeans(run: VifRun, attachment: Attachment, means: Means, thrown: u
     return { ...means, unserved: `${attachment.name} is connected without DHCP: ${why}` };
   }
   // A host with no working iptables still gets its guest, where nobody asked for rules.
-  const wanted = attachment.restricted || unrestrictedFamilies(system).length > 1;
-  if (wanted || !thrown.tool.includes('tables') || means.rules === NO_RULES) return undefined;
+  // Where iptables works, it names the line that it refuses.
+  const asked =
+    attachment.restricted === 'if-any' ? /line \d+ failed/.test(thrown.message) : attachment.restricted;
+  if (
+    asked ||
+    unrestrictedFamilies(system).length > 1 ||
+    !thrown.tool.includes('tables') ||
+    means.rules === NO_RULES
+  )
+    return undefined;
   log.warn(`${attachment.name} is connected without filter rules: ${thrown.message}`);
   return { ...means, rules: NO_RULES };
 }

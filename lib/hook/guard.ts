@@ -46,10 +46,11 @@ export function strictRecord(
   bridge: Port,
 ): StrictRecord {
   const [port] = ports;
-  const { mac, addresses, locking: mode = 'locked' } = settings;
+  const { mac, addresses, locking: mode = 'locked', unfit } = settings;
   if (mac === undefined) {
     throw new RequestError(
-      `${device} has no mac in xenstore, and antispoof=strict cannot do without. Set mac= in the guest's configuration.`,
+      unfit.mac ??
+        `${device} has no mac in xenstore, and antispoof=strict cannot do without. Set mac= in the guest's configuration.`,
     );
   }
   const untrackedBut = untracksStrictly(system, settings) ? hostMacs(system, bridge) : undefined;

@@ -129,7 +129,7 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
     name,
     bridge: '',
     rules: request.rules,
-    restricted: (run.stored['ip'] ?? run.given['ip'] ?? '') !== '',
+    restricted: wantsRules(run, request.rules),
     plan: (rules, unserved) =>
       planRouted(state, facts, {
         ...request,
@@ -197,6 +197,13 @@ function forwardRules(
   };
   const named = isNamed && outside(4).length > 0 ? namedForwardRules(name, addresses, outside(4), owner) : [];
   return { 4: [...rules[4], ...named, ...more(4)], 6: [...rules[6], ...more(6)] };
+}
+
+/** What is routed crosses no bridge: rules for bridged packets match none of a routed guest's, whatever FORWARD does. */
+function wantsRules({ stored, given }: VifRun, rules: RuleSet): boolean | 'if-any' {
+  if ((stored['ip'] ?? given['ip'] ?? '') === '') return false;
+  const all = [...rules[4], ...rules[6]];
+  return all.every((rule) => rule.includes('--physdev-is-bridged')) ? 'if-any' : true;
 }
 
 /**

@@ -7,13 +7,14 @@ import {
   type Values,
   withoutQuotes,
 } from '../contract/arguments.ts';
-import { quote, visible } from '../contract/text.ts';
+import { about, aboutCommand, quote, visible } from '../contract/text.ts';
 import {
   parseBackendPath,
   parseVifCall,
   VIF_KEYS,
   VIF_VARIABLES,
   type VifCall,
+  type VifSettings,
 } from '../contract/vif-request.ts';
 import { messageOf, XenNetworkError, XenstoreError } from '../errors.ts';
 import { reserveTime } from '../system/deadline.ts';
@@ -23,6 +24,8 @@ import { withLock } from './locks.ts';
 
 /** Present when libxl runs the hooks itself, so that udev's call is one too many (contract 1). */
 const DISABLE_UDEV = 'libxl/disable_udev';
+/** The key of a sentence that says what went wrong. */
+const ERROR_KEY = 'hotplug-error';
 /** A message in xenstore: its payload holds 4096 bytes, path included. */
 const LONGEST_ERROR = 1024;
 
@@ -40,6 +43,8 @@ export interface VifRun {
   /** Absent where no xenstore answers, which only an offline or a dry run survives. */
   readonly store: Xenstore | undefined;
   readonly dryRun: boolean;
+  /** xenstore still has the sentence of an earlier failure. */
+  readonly failedBefore?: boolean;
 }
 
 /** What a vif hook does; each part throws XenNetworkError. */
@@ -72,15 +77,30 @@ export async function runVifHook(context: Context, work: VifWork): Promise<numbe
     return 0;
   } catch (thrown) {
     if (leaving) {
-      context.log.warn(`${call.device}: ${messageOf(thrown)}`);
+      context.log.warn(about(call.device, messageOf(thrown)));
       return 0;
     }
     if (!isDryRun(context, args.options))
-      await tellFailure(context, store, call.path, `${call.command} ${call.device}: ${messageOf(thrown)}`);
+      await tellFailure(
+        context,
+        store,
+        call.path,
+        aboutCommand(call.command, call.device, messageOf(thrown)),
+      );
     throw thrown;
   } finally {
     store?.close();
   }
+}
+
+/**
+ * Says which values of a guest's device cannot be used, and are not.
+ * @param run the call
+ * @param settings what was made of them
+ */
+export function warnOfUnfit({ context, call }: VifRun, { unfit }: VifSettings): void {
+  for (const sentence of Object.values(unfit))
+    context.log.warn(`${call.device}: ${sentence} It is not used.`);
 }
 
 /**
@@ -139,11 +159,13 @@ async function readRun(
   store: Xenstore | undefined,
 ): Promise<VifRun | undefined> {
   const byUdev = context.env['UDEV_CALL'] !== undefined && context.env['UDEV_CALL'] !== '';
-  const paths = [...VIF_KEYS.map((key) => `${call.path}/${key}`), ...(byUdev ? [DISABLE_UDEV] : [])];
+  const own = [...VIF_KEYS, ERROR_KEY].map((key) => `${call.path}/${key}`);
+  const paths = [...own, ...(byUdev ? [DISABLE_UDEV] : [])];
   const values = (await store?.readMany(paths)) ?? [];
-  if (byUdev && values[VIF_KEYS.length] !== undefined) return undefined;
+  if (byUdev && values[own.length] !== undefined) return undefined;
   const stored = Object.fromEntries(VIF_KEYS.map((key, i) => [key, values[i]]));
-  return { context, call, given, stored, store, dryRun: isDryRun(context, args.options) };
+  const failedBefore = values[VIF_KEYS.length] !== undefined;
+  return { context, call, given, stored, store, dryRun: isDryRun(context, args.options), failedBefore };
 }
 
 async function perform(run: VifRun, work: (run: VifRun) => Promise<void>): Promise<void> {
@@ -165,7 +187,7 @@ async function tellFailure(
   reserveTime(TELL_MS);
   try {
     await store?.writeAll([
-      [`${path}/hotplug-error`, errorText(context, sentence)],
+      [`${path}/${ERROR_KEY}`, errorText(context, sentence)],
       [`${path}/hotplug-status`, 'error'],
     ]);
   } catch (thrown) {
@@ -179,7 +201,8 @@ function errorText({ hook }: Context, sentence: string): string {
 }
 
 /**
- * Tells the guest's side that its NIC is ready (contract 2): its MTU first, `connected` last.
+ * Tells the guest's side that its NIC is ready (contract 2): its MTU first, `connected` last. The sentence of an earlier
+ * failure goes.
  * @param run the call
  * @param mtu bytes; undefined leaves the guest's MTU alone
  * @param notes what went wrong and keeps the guest from nothing else, in sentences
@@ -192,12 +215,22 @@ export async function tellSuccess(
   const { context, call, store } = run;
   for (const note of notes) context.log.warn(note);
   if (call.type !== 'vif' || store === undefined) return;
-  if (mtu !== undefined)
-    await store.write(`/local/domain/${call.domid}/device/vif/${call.devid}/mtu`, `${mtu}`);
+  if (mtu !== undefined) await tellMtu(run, store, mtu);
+  const path = `${call.path}/${ERROR_KEY}`;
   if (notes.length > 0)
-    await store.write(
-      `${call.path}/hotplug-error`,
-      errorText(context, `${call.command} ${call.device}: ${notes.join(' ')}`),
-    );
+    await store.write(path, errorText(context, aboutCommand(call.command, call.device, notes.join(' '))));
+  else if (run.failedBefore === true) await store.remove(path);
   await store.write(`${call.path}/hotplug-status`, 'connected');
+}
+
+/** Before Xen 4.15 a driver domain may not write there; the guest's own driver then has the MTU that it begins with. */
+async function tellMtu({ context, call }: VifRun, store: Xenstore, mtu: number): Promise<void> {
+  try {
+    await store.write(`/local/domain/${call.domid}/device/vif/${call.devid}/mtu`, `${mtu}`);
+  } catch (thrown) {
+    if (!(thrown instanceof XenstoreError)) throw thrown;
+    context.log.warn(
+      `${call.device}: the guest is not told its MTU ${mtu}, set it there by hand: ${messageOf(thrown)}`,
+    );
+  }
 }

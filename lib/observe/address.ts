@@ -58,18 +58,24 @@ function mainIpv4(system: System, device: string): string | undefined {
   return system.ipv4Addresses(device)[0];
 }
 
-const SCOPE_GLOBAL = 0;
+/** RT_SCOPE of the whole internet, and of the link (/proc/net/if_inet6 shows IPV6_ADDR_LINKLOCAL for it). */
+const [SCOPE_GLOBAL, SCOPE_LINK] = [0, 0x20];
 /** IFA_F_TEMPORARY, DADFAILED, DEPRECATED, TENTATIVE (linux/if_addr.h) */
 const UNFIT = 0x01 | 0x08 | 0x20 | 0x40;
 const IFA_F_PERMANENT = 0x80;
 
-/** A lasting address before one with a lifetime, one of the whole internet before one of a site (RFC 4193). */
+/**
+ * A lasting address before one with a lifetime, one of the whole internet before one of a site (RFC 4193), and all of them
+ * before one of the link, which is a gateway's as well as any (RFC 4861: routers are known by theirs).
+ */
 function mainIpv6(system: System, device: string): string | undefined {
   const addresses = (system.readText('/proc/net/if_inet6') ?? '').split('\n').flatMap((line) => {
     const [hex = '', , , scope = '', flags = '', name] = line.trim().split(/\s+/);
     const [bits, groups] = [Number.parseInt(flags, 16), hex.match(/.{4}/g) ?? []];
-    if (name !== device || Number.parseInt(scope, 16) !== SCOPE_GLOBAL || (bits & UNFIT) !== 0) return [];
-    const rank = ((bits & IFA_F_PERMANENT) === 0 ? 2 : 0) + (/^f[cd]/.test(hex) ? 1 : 0);
+    const isLink = Number.parseInt(scope, 16) === SCOPE_LINK;
+    const isUsable = isLink || Number.parseInt(scope, 16) === SCOPE_GLOBAL;
+    if (name !== device || !isUsable || (bits & UNFIT) !== 0) return [];
+    const rank = (isLink ? 4 : 0) + ((bits & IFA_F_PERMANENT) === 0 ? 2 : 0) + (/^f[cd]/.test(hex) ? 1 : 0);
     return [{ order: `${rank}${hex}`, text: ipv6Text(groups.map((group) => Number.parseInt(group, 16))) }];
   });
   return addresses.sort((a, b) => (a.order < b.order ? -1 : 1))[0]?.text;

@@ -1,5 +1,6 @@
 import type { Family } from '../contract/addresses.ts';
 import { HostError } from '../errors.ts';
+import { failureText } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
 import { type Nexthop, parseNexthops, withHops } from './nexthops.ts';
 import { isRecord } from './records.ts';
@@ -135,7 +136,7 @@ function askIp(system: System, options: readonly string[], lines: readonly strin
   });
   if (result.status === 0) return result.stdout;
   throw new HostError(
-    `The host's network cannot be read: "ip ${lines.join('; ')}" said ${result.stderr.trim()}. Install iproute2.`,
+    `The host's network cannot be read: "ip ${lines.join('; ')}" failed (${failureText(result)}). Install iproute2.`,
   );
 }
 

@@ -1,6 +1,7 @@
 import type { Family } from '../contract/addresses.ts';
 import { HostError } from '../errors.ts';
 import { type RuleSet, rulesOf } from '../filter/forward.ts';
+import { failureText } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
 import { families } from './host.ts';
 import { readLedgerFile } from './ledger.ts';
@@ -78,7 +79,7 @@ export function filteredFamilies(system: System): readonly Family[] {
     const listing = system.run([tool, '-w', '-S', 'FORWARD'], { isListing: true });
     if (/^-P FORWARD \S+/m.test(listing.stdout)) continue;
     throw new HostError(
-      `antispoof=yes needs ${tool}, which does not work here (${listing.stderr.trim()}). Install iptables, or leave antispoof out.`,
+      `antispoof=yes needs ${tool}, which does not work here (${failureText(listing)}). Install iptables, or leave antispoof out.`,
     );
   }
   return all;

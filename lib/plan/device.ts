@@ -4,7 +4,7 @@ import { HostError } from '../errors.ts';
 import type { Port } from '../observe/port.ts';
 import type { VifRecord } from '../observe/records.ts';
 import type { VifState } from '../observe/vif.ts';
-import { type DeviceMark, ip, record, type Step } from './step.ts';
+import { type DeviceMark, ip, type Refusable, record, type Step } from './step.ts';
 
 /** A port's address is the highest there is, so that no bridge takes it for its own (IEEE 802.1D takes the lowest). */
 export const PORT_MAC = 'fe:ff:ff:ff:ff:ff';
@@ -104,7 +104,32 @@ export function nameSteps(port: Port, target: string, call: VifCall, rename: Vif
  */
 export function mtuStep(port: Port, name: string, mtu: number): Step {
   const set = (bytes: number) => setLink(name, 'mtu', `${bytes}`);
-  return deviceStep(port, name, `set the MTU ${mtu} of`, set(mtu), set(port.mtu));
+  return { ...deviceStep(port, name, `set the MTU ${mtu} of`, set(mtu), set(port.mtu)), mayRefuse: 'mtu' };
+}
+
+/**
+ * Gives a device the MAC address of a port.
+ * @param port the device as it is
+ * @param name what it is called by then
+ */
+export function addressStep(port: Port, name: string): Step {
+  const set = (address: string) => setLink(name, 'address', address);
+  const step = deviceStep(port, name, 'give the MAC address of a port to', set(PORT_MAC), set(port.address));
+  return { ...step, mayRefuse: 'address' };
+}
+
+/**
+ * A device as it was to become, where it differs in nothing but what it refused.
+ * @param port the device as it is
+ * @param refused what it refused
+ * @param mtu what it was to have, in bytes; undefined for its own
+ */
+export function butRefused(port: Port, refused: ReadonlySet<Refusable>, mtu: number | undefined): Port {
+  return {
+    ...port,
+    mtu: refused.has('mtu') ? (mtu ?? port.mtu) : port.mtu,
+    address: refused.has('address') ? PORT_MAC : port.address,
+  };
 }
 
 /**

@@ -63,7 +63,12 @@ export interface Step {
   readonly device?: DeviceMark;
   /** It is as good as done when the kernel says that what it makes exists. */
   readonly mayExist?: boolean;
+  /** What the run goes on without where the device refuses it. */
+  readonly mayRefuse?: Refusable;
 }
+
+/** What a device may refuse, and keep as it is: with the stock scripts that keeps no guest from being connected. */
+export type Refusable = 'mtu' | 'address';
 
 export interface Plan {
   readonly steps: readonly Step[];

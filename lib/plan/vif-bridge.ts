@@ -5,6 +5,7 @@ import type { Port } from '../observe/port.ts';
 import type { VifRecord } from '../observe/records.ts';
 import type { PresentVif, VifState } from '../observe/vif.ts';
 import {
+  addressStep,
   deviceStep,
   downStep,
   forgetSteps,
@@ -85,11 +86,7 @@ function portSteps({ port, record }: PresentVif, target: string, request: JoinRe
   return [
     downStep(port),
     ...nameSteps(port, target, call, rename),
-    step(
-      'give the MAC address of a port to',
-      setLink(target, 'address', PORT_MAC),
-      setLink(target, 'address', port.address),
-    ),
+    addressStep(port, target),
     step('take all addresses from', ['address', 'flush', 'dev', target], []),
     mtuStep(port, target, request.mtu),
     ...leave,

@@ -4,6 +4,7 @@ import { NO_RULES, type RuleSet } from '../filter/forward.ts';
 import type { Port } from '../observe/port.ts';
 import type { PresentVif, VifState } from '../observe/vif.ts';
 import {
+  addressStep,
   deviceStep,
   downStep,
   forgetSteps,
@@ -85,13 +86,7 @@ function deviceSteps(port: Port, name: string, { call, rename, mtu }: SwitchRequ
   return [
     downStep(port),
     ...nameSteps(port, name, call, rename),
-    deviceStep(
-      port,
-      name,
-      'give the MAC address of a port to',
-      setLink(name, 'address', PORT_MAC),
-      setLink(name, 'address', port.address),
-    ),
+    addressStep(port, name),
     deviceStep(port, name, 'take all addresses from', ['address', 'flush', 'dev', name], []),
     ...(mtu === undefined ? [] : [mtuStep(port, name, mtu)]),
     deviceStep(port, name, 'bring up', setLink(name, 'up'), setLink(name, 'down')),

@@ -77,3 +77,17 @@ export function timeOutText(argv: readonly string[], options: RunOptions, hadMs:
 export function tooLongText(argv: readonly string[]): string {
   return `the listing of ${argv[0]} is longer than ${MOST_LISTED / 1024 / 1024} MB`;
 }
+
+/**
+ * What a child said of its failure, on one line.
+ * @param result what it left
+ * @param noise lines that say nothing
+ */
+export function failureText(result: RunResult, noise = /^$/g): string {
+  const text = result.stderr
+    .replace(noise, '')
+    .trim()
+    .replace(/\s*\n\s*/g, '; ');
+  if (result.status === 127 && text === '') return 'the program is not installed';
+  return text === '' ? `exit status ${result.status}` : text;
+}

@@ -69,7 +69,7 @@ describe('a vifname', () => {
     expect({ status, stderr }).toEqual({ status: 1, stderr: `vif-bridge: ${sentence}\n` });
     expect(vif.store.told(2)).toEqual({
       status: 'error',
-      error: `vif-bridge online vif2.0: ${sentence}`,
+      error: `vif-bridge online: ${sentence}`,
       mtu: undefined,
     });
     expect(await host.snapshotLike(before)).toEqual(before);

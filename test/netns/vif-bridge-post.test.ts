@@ -78,7 +78,7 @@ describe('post hooks', () => {
     const { status, error } = vif.store.told(1);
     expect(status).toBe('error');
     expect(error).toContain(
-      `vif-bridge online vif1.0: vif1.0: a post hook in ${FOLDER} failed (${said}). Mend that file or take it away.`,
+      `vif-bridge online vif1.0: a post hook in ${FOLDER} failed (${said}). Mend that file or take it away.`,
     );
     expect(await host.snapshotLike(before)).toEqual(before);
   });

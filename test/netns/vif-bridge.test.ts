@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Host } from '../support/host.ts';
+import { xlEnv } from '../support/host.ts';
+import { FINE } from '../support/namespace.ts';
 import { VifHost } from '../support/vif-host.ts';
 import { sleep } from '../support/wait.ts';
 
@@ -130,11 +132,56 @@ describe('the MTU', () => {
     expect(vif.store.told(1).mtu).toBe('1450');
   });
 
-  test.each(['0', '99999', '1500; reboot'])('%s is refused', (mtu) => {
+  test.each(['0', '99999', '1500; reboot'])('%s is not used, and the bridge’s is, with a warning', (mtu) => {
     vif.card(1, { mtu });
+    expect(vif.online(1)).toEqual({
+      ...FINE,
+      stderr: `vif-bridge: vif1.0: mtu is "${mtu}"; say a whole number from 68 to 65535. It is not used.\n`,
+    });
+    expect(vif.store.told(1)).toEqual({ status: 'connected', error: undefined, mtu: '1500' });
+  });
+
+  test('is the device’s own where that refuses another, with a warning, every time', () => {
+    vif.card(1, { mtu: '65535' });
+    host.tap(1);
+    for (const _time of ['the first', 'the second']) {
+      const { status, stderr } = host.hook('vif-bridge', ['add', 'type_if=tap'], {
+        ...xlEnv(1),
+        INTERFACE: 'vif1.0-emu',
+      });
+      expect([status, stderr]).toEqual([
+        0,
+        expect.stringMatching(
+          /^vif-bridge: Could not set the MTU 65535 of vif1\.0-emu: the device refuses it \(.+\), and keeps what it has\.\n$/,
+        ),
+      ]);
+      expect(vif.link('vif1.0-emu')).toMatch(/ mtu 1500 UP master xenbr0$/);
+    }
+  });
+});
+
+describe('xenstore', () => {
+  test('has no sentence of an earlier failure left once the guest is connected', () => {
+    vif.card(1, { bridge: 'nosuch0' });
     expect(vif.online(1).status).toBe(1);
-    expect(vif.store.told(1).error).toBe(
-      `vif-bridge online vif1.0: mtu is "${mtu}"; say a whole number from 68 to 65535.`,
-    );
+    expect(vif.store.told(1)).toMatchObject({ status: 'error', error: expect.stringContaining('nosuch0') });
+    vif.store.vif(1, 0, { bridge: 'xenbr0' });
+    expect(vif.online(1)).toEqual(FINE);
+    expect(vif.store.told(1)).toEqual({ status: 'connected', error: undefined, mtu: '1500' });
+  });
+
+  test('has a mac that is none: it is needed under the strict filter alone', () => {
+    vif.card(1, { mac: 'aa:bb' });
+    const { status, stderr } = vif.online(1);
+    expect([status, stderr]).toEqual([
+      0,
+      expect.stringMatching(
+        /^vif-bridge: vif1\.0: mac is "aa:bb", which is no MAC address; .* It is not used\.\n$/,
+      ),
+    ]);
+    expect(vif.offline(1).status).toBe(0);
+    vif.store.vif(1, 0, { mac: 'aa:bb', antispoof: 'strict' });
+    expect(vif.online(1).status).toBe(1);
+    expect(vif.store.told(1).error).toContain('mac is "aa:bb", which is no MAC address;');
   });
 });

@@ -157,7 +157,7 @@ describe('online and offline', () => {
     expect(nat.call('online', 1)).toEqual(FINE);
     expect(nat.call('online', 2).status).toBe(1);
     expect(nat.store.told(2).error).toMatch(
-      /^vif-nat online vif2\.0: vif2\.0 cannot have 192\.0\.2\.5, which is routed to vif1\.0;/,
+      /^vif-nat online: vif2\.0 cannot have 192\.0\.2\.5, which is routed to vif1\.0;/,
     );
     expect(routes('vif1.0')).toHaveLength(1);
   });

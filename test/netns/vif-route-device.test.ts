@@ -58,6 +58,33 @@ describe('the network’s device', () => {
     }
   });
 
+  test('needs no other IPv6 address than that of its link, which is the guest’s gateway', () => {
+    const outside = host.nic('lan6', { address: '203.0.113.130/25' });
+    const link = () =>
+      route
+        .lines('-6', '-o', 'address', 'show', 'dev', 'lan6', 'scope', 'link', '-tentative')
+        .map((line) => / inet6 (\S+)\/64/.exec(line)?.[1])[0];
+    host.ok(
+      'sh',
+      '-c',
+      'until ip -6 address show dev lan6 scope link -tentative | grep -q inet6; do sleep 0.1; done',
+    );
+    outside.ip('address add 2001:db8:66::1/64 dev eth0 nodad');
+    const guest = route.card(1, { ip: '2001:db8:66::7', gatewaydev: 'lan6' });
+    expect(route.call('online', 1)).toEqual(FINE);
+    expect(route.lines('-6', '-o', 'address', 'show', 'dev', 'vif1.0').join()).toContain(` ${link()}/128 `);
+    expect(routes(route, 'vif1.0', 6)).toContain('2001:db8:66::7 metric 2');
+    guest.ip(
+      'link set eth0 up',
+      'address add 2001:db8:66::7/128 dev eth0 nodad',
+      `route add default via ${link()} dev eth0`,
+    );
+    host.ip('route add 2001:db8:66::/64 dev lan6');
+    expect(guest.reaches('2001:db8:66::1')).toBe(true);
+    expect(route.call('offline', 1)).toEqual(FINE);
+    host.ip('link del lan6');
+  });
+
   test('has no carrier, and an address all the same', () => {
     host.ip(
       'link add cable0 type veth peer name cable1',
@@ -101,7 +128,7 @@ describe('two guests with one address', () => {
       const ran = route.call('online', 2);
       expect(ran.status).toBe(1);
       expect(route.store.told(2).error).toBe(
-        `vif-route online vif2.0: vif2.0 cannot have ${ip}, which is routed to vif1.0; vif1.0 keeps it. ` +
+        `vif-route online: vif2.0 cannot have ${ip}, which is routed to vif1.0; vif1.0 keeps it. ` +
           'Give this guest another ip=, or take the address from vif1.0 first.',
       );
       expect(await host.snapshotLike(second)).toEqual(second);
@@ -135,4 +162,34 @@ describe('two guests with one address', () => {
       "vif1.0 cannot have 198.51.100.2, which is this host's own, on eth0;",
     );
   });
+});
+
+test.each([
+  ['that has no iptables', 'rm'],
+  ['whose iptables does not work', 'false'],
+])('a host %s takes guests: rules for bridged packets match none of theirs', (_what, how) => {
+  const program = '/usr/sbin/xtables-nft-multi';
+  host.ok(
+    'sh',
+    '-c',
+    `printf 'not a program' > /run/nothing; chmod ${how === 'rm' ? 600 : 755} /run/nothing`,
+  );
+  host.ok('nft', 'flush', 'ruleset');
+  host.ok('mount', '--bind', how === 'rm' ? '/run/nothing' : '/bin/false', program);
+  try {
+    route.card(1, { ip: '192.0.2.7 2001:db8:9::7' });
+    const { status, stderr } = route.call('online', 1);
+    expect([status, stderr]).toEqual([
+      0,
+      expect.stringContaining(
+        'vif1.0 is connected without filter rules: Could not let packets of vif1.0 pass',
+      ),
+    ]);
+    expect(routes(route, 'vif1.0')).toEqual(['192.0.2.7 scope link src 198.51.100.2 metric 2']);
+    expect(route.store.told(1)).toMatchObject({ status: 'connected', error: undefined });
+    expect(route.call('online', 1).status).toBe(0);
+    expect(route.call('offline', 1).status).toBe(0);
+  } finally {
+    host.ok('umount', program);
+  }
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { quote, visible } from '../../lib/contract/text.ts';
+import { about, aboutCommand, quote, visible } from '../../lib/contract/text.ts';
 
 test.each([
   ['a\u0007b', 'a\\u0007b'],
@@ -18,4 +18,22 @@ test.each([
 
 test('what is quoted has no line of its own either', () => {
   expect(quote('a\nb\u202ec\ufffd')).toBe('"a\\nb\\u202ec\\ufffd"');
+});
+
+test.each([
+  ['There is no device vif1.0.', 'There is no device vif1.0.'],
+  ['vif1.0: a post hook failed.', 'vif1.0: a post hook failed.'],
+  ['vif1.0-emu is down.', 'vif1.0: vif1.0-emu is down.'],
+  ['Nothing works.', 'vif1.0: Nothing works.'],
+])('a sentence names its device once: %j', (sentence, said) => {
+  expect(about('vif1.0', sentence)).toBe(said);
+});
+
+test.each([
+  ['vif1.0: a post hook failed.', 'online vif1.0: a post hook failed.'],
+  ['vif1.0 cannot have 192.0.2.7.', 'online: vif1.0 cannot have 192.0.2.7.'],
+  ['web: a post hook failed.', 'online vif1.0: web: a post hook failed.'],
+  ['Nothing works.', 'online vif1.0: Nothing works.'],
+])('a command that failed names its device once: %j', (sentence, said) => {
+  expect(aboutCommand('online', 'vif1.0', sentence)).toBe(said);
 });

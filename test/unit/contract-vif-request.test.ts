@@ -138,12 +138,20 @@ describe('settings', () => {
   });
 
   test.each([
+    ['mtu', '67', 'mtu is "67"; say a whole number from 68 to 65535.'],
+    ['mtu', '1500 up', 'mtu is "1500 up"; say a whole number from 68 to 65535.'],
+    ['mac', '00:16:3e:00:00', 'mac is "00:16:3e:00:00", which is no MAC address; '],
+  ] as const)('%s is not used when it is %j, and the reason is there', (key, value, why) => {
+    const settings = parseVifSettings(vif, { [key]: value }, {});
+    expect(settings[key]).toBeUndefined();
+    expect(settings.unfit[key]).toContain(why);
+  });
+
+  test.each([
     ['bridge', 'br0; reboot'],
     ['bridge', 'x'.repeat(5000)],
     ['ip', '10.0.0.1 -j DROP'],
     ['vifname', '--help'],
-    ['mtu', '67'],
-    ['mtu', '1500 up'],
     ['filter', 'perhaps'],
     ['vifname', '$(id)'],
     ['bridge', '\ufffd\ufffd'],

@@ -6,9 +6,9 @@ import { VerifyError } from '../lib/errors.ts';
 import { NO_RULES } from '../lib/filter/forward.ts';
 import { attachVif, detachVif } from '../lib/hook/attach.ts';
 import type { Context } from '../lib/hook/context.ts';
-import { mustRun, noBridge, switchIds, switchName } from '../lib/hook/switch.ts';
+import { isSwitchPort, mustRun, noBridge, switchHealth, switchIds, switchName } from '../lib/hook/switch.ts';
 import { runVifHook, type VifRun, warnOfUnfit } from '../lib/hook/vif.ts';
-import { deviceExists, isPromiscuous, readPort } from '../lib/observe/port.ts';
+import { deviceExists, readPort } from '../lib/observe/port.ts';
 import { awaitVif, observeVif } from '../lib/observe/vif.ts';
 import { butRefused } from '../lib/plan/device.ts';
 import type { Refusable } from '../lib/plan/step.ts';
@@ -45,7 +45,7 @@ async function attach(run: VifRun): Promise<void> {
     target,
     mtu,
     ids,
-    isPort: isPromiscuous(system, state.port.name),
+    isPort: !run.dryRun && isSwitchPort(system, state.port),
     recordPath: vifRecordPath(run.call.device),
   };
   const join = () =>
@@ -75,11 +75,17 @@ async function detach(run: VifRun): Promise<void> {
   const state = observeVif(system, run.call, rename);
   const name = state.port?.name ?? state.record?.name ?? rename?.name ?? run.call.device;
   const taken = state.port === undefined && deviceExists(system, name);
+  const health = run.dryRun || taken ? undefined : await switchHealth(system);
+  if (health?.database === false)
+    log.warn(
+      `Open vSwitch does not run: ${health.fault}. The port ${name} stays in its database; take it off (ovs-vsctl del-port ${name}) once it runs.`,
+    );
+  const leave = taken || health?.database === false ? 'none' : health?.daemon === false ? 'unheard' : 'heard';
   await detachVif(run, {
     state,
     name,
     bridge: state.record?.bridge ?? values['bridge'] ?? '',
-    plan: (rules) => planSwitchLeave(state, name, rules, vifRecordPath(run.call.device), taken),
+    plan: (rules) => planSwitchLeave(state, name, rules, vifRecordPath(run.call.device), leave),
   });
   if (!run.dryRun) log.info(`${name} is off its switch.`);
 }
@@ -88,7 +94,7 @@ function valuesOf(run: VifRun): Values {
   return mergeValues([...VIF_VARIABLES, ...VIF_KEYS], run.given, run.stored);
 }
 
-/** ovs-vsctl tells success even when the switch could not open the device: one that it has taken is promiscuous. */
+/** ovs-vsctl tells success even when the switch could not open the device. */
 function verify(
   run: VifRun,
   name: string,
@@ -98,7 +104,7 @@ function verify(
 ): void {
   const { system } = run.context;
   const port = readPort(system, name);
-  if (port !== undefined && isReady(butRefused(port, refused, mtu), name, mtu) && isPromiscuous(system, name))
+  if (port !== undefined && isReady(butRefused(port, refused, mtu), name, mtu) && isSwitchPort(system, port))
     return;
   throw new VerifyError(
     `${name} is no running port of the switch ${bridge} after all steps. Look for its name in ovs-vswitchd's log, and whether ovs-vswitchd runs.`,

@@ -108,11 +108,11 @@ export function parseVifCall(word: string | undefined, values: Values): VifCall 
     );
   }
   const hasTap = type === 'tap' || tap?.endsWith(TAP_SUFFIX) === true;
-  const called = deviceName(device, type);
+  deviceName(device, type);
   const backend = backendPath(type, device, values['XENBUS_PATH']);
-  // udev names a device as it is called by then, which a vifname may have changed; domain and number stay.
-  const own = type === 'vif' ? `vif${backend.domid}.${backend.devid}` : called;
-  return { command, type, acts, hasTap, device: own, ...backend };
+  // A device may be named as it is called by then, which a vifname may have changed; domain and number stay.
+  const own = `vif${backend.domid}.${backend.devid}`;
+  return { command, type, acts, hasTap, device: type === 'vif' ? own : `${own}${TAP_SUFFIX}`, ...backend };
 }
 
 function commandWordOfType(type: string | undefined): 'vif' | 'tap' {
@@ -138,10 +138,11 @@ export function parseBackendPath(path: string): BackendPath | undefined {
   return found === null ? undefined : { path, domid: Number(found[1]), devid: Number(found[2]) };
 }
 
-/** A tap's path comes from its name, a vif's from XENBUS_PATH and else from its name too. */
+/** A tap's path comes from its name and, where a vifname has changed that, from XENBUS_PATH; a vif's the other way round. */
 function backendPath(type: 'vif' | 'tap', device: string, path: string | undefined): BackendPath {
   const named = /^vif(\d{1,5})\.(\d{1,5})(-emu)?$/.exec(device);
-  if (type === 'vif' && path !== undefined) {
+  const isRenamedTap = type === 'tap' && named === null && device.endsWith(TAP_SUFFIX);
+  if ((type === 'vif' || isRenamedTap) && path !== undefined) {
     const found = parseBackendPath(path);
     if (found === undefined) {
       throw new RequestError(

@@ -1,13 +1,15 @@
 import type { Values } from '../contract/arguments.ts';
 import { HostError, RequestError, XenNetworkError } from '../errors.ts';
+import { isPromiscuous, type Port } from '../observe/port.ts';
 import { readVm } from '../observe/vm.ts';
+import { failureText } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
 import type { VifRun } from './vif.ts';
 
-const RUN_FOLDERS = ['/run/openvswitch', '/var/run/openvswitch'];
+const RUN_FOLDERS = ['/run/openvswitch', '/var/run/openvswitch', '/usr/local/var/run/openvswitch'];
 const CONTROL = /^ovs-vswitchd\.\d+\.ctl$/;
-/** A switch that runs takes a connection at once. */
-const CONNECT_MS = 1000;
+/** A switch that runs answers at once, between two rounds of its work. */
+const ANSWER_MS = 1400;
 
 /**
  * What a controller knows the guest's NIC by: the stock scripts' three, and the iface-id by which OVN binds its port.
@@ -57,25 +59,83 @@ export function switchName(name: string): string {
   );
 }
 
+/** What of Open vSwitch answers: its database keeps the ports, its daemon makes devices what the database says. */
+export interface SwitchHealth {
+  readonly database: boolean;
+  readonly daemon: boolean;
+  /** Who does not answer, and where; undefined where both do. */
+  readonly fault: string | undefined;
+}
+
 /**
- * Makes sure that the switch runs, by its control socket (ovs-vswitchd(8)): ovs-vsctl would wait for it for half a minute.
- * A host that has its files elsewhere is left to ovs-vsctl.
- * @param system the way to the socket
+ * Asks the switch's database and daemon a question each (ovsdb-server(7), ovs-vswitchd(8)): one that hangs takes
+ * connections all the same, and ovs-vsctl would wait for it for half a minute.
+ * @param system the way to their sockets
+ */
+export async function switchHealth(system: System): Promise<SwitchHealth> {
+  const folder = RUN_FOLDERS.find((path) => system.exists(path));
+  if (folder === undefined) return healthElsewhere(system);
+  const database = await answers(system, `${folder}/db.sock`, 'echo');
+  const controls = system.list(folder).filter((name) => CONTROL.test(name));
+  let daemon = false;
+  // A daemon that was killed leaves its socket, at which nobody is.
+  for (const name of database ? controls : [])
+    daemon ||= await answers(system, `${folder}/${name}`, 'version');
+  if (!database) return { database, daemon, fault: `nobody answers at ${folder}/db.sock` };
+  return { database, daemon, fault: daemon ? undefined : `nobody answers at ${folder}/ovs-vswitchd.*.ctl` };
+}
+
+/**
+ * Makes sure that the switch runs.
+ * @param system the way to its sockets
  * @throws HostError when it does not
  */
 export async function mustRun(system: System): Promise<void> {
-  const folder = RUN_FOLDERS.find((path) => system.exists(path));
-  if (folder === undefined) return;
-  const native = await system.native();
-  for (const name of system.list(folder).filter((each) => CONTROL.test(each))) {
-    try {
-      (await native.connectStream(`${folder}/${name}`, CONNECT_MS)).close();
-      return;
-    } catch (thrown) {
-      if (!(thrown instanceof XenNetworkError)) throw thrown;
-    }
-  }
+  const { fault } = await switchHealth(system);
+  if (fault === undefined) return;
   throw new HostError(
-    `Open vSwitch does not run: nobody answers at ${folder}/ovs-vswitchd.*.ctl. Start it (systemctl start openvswitch-switch), then the guest again.`,
+    `Open vSwitch does not run: ${fault}. Start it (systemctl start openvswitch-switch), then the guest again.`,
   );
+}
+
+/** Where the files of the switch lie elsewhere, ovs-vsctl knows the place, if it is there. */
+function healthElsewhere(system: System): SwitchHealth {
+  const result = system.run(['ovs-vsctl', '--timeout=1', 'show']);
+  if (result.status === 0) return { database: true, daemon: true, fault: undefined };
+  const fault = `there is no ${RUN_FOLDERS[0]}, and "ovs-vsctl show" failed (${failureText(result)})`;
+  return { database: false, daemon: false, fault };
+}
+
+async function answers(system: System, path: string, method: string): Promise<boolean> {
+  const question = new TextEncoder().encode(JSON.stringify({ id: 0, method, params: [] }));
+  try {
+    const channel = await (await system.native()).connectStream(path, ANSWER_MS);
+    try {
+      await channel.send(question);
+      return (await channel.receive()).length > 0;
+    } finally {
+      channel.close();
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    return false;
+  }
+}
+
+/** Of the kernel's switch a port is known by its master, which is this device; of one in user space by the database. */
+const KERNEL_SWITCH = 'ovs-system';
+
+/**
+ * Whether the switch has taken a device. That it is promiscuous tells little: a tcpdump makes it that too.
+ * @param system the way to sysfs and to the switch
+ * @param port the device
+ */
+export function isSwitchPort(system: System, port: Port): boolean {
+  if (port.master !== undefined) return port.master === KERNEL_SWITCH;
+  if (!isPromiscuous(system, port.name)) return false;
+  // The daemon writes the index of the device that it has opened, which is another one after a device came again.
+  const row = ['get', 'interface', port.name, 'ifindex', 'ofport'];
+  const { status, stdout } = system.run(['ovs-vsctl', '--timeout=2', '--no-wait', '--if-exists', ...row]);
+  const [index, number] = stdout.trim().split('\n');
+  return status === 0 && Number(index) === port.index && Number(number) > 0;
 }

@@ -7,6 +7,7 @@ import {
   type Values,
   withoutQuotes,
 } from '../contract/arguments.ts';
+import { TAP_SUFFIX } from '../contract/names.ts';
 import { about, aboutCommand, quote, visible } from '../contract/text.ts';
 import {
   parseBackendPath,
@@ -17,6 +18,7 @@ import {
   type VifSettings,
 } from '../contract/vif-request.ts';
 import { messageOf, XenNetworkError, XenstoreError } from '../errors.ts';
+import { readVifRecords } from '../observe/records.ts';
 import { reserveTime } from '../system/deadline.ts';
 import { openXenstore, type Xenstore } from '../system/xenstore.ts';
 import { type Context, isDryRun } from './context.ts';
@@ -65,7 +67,7 @@ export interface VifWork {
 export async function runVifHook(context: Context, work: VifWork): Promise<number> {
   const args = parseArguments(context.argv, VIF_VARIABLES);
   for (const warning of args.warnings) context.log.warn(warning);
-  const given = mergeValues(VIF_VARIABLES, context.env, withoutQuotes(args.values));
+  const given = withOwnTap(context, mergeValues(VIF_VARIABLES, context.env, withoutQuotes(args.values)));
   const call = await readCall(context, args, given);
   if (call === undefined || !call.acts) return 0;
   const leaving = isLeaving(call.command);
@@ -113,6 +115,15 @@ export function warnOfMasks({ context, given, stored }: VifRun): void {
       `ip holds ${quote(word)}, an address with the mask of its network: it is taken for that one address. ` +
         'Where the whole range is meant, give the address that the range begins with.',
     );
+}
+
+/** A tap that is called by its vifname alone is known by what its add remembered. */
+function withOwnTap({ system }: Context, given: Values): Values {
+  const { type_if: type, INTERFACE: tap = '', XENBUS_PATH: path } = given;
+  if (type !== 'tap' || path !== undefined || !tap.endsWith(TAP_SUFFIX) || /^vif\d+\.\d+-emu$/.test(tap))
+    return given;
+  const own = [...readVifRecords(system)].find(([, { name }]) => name === tap);
+  return own === undefined ? given : { ...given, INTERFACE: own[0] };
 }
 
 function isLeaving(command: string | undefined): boolean {

@@ -93,10 +93,10 @@ function deviceSteps(port: Port, name: string, { call, rename, mtu }: SwitchRequ
   ];
 }
 
-/** One transaction: a port of that name is replaced. No words take it away. */
-function vsctl(name: string, words: readonly string[]): Command {
+/** One transaction: a port of that name is replaced. No words take it away. The options are ovs-vsctl's own. */
+function vsctl(name: string, words: readonly string[], options: readonly string[] = []): Command {
   const removal = ['--', '--if-exists', 'del-port', name];
-  return { tool: 'run', argv: [...OVS_VSCTL, ...removal, ...words] };
+  return { tool: 'run', argv: [...OVS_VSCTL, ...options, ...removal, ...words] };
 }
 
 /** With both a tag and trunks the tag is that of untagged frames; without a mode the switch would ignore the trunks. */
@@ -123,25 +123,26 @@ function ovsString(value: string): string {
  * @param name its name, or the one that it had
  * @param rules FORWARD rules of it that are in place, from another hook
  * @param recordPath where its record lies
- * @param taken another device has the name by now, and the switch's port is its
+ * @param leave how the switch's port goes: `none` where another device has the name by now, and the port is its, or where
+ * no database answers; `unheard` where the switch's daemon would be waited for in vain
  */
 export function planSwitchLeave(
   state: VifState,
   name: string,
   rules: RuleSet,
   recordPath: string,
-  taken: boolean,
+  leave: 'heard' | 'unheard' | 'none',
 ): Plan {
   const { port, record } = state;
-  const leave: Step = {
-    do: vsctl(name, []),
+  const step: Step = {
+    do: vsctl(name, [], leave === 'unheard' ? ['--no-wait'] : []),
     undo: [vsctl(name, record?.switchPort ?? [])],
     why: `take off its switch the device ${name}`,
   };
   return {
     warnings: [],
     steps: [
-      ...(taken ? [] : [leave]),
+      ...(leave === 'none' ? [] : [step]),
       ...(port?.up === true ? [downStep(port)] : []),
       ...replaceForwardRules(name, rules, NO_RULES),
       ...forgetSteps(recordPath, record, name),

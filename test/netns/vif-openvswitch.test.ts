@@ -226,12 +226,73 @@ describe('an error that says why', () => {
     host.ok('mount', '--bind', '/run/fake/ovs-vsctl', real);
     try {
       ovs.card(1, { bridge: 'ovsbr0' });
+      host.ip('link set vif1.0 promisc on');
       expect(ovs.call('online', 1).status).toBe(1);
       expect(ovs.store.told(1).error).toContain(
         'vif1.0 is no running port of the switch ovsbr0 after all steps.',
       );
     } finally {
       host.ok('umount', real);
+    }
+  });
+});
+
+/** A call of ours while the switch's daemon is stopped, and hears nothing though it takes connections. */
+function whileStopped<T>(what: () => T): T {
+  const signal = (name: string) =>
+    host.ok('sh', '-c', `kill -${name} $(cat /run/openvswitch/ovs-vswitchd.pid)`);
+  signal('STOP');
+  try {
+    return what();
+  } finally {
+    signal('CONT');
+  }
+}
+
+describe('a switch whose daemon hears nothing', () => {
+  test('is said by online, before anything is done', async () => {
+    ovs.card(1, { bridge: 'ovsbr0' });
+    const before = await host.settled();
+    const ran = whileStopped(() => ovs.call('online', 1));
+    expect(ran.status).toBe(1);
+    expect(ovs.store.told(1)).toMatchObject({
+      status: 'error',
+      error: expect.stringContaining(
+        'Open vSwitch does not run: nobody answers at /run/openvswitch/ovs-vswitchd.',
+      ),
+    });
+    expect(await host.snapshotLike(before)).toEqual(before);
+  });
+
+  test('has no port of a guest that has gone: offline does not wait for it', () => {
+    ovs.card(1, { bridge: 'ovsbr0' });
+    expect(ovs.call('online', 1)).toEqual(FINE);
+    expect(whileStopped(() => [ovs.call('offline', 1), ports()])).toEqual([FINE, []]);
+    expect(host.snapshot()['files']).toEqual([]);
+  });
+});
+
+test('what a tcpdump makes promiscuous is no port: an undo brings back nothing that is not there', () => {
+  ovs.card(1, { bridge: 'ovsbr0.10' });
+  expect(ovs.call('online', 1)).toEqual(FINE);
+  host.ok('ovs-vsctl', 'del-port', 'vif1.0');
+  host.ip('link set vif1.0 promisc on');
+  ovs.store.write({ [`${BACKEND}/1/0/bridge`]: 'nosuch0' });
+  expect(ovs.call('online', 1).status).toBe(1);
+  expect(ports()).toEqual([]);
+});
+
+describe('a tap that has a vifname', () => {
+  test('is known by that name too, with its place in xenstore and without', () => {
+    ovs.card(1, { bridge: 'ovsbr0', vifname: 'http' });
+    for (const env of [{ XENBUS_PATH: 'backend/vif/1/0' }, { XENBUS_PATH: '' }]) {
+      host.tap(1);
+      expect(ovs.call('add', 1)).toEqual(FINE);
+      expect(ports()).toEqual(['http-emu']);
+      expect(ovs.call('remove', 1, { INTERFACE: 'http-emu', vif: 'vif1.0', ...env })).toEqual(FINE);
+      expect(ports()).toEqual([]);
+      expect(host.snapshot()['files']).toEqual([]);
+      host.ip('link del http-emu');
     }
   });
 });
@@ -250,6 +311,18 @@ test('a switch that does not run is said, before anything is done', async () => 
       error: expect.stringContaining('Start it'),
     });
     expect(alone.host.snapshot()).toEqual(before);
+    const gone = alone.call('offline', 1);
+    expect([gone.status, gone.stderr]).toEqual([
+      0,
+      expect.stringContaining(
+        'The port vif1.0 stays in its database; take it off (ovs-vsctl del-port vif1.0)',
+      ),
+    ]);
+
+    alone.host.ok('rmdir', '/run/openvswitch');
+    expect(alone.call('online', 1).stderr).toContain(
+      'Open vSwitch does not run: there is no /run/openvswitch, and',
+    );
   } finally {
     await alone.host.close();
   }

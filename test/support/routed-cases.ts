@@ -214,9 +214,9 @@ export const SWITCH_CASES: Readonly<Record<string, () => Plan>> = {
   'online-again': () => joinSwitch(port('vif1.0', ready), 'ovsbr0:20', { before: switched }),
   add: () => joinSwitch(port('vif1.0-emu'), 'ovsbr0.10'),
   offline: () =>
-    planSwitchLeave(state(port('vif1.0', ready), switched), 'vif1.0', NO_RULES, recordPath, false),
-  'offline-gone': () => planSwitchLeave(state(undefined, switched), 'vif1.0', NO_RULES, recordPath, false),
-  'offline-taken': () => planSwitchLeave(state(undefined, switched), 'vif1.0', NO_RULES, recordPath, true),
+    planSwitchLeave(state(port('vif1.0', ready), switched), 'vif1.0', NO_RULES, recordPath, 'heard'),
+  'offline-gone': () => planSwitchLeave(state(undefined, switched), 'vif1.0', NO_RULES, recordPath, 'heard'),
+  'offline-taken': () => planSwitchLeave(state(undefined, switched), 'vif1.0', NO_RULES, recordPath, 'none'),
 };
 
 const vlans = (text: string): PortVlans => portVlans(text, parseVlans(text), 1);

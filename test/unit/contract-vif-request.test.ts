@@ -93,6 +93,12 @@ describe('a call', () => {
   });
 });
 
+test('a tap that is called by its vifname is known by its place in xenstore', () => {
+  const call = parseVifCall('remove', { ...TAP, INTERFACE: 'http-emu' });
+  expect(call).toMatchObject({ type: 'tap', device: 'vif7.1-emu', domid: 7, devid: 1, hasTap: true });
+  expect(() => parseVifCall('remove', { type_if: 'tap', INTERFACE: 'http-emu' })).toThrow(RequestError);
+});
+
 describe('settings', () => {
   const vif = parseVifCall('online', XL);
   const tap = parseVifCall('add', TAP);

@@ -5,7 +5,7 @@ import { RequestError } from '../errors.ts';
 import { loggedElement, strictElements } from '../filter/strict.ts';
 import { type Port, readPort } from '../observe/port.ts';
 import { readStrictRecord, readStrictRecords, type StrictRecord } from '../observe/strict.ts';
-import { listStrictTable } from '../observe/strict-listing.ts';
+import { type Drops, listStrictTable, readDrops } from '../observe/strict-listing.ts';
 import { PORT_MAC } from '../plan/device.ts';
 import { type Step, setting } from '../plan/step.ts';
 import { planStrays, planStrict, planStrictTable } from '../plan/strict.ts';
@@ -104,6 +104,7 @@ export function guardSteps(system: System, device: string, guard: Guard, flushed
   const others = flushed ? [...readStrictRecords(system)].filter(([name]) => name !== port) : [];
   const table = flushed ? planStrictTable(others.flatMap(([, record]) => record.elements)) : [];
   const left = [former, device].filter((name) => name !== undefined).filter((name) => name !== port);
+  const drops = fresh === undefined ? undefined : dropsOf(system, device, left);
   const before = [
     ...table,
     ...(fresh === undefined ? [] : learningSteps(system, bridge)),
@@ -115,9 +116,16 @@ export function guardSteps(system: System, device: string, guard: Guard, flushed
       fresh,
       flushed,
       shared: sharedElements(system, port, fresh),
+      drops,
     }),
   ];
-  return { before, after: unguardSteps(system, device, left) };
+  return { before, after: unguardSteps(system, device, left, drops) };
+}
+
+/** What was dropped of a device under one of the names that it has no more; nft is asked for it at a rename alone. */
+function dropsOf(system: System, device: string, left: readonly string[]): Drops | undefined {
+  const held = left.find((name) => readStrictRecord(system, name)?.device === device);
+  return held === undefined ? undefined : readDrops(system).get(held);
 }
 
 /**
@@ -157,8 +165,14 @@ export function learningSteps(system: System, bridge: string): Step[] {
  * @param system the way to the records
  * @param device the kernel's name of the device
  * @param ports the names
+ * @param drops what was dropped of it under one of them, for an undo
  */
-export function unguardSteps(system: System, device: string, ports: readonly string[]): Step[] {
+export function unguardSteps(
+  system: System,
+  device: string,
+  ports: readonly string[],
+  drops?: Drops,
+): Step[] {
   return [...new Set(ports)].flatMap((port) => {
     const old = readStrictRecord(system, port);
     // The name may be another guest's by now.
@@ -171,6 +185,7 @@ export function unguardSteps(system: System, device: string, ports: readonly str
       fresh: undefined,
       flushed: true,
       shared,
+      drops,
     });
   });
 }

@@ -35,3 +35,24 @@ export function listStrictTable(system: System): StrictListing | undefined {
   }
   return { chains, elements };
 }
+
+/** What of a guest was dropped. */
+export interface Drops {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/**
+ * What was dropped of each guest under the strict filter, by its port's name.
+ * @param system the way to nft
+ */
+export function readDrops(system: System): ReadonlyMap<string, Drops> {
+  const listing = system.run(['nft', 'list', 'set', ...STRICT_TABLE.split(' '), 'refused'], {
+    isListing: true,
+  });
+  return new Map(
+    [...listing.stdout.matchAll(/"([^"]+)" counter packets (\d+) bytes (\d+)/g)].map(
+      ([, port = '', packets, bytes]) => [port, { packets: Number(packets), bytes: Number(bytes) }] as const,
+    ),
+  );
+}

@@ -1,6 +1,7 @@
 import { strictBase, strictExtras } from '../filter/strict.ts';
 import { STRICT_TABLE } from '../filter/strict-rules.ts';
 import type { StrictRecord } from '../observe/strict.ts';
+import type { Drops } from '../observe/strict-listing.ts';
 import { type Command, record, type Step } from './step.ts';
 
 /** What the strict filter holds for a port, and is to hold. */
@@ -16,6 +17,8 @@ export interface StrictChange {
   readonly flushed: boolean;
   /** Elements that other ports' records tell of as well, such as a MAC address that two guests have. */
   readonly shared: readonly string[];
+  /** What was dropped of the guest under the name that its port had: it is counted on. */
+  readonly drops?: Drops | undefined;
 }
 
 /**
@@ -23,7 +26,7 @@ export interface StrictChange {
  * @param change the port's record, before and after
  */
 export function planStrict(change: StrictChange): Step[] {
-  const { port, recordPath, old, fresh, flushed, shared } = change;
+  const { port, recordPath, old, fresh, flushed, shared, drops } = change;
   if (old === undefined && fresh === undefined) return [];
   const [had, wanted] = [old?.elements ?? [], fresh?.elements ?? []];
   const stale = had.filter((element) => !wanted.includes(element) && !shared.includes(element));
@@ -32,11 +35,11 @@ export function planStrict(change: StrictChange): Step[] {
     content === undefined ? undefined : `${JSON.stringify(content)}\n`;
   return [
     ...strictExtras(wanted).map((line): Step => ({ do: { tool: 'nft', line }, undo: [], why: hold })),
-    ...stale.flatMap((element) => removal(element, `forget what ${port} might be`, flushed)),
+    ...stale.flatMap((element) => removal(element, `forget what ${port} might be`, flushed, drops)),
     // Elements that are there already are given again: somebody may have flushed them, and then they count.
     ...wanted.map(
       (element): Step => ({
-        do: line('add', element),
+        do: line('add', counted(element, drops)),
         undo: had.includes(element) || shared.includes(element) ? [] : [line('delete', element)],
         why: hold,
       }),
@@ -58,9 +61,14 @@ export function planStrays(elements: readonly string[]): Step[] {
   return elements.map((element) => ({ do: line('delete', element), undo: [], why }));
 }
 
+function counted(element: string, drops: Drops | undefined): string {
+  if (drops === undefined || !element.startsWith('refused ')) return element;
+  return element.replace(/ }$/, ` counter packets ${drops.packets} bytes ${drops.bytes} }`);
+}
+
 /** nft refuses to delete what is not there, but not to add what is. */
-function removal(element: string, why: string, flushed: boolean): Step[] {
-  const gone: Step = { do: line('delete', element), undo: [line('add', element)], why };
+function removal(element: string, why: string, flushed: boolean, drops: Drops | undefined): Step[] {
+  const gone: Step = { do: line('delete', element), undo: [line('add', counted(element, drops))], why };
   return flushed ? [{ do: line('add', element), undo: [], why }, gone] : [gone];
 }
 

@@ -5,7 +5,6 @@ import { listed, quote } from '../../lib/contract/text.ts';
 import { parseBackendPath } from '../../lib/contract/vif-request.ts';
 import { HostError, RequestError } from '../../lib/errors.ts';
 import { loggedElement } from '../../lib/filter/strict.ts';
-import { STRICT_TABLE } from '../../lib/filter/strict-rules.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { guardSteps, STRICT_LOCK, sharedElements } from '../../lib/hook/guard.ts';
 import { journalKeyOf, withLocks } from '../../lib/hook/locks.ts';
@@ -13,6 +12,7 @@ import { runningVifs, wantedFilter } from '../../lib/hook/running.ts';
 import { strictBridges } from '../../lib/hook/strict-table.ts';
 import { readStrictRecord, readStrictRecords } from '../../lib/observe/strict.ts';
 import { strictDamage } from '../../lib/observe/strict-health.ts';
+import { readDrops } from '../../lib/observe/strict-listing.ts';
 import { planStrict } from '../../lib/plan/strict.ts';
 import { openXenstore } from '../../lib/system/xenstore.ts';
 
@@ -55,24 +55,17 @@ interface PortStatus {
 
 function show(context: Context, name: string | undefined, json: boolean): number {
   const { system, print } = context;
-  const listing = system.run(['nft', 'list', 'set', ...STRICT_TABLE.split(' '), 'refused'], {
-    isListing: true,
-  });
-  const counters = new Map(
-    [...listing.stdout.matchAll(/"([^"]+)" counter packets (\d+) bytes (\d+)/g)].map(
-      ([, port = '', packets, bytes]) => [port, [Number(packets), Number(bytes)]] as const,
-    ),
-  );
+  const drops = readDrops(system);
   const ports: PortStatus[] = [...readStrictRecords(system)]
     .filter(([port, { device }]) => name === undefined || name === port || name === device)
     .map(([port, { device, mode, elements }]) => {
-      const [droppedPackets = 0, droppedBytes = 0] = counters.get(port) ?? [];
+      const { packets, bytes } = drops.get(port) ?? { packets: 0, bytes: 0 };
       return {
         port,
         device,
         mode,
-        droppedPackets,
-        droppedBytes,
+        droppedPackets: packets,
+        droppedBytes: bytes,
         log: elements.includes(loggedElement(port)),
       };
     });

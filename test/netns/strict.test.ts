@@ -134,6 +134,32 @@ describe('a card under the strict filter', () => {
     expect(log()).not.toContain('"vif1.0"');
   });
 
+  test('what was dropped is counted on when the running card gets another name, and when that fails', () => {
+    host.guest(1, { ip: '192.0.2.1' });
+    expect(mayBe(1, '192.0.2.7', '192.0.2.8')).toEqual([]);
+    const told = () => {
+      const { stdout } = host.vif.host.hook('xen-network', ['vif', '--json']);
+      return JSON.parse(stdout).map((row: Record<string, unknown>) => [row['port'], row['droppedPackets']]);
+    };
+    const rename = (vifname: string) =>
+      host.vif.store.vif(1, 0, { mac: guestMac(1), ip: '192.0.2.1', vifname });
+    expect(told()).toEqual([['vif1.0', 2]]);
+    rename('web');
+    expect(host.online(1).status).toBe(0);
+    expect(told()).toEqual([['web', 2]]);
+    expect(mayBe(1, '192.0.2.9')).toEqual([]);
+    host.vif.host.write('/etc/xen/scripts/vif-post.d/no.hook', 'exit 1\n', '755');
+    try {
+      rename('shop');
+      expect(host.online(1).status).toBe(1);
+      expect(told()).toEqual([['web', 3]]);
+    } finally {
+      host.vif.host.ok('rm', '-r', '/etc/xen/scripts/vif-post.d');
+    }
+    expect(host.online(1).status).toBe(0);
+    expect(told()).toEqual([['shop', 3]]);
+  });
+
   test('without a MAC address in xenstore it does not come online, and xl is told why', () => {
     host.vif.card(1, { mac: '' });
     expect(host.online(1).status).toBe(1);

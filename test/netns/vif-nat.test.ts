@@ -167,7 +167,6 @@ describe('online and offline', () => {
     ['ip', '192.0.2.5; reboot', 'ip holds "192.0.2.5;"'],
     ['ip', '$(touch /run/owned)', 'ip holds "$(touch"'],
     ['vifname', 'a/b', 'vifname is "a/b"'],
-    ['mtu', '1e3', 'mtu is "1e3"'],
   ])('%s=%s in xenstore', (key, value, why) => {
     nat.card(1, { [key]: value });
     const ran = nat.call('online', 1);
@@ -176,6 +175,13 @@ describe('online and offline', () => {
     expect(host.run(['ls', '/run/owned']).status).not.toBe(0);
     expect(nat.call('offline', 1).status).toBe(0);
   });
+});
+
+test('an mtu that is none in xenstore is not used, with a warning', () => {
+  nat.card(1, { mtu: '1e3' });
+  const { status, stderr } = nat.call('online', 1);
+  expect([status, stderr]).toEqual([0, expect.stringContaining('vif1.0: mtu is "1e3"; say a whole number')]);
+  expect(nat.store.told(1)).toEqual({ status: 'connected', error: undefined, mtu: undefined });
 });
 
 describe('a tap', () => {

@@ -6,7 +6,7 @@ import { VerifyError } from '../lib/errors.ts';
 import { NO_RULES } from '../lib/filter/forward.ts';
 import { attachVif, detachVif } from '../lib/hook/attach.ts';
 import type { Context } from '../lib/hook/context.ts';
-import { isSwitchPort, mustRun, noBridge, switchHealth, switchIds, switchName } from '../lib/hook/switch.ts';
+import { isSwitchPort, mustRun, noBridge, switchIds, switchName, wayOut } from '../lib/hook/switch.ts';
 import { runVifHook, type VifRun, warnOfUnfit } from '../lib/hook/vif.ts';
 import { deviceExists, readPort } from '../lib/observe/port.ts';
 import { awaitVif, observeVif } from '../lib/observe/vif.ts';
@@ -75,12 +75,7 @@ async function detach(run: VifRun): Promise<void> {
   const state = observeVif(system, run.call, rename);
   const name = state.port?.name ?? state.record?.name ?? rename?.name ?? run.call.device;
   const taken = state.port === undefined && deviceExists(system, name);
-  const health = run.dryRun || taken ? undefined : await switchHealth(system);
-  if (health?.database === false)
-    log.warn(
-      `Open vSwitch does not run: ${health.fault}. The port ${name} stays in its database; take it off (ovs-vsctl del-port ${name}) once it runs.`,
-    );
-  const leave = taken || health?.database === false ? 'none' : health?.daemon === false ? 'unheard' : 'heard';
+  const leave = taken ? 'none' : await wayOut(run, name);
   await detachVif(run, {
     state,
     name,

@@ -60,7 +60,7 @@ export function switchName(name: string): string {
 }
 
 /** What of Open vSwitch answers: its database keeps the ports, its daemon makes devices what the database says. */
-export interface SwitchHealth {
+interface SwitchHealth {
   readonly database: boolean;
   readonly daemon: boolean;
   /** Who does not answer, and where; undefined where both do. */
@@ -72,7 +72,7 @@ export interface SwitchHealth {
  * connections all the same, and ovs-vsctl would wait for it for half a minute.
  * @param system the way to their sockets
  */
-export async function switchHealth(system: System): Promise<SwitchHealth> {
+async function switchHealth(system: System): Promise<SwitchHealth> {
   const folder = RUN_FOLDERS.find((path) => system.exists(path));
   if (folder === undefined) return healthElsewhere(system);
   const database = await answers(system, `${folder}/db.sock`, 'echo');
@@ -96,6 +96,24 @@ export async function mustRun(system: System): Promise<void> {
   throw new HostError(
     `Open vSwitch does not run: ${fault}. Start it (systemctl start openvswitch-switch), then the guest again.`,
   );
+}
+
+/**
+ * How a port can leave the switch, and a warning where it cannot.
+ * @param run the call
+ * @param name the port's name
+ */
+export async function wayOut(
+  { context, dryRun }: VifRun,
+  name: string,
+): Promise<'heard' | 'unheard' | 'none'> {
+  if (dryRun) return 'heard';
+  const { database, daemon, fault } = await switchHealth(context.system);
+  if (database) return daemon ? 'heard' : 'unheard';
+  context.log.warn(
+    `Open vSwitch does not run: ${fault}. The port ${name} stays in its database; take it off (ovs-vsctl del-port ${name}) once it runs.`,
+  );
+  return 'none';
 }
 
 /** Where the files of the switch lie elsewhere, ovs-vsctl knows the place, if it is there. */

@@ -95,17 +95,24 @@ function watched(watch: StepWatch, door: 'kernel' | 'ip', isDead: () => boolean)
   return mortal(steps, isDead);
 }
 
-/** Runs something in this process. */
-async function runHere(act: Act, system: System): Promise<void> {
+/** Runs something in this process, and gives its exit status. */
+async function runHere(act: Act, system: System, said: string[]): Promise<number> {
   const [hook = '', ...argv] = act.run ?? [];
   const applet: Applet | undefined = hook === 'xen-network' ? adminTool([]) : HOOKS[hook];
   if (applet === undefined) throw new Error(`${JSON.stringify(act)} cannot be the first.`);
-  const log = { error: () => {}, warn: () => {}, info: () => {}, flush: async () => {} };
+  const log = {
+    error: () => {},
+    warn: (text: string) => void said.push(text),
+    info: () => {},
+    flush: async () => {},
+  };
   const env = act.guest === undefined ? {} : xlEnv(act.guest);
   try {
-    await applet({ hook, argv, env, system, log, print: () => {}, interrupted: () => false });
+    return await applet({ hook, argv, env, system, log, print: () => {}, interrupted: () => false });
   } catch (thrown) {
     if (!(thrown instanceof XenNetworkError)) throw new Error(messageOf(thrown), { cause: thrown });
+    said.push(thrown.message);
+    return thrown.exitCode;
   }
 }
 
@@ -176,14 +183,34 @@ function isRunning(pid: number): boolean {
 
 /** What a look finds beside the snapshot: the strict filter's elements, and what xenstore says of guests. */
 function look(): Snapshot {
-  const { sysctl = [], ...rest } = takeSnapshot(here);
+  const { sysctl = [], iptables = [], ip6tables = [], ...rest } = takeSnapshot(here);
+  // What a killed online noted for a guest that is not connected goes with the guest.
+  const isMark = (line: string) => {
+    const [, path] = /^(.*)\/xen-network = /.exec(line) ?? [];
+    return path !== undefined && store.includes(`${path}/hotplug-status = "connected"`);
+  };
   const store = here.run(['xenstore-ls', '-f', '/local/domain/0/backend/vif']).stdout.split('\n');
   return {
     ...rest,
+    iptables: inAnyOrder(iptables),
+    ip6tables: inAnyOrder(ip6tables),
     sysctl: sysctl.filter((line) => !/\/(stable_secret|retrans)/.test(line)),
     strict: strictElementsIn(here),
-    store: store.filter((line) => /\/(hotplug-status|hotplug-error|xen-network|locking) = /.test(line)),
+    store: store.filter((line) => /\/(hotplug-status|hotplug-error|locking) = /.test(line) || isMark(line)),
   };
+}
+
+/** Neighbours among a chain's rules that end alike are sorted: which of them comes first makes no difference. */
+function inAnyOrder(lines: readonly string[]): string[] {
+  const runs: string[][] = [];
+  let kind = '';
+  for (const line of lines) {
+    const now = `${/^\S+ -A \S+/.exec(line)?.[0]} ${/ -j \S+/.exec(line)?.[0]}`;
+    if (now !== kind) runs.push([]);
+    kind = now;
+    runs.at(-1)?.push(line);
+  }
+  return runs.flatMap((run) => run.sort());
 }
 
 /** Looks until it is one of the expected; otherwise tells how it differs from the one that is nearest. */
@@ -216,53 +243,97 @@ function inTurn(
   acts: readonly Act[],
   bare: Snapshot,
 ): { state: Snapshot; wrong: string[] } {
-  const all = [...overlap.before, ...acts, ...overlap.after];
-  const said = all.map((act) => `${JSON.stringify(act)}: ${runAway(act)}`);
+  const said: string[] = [];
+  const play = (act: Act) => void said.push(`${nameOf(act)}: ${runAway(act)}`);
+  for (const act of [...overlap.before, ...acts, ...overlap.after]) play(act);
   const state = settled();
-  for (const act of overlap.end) said.push(`${JSON.stringify(act)}: ${runAway(act)}`);
+  for (const act of overlap.end) runAway(act);
   const wrong = wrongAfter([bare]);
-  return { state, wrong: wrong.length === 0 ? [] : [...wrong, ...said] };
+  return { state, wrong: wrong.length === 0 ? [] : ['left at the end:', ...wrong, 'of:', ...said] };
 }
 
-/** Lets the second in after `at` steps and tells how it ended; the number of steps when the first has no more than that. */
-async function overlapAt(overlap: Overlap, at: number): Promise<string | number> {
+function nameOf({ run, guest, card, unplug, shell }: Act): string {
+  if (run !== undefined) return `${run.join(' ')}${guest === undefined ? '' : ` of guest ${guest}`}`;
+  return shell ?? `guest ${card ?? unplug} ${card === undefined ? 'goes' : 'comes'}`;
+}
+
+/** How one overlap ended. */
+interface Ended {
+  /** Whether the first had that boundary, or else its steps. */
+  readonly steps: number | undefined;
+  /** Whether the first and the second said that they failed; a killed one says nothing. */
+  readonly failed: readonly [boolean, boolean];
+  readonly said: readonly string[];
+}
+
+/** Lets the second in after `at` steps. */
+async function overlapAt(overlap: Overlap, at: number): Promise<Ended> {
   let second: Promise<string> | undefined;
   let dead = false;
+  let status = 0;
+  const heard: string[] = [];
   const boundary = new Boundary(at, () => {
     if (overlap.how === 'killed') dead = true;
     else second = letIn(overlap.second);
   });
   const system = watched(boundary, at % 2 === 0 ? 'kernel' : 'ip', () => dead);
   try {
-    await runHere(overlap.first, system);
+    status = await runHere(overlap.first, system, heard);
   } catch (thrown) {
     if (!dead) throw thrown;
   }
-  if (!boundary.passed) return boundary.steps;
-  return overlap.how === 'killed' ? runAway(overlap.second) : (second ?? '');
+  const steps = boundary.passed ? undefined : boundary.steps;
+  if (overlap.how === 'killed' && boundary.passed) second = Promise.resolve(runAway(overlap.second));
+  const answer = (await second) ?? '';
+  const said = [`first: ${dead ? 'killed' : status} ${heard.join(' ')}`, `second: ${answer}`];
+  return { steps, failed: [dead || status !== 0, /^[1-9S]/.test(answer)], said };
+}
+
+/** What may come of both: one after the other, or, where one of them says that it failed, the other alone. */
+interface Model {
+  readonly state: Snapshot;
+  readonly may: (ended: Ended) => boolean;
+}
+
+function modelsOf(overlap: Overlap, bare: Snapshot): { readonly models: Model[]; readonly wrong: string[] } {
+  const { first, second } = overlap;
+  const always = () => true;
+  const cases: readonly (readonly [acts: readonly Act[], may: Model['may']])[] = [
+    [[first, second], always],
+    [[second, first], always],
+    [[second], ({ failed }) => failed[0]],
+    [[first], ({ failed }) => failed[1]],
+  ];
+  const played: Model[] = [];
+  for (const [acts, may] of cases) {
+    const { state, wrong } = inTurn(overlap, acts, bare);
+    if (wrong.length > 0) return { models: [], wrong };
+    played.push({ may, state });
+  }
+  const [one, other] = played.map(({ state: { files: _ours, ...rest } }) => rest);
+  const orders = overlap.anyOrder && one !== undefined && other !== undefined ? differences(one, other) : [];
+  const order = orders.length === 0 ? [] : ['the other order comes to something else:', ...orders];
+  return { models: played, wrong: order };
 }
 
 async function tryAll(overlap: Overlap): Promise<OverlapOutcome> {
-  const { first, second } = overlap;
   const bare = settled();
-  const models = [[first, second], [second, first], ...(overlap.how === 'killed' ? [[second]] : [])].map(
-    (acts) => inTurn(overlap, acts, bare),
-  );
-  const faults = models.flatMap(({ wrong }) => wrong);
-  if (faults.length > 0) return { steps: 0, wrong: [`in turn: ${faults.join('\n')}`] };
-  const expected = models.map(({ state }) => state);
+  const { models, wrong: faults } = modelsOf(overlap, bare);
+  if (faults.length > 0) return { steps: 0, wrong: ['already in turn:', ...faults] };
   for (let at = 0; at < MOST_STEPS; at += overlap.every) {
     for (const act of overlap.before) runAway(act);
-    const said = await overlapAt(overlap, at);
+    const ended = await overlapAt(overlap, at);
     for (const act of overlap.after) runAway(act);
-    const wrong = typeof said === 'number' ? [] : wrongAfter(expected);
-    const ends = overlap.end.map((act) => `${JSON.stringify(act)}: ${runAway(act)}`);
+    const wrong =
+      ended.steps !== undefined
+        ? []
+        : wrongAfter(models.filter(({ may }) => may(ended)).map(({ state }) => state));
+    const ends = overlap.end.map((act) => `${nameOf(act)}: ${runAway(act)}`);
     const left = wrongAfter([bare]);
-    if (wrong.length + left.length > 0) {
-      const leftovers = left.length === 0 ? [] : ['left at the end:', ...left, ...ends];
-      return { steps: at, wrong: [`after ${at} steps, second: ${said}`, ...wrong, ...leftovers] };
-    }
-    if (typeof said === 'number') return { steps: said, wrong: [] };
+    if (ended.steps !== undefined) return { steps: ended.steps, wrong: left };
+    if (wrong.length + left.length === 0) continue;
+    const leftovers = left.length === 0 ? [] : ['left at the end:', ...left, ...ends];
+    return { steps: at, wrong: [`after ${at} steps:`, ...ended.said, ...wrong, ...leftovers] };
   }
   return { steps: MOST_STEPS, wrong: ['The first has no end.'] };
 }

@@ -8,8 +8,19 @@ export interface World {
   readonly make: () => Promise<Host>;
   readonly before: readonly Act[];
   readonly end: readonly Act[];
-  /** What may overlap: by its name, the act, and what has to be done before it. */
-  readonly acts: Readonly<Record<string, { readonly needs?: readonly Act[]; readonly act: Act }>>;
+  /** What may overlap, by its name. */
+  readonly acts: Readonly<Record<string, Role>>;
+}
+
+/** An act of a pair. */
+export interface Role {
+  readonly act: Act;
+  /** What has to be done before it. */
+  readonly needs?: readonly Act[];
+  /** What it is about: two acts about different things come to the same in either order. */
+  readonly of?: string;
+  /** It is an expiry: the time of what waits for its confirmation is over right before it. */
+  readonly due?: true;
 }
 
 async function make(): Promise<Host> {
@@ -36,7 +47,7 @@ const values = (domid: number, more: Readonly<Record<string, string>> = {}) => (
 });
 
 /** Sets the clock of every start that waits for its confirmation to its end. */
-const due = shell('for f in /run/xen-network/pending/*.deadline; do echo 0 >"$f"; done');
+const DUE = 'for f in /run/xen-network/pending/*.deadline; do echo 0 >"$f"; done';
 const flush = shell('nft flush ruleset');
 
 const BRIDGE_END = [
@@ -59,18 +70,18 @@ function bridged(antispoof: string): World {
     ],
     end: BRIDGE_END,
     acts: {
-      online: { act: online(2) },
-      offline: { act: offline(1) },
-      'offline of another': { act: offline(3) },
-      'online again': { act: online(1) },
+      online: { act: online(2), of: 'guest 2' },
+      offline: { act: offline(1), of: 'guest 1' },
+      'offline of another': { act: offline(3), of: 'guest 3' },
+      'online again': { act: online(1), of: 'guest 1' },
       refilter: { act: tool('refilter') },
       recover: { act: tool('recover') },
       flush: { act: flush },
       ...(antispoof === 'strict'
         ? {
-            'vif disabled': { act: tool('vif', 'vif1.0', 'disabled') },
-            'vif unlocked of another': { act: tool('vif', 'vif3.0', 'unlocked') },
-            'vif log on': { act: tool('vif', 'vif1.0', 'log', 'on') },
+            'vif disabled': { act: tool('vif', 'vif1.0', 'disabled'), of: 'guest 1' },
+            'vif unlocked of another': { act: tool('vif', 'vif3.0', 'unlocked'), of: 'guest 3' },
+            'vif log on': { act: tool('vif', 'vif1.0', 'log', 'on'), of: 'guest 1' },
           }
         : {}),
     },
@@ -96,17 +107,18 @@ function twoBridges(antispoof: string): World {
     before: [],
     end: [...[1, 2].flatMap((d) => [offline(d), unplug(d)]), tool('recover'), stop(0), stop(1)],
     acts: {
-      'start 0': { act: start(0) },
-      'start 1': { act: start(1) },
-      'stop 0': { needs: [start(0)], act: stop(0) },
-      'stop 0 too early': { act: stop(0) },
-      'stop 1': { needs: [start(1)], act: stop(1) },
-      'expiry 0': { needs: [start(0, 'confirm=3600'), due], act: tool('recover') },
-      'expiry 1': { needs: [start(1, 'confirm=3600'), due], act: tool('recover') },
-      'online on 1': { needs: [start(1), card(1, values(1, { bridge: 'xenbr1' }))], act: online(1) },
+      'start 0': { act: start(0), of: '0' },
+      'start 1': { act: start(1), of: '1' },
+      'stop 0': { needs: [start(0)], act: stop(0), of: '0' },
+      'stop 0 too early': { act: stop(0), of: '0' },
+      'stop 1': { needs: [start(1)], act: stop(1), of: '1' },
+      'expiry 0': { needs: [start(0, 'confirm=3600')], act: tool('recover'), of: '0', due: true },
+      'expiry 1': { needs: [start(1, 'confirm=3600')], act: tool('recover'), of: '1', due: true },
+      'online on 1': { needs: [start(1), card(1, values(1, { bridge: 'xenbr1' }))], act: online(1), of: '1' },
       'offline on 1': {
         needs: [start(1), card(1, values(1, { bridge: 'xenbr1' })), online(1)],
         act: offline(1),
+        of: '1',
       },
       refilter: { act: tool('refilter') },
       flush: { act: flush },
@@ -129,11 +141,11 @@ const stopOf = (words: readonly string[]) =>
 
 function routed(): World {
   const three = { nat: NAT, route: ROUTE, virtual: VIRTUAL };
-  const acts = Object.entries(three).flatMap(([name, words]) => [
-    [`${name} start`, { act: hook(...words) }],
-    [`${name} stop too early`, { act: stopOf(words) }],
-    [`${name} stop`, { needs: [hook(...words)], act: stopOf(words) }],
-    [`${name} expiry`, { needs: [hook(...words, 'confirm=3600'), due], act: tool('recover') }],
+  const acts = Object.entries(three).flatMap(([of, words]): [string, Role][] => [
+    [`${of} start`, { act: hook(...words), of }],
+    [`${of} stop too early`, { act: stopOf(words), of }],
+    [`${of} stop`, { needs: [hook(...words)], act: stopOf(words), of }],
+    [`${of} expiry`, { needs: [hook(...words, 'confirm=3600')], act: tool('recover'), of, due: true }],
   ]);
   const guest = { ip: '10.0.1.7', script: '/etc/xen/scripts/vif-nat' };
   const routedGuest = { ip: '198.51.100.7 2001:db8:7::7', script: '/etc/xen/scripts/vif-route' };
@@ -151,15 +163,21 @@ function routed(): World {
     ],
     acts: {
       ...Object.fromEntries(acts),
-      'vif-nat online': { needs: [hook(...NAT), card(1, guest)], act: online(1, 'vif-nat') },
+      'vif-nat online': { needs: [hook(...NAT), card(1, guest)], act: online(1, 'vif-nat'), of: 'nat' },
       'vif-nat offline': {
         needs: [hook(...NAT), card(1, guest), online(1, 'vif-nat')],
         act: offline(1, 'vif-nat'),
+        of: 'nat',
       },
-      'vif-route online': { needs: [hook(...ROUTE), card(2, routedGuest)], act: online(2, 'vif-route') },
+      'vif-route online': {
+        needs: [hook(...ROUTE), card(2, routedGuest)],
+        act: online(2, 'vif-route'),
+        of: 'route',
+      },
       'vif-route offline': {
         needs: [hook(...ROUTE), card(2, routedGuest), online(2, 'vif-route')],
         act: offline(2, 'vif-route'),
+        of: 'route',
       },
       refilter: { act: tool('refilter') },
       flush: { act: flush },
@@ -198,10 +216,15 @@ export function overlapOf({ world: name, first, second, how }: Pair, every: numb
   // What both need is done once.
   const needs = [...(one.needs ?? []), ...(other.needs ?? [])].map((act) => JSON.stringify(act));
   return {
-    before: [...world.before, ...[...new Set(needs)].map((text): Act => JSON.parse(text))],
+    before: [
+      ...world.before,
+      ...[...new Set(needs)].map((text): Act => JSON.parse(text)),
+      ...(one.due === true ? [shell(DUE)] : []),
+    ],
     first: one.act,
-    second: other.act,
+    second: other.due === true ? shell(`${DUE}; /etc/xen/scripts/xen-network recover`) : other.act,
     how,
+    anyOrder: one.of === undefined || one.of !== other.of,
     after: [...(how === 'killed' ? [tool('recover')] : []), ...mends],
     end: world.end,
     every,

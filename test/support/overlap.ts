@@ -26,6 +26,8 @@ export interface Overlap {
   readonly second: Act;
   /** paused: the first goes on once the second has ended or waits for a lock. killed: it is no more. */
   readonly how: 'paused' | 'killed';
+  /** They are about different things, and come to the same in either order. */
+  readonly anyOrder: boolean;
   /** What follows both. */
   readonly after: readonly Act[];
   /** What leads back to the host as it was at the very first. */

@@ -28,6 +28,7 @@ const SCENARIOS: readonly FaultScenario[] = [
     type: 'vif',
     before: withOther,
     least: 9,
+    leastGoing: 4,
     whole: true,
     more,
   },

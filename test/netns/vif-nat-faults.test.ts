@@ -5,7 +5,7 @@ import { HookHost } from '../support/hook-host.ts';
 const values = { ip: '192.0.2.5/24' };
 
 const SCENARIOS: readonly FaultScenario[] = [
-  { what: 'a vif', values, type: 'vif', least: 5, whole: true },
+  { what: 'a vif', values, type: 'vif', least: 5, leastGoing: 4, whole: true },
   {
     what: 'a tap beside its vif',
     values,

@@ -10,6 +10,7 @@ const SCENARIOS: readonly FaultScenario[] = [
     values: { vifname: 'webserver-number-one', ip: '192.0.2.7 10.8.0.0/16 2001:db8::7', mtu: '1400' },
     type: 'vif',
     least: 16,
+    leastGoing: 9,
     whole: true,
   },
   {

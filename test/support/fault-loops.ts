@@ -7,6 +7,8 @@ import type { Snapshot } from './snapshot.ts';
 const KILLED = 137;
 /** More steps than any plan here has: a loop over steps that does not end is a failure. */
 const TOO_MANY = 40;
+/** A detaching has so many steps at least: a loop over none would test nothing. */
+const LEAST_GOING = 2;
 
 /** A card that a hook attaches and detaches while something goes wrong. */
 export interface FaultScenario {
@@ -18,6 +20,8 @@ export interface FaultScenario {
   readonly before?: (host: HookHost) => void;
   /** The fewest steps that attaching it has. */
   readonly least: number;
+  /** The fewest steps that detaching it has, where that is more than a few. */
+  readonly leastGoing?: number;
   /** Whether detaching it is tried as well, and attaching it again after a kill. */
   readonly whole: boolean;
   /** What else than the network a hook changes, and must put back. */
@@ -143,7 +147,7 @@ async function attachAgain(host: HookHost, scenario: FaultScenario): Promise<voi
   for (let at = 1; at < TOO_MANY; at += 3) {
     play.prepare();
     const ran = play.strike('attach', 'kill', at);
-    if (ran === undefined) return;
+    if (ran === undefined) return expect(at).toBeGreaterThan(scenario.least);
     expect({ at, status: play.attach().status }).toEqual({ at, status: 0 });
     await play.mustBe(attached, at);
   }
@@ -159,7 +163,7 @@ async function strikeDetaching(host: HookHost, scenario: FaultScenario, mode: Fa
   for (let at = mode === 'kill' ? 0 : 1; at < TOO_MANY; at++) {
     expect(play.attach().status).toBe(0);
     const ran = play.strike('detach', mode, at);
-    if (ran === undefined) return;
+    if (ran === undefined) return expect(at).toBeGreaterThan(scenario.leastGoing ?? LEAST_GOING);
     expect({ at, status: ran.status }).toEqual({ at, status: mode === 'kill' ? KILLED : 0 });
     expect(play.detach().status).toBe(0);
     await play.mustBe(detached, at);

@@ -183,7 +183,9 @@ function isRunning(pid: number): boolean {
 
 /** What a look finds beside the snapshot: the strict filter's elements, and what xenstore says of guests. */
 function look(): Snapshot {
-  const { sysctl = [], iptables = [], ip6tables = [], ...rest } = takeSnapshot(here);
+  const { sysctl = [], iptables = [], ip6tables = [], addresses = [], ...rest } = takeSnapshot(here);
+  // The order of devices is that in which they came; that of one device's addresses counts.
+  const deviceOf = (line: string) => line.split(' ', 1)[0] ?? '';
   // What a killed online noted for a guest that is not connected goes with the guest.
   const isMark = (line: string) => {
     const [, path] = /^(.*)\/xen-network = /.exec(line) ?? [];
@@ -192,6 +194,7 @@ function look(): Snapshot {
   const store = here.run(['xenstore-ls', '-f', '/local/domain/0/backend/vif']).stdout.split('\n');
   return {
     ...rest,
+    addresses: addresses.toSorted((a, b) => deviceOf(a).localeCompare(deviceOf(b))),
     iptables: inAnyOrder(iptables),
     ip6tables: inAnyOrder(ip6tables),
     sysctl: sysctl.filter((line) => !/\/(stable_secret|retrans)/.test(line)),

@@ -229,6 +229,10 @@ int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_IGN);
   // A limit on files' sizes likewise.
   signal(SIGXFSZ, SIG_IGN);
+  // Whatever the caller has blocked: a wait for a lock is ended by a timer's signal, and the program's by SIGTERM.
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
   for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) signal(faults[i], on_fault);
   keep_reserve();
   JSRuntime *runtime = JS_NewRuntime2(&memory, NULL);

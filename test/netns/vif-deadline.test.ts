@@ -15,15 +15,22 @@ afterEach(() => vif.host.close());
 
 const RULES_LOCK = '/run/xen-hotplug/iptables';
 
-test('a signal ends a wait, and xenstore is told', async () => {
+/** Starts a program with all signals blocked that can be. */
+const BLOCKING =
+  'my $all = POSIX::SigSet->new; $all->fillset; POSIX::sigprocmask(POSIX::SIG_BLOCK, $all); exec @ARGV';
+
+test.each([
+  ['a signal', ['env']],
+  ['a signal that the caller has blocked', ['perl', '-MPOSIX', '-e', BLOCKING, 'env']],
+])('%s ends a wait, and xenstore is told', async (_what, by) => {
   vif.host.ok('mkdir', '-p', '/run/xen-network/lock');
   const holding = 'echo $$ >/run/holder; exec sleep 250';
   const holder = vif.host.start(['flock', '/run/xen-network/lock/vif1.0', 'sh', '-c', holding]);
   vif.host.ok('sh', '-c', 'until ! flock -n /run/xen-network/lock/vif1.0 true; do sleep 0.1; done');
   const env = Object.entries(xlEnv(1)).map(([name, value]) => `${name}=${value}`);
   const script =
-    'env "$@" /etc/xen/scripts/vif-bridge online 2>/run/said & pid=$!; sleep 1; kill -TERM $pid; wait $pid; echo "$?" >/run/status';
-  vif.host.ok('sh', '-c', script, 'sh', ...env);
+    '"$@" /etc/xen/scripts/vif-bridge online 2>/run/said & pid=$!; sleep 1; kill -TERM $pid; wait $pid; echo "$?" >/run/status';
+  vif.host.ok('sh', '-c', script, 'sh', ...by, ...env);
   expect(vif.host.ok('cat', '/run/status').trim()).toBe('1');
   expect(vif.host.ok('cat', '/run/said')).toContain('interrupted by a signal while it waited for the lock');
   expect(vif.store.told(1).status).toBe('error');

@@ -5,6 +5,7 @@ import { type Command, commandText, type Plan, type Refusable, type Step } from 
 import { planUndo } from '../plan/undo.ts';
 import { reserveTime } from '../system/deadline.ts';
 import type { System } from '../system/system.ts';
+import { failuresOf } from './already.ts';
 import { type Batch, batches, type Outcome, stepError, stretches } from './execute.ts';
 import {
   closeJournal,
@@ -198,8 +199,7 @@ export async function undoJournal(system: System, journal: Journal): Promise<str
   for (const batch of batches(commands, (command) => command)) {
     const items = pendingRules(batch.items, (line) => isRuleInPlace(system, line));
     if (items.length === 0) continue;
-    const error = await forced(system, batch.tool, items);
-    const parts = error?.split('; ').filter((part) => !ALREADY.test(part)) ?? [];
+    const parts = failuresOf(await forced(system, batch.tool, items));
     const only = items.length === 1 && batch.tool === 'run' ? items[0] : undefined;
     const named = (part: string) => (only === undefined ? part : `"${commandText(only)}" failed (${part})`);
     failures.push(...parts.map((part) => named(part.replace(/\.$/, ''))));
@@ -213,17 +213,13 @@ async function forced(
   system: System,
   tool: Command['tool'],
   commands: readonly Command[],
-): Promise<string | undefined> {
+): Promise<Pick<Outcome, 'error' | 'refusals'>> {
   try {
-    return (await executeLocked(system, tool, commands, true)).error;
+    return await executeLocked(system, tool, commands, true);
   } catch (thrown) {
-    return messageOf(thrown).replace(/\.$/, '');
+    return { error: messageOf(thrown).replace(/\.$/, '') };
   }
 }
-
-/** What the kernel and the tools say when there was nothing to take back. */
-const ALREADY =
-  /File exists|Cannot find device|does not exist|No such (device|process|file)|Cannot assign requested address|already assigned|address not found|Bad rule|No chain\/target\/match/i;
 
 /**
  * Carries out a plan that must not stop half-way: every batch is tried.

@@ -5,6 +5,7 @@ import { seal } from '../contract/sealed.ts';
 import { messageOf, StepError } from '../errors.ts';
 import { type Command, commandText, type Step } from '../plan/step.ts';
 import { DEFAULT_TIMEOUT_MS, failureText } from '../system/exec.ts';
+import type { Refusal } from '../system/rtnetlink.ts';
 import type { System } from '../system/system.ts';
 
 /** Commands that go to the host in one go. */
@@ -66,6 +67,8 @@ export interface Outcome {
   /** Whether `done` is known; a child that was killed half-way leaves it open. */
   readonly exact: boolean;
   readonly error?: string;
+  /** The same one by one, where the kernel gave a number with each. */
+  readonly refusals?: readonly Refusal[];
   /** What went wrong and was optional, in sentences. */
   readonly notes?: readonly string[];
 }
@@ -75,7 +78,7 @@ export interface Outcome {
  * @param system the way to the host
  * @param tool what kind they all are
  * @param commands in order
- * @param force go on after a command that fails (only `ip` and `bridge` can)
+ * @param force go on after a command that fails (only `ip`, `bridge` and nft can)
  */
 export function execute(
   system: System,
@@ -92,7 +95,7 @@ export function execute(
     case 'ip6tables':
       return runRules(system, tool, commands);
     case 'nft':
-      return runNft(system, commands);
+      return runNft(system, commands, force);
     default:
       return runSingles(system, commands);
   }
@@ -154,6 +157,9 @@ function timeFor(commands: readonly Command[]): { readonly timeoutMs: number } {
   return { timeoutMs: Math.max(DEFAULT_TIMEOUT_MS, commands.length * 10) };
 }
 
+/** ENOENT, as nft says it of a whole command. */
+const IS_GONE = /Error: (Could not process rule: )?No such file or directory$/;
+
 /** One transaction: either all lines of a table take effect or none. */
 function runRestore(system: System, program: string, commands: readonly Command[]): Outcome {
   const tables = new Map<string, string[]>();
@@ -173,12 +179,22 @@ function runRestore(system: System, program: string, commands: readonly Command[
   };
 }
 
-/** One transaction as well. */
-function runNft(system: System, commands: readonly Command[]): Outcome {
+/**
+ * One transaction as well. Of an undo or a teardown one element that is gone must not keep all others: it is done in parts
+ * then, and what is gone is done.
+ */
+function runNft(system: System, commands: readonly Command[], force: boolean): Outcome {
   const input = commands.map((command) => (command.tool === 'nft' ? `${command.line}\n` : '')).join('');
   const result = system.run(['nft', '-f', '-'], { input, ...CHANGES, ...timeFor(commands) });
   if (result.status === 0) return { done: commands.length, exact: true };
+  if (force && commands.length > 1) {
+    const half = commands.length >> 1;
+    const parts = [commands.slice(0, half), commands.slice(half)];
+    return { ...gathered(parts.map((part) => runNft(system, part, true))), done: commands.length };
+  }
   const [error = ''] = failureText(result, /^\s*$/gm).split('; ');
+  if (force && IS_GONE.test(error) && /^(delete|flush) /.test(input))
+    return { done: commands.length, exact: true };
   return { done: 0, exact: true, error: error.replace(/^\/dev\/stdin:[\d:-]+: Error: /, '') };
 }
 

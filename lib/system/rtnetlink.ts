@@ -16,6 +16,15 @@ import {
 export interface RtOutcome {
   readonly done: number;
   readonly error?: string;
+  /** Of a run that goes on after failures: each of them. */
+  readonly refusals?: readonly Refusal[];
+}
+
+/** A command that the kernel refused. */
+export interface Refusal {
+  /** 0 where there was none. */
+  readonly errno: number;
+  readonly text: string;
 }
 
 /** An address of one of the host's devices. */
@@ -36,7 +45,7 @@ const NLMSGERR_ATTR_MSG = 1;
 const ADDRESS_HEADER = 8;
 /** Where struct rtmsg tells a route's type, and that of the host's own addresses. */
 const [ROUTE_TYPE_AT, RTN_LOCAL] = [7, 2];
-const EADDRNOTAVAIL = 99;
+const [ENODEV, EADDRNOTAVAIL] = [19, 99];
 /** Deleting an address may make the kernel promote another one, which is then there to be deleted. */
 const FLUSH_ROUNDS = 10;
 
@@ -58,21 +67,21 @@ export function runRtnetlink(
   const ready = prepare(commands, indexOf);
   if (ready === undefined) return undefined;
   const socket = open();
-  const errors: string[] = [];
+  const errors: Refusal[] = [];
   try {
     for (const [done, args] of commands.entries()) {
       const message = errors.length === 0 ? ready[done] : undefined;
       const error = message === undefined ? runOne(socket, args, indexOf) : perform(socket, message);
       if (error === undefined) continue;
       errors.push(error);
-      if (!force) return { done, error };
+      if (!force) return { done, error: error.text };
     }
   } finally {
     socket.close();
   }
   return errors.length === 0
     ? { done: commands.length }
-    : { done: commands.length, error: errors.join('; ') };
+    : { done: commands.length, error: errors.map(({ text }) => text).join('; '), refusals: errors };
 }
 
 class NoSuchDevice extends Error {}
@@ -131,23 +140,20 @@ function encoded(args: readonly string[], indexOf: IndexOf): RtMessage | RtFlush
   });
 }
 
-function runOne(socket: NetlinkSocket, args: readonly string[], indexOf: IndexOf): string | undefined {
+function runOne(socket: NetlinkSocket, args: readonly string[], indexOf: IndexOf): Refusal | undefined {
   try {
     const message = encoded(args, indexOf);
-    return message === undefined ? 'this command needs ip itself' : perform(socket, message);
+    return message === undefined
+      ? { errno: 0, text: 'this command needs ip itself' }
+      : perform(socket, message);
   } catch (thrown) {
-    if (thrown instanceof NoSuchDevice) return thrown.message;
+    if (thrown instanceof NoSuchDevice) return { errno: ENODEV, text: thrown.message };
     throw thrown;
   }
 }
 
-function perform(socket: NetlinkSocket, message: RtMessage | RtFlush): string | undefined {
-  return 'flush' in message ? flush(socket, message) : request(socket, message)?.text;
-}
-
-interface Refusal {
-  readonly errno: number;
-  readonly text: string;
+function perform(socket: NetlinkSocket, message: RtMessage | RtFlush): Refusal | undefined {
+  return 'flush' in message ? flush(socket, message) : request(socket, message);
 }
 
 /** Sends a request and waits for its acknowledgement. */
@@ -216,16 +222,16 @@ function opened<T>(open: () => NetlinkSocket, ask: (socket: NetlinkSocket) => T)
   }
 }
 
-function flush(socket: NetlinkSocket, { index, family }: RtFlush): string | undefined {
+function flush(socket: NetlinkSocket, { index, family }: RtFlush): Refusal | undefined {
   for (let round = 0; round < FLUSH_ROUNDS; round++) {
     const addresses = dumpAddresses(socket, index, family);
     if (addresses.length === 0) return undefined;
     for (const payload of addresses) {
       const refusal = request(socket, { type: RTM.delAddress, flags: 0, payload });
-      if (refusal !== undefined && refusal.errno !== EADDRNOTAVAIL) return refusal.text;
+      if (refusal !== undefined && refusal.errno !== EADDRNOTAVAIL) return refusal;
     }
   }
-  return 'addresses keep coming back while they are taken away';
+  return { errno: 0, text: 'addresses keep coming back while they are taken away' };
 }
 
 /** The payloads of all address messages of one device, or with index 0 of all; of one family, or with 0 of both. */

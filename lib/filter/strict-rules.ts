@@ -45,6 +45,9 @@ export const SETS: readonly string[] = [
 /** A later fragment is nothing without the first one, which is looked at; some kernels take its data for a header. */
 const LATER = 'ip frag-off & 0x1fff != 0 return';
 
+/** Options of secure neighbour discovery (RFC 3971): CGA, RSA signature, timestamp and nonce, none without a length. */
+const SECURE = '{ 0x0b01-0x0bff, 0x0c01-0x0cff, 0x0d02, 0x0e01-0x0eff }';
+
 /** Chains in the order in which nft has to read them: a chain stands before those that go to it. */
 export const CHAINS: readonly Chain[] = [
   ['refuse', ['iifname @logged log prefix "xen-network drops: "', 'iifname @refused drop', 'drop']],
@@ -127,13 +130,15 @@ export const CHAINS: readonly Chain[] = [
     ],
   ],
   // Neighbour discovery has the one form, to the byte, that honest guests give it: no extension header before it, in
-  // which it hides from filters (RFC 6980), and one option at most, of which no reader sees more than another.
+  // which it hides from filters (RFC 6980), and one option at most, of which no reader sees more than another. Those of
+  // secure neighbour discovery may follow the card's address: of two such addresses readers take the first.
   [
     'router_solicit_guard',
     [
       'ip6 nexthdr != icmpv6 goto refuse',
       'ip6 length 8 return',
       'ip6 length 16 @th,64,16 0x0101 iifname . @th,80,48 @hw return',
+      `@th,64,16 0x0101 iifname . @th,80,48 @hw @th,128,16 ${SECURE} return`,
       'goto refuse',
     ],
   ],
@@ -145,9 +150,12 @@ export const CHAINS: readonly Chain[] = [
       // (RFC 7527) is its one option.
       'ip6 saddr :: ip6 length 24 goto target_guard',
       'ip6 saddr :: ip6 length 32 @th,192,16 0x0e01 goto target_guard',
+      // With no source, an address of a card in an option counts for nobody (RFC 4861, 7.1.1).
+      'ip6 saddr :: @th,192,16 0x0b01-0x0bff goto target_guard',
       'ip6 saddr :: goto refuse',
       'ip6 length 24 return',
       'ip6 length 32 @th,192,16 0x0101 iifname . @th,208,48 @hw return',
+      `@th,192,16 0x0101 iifname . @th,208,48 @hw @th,256,16 ${SECURE} return`,
       'goto refuse',
     ],
   ],
@@ -157,6 +165,7 @@ export const CHAINS: readonly Chain[] = [
       'ip6 nexthdr != icmpv6 goto refuse',
       'ip6 length 24 goto target_guard',
       'ip6 length 32 @th,192,16 0x0201 iifname . @th,208,48 @hw goto target_guard',
+      `@th,192,16 0x0201 iifname . @th,208,48 @hw @th,256,16 ${SECURE} goto target_guard`,
       'goto refuse',
     ],
   ],

@@ -187,6 +187,11 @@ function borrowedNdp(self: Identity, other: Identity): Record<string, Hex> {
       neighbour(self.v6, lladdr(1, self.mac)),
     ),
     "duplicate address detection of another's address": ndp('::', NDP.solicit, neighbour(other.v6)),
+    "secure duplicate address detection of another's address": ndp(
+      '::',
+      NDP.solicit,
+      neighbour(other.v6, `0b02${zeros(14)}`),
+    ),
     "duplicate address detection of another's address, with a nonce": ndp(
       '::',
       NDP.solicit,

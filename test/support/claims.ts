@@ -101,6 +101,8 @@ function ipv6Claims(at: Bytes, guest: StrictGuest, length: number): string[] {
   const options = offset + (type === 133 ? 8 : 24);
   const end = 54 + Number.parseInt(at(18, 2), 16);
   for (let option = options; option < end; ) {
+    // Behind its own address, and where an address counts for nobody, nothing is looked for among secure options.
+    if (/^0[bcde]/.test(at(option, 1)) && (option > options || source === zero)) return wrong;
     const size = Number.parseInt(at(option + 1, 1), 16) * 8;
     if (!(size > 0)) return [...wrong, 'an option of no length'];
     if (['01', '02'].includes(at(option, 1)) && at(option + 2, 6) !== mac(guest.mac))

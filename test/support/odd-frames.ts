@@ -190,6 +190,10 @@ function oddIpv6(self: Identity, other: Identity): Record<string, Hex> {
     ),
     'a forged advertisement in the second option': twice(lladdr(1, self.mac) + lladdr(2, other.mac)),
     'a forged advertisement after a nonce': twice(`0e01a1a2a3a4a5a6${lladdr(2, other.mac)}`),
+    'a forged advertisement before a signature': twice(`${lladdr(2, other.mac)}0c02${zeros(14)}`),
+    'a forged advertisement after a timestamp': twice(`0d02${zeros(14)}${lladdr(2, other.mac)}`),
+    'a forged advertisement after a signature': twice(`0c02${zeros(14)}${lladdr(2, other.mac)}`),
+    'an advertisement with a signature of no length': twice(`${lladdr(2, self.mac)}0c00${zeros(6)}`),
     'a forged advertisement after padding': twice(`fe010000000000${'00'}${lladdr(2, other.mac)}`),
     'a forged advertisement in an overlapping fragment': own(
       PROTO.fragment,

@@ -51,6 +51,9 @@ export const dhcp = (self: Identity, from: string, client: string, more: Bootp =
     ipv4({ from, to: '255.255.255.255', proto: PROTO.udp }, udp(68, 67, bootp(1, client, more))),
   );
 
+/** CGA parameters and a signature of a key of 1024 bits, a timestamp and a nonce between them (RFC 3971). */
+const SECURE = `0b180100${zeros(188)}0d02${zeros(14)}${NONCE}0c130000${zeros(148)}`;
+
 /**
  * What an honest guest sends, by name: a Linux guest with an address of each family.
  * @param self the guest
@@ -172,6 +175,23 @@ export function honestFrames(self: Identity): Record<string, Hex> {
       local,
       NDP.advert,
       neighbour(local, lladdr(2, self.mac)),
+    ),
+    'a secure solicitation': ndp(
+      self.v6,
+      NDP.solicit,
+      neighbour('2001:db8::250', lladdr(1, self.mac) + SECURE),
+    ),
+    'a secure advertisement': ndp(
+      self.v6,
+      NDP.advert,
+      neighbour(self.v6, lladdr(2, self.mac) + SECURE, 0x60000000),
+    ),
+    'secure duplicate address detection': ndp('::', NDP.solicit, neighbour(self.v6, SECURE)),
+    'a secure solicitation of routers': ndp(
+      local,
+      NDP.solicitRouter,
+      zeros(4) + lladdr(1, self.mac) + SECURE,
+      ALL_ROUTERS,
     ),
     'a solicitation of routers': ndp(local, NDP.solicitRouter, zeros(4) + lladdr(1, self.mac), ALL_ROUTERS),
     'a solicitation of routers without an address': ndp('::', NDP.solicitRouter, zeros(4), ALL_ROUTERS),

@@ -4,3 +4,9 @@ testOverlaps('two strict', [
   { first: 'start 0', second: 'start 1', how: 'paused', least: 40 },
   { first: 'start 0', second: 'stop 1', how: 'paused', least: 40 },
 ]);
+
+testOverlaps('routed', [
+  { first: 'nat start', second: 'route start', how: 'paused', least: 10 },
+  { first: 'nat start', second: 'virtual start', how: 'paused', least: 10 },
+  { first: 'nat stop', second: 'virtual start', how: 'paused', least: 10 },
+]);

@@ -222,7 +222,7 @@ export function overlapOf({ world: name, first, second, how }: Pair, every: numb
       ...(one.due === true ? [shell(DUE)] : []),
     ],
     first: one.act,
-    second: other.due === true ? shell(`${DUE}; /etc/xen/scripts/xen-network recover`) : other.act,
+    second: other.due === true ? shell(`${DUE}; exec /etc/xen/scripts/xen-network recover`) : other.act,
     how,
     anyOrder: one.of === undefined || one.of !== other.of,
     after: [...(how === 'killed' ? [tool('recover')] : []), ...mends],

@@ -11,7 +11,7 @@ import { bridgeUser, claimsOf } from '../contract/claims.ts';
 import { listed } from '../contract/text.ts';
 import { boundTo } from '../observe/bound.ts';
 import { forwardDrops, policyOwner } from '../observe/forward-policy.ts';
-import { observeHost } from '../observe/host.ts';
+import { type Link, observeHost } from '../observe/host.ts';
 import { readLedger } from '../observe/ledger.ts';
 import { readNatRecords } from '../observe/nat.ts';
 import { refuseNetworkRoot } from '../observe/root.ts';
@@ -69,7 +69,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const move = { from: link.name, to: layout.top };
   const firewall = firewallWords(system, move, request.force);
   for (const sentence of otherOwners(system, link.name, link.index)) log.warn(sentence);
-  warnOfBound(context, link.name, layout.top);
+  warnOfBound(context, link, layout.top);
   const gateways = knownGateways(system, state, link.name);
   const isThere = layout.top !== link.name && state.links.some(({ name }) => name === layout.top);
   if (request.strict) mustHaveNft(system);
@@ -136,7 +136,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     options: readChangedOptions(system, record.bridge),
     held: claimsOf(readLedger(system), bridgeUser(record.bridge)),
   });
-  if (top !== undefined) warnOfBound(context, top.name, record.netdev);
+  if (top !== undefined) warnOfBound(context, top, record.netdev);
   const back = {
     from: top?.name ?? record.netdev,
     to: record.netdev,
@@ -171,12 +171,12 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
 }
 
 /** What knows a device by its number cannot follow where the addresses go. */
-function warnOfBound({ system, log }: Context, from: string, to: string): void {
+function warnOfBound({ system, log }: Context, from: Link, to: string): void {
   // ifupdown starts its DHCP client anew.
-  const bound = managedByIfupdown(system, from) ? [] : boundTo(system, from);
+  const bound = managedByIfupdown(system, from.name) ? [] : boundTo(system, from);
   if (bound.length === 0) return;
   log.warn(
-    `What listens on ${from} itself hears nothing any more once the addresses are on another device, called ${to}, and has to be restarted then: ${listed(bound)}.`,
+    `What listens on ${from.name} itself hears nothing any more once the addresses are on another device, called ${to}, and has to be restarted then: ${listed(bound)}.`,
   );
 }
 

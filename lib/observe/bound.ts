@@ -1,4 +1,6 @@
+import { ipv6Text } from '../contract/addresses.ts';
 import type { System } from '../system/system.ts';
+import type { Link } from './host.ts';
 
 /** 224.0.0.1 and ff02::1, ff01::1, which every device is in, as /proc/net/igmp and igmp6 write them. */
 const OF_ALL = /^(010000E0|ff0[12]0{27}1|ff020{19}1ff[0-9a-f]{6})$/i;
@@ -9,11 +11,12 @@ const OF_ROUTERS = /^(020000E0|6A0000E0|ff0[125]0{27}2|ff020{26}6a)$/i;
  * What listens on a device itself, by its number: sockets that are bound to it, and multicast groups that were joined on
  * it. They stay with the card when its addresses move, and hear nothing there (socket(7), SO_BINDTODEVICE; ip(7)).
  * @param system the way to ss and /proc
- * @param device the device's name
+ * @param device the device
  * @returns words for each, with the process where the kernel tells it
  */
-export function boundTo(system: System, device: string): string[] {
-  return [...new Set([...sockets(system, device), ...groups(system, device)])];
+export function boundTo(system: System, { name, addresses }: Link): string[] {
+  const joined = addresses.filter(({ flags }) => flags.has('autojoin')).map(({ local }) => local);
+  return [...new Set([...sockets(system, name), ...groups(system, name, joined)])];
 }
 
 function sockets(system: System, device: string): string[] {
@@ -34,10 +37,11 @@ function owner(line: string): string {
   return name === undefined ? 'a socket' : `${name} (process ${pid})`;
 }
 
-function groups(system: System, device: string): string[] {
-  return [...groups4(system, device), ...groups6(system, device)].map(
-    (group) => `the multicast group ${group}`,
-  );
+/** Those that the kernel has joined for an address (autojoin) move with it. */
+function groups(system: System, device: string, joined: readonly string[]): string[] {
+  return [...groups4(system, device), ...groups6(system, device)]
+    .filter((group) => !joined.includes(group))
+    .map((group) => `the multicast group ${group}`);
 }
 
 /** A line for each device, and after it one for each group. */
@@ -57,6 +61,6 @@ function groups6(system: System, device: string): string[] {
   return (system.readText('/proc/net/igmp6') ?? '').split('\n').flatMap((line) => {
     const [, name, group = ''] = line.trim().split(/\s+/);
     if (name !== device || OF_ALL.test(group) || OF_ROUTERS.test(group)) return [];
-    return [(group.match(/.{4}/g) ?? []).map((each) => Number.parseInt(each, 16).toString(16)).join(':')];
+    return [ipv6Text((group.match(/.{4}/g) ?? []).map((each) => Number.parseInt(each, 16)))];
   });
 }

@@ -55,6 +55,10 @@ export interface Link {
   readonly addresses: readonly Address[];
   /** The interface identifier that it takes with prefixes of routers, where one was set (ip-token(8)). */
   readonly token?: string;
+  /** What the administrator calls it (ip link set alias). */
+  readonly alias?: string;
+  /** The group that it belongs to, by name or number; undefined for that of all devices. */
+  readonly group?: string;
 }
 
 /** What the kernel says of the whole host, at one moment. */
@@ -176,6 +180,7 @@ function words(value: unknown): Set<string> {
 
 function linkOf(fields: Fields): Link {
   const info = isRecord(fields['linkinfo']) ? fields['linkinfo'] : {};
+  const [alias, group] = [text(fields, 'ifalias'), text(fields, 'group')];
   return {
     name: text(fields, 'ifname') ?? '',
     altnames: [...words(fields['altnames'])],
@@ -188,6 +193,8 @@ function linkOf(fields: Fields): Link {
     flags: words(fields['flags']),
     peer: text(fields, 'link'),
     addresses: objects(fields['addr_info']).map(addressOf),
+    ...(alias === undefined ? {} : { alias }),
+    ...(group === undefined || group === 'default' ? {} : { group }),
   };
 }
 

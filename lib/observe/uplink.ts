@@ -125,6 +125,8 @@ export interface CardRecord {
   readonly routes: readonly Route[];
   /** Kernel settings that start changed on the card. */
   readonly settings: Readonly<Record<string, string>>;
+  readonly alias?: string;
+  readonly group?: string;
 }
 
 /** An address whose flags can be written down. */

@@ -68,10 +68,12 @@ function settingsAgain(facts: StopFacts, device: string, name: string): Command[
   return [...differing].map(([key, value]) => setting(settingPath(key, name), value));
 }
 
-function flagsAgain({ flags }: Link, name: string): Command[] {
+function flagsAgain({ flags, alias, group }: Link, name: string): Command[] {
   return [
     ...(flags.has('PROMISC') ? [set(name, 'promisc', 'on')] : []),
     ...(flags.has('ALLMULTI') ? [set(name, 'allmulticast', 'on')] : []),
+    ...(alias === undefined ? [] : [set(name, 'alias', alias)]),
+    ...(group === undefined ? [] : [set(name, 'group', group)]),
   ];
 }
 

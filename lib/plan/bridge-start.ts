@@ -10,7 +10,7 @@ import { type Giver, release, releaseByIfupdown } from './handover.ts';
 import { cardRecord } from './left.ts';
 import type { StartFacts } from './start-facts.ts';
 import { type DeviceMark, ip, type Plan, record, type Step, shareStep } from './step.ts';
-import { differingSettings, settle, type Taker, takeOver, unmute } from './takeover.ts';
+import { differingSettings, labelSteps, settle, type Taker, takeOver, unmute } from './takeover.ts';
 
 /**
  * Bridges a card (contract 4, network-bridge start). All that can be made beforehand is made beforehand, so that the
@@ -33,6 +33,7 @@ export function planStart(facts: StartFacts): Plan {
     // What ifup sets is not what was found.
     ...(byIfupdown ? [...unmute(giver, taker), ifupStep(layout), ...settle(giver, taker)] : []),
     ...takeOver(giver, taker, byIfupdown),
+    ...labelsAway(facts, taker.mark),
   ];
   const antispoof = filterOf(facts);
   const path = bridgeRecordPath(layout.bridge);
@@ -82,6 +83,12 @@ function recordOf(facts: StartFacts, antispoof: FilterNeeds | undefined): Bridge
     ...(antispoof === undefined ? {} : { antispoof: { rules: antispoof.rules } }),
     ...(facts.strict ? { strict: true } : {}),
   };
+}
+
+/** They are on the host's side from now on; a bridge that was there before has its own. */
+function labelsAway({ layout, link }: StartFacts, top: DeviceMark): Step[] {
+  if (top.index !== 'new') return [];
+  return [...labelSteps({}, link, top), ...labelSteps(link, {}, { name: layout.nic, index: link.index })];
 }
 
 /** How the bridge is that start found, as far as start changes it. */

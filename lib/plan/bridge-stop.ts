@@ -5,9 +5,9 @@ import { set } from './bridge-parts.ts';
 import { leaveBridge, removeBridge } from './bridge-removal.ts';
 import { type Giver, release, releaseByIfupdown } from './handover.ts';
 import { lossesOf, standIn } from './left.ts';
-import { type Command, ip, type Plan, record, type Step, shareStep } from './step.ts';
+import { type Command, type DeviceMark, ip, type Plan, record, type Step, shareStep } from './step.ts';
 import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './stop-facts.ts';
-import { settle, type Taker, takeOver, unmute } from './takeover.ts';
+import { labelSteps, labelsOf, settle, type Taker, takeOver, unmute } from './takeover.ts';
 
 /**
  * Gives a card its name, addresses and routes back and takes its bridge away (contract 4, network-bridge stop). What
@@ -29,6 +29,7 @@ export function planStop(facts: StopFacts): Plan {
     ...changedMeanwhile(facts, name),
     ...(saved.ifupdown ? [...unmute(giver, taker), ifupStep(facts), ...settle(giver, taker)] : []),
     ...takeOver(giver, taker, saved.ifupdown),
+    ...labelsBack(facts, giver.link, taker.mark),
     ...(saved.wasUp && giver.link.flags.has('UP') ? [] : [downAgain(facts, name)]),
     ...(saved.madeBridge ? [] : leaveBridge(facts)),
     {
@@ -163,6 +164,12 @@ function changedMeanwhile(facts: StopFacts, name: string): Step[] {
     ...(givesMac ? [step('give its MAC address back to', ['address', mac], ['address', nic.mac])] : []),
     ...(mtu === nic.mtu ? [] : [step(`set the MTU ${mtu} of`, ['mtu', `${mtu}`], ['mtu', `${nic.mtu}`])]),
   ];
+}
+
+/** A bridge that was there before has its own, which the card has never given it. */
+function labelsBack({ record: saved, nic }: StopFacts, from: Link, card: DeviceMark): Step[] {
+  if (!saved.madeBridge && saved.topology !== 'classic') return [];
+  return labelSteps(nic, { ...labelsOf(nic), ...labelsOf(from) }, card);
 }
 
 /** The card, under the name that it has at that time. */

@@ -4,6 +4,7 @@ import { ownAddresses, ownRoutes } from './addressing.ts';
 import { damageOf } from './bridge-found.ts';
 import { ACCEPT_DAD, DISABLE_IPV6, FAMILIES, type Giver } from './handover.ts';
 import { presentMark, type StopFacts, settingsOf } from './stop-facts.ts';
+import { labelsOf } from './takeover.ts';
 
 /**
  * What a card has, for a stop that finds the device which took it over deleted. What has a lifetime is somebody else's to
@@ -30,6 +31,7 @@ export function cardRecord(state: HostState, link: Link, settings: Settings): Ca
     addresses: addresses.map((address) => ({ ...address, flags: [...address.flags] })),
     routes,
     settings: Object.fromEntries(changed),
+    ...labelsOf(link),
   };
 }
 
@@ -40,7 +42,7 @@ export function cardRecord(state: HostState, link: Link, settings: Settings): Ca
  */
 export function standIn(facts: StopFacts): Giver {
   const { state, record: saved, nic } = facts;
-  const had = saved.had ?? { addresses: [], routes: [], settings: { [DISABLE_IPV6]: '0' } };
+  const had: CardRecord = saved.had ?? { addresses: [], routes: [], settings: { [DISABLE_IPV6]: '0' } };
   const isElsewhere = (local: string) =>
     state.links.some(
       (link) => link.index !== nic.index && link.addresses.some((address) => address.local === local),
@@ -57,7 +59,8 @@ export function standIn(facts: StopFacts): Giver {
         route.metric === metric,
     );
   const isWhole = addresses.length === had.addresses.length;
-  const link: Link = { ...nic, name: saved.netdev, mac: saved.mac, mtu: saved.mtu ?? nic.mtu, addresses };
+  const mtu = saved.mtu ?? nic.mtu;
+  const link: Link = { ...nic, ...labelsOf(had), name: saved.netdev, mac: saved.mac, mtu, addresses };
   return {
     state: {
       links: [link],

@@ -1,6 +1,6 @@
 import type { Family } from '../contract/addresses.ts';
 import { settingPath } from '../contract/paths.ts';
-import type { Address, Route } from '../observe/host.ts';
+import type { Address, Link, Route } from '../observe/host.ts';
 import type { Settings } from '../observe/uplink.ts';
 import {
   addressCommand,
@@ -188,6 +188,41 @@ function tokenSteps({ link, settings }: Giver, on: On, name: string): Step[] {
   return [
     on(`let ${link.token} be what routers' prefixes are completed with on`, set(link.token), [set('::')]),
   ];
+}
+
+/** What the administrator calls a device, and the group that rules of a firewall may go by. */
+export type Labels = Pick<Link, 'alias' | 'group'>;
+
+/**
+ * Those that a device has.
+ * @param link the device
+ */
+export function labelsOf({ alias, group }: Labels): Labels {
+  return { ...(alias === undefined ? {} : { alias }), ...(group === undefined ? {} : { group }) };
+}
+
+const NO_LABELS = { alias: '', group: '0' } as const;
+
+/**
+ * Gives a device the alias and the group that it is to have. They tell of the host's side of a card.
+ * @param now what it has
+ * @param wanted what it is to have
+ * @param device which
+ */
+export function labelSteps(now: Labels, wanted: Labels, device: DeviceMark): Step[] {
+  return (['alias', 'group'] as const).flatMap((word) => {
+    const [before, after] = [now, wanted].map((labels) => labels[word] ?? NO_LABELS[word]);
+    if (before === undefined || after === undefined || before === after) return [];
+    const set = (value: string) => ip('link', 'set', 'dev', device.name, word, value);
+    return [
+      {
+        do: set(after),
+        undo: device.index === 'new' ? [] : [set(before)],
+        why: `set the ${word} of ${device.name}`,
+        device,
+      },
+    ];
+  });
 }
 
 /** Rules know devices by name: they need a change only where the name changes. */

@@ -72,6 +72,7 @@ function flagsAgain({ flags, alias, group }: Link, name: string): Command[] {
   return [
     ...(flags.has('PROMISC') ? [set(name, 'promisc', 'on')] : []),
     ...(flags.has('ALLMULTI') ? [set(name, 'allmulticast', 'on')] : []),
+    ...(flags.has('NOARP') ? [set(name, 'arp', 'off')] : []),
     ...(alias === undefined ? [] : [set(name, 'alias', alias)]),
     ...(group === undefined ? [] : [set(name, 'group', group)]),
   ];

@@ -27,6 +27,7 @@ export function planStart(facts: StartFacts): Plan {
     ...makeBridge(facts, layout.topology === 'rename' ? early : layout.bridge),
     ...(layout.topology === 'classic' ? [makePair(facts), ...silence(facts), ...raise(facts)] : []),
     ...(byIfupdown ? [] : settle(giver, takerOf(facts, early))),
+    ...silentTop(facts, takerOf(facts, early).mark),
     ...detach(facts, giver),
     ...(early === layout.top ? [] : [takeName(early, layout.top)]),
     ...portSteps(facts),
@@ -83,6 +84,13 @@ function recordOf(facts: StartFacts, antispoof: FilterNeeds | undefined): Bridge
     ...(antispoof === undefined ? {} : { antispoof: { rules: antispoof.rules } }),
     ...(facts.strict ? { strict: true } : {}),
   };
+}
+
+/** A card that resolves no addresses has none do so in its place; its neighbours would be forgotten if that came later. */
+function silentTop({ link }: StartFacts, top: DeviceMark): Step[] {
+  if (top.index !== 'new' || !link.flags.has('NOARP')) return [];
+  const command = set(top.name, 'arp', 'off');
+  return [{ do: command, undo: [], why: `switch ARP off on ${top.name}, as it is`, device: top }];
 }
 
 /** They are on the host's side from now on; a bridge that was there before has its own. */

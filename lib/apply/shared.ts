@@ -1,7 +1,8 @@
 import type { Claim, Ledger } from '../contract/claims.ts';
 import { IP_FORWARD, IP6_FORWARD, LEDGER } from '../contract/paths.ts';
+import { XenNetworkError } from '../errors.ts';
 import { filtersBridges, readBeside, readPresent } from '../observe/forwarding.ts';
-import { readGuestLedger } from '../observe/ledger.ts';
+import { readGuestLedger, readLedgerFile } from '../observe/ledger.ts';
 import { type SharedChange, type SharedFacts, share } from '../plan/forwarding.ts';
 import { follow, movedLedger } from '../plan/moved-claims.ts';
 import { remember } from '../plan/remember.ts';
@@ -22,17 +23,18 @@ export function sharedChange(
   system: System,
   command: SharedCommand,
 ): SharedChange & { readonly before: Ledger } {
-  const before = readGuestLedger(system);
+  const before = readLedgerFile(system);
+  const ledger = readGuestLedger(system);
   if (command.tool === 'share') {
-    const facts = sharedFacts(system, before, command.claims);
-    return { ...share(before, facts, command.user, command.claims), before };
+    const facts = sharedFacts(system, ledger, command.claims);
+    return { ...share(ledger, facts, command.user, command.claims), before };
   }
-  const after = movedLedger(before, command);
+  const after = movedLedger(ledger, command);
   const present = readPresent(
     system,
-    [...before, ...after].map(({ claim }) => claim),
+    [...ledger, ...after].map(({ claim }) => claim),
   );
-  return { ...follow(before, present, command), before };
+  return { ...follow(ledger, present, command), before };
 }
 
 /**
@@ -73,16 +75,31 @@ export async function runShared(
   const errors: string[] = [];
   for (const [done, command] of commands.entries()) {
     if (command.tool !== 'share' && command.tool !== 'follow') continue;
-    const { before, steps, meanwhile, ledger } = sharedChange(system, command);
-    const changes = steps.length > 0;
-    const failed = await carryOut(changes ? [...noteSteps(before, meanwhile), ...steps] : [], run, force);
-    // What could not be let go of is held still, for the next one who tries.
-    if (failed.length === 0)
-      failed.push(...(await carryOut(noteSteps(changes ? meanwhile : before, ledger), run, force)));
+    const failed = await runOne(system, command, run, force);
     errors.push(...failed);
     if (failed.length > 0 && !force) return { done, exact: false, error: failed.join('; ') };
   }
   return { done: commands.length, exact: true, ...(errors.length === 0 ? {} : { error: errors.join('; ') }) };
+}
+
+/** @returns what went wrong */
+async function runOne(
+  system: System,
+  command: SharedCommand,
+  run: Execute,
+  force: boolean,
+): Promise<string[]> {
+  try {
+    const { before, steps, meanwhile, ledger } = sharedChange(system, command);
+    const changes = steps.length > 0;
+    const failed = await carryOut(changes ? [...noteSteps(before, meanwhile), ...steps] : [], run, force);
+    // What could not be let go of is held still, for the next one who tries.
+    if (failed.length > 0) return failed;
+    return await carryOut(noteSteps(changes ? meanwhile : before, ledger), run, force);
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    return [thrown.message.replace(/\.$/, '')];
+  }
 }
 
 /** @returns what went wrong; without force only the first, at which it ends */

@@ -15,11 +15,10 @@ export type Present = ReadonlyMap<string, string | undefined>;
  * @param claims the claims
  */
 export function readPresent(system: System, claims: readonly Claim[]): Present {
-  const listings = new Map<Family, Listing>();
-  const listing = (family: Family): Listing => {
-    const found = listings.get(family) ?? listFirewall(system, family);
-    listings.set(family, found);
-    return found;
+  const listings = new Map<Family, Listing | undefined>();
+  const listing = (family: Family): Listing | undefined => {
+    if (!listings.has(family)) listings.set(family, listFirewall(system, family));
+    return listings.get(family);
   };
   return new Map(claims.map((claim) => [claimKey(claim), stateOf(system, claim, listing)]));
 }
@@ -27,10 +26,12 @@ export function readPresent(system: System, claims: readonly Claim[]): Present {
 /** By table: the rules, without -A, and FORWARD's policy among them as iptables-save tells it. */
 type Listing = ReadonlyMap<string, ReadonlySet<string>>;
 
-function listFirewall(system: System, family: Family): Listing {
+/** @returns undefined where the tool does not work */
+function listFirewall(system: System, family: Family): Listing | undefined {
   const tables = new Map<string, Set<string>>();
   const tool = family === 4 ? 'iptables-save' : 'ip6tables-save';
   const listing = system.run([tool], { isListing: true });
+  if (listing.status !== 0) return undefined;
   let lines = new Set<string>();
   for (const line of listing.stdout.split('\n')) {
     if (line.startsWith('*')) {
@@ -42,19 +43,30 @@ function listFirewall(system: System, family: Family): Listing {
   return tables;
 }
 
-function stateOf(system: System, claim: Claim, listing: (family: Family) => Listing): string | undefined {
+function stateOf(
+  system: System,
+  claim: Claim,
+  listing: (family: Family) => Listing | undefined,
+): string | undefined {
   switch (claim.kind) {
     case 'setting':
       return system.readText(claim.path) ?? unloaded(claim.path);
     case 'policy':
-      return ['ACCEPT', 'DROP'].find((policy) =>
-        listing(claim.family).get('filter')?.has(`:FORWARD ${policy}`),
-      );
+      return policyIn(listing(claim.family));
     case 'rule':
-      return listing(claim.family).get(claim.table)?.has(claim.rule) === true ? claim.rule : undefined;
+      return listing(claim.family)?.get(claim.table)?.has(claim.rule) === true ? claim.rule : undefined;
     case 'strict':
       return tableState(system);
   }
+}
+
+/** @returns undefined where the firewall could not be listed */
+function policyIn(listing: Listing | undefined): string | undefined {
+  if (listing === undefined) return undefined;
+  const filter = listing.get('filter');
+  // What has no table yet lets everything pass.
+  if (filter === undefined) return 'ACCEPT';
+  return ['ACCEPT', 'DROP'].find((policy) => filter.has(`:FORWARD ${policy}`));
 }
 
 /** "bare" where it can go; "held" where a guest is in it. */

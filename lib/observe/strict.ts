@@ -45,10 +45,13 @@ export function readStrictRecords(system: System): ReadonlyMap<string, StrictRec
  * Looks at the strict filter's table, and whether the administrator has put something of his own in it.
  * @param system the way to nft
  * @returns undefined where it is not there, as where nft is not
+ * @throws HostError when nft cannot tell
  */
 export function strictTableState(system: System): 'bare' | 'customized' | undefined {
   const listing = system.run(['nft', 'list', 'table', ...STRICT_TABLE.split(' ')], { isListing: true });
-  if (listing.status !== 0) return undefined;
+  if (listing.status === 127 || /No such file/.test(listing.stderr)) return undefined;
+  if (listing.status !== 0)
+    throw new HostError(`The table of the strict filter could not be looked at (${listing.stderr.trim()}).`);
   const own = [`chain ${CUSTOM_CHAIN} {\n\t}`, 'set ethertypes {\n\t\ttype ether_type\n\t}'];
   return own.every((text) => listing.stdout.includes(text)) ? 'bare' : 'customized';
 }

@@ -54,8 +54,8 @@ async function attach(run: VifRun): Promise<void> {
     plan: (rules) => planJoin(state, { ...request, rules }),
     verify: (refused) => verify(system, name, request, refused),
     mtu: request.mtu,
+    settings,
     guard: {
-      settings,
       port: name,
       former: state.record?.name,
       bridge: bridge.name,

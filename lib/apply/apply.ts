@@ -17,7 +17,7 @@ import {
   putAside,
   readJournal,
 } from './journal.ts';
-import { executeLocked } from './locked.ts';
+import { executeLocked, locked } from './locked.ts';
 
 /** How every message of an undone run ends. */
 export const UNDONE = 'Everything was put back as it was; mend the cause and try again.';
@@ -37,6 +37,8 @@ export interface ApplyOptions {
   readonly refused?: (what: Refusable) => void;
   /** The host may be off the network meanwhile: nothing else is to come first. */
   readonly hurried?: boolean;
+  /** No part makes a device: then it need not be known which were there before. */
+  readonly makesNone?: boolean;
   /** Whether somebody asked the run to stop (a signal). */
   readonly interrupted?: () => boolean;
 }
@@ -47,6 +49,8 @@ export interface Part {
   readonly plan: () => Plan | undefined;
   /** What must hold once its steps are done; throws when it does not. */
   readonly check: () => void | Promise<void>;
+  /** The file of the lock that is held from the look until the steps are done. */
+  readonly lock?: string;
 }
 
 /**
@@ -73,36 +77,48 @@ export async function applyParts(
   options: ApplyOptions,
 ): Promise<void> {
   const run: Run = { key: options.key, steps: [], begun: 0, indexes: [] };
-  const hurry = options.hurried === true ? (on: boolean) => system.hurry?.(on) : () => {};
+  const needsIndexes = parts.length > 1 && options.makesNone !== true;
   try {
     for (const part of parts) {
-      const plan = part.plan();
-      for (const warning of plan?.warnings ?? []) options.warn(warning);
-      if (plan === undefined || plan.steps.length === 0) continue;
-      enter(system, run, plan.steps, parts.length > 1);
-      for (const stretch of stretches(batches(plan.steps, (step) => step.do))) {
-        await stopIfInterrupted(options);
-        noteBatch(system, options.key, run.begun + stretch.flatMap(({ items }) => items).length);
-        hurry(true);
-        for (const batch of stretch) {
-          const { done, failure, notes = [] } = await carryOut(system, batch, options);
-          run.begun += done;
-          notes.forEach(options.note ?? options.warn);
-          if (failure !== undefined) throw failure;
-        }
-        hurry(false);
-      }
-      await stopIfInterrupted(options);
-      await part.check();
+      const work = () => doPart(system, run, part, options, needsIndexes);
+      await (part.lock === undefined ? work() : locked(system, part.lock, work));
     }
     if (run.steps.length === 0) return;
     await options.check();
   } catch (thrown) {
     throw run.steps.length === 0 ? thrown : await undoAfter(thrown, system, run);
   } finally {
-    hurry(false);
+    if (options.hurried === true) system.hurry?.(false);
   }
   closeJournal(system, options.key);
+}
+
+async function doPart(
+  system: System,
+  run: Run,
+  part: Part,
+  options: ApplyOptions,
+  needsIndexes: boolean,
+): Promise<void> {
+  const hurry = options.hurried === true ? (on: boolean) => system.hurry?.(on) : () => {};
+  const plan = part.plan();
+  for (const warning of plan?.warnings ?? []) options.warn(warning);
+  if (plan === undefined || plan.steps.length === 0) return;
+  enter(system, run, plan.steps, needsIndexes);
+  for (const stretch of stretches(batches(plan.steps, (step) => step.do))) {
+    await stopIfInterrupted(options);
+    noteBatch(system, options.key, run.begun + stretch.flatMap(({ items }) => items).length);
+    hurry(true);
+    for (const batch of stretch) {
+      const { done, failure, notes = [] } = await carryOut(system, batch, options, part.lock);
+      run.begun += done;
+      notes.forEach(options.note ?? options.warn);
+      if (failure !== undefined) throw failure;
+    }
+    hurry(false);
+  }
+  await stopIfInterrupted(options);
+  await part.check();
 }
 
 /** A run under way, as its journal has it. */
@@ -113,11 +129,11 @@ interface Run extends Journal {
 }
 
 /** Writes down what a part is about to do. */
-function enter(system: System, run: Run, steps: readonly Step[], isOneOfSeveral: boolean): void {
+function enter(system: System, run: Run, steps: readonly Step[], needsIndexes: boolean): void {
   if (run.steps.length > 0) extendJournal(system, run.key, steps);
   else {
     const makesDevices = steps.some(({ device }) => device?.index === 'new' || device?.orNew || device?.gone);
-    if (isOneOfSeveral || makesDevices) run.indexes = [...deviceIndexes(system).values()];
+    if (needsIndexes || makesDevices) run.indexes = [...deviceIndexes(system).values()];
     openJournal(system, run.key, steps, run.indexes);
   }
   run.steps.push(...steps);
@@ -131,6 +147,7 @@ async function carryOut(
   system: System,
   { tool, items }: Batch<Step>,
   options: ApplyOptions,
+  held: string | undefined,
 ): Promise<Pick<Outcome, 'done' | 'notes'> & { readonly failure?: StepError }> {
   const {
     done,
@@ -141,6 +158,7 @@ async function carryOut(
     system,
     tool,
     items.map((step) => step.do),
+    { held },
   );
   const failed = error === undefined ? undefined : items[done];
   if (failed === undefined) return { done: items.length, notes };
@@ -153,7 +171,8 @@ async function carryOut(
     if (failed.mayRefuse !== undefined) options.refused?.(failed.mayRefuse);
   }
   const rest = items.slice(done + 1);
-  const after = rest.length === 0 ? { done: 0 } : await carryOut(system, { tool, items: rest }, options);
+  const after =
+    rest.length === 0 ? { done: 0 } : await carryOut(system, { tool, items: rest }, options, held);
   return { ...after, done: done + 1 + after.done };
 }
 
@@ -215,23 +234,28 @@ async function forced(
   commands: readonly Command[],
 ): Promise<Pick<Outcome, 'error' | 'refusals'>> {
   try {
-    return await executeLocked(system, tool, commands, true);
+    return await executeLocked(system, tool, commands, { force: true });
   } catch (thrown) {
     return { error: messageOf(thrown).replace(/\.$/, '') };
   }
+}
+
+interface TeardownOptions {
+  readonly note?: (sentence: string) => void;
+  readonly held?: string;
 }
 
 /**
  * Carries out a plan that must not stop half-way: every batch is tried.
  * @param system the way to the host
  * @param plan what to do
- * @param note told of what went wrong and was optional
+ * @param how whom to tell what went wrong and was optional; the file of the lock that the caller has taken for it
  * @returns a sentence for each batch of which something failed
  */
 export async function applyTeardown(
   system: System,
   plan: Plan,
-  note: (sentence: string) => void = () => {},
+  { note = () => {}, held }: TeardownOptions = {},
 ): Promise<string[]> {
   const failures: string[] = [];
   for (const batch of batches(plan.steps, (step) => step.do)) {
@@ -239,7 +263,7 @@ export async function applyTeardown(
       system,
       batch.tool,
       batch.items.map((step) => step.do),
-      true,
+      { force: true, held },
     );
     notes.forEach(note);
     if (error !== undefined) failures.push(`Could not ${batch.items[0]?.why}: ${error}.`);

@@ -46,6 +46,29 @@ export function isRecordPath(path: string): boolean {
   return [...RECORD_FOLDERS, PENDING_RUNS].includes(path.slice(0, path.lastIndexOf('/')));
 }
 
+/** The folder of locks: of devices by the kernel's names of them, of what the whole host shares in a folder of its own. */
+export const LOCKS = `${RUN_FOLDER}/lock`;
+
+/** The lock of what all devices share: no device's has such a path. */
+const HOST_LOCKS = `${LOCKS}/host`;
+
+/** The lock of the strict filter's table, its elements and their records. */
+export const STRICT_LOCK_PATH = `${HOST_LOCKS}/strict`;
+
+/** The lock of everybody who changes the network's device's proxy_ndp. */
+export const NDP_LOCK_PATH = `${HOST_LOCKS}/proxy-ndp`;
+
+/** The folder of notes that devices are to leave, by the kernel's names of them. */
+export const LEAVING = `${RUN_FOLDER}/leaving`;
+
+/**
+ * Where the note lies that a guest's device is to leave.
+ * @param device the kernel's name, vif1.0 or vif1.0-emu
+ */
+export function leavingPath(device: string): string {
+  return `${LEAVING}/${device}`;
+}
+
 /** The folder of the guests' devices' records. */
 export const VIF_RECORDS = `${RUN_FOLDER}/vif`;
 

@@ -1,4 +1,5 @@
-import { applyPlan, applyTeardown, UNDONE } from '../apply/apply.ts';
+import { applyParts, applyTeardown, type Part, UNDONE } from '../apply/apply.ts';
+import { STRICT_LOCK_PATH } from '../contract/paths.ts';
 import { about } from '../contract/text.ts';
 import type { VifSettings } from '../contract/vif-request.ts';
 import { StepError } from '../errors.ts';
@@ -9,8 +10,8 @@ import type { VifState } from '../observe/vif.ts';
 import type { Plan, Refusable, Step } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import { printPlan } from './context.ts';
-import { type Guard, guardSteps, markSettings, STRICT_LOCK, strayGuardSteps, unguardSteps } from './guard.ts';
-import { withLock } from './locks.ts';
+import { type Guard, guardSteps, isGuarded, markSettings, strayGuardSteps, unguardSteps } from './guard.ts';
+import { STRICT_LOCK, withLock } from './locks.ts';
 import { runPostHooks } from './post.ts';
 import { tellSuccess, type VifRun } from './vif.ts';
 
@@ -38,8 +39,10 @@ export interface Attachment {
   readonly more?: Readonly<Record<string, string>>;
   /** What the guest is told as its MTU, in bytes, unless the device refused it. */
   readonly mtu: number | undefined;
-  /** What the strict filter does for the device, and the settings that say so; for hooks that have one. */
-  readonly guard?: Guard & { readonly settings: VifSettings };
+  /** The settings that say so; for hooks that filter. */
+  readonly settings?: VifSettings;
+  /** What the strict filter does for the device; for hooks that have one. */
+  readonly guard?: Guard;
 }
 
 /** What a run falls back to when the host has less than it could have. */
@@ -63,37 +66,33 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
   let notes: string[] = [];
   let refused = new Set<Refusable>();
   if (run.dryRun) return printPlan(run.context, guardedPlan(run, attachment, means));
-  const check = (using: Means) => async () => {
+  const check = async () => {
     attachment.verify(refused);
     const { name: dev, bridge, more = {} } = attachment;
-    const held = [run.call.device, ...(using.makeTable ? [STRICT_LOCK] : [])];
     runPostHooks(system, hook, run.call, {
       dev,
       bridge,
       ...given(run),
       more: { ...called(run), ...more },
-      held,
+      held: [run.call.device],
     });
-    if (attachment.guard !== undefined)
-      await markSettings(run, attachment.guard.settings, attachment.guard.fresh !== undefined);
+    if (attachment.settings !== undefined)
+      await markSettings(run, attachment.settings, attachment.guard?.fresh !== undefined);
     const mtu = refused.has('mtu') ? readPort(system, dev)?.mtu : attachment.mtu;
     await tellSuccess(run, mtu, notes);
   };
-  const apply = (using: Means) => {
-    refused = new Set();
-    notes = [...(attachment.notes ?? []), ...(using.unserved === undefined ? [] : [using.unserved])];
-    return applyPlan(system, guardedPlan(run, attachment, using), {
-      key: run.call.device,
-      warn: log.warn,
-      note: (sentence) => notes.push(about(attachment.name, sentence)),
-      refused: (what) => refused.add(what),
-      check: check(using),
-    });
-  };
   while (means !== undefined) {
-    const using: Means = means;
+    refused = new Set();
+    notes = [...(attachment.notes ?? []), ...(means.unserved === undefined ? [] : [means.unserved])];
     try {
-      return await (using.makeTable ? withLock(system, STRICT_LOCK, () => apply(using)) : apply(using));
+      return await applyParts(system, attachParts(run, attachment, means), {
+        key: run.call.device,
+        warn: log.warn,
+        note: (sentence) => void notes.push(about(attachment.name, sentence)),
+        refused: (what) => void refused.add(what),
+        check,
+        makesNone: true,
+      });
     } catch (thrown) {
       means = otherMeans(run, attachment, means, thrown);
       if (means === undefined) throw thrown;
@@ -101,7 +100,26 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
   }
 }
 
-/** The filter is in place before the link comes up. */
+/**
+ * The filter is in place before the link comes up. Its lock is held while it changes, and let go before post hooks and
+ * DHCP servers are waited for.
+ */
+function attachParts(run: VifRun, { guard, plan }: Attachment, means: Means): Part[] {
+  const { system } = run.context;
+  const { device } = run.call;
+  const check = () => {};
+  const main: Part = { plan: () => plan(means.rules, means.unserved !== undefined), check };
+  if (guard === undefined || !isGuarded(system, device, guard)) return [main];
+  const guarding = (when: 'before' | 'after'): Part => ({
+    plan: () => ({ steps: guardSteps(system, device, guard, means.makeTable)[when], warnings: [] }),
+    check,
+    lock: STRICT_LOCK_PATH,
+  });
+  const leavesNames = guardSteps(system, device, guard, false).after.length > 0;
+  return [guarding('before'), main, ...(leavesNames ? [guarding('after')] : [])];
+}
+
+/** As it is shown. */
 function guardedPlan(run: VifRun, { guard, plan }: Attachment, means: Means): Plan {
   const { system } = run.context;
   const { steps, warnings } = plan(means.rules, means.unserved !== undefined);
@@ -160,7 +178,7 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
   const { steps, warnings } = plan(state.record?.rules ?? listRules(system, device));
   if (run.dryRun)
     return printPlan(run.context, { steps: [...steps, ...unguardSteps(system, device, names)], warnings });
-  const failures = await applyTeardown(system, { steps, warnings }, log.warn);
+  const failures = await applyTeardown(system, { steps, warnings }, { note: log.warn });
   if (failures.length > 0) {
     // Somebody may have flushed some of the rules: what is left of them is looked up and taken one by one.
     await applyTeardown(system, plan(listRules(system, device)));
@@ -191,7 +209,11 @@ async function unguard(run: VifRun, own: string | undefined, names: readonly str
 /** What could not be taken out of the filter is not forgotten: the next offline, or a refilter, tries again. */
 async function letGo(system: System, steps: readonly Step[]): Promise<void> {
   const isNft = (step: Step) => step.do.tool === 'nft';
-  const failures = await applyTeardown(system, { steps: steps.filter(isNft), warnings: [] });
+  const failures = await applyTeardown(
+    system,
+    { steps: steps.filter(isNft), warnings: [] },
+    { held: STRICT_LOCK_PATH },
+  );
   // Without the table there is nothing to take out.
   if (failures.every((text) => /No such file/.test(text)))
     await applyTeardown(system, { steps: steps.filter((step) => !isNft(step)), warnings: [] });

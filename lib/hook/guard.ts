@@ -14,9 +14,6 @@ import { untracksStrictly } from './bridged-rules.ts';
 import { strictBridges } from './strict-table.ts';
 import type { VifRun } from './vif.ts';
 
-/** Held while the strict filter is given what several guests' records say, and while a record goes. */
-export const STRICT_LOCK = 'strict';
-
 /**
  * Whether a guest's device is to be held by the strict filter: because of its own settings, or of the antispoof=strict
  * that its bridge was started with.
@@ -83,6 +80,18 @@ export interface Guard {
   readonly bridge: string;
   /** What it is to be held to; undefined where the strict filter is not wanted. */
   readonly fresh: StrictRecord | undefined;
+}
+
+/**
+ * Whether the strict filter holds a device, or is to hold it, under one of its names.
+ * @param system the way to the records
+ * @param device the kernel's name of the device
+ * @param guard its names and its record
+ */
+export function isGuarded(system: System, device: string, { port, former, fresh }: Guard): boolean {
+  if (fresh !== undefined) return true;
+  const names = [port, device, ...(former === undefined ? [] : [former])];
+  return [...new Set(names)].some((name) => readStrictRecord(system, name) !== undefined);
 }
 
 /** Steps around those that attach a device. */
@@ -218,7 +227,7 @@ export async function markSettings(
   // A tap has its vif's place in xenstore, and the vif its settings.
   if (run.call.type === 'tap') return;
   const path = `${run.call.path}/${SETTINGS_MARK}`;
-  const text = settings === undefined ? undefined : settingsMark(settings, strict);
+  const text = settings === undefined ? undefined : settingsMark(settings, strict, run.given, run.stored);
   if (text !== undefined) await run.store?.write(path, text);
   else if (run.stored[SETTINGS_MARK] !== undefined) await run.store?.remove(path);
 }

@@ -79,8 +79,17 @@ export function releaseGuest(
   }
 }
 
-/** By the record, whatever runs by now. */
-function releaseOf(system: System, before: VifRecord | undefined, { device }: Pick<Lease, 'device'>): Step[] {
+/**
+ * Steps that take a guest's entry away by its record, whatever runs by now.
+ * @param system the way to the servers' files
+ * @param before the record; none where nothing is remembered
+ * @param guest the device
+ */
+export function releaseOf(
+  system: System,
+  before: VifRecord | undefined,
+  { device }: Pick<Lease, 'device'>,
+): Step[] {
   const lease = before?.lease;
   if (lease === undefined) return [];
   return observeHolders(system, lease).flatMap((holder) =>

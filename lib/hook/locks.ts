@@ -1,4 +1,5 @@
-import { RUN_FOLDER } from '../contract/paths.ts';
+import { LOCKS, NDP_LOCK_PATH, STRICT_LOCK_PATH } from '../contract/paths.ts';
+import { LockError } from '../errors.ts';
 import type { System } from '../system/system.ts';
 
 /** A lock file, and how long a run may wait for it. */
@@ -11,14 +12,38 @@ export interface LockFile {
 const VIF_WAIT_MS = 30_000;
 const NETWORK_WAIT_MS = 60_000;
 
+/** The key of the lock of the strict filter: its table, the elements, their records. */
+export const STRICT_LOCK = 'strict';
+/** The key of the lock of everybody who changes the network's device's proxy_ndp. */
+export const NDP_LOCK = 'proxy-ndp';
+
+/** What the whole host shares: no device is called so, and none has a lock in that folder. */
+const SHARED: ReadonlyMap<string, string> = new Map([
+  [STRICT_LOCK, STRICT_LOCK_PATH],
+  [NDP_LOCK, NDP_LOCK_PATH],
+]);
+
 /**
- * The lock of a run: the stock scripts' own for all network hooks (contract 5), one for each device for vif hooks.
- * @param key a hook's name, or the kernel's name of a vif or tap
+ * A lock's file. The one rule of all locks: who changes something holds its lock for the look, the change and the record,
+ * and what decides (xenstore's keys, lists, records, modes) is read once the lock is held, or again. The locks, in the
+ * order in which a run that needs several takes them:
+ *
+ * 1. the network hooks' one, which the stock scripts know (contract 5): bridges, their records, the ledger, what was
+ *    started, journals of network hooks, starts that wait for a confirmation;
+ * 2. a device's, by the kernel's name of a vif or tap: the device, its rules, its record, its journal, its keys in
+ *    xenstore; several in the order of their names, a vif before its tap;
+ * 3. proxy-ndp: the setting of the network's device;
+ * 4. strict: the strict filter's table, its elements, all records of it. Held for moments only: whoever has it waits for
+ *    no post hook, no server's restart and none of the locks above;
+ * 5. those of single steps (iptables, DHCP files, DHCP servers), which the stock scripts know as well: taken and let go
+ *    by what carries the steps out, with no other taken meanwhile.
+ *
+ * @param key a network hook's name, one of the keys above, or the kernel's name of a vif or tap
  */
 export function lockOf(key: string): LockFile {
   if (key.startsWith('network-'))
     return { path: '/var/run/xen-hotplug/network-bridge', waitMs: NETWORK_WAIT_MS };
-  return { path: `${RUN_FOLDER}/lock/${key}`, waitMs: VIF_WAIT_MS };
+  return { path: SHARED.get(key) ?? `${LOCKS}/${key}`, waitMs: VIF_WAIT_MS };
 }
 
 /** Tells what a post hook starts which locks are held for it: the holder's process, and their keys. */
@@ -57,12 +82,18 @@ export function journalKeyOf(system: System, key: string): string {
  * @param system the way to the lock
  * @param key the run's key
  * @param work what to do
+ * @param atMostMs how long to wait in milliseconds, where the usual time is too long
  * @throws LockError when somebody else holds it too long
  */
-export async function withLock<T>(system: System, key: string, work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(
+  system: System,
+  key: string,
+  work: () => Promise<T>,
+  atMostMs = Number.POSITIVE_INFINITY,
+): Promise<T> {
   if (isHeldForUs(system, key)) return work();
   const { path, waitMs } = lockOf(key);
-  const lock = await (await system.native()).lock(path, waitMs);
+  const lock = await (await system.native()).lock(path, Math.min(waitMs, atMostMs));
   try {
     return await work();
   } finally {
@@ -71,13 +102,50 @@ export async function withLock<T>(system: System, key: string, work: () => Promi
 }
 
 /**
+ * Does something under several runs' locks where nobody holds one of them, and else nothing.
+ * @param system the way to the locks
+ * @param keys the runs' keys
+ * @param work what to do
+ * @returns whether it was done
+ */
+export async function withFreeLocks(
+  system: System,
+  keys: readonly string[],
+  work: () => Promise<void>,
+): Promise<boolean> {
+  if (keys.some((key) => isHeldForUs(system, key))) return false;
+  const native = await system.native();
+  const held: { release(): void }[] = [];
+  try {
+    for (const key of keys) held.push(await native.lock(lockOf(key).path, 0));
+  } catch (thrown) {
+    for (const lock of held) lock.release();
+    if (thrown instanceof LockError) return false;
+    throw thrown;
+  }
+  try {
+    await work();
+    return true;
+  } finally {
+    for (const lock of held.reverse()) lock.release();
+  }
+}
+
+/**
  * Does something under several runs' locks.
  * @param system the way to the locks
  * @param keys the runs' keys, in an order that all who take several of them keep
  * @param work what to do
+ * @param atMostMs how long to wait for each in milliseconds, where the usual time is too long
  * @throws LockError when somebody else holds one of them too long
  */
-export function withLocks<T>(system: System, keys: readonly string[], work: () => Promise<T>): Promise<T> {
+export function withLocks<T>(
+  system: System,
+  keys: readonly string[],
+  work: () => Promise<T>,
+  atMostMs?: number,
+): Promise<T> {
   const [first, ...rest] = keys;
-  return first === undefined ? work() : withLock(system, first, () => withLocks(system, rest, work));
+  if (first === undefined) return work();
+  return withLock(system, first, () => withLocks(system, rest, work, atMostMs), atMostMs);
 }

@@ -22,10 +22,16 @@ export async function mendBridges(context: Context): Promise<string[]> {
   for (const record of allBridged(state, records)) {
     try {
       if (damageOf(state, record) === undefined) continue;
-      const work = () =>
-        bridgeHook.stop({ ...context, log }, { netdev: record.netdev, bridge: record.bridge });
-      await runTransaction({ ...context, hook: 'network-bridge', log }, [work], FORCED);
-      sentences.push(`${record.netdev} is off the bridge ${record.bridge}.`);
+      let isMended = false;
+      // A hook that held the lock until now may have seen to it.
+      const work = () => {
+        const now = readBridgeRecords(context.system).find(({ bridge }) => bridge === record.bridge);
+        isMended = now !== undefined && damageOf(observeHost(context.system), now) !== undefined;
+        if (!isMended) return undefined;
+        return bridgeHook.stop({ ...context, log }, { netdev: record.netdev, bridge: record.bridge });
+      };
+      await runTransaction({ ...context, hook: 'network-bridge', log }, () => [work], FORCED);
+      if (isMended) sentences.push(`${record.netdev} is off the bridge ${record.bridge}.`);
     } catch (thrown) {
       if (!(thrown instanceof XenNetworkError)) throw thrown;
       sentences.push(thrown.message);

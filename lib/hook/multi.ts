@@ -39,11 +39,13 @@ export async function runMulti(context: Context): Promise<number> {
     return 0;
   }
   const asked = () => (calls.length > 0 ? calls : readList(system, values));
-  const works = command === 'start' ? startWorks(context, asked()) : stopWorks(context, asked);
-  if (isDryRun(context, args.options)) return showAll(context, works);
+  const calledFor = command === 'start' ? asked() : [];
+  // What was started is looked up once no other call can change it.
+  const works = () => (command === 'start' ? startWorks(context, calledFor) : stopWorks(context, asked));
+  if (isDryRun(context, args.options)) return showAll(context, works());
   return runTransaction(
     context,
-    works.map(({ work }) => work),
+    () => works().map(({ work }) => work),
     command === 'start' ? parseGuards(values) : UNGUARDED,
   );
 }

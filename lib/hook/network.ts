@@ -6,6 +6,7 @@ import { BRIDGE_VARIABLES } from '../contract/bridge-request.ts';
 import { NAT_VARIABLES, ROUTE_VARIABLES, VIRTUAL_VARIABLES } from '../contract/forward-request.ts';
 import { refuseMistypes } from '../contract/mistypes.ts';
 import { type Context, isDryRun, printPlan } from './context.ts';
+import { sweepLeft } from './leaving.ts';
 import { withLock } from './locks.ts';
 import { dropTables } from './tables.ts';
 import {
@@ -53,26 +54,31 @@ export async function runNetworkHook(context: Context, hook: NetworkHook): Promi
     if (found !== undefined) printPlan(context, found.plan);
     return 0;
   }
-  return runTransaction(context, [() => work(context, values)], guards);
+  return runTransaction(context, () => [() => work(context, values)], guards);
 }
 
 /**
  * Carries the works of network hooks out as one transaction, under their common lock.
  * @param context the call
- * @param works in order
+ * @param works gives them in order, once the lock is held: what decides about them may have changed in the wait for it
  * @param guards what start was told to guard itself by
  * @returns the exit status
  */
-export function runTransaction(context: Context, works: readonly WorkOf[], guards: Guards): Promise<number> {
-  return withLock(context.system, context.hook, async () => {
+export async function runTransaction(
+  context: Context,
+  works: () => readonly WorkOf[],
+  guards: Guards,
+): Promise<number> {
+  await withLock(context.system, context.hook, async () => {
     await recoverNetwork(context);
     try {
-      await perform(context, works, guards);
+      await perform(context, works(), guards);
     } finally {
       dropTables(context.system);
     }
-    return 0;
   });
+  await sweepLeft(context);
+  return 0;
 }
 
 /** Runs of all network hooks share one lock, so whatever journal of theirs is found belongs to a run that died. */

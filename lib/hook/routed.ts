@@ -142,6 +142,7 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
     more: laidVariables(run, laid),
     verify: () => verify(system, name, uplink, laid),
     mtu: settings.mtu,
+    settings,
   });
 }
 
@@ -166,7 +167,7 @@ export function detachRouted(
     plan: (rules) =>
       planUnrouted(state, name, rules, vifRecordPath(run.call.device), {
         before: release(state, name),
-        after: letGoSteps(run, state.record?.proxyNdp),
+        after: letGoSteps(system, run.call.device, state.record?.proxyNdp),
       }),
   });
 }
@@ -233,9 +234,8 @@ function laidVariables(run: VifRun, laid: readonly Laid[]): Record<string, strin
     : { main_ip: bare('address'), metric: `${ROUTE_METRIC[type]}` };
 }
 
-function prefixesOf(laid: readonly Laid[]): string[] {
-  return laid.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
-}
+const prefixesOf = (laid: readonly Laid[]): string[] =>
+  laid.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
 
 function familiesOf(laid: readonly Laid[]): Family[] {
   const isSix = (item: Laid) => item.kind !== 'proxy' && item.prefix.includes(':');
@@ -259,10 +259,19 @@ function sharedSteps(
   return [shareStep(guestUser(device), answering(had), answering(wants))];
 }
 
-/** An offline that could not do all of it has left no record; the ledger knows still. */
-function letGoSteps(run: VifRun, had: { readonly device: string } | undefined): Step[] {
-  const user = guestUser(run.call.device);
-  const held = had === undefined ? claimsOf(readLedgerFile(run.context.system), user) : answering(had);
+/**
+ * Steps that let go of what a guest has held of the network's device.
+ * @param system the way to the ledger
+ * @param device the kernel's name of the guest's device
+ * @param had the network's device by the guest's record; an offline that could not do all has left none, the ledger knows
+ */
+export function letGoSteps(
+  system: System,
+  device: string,
+  had: { readonly device: string } | undefined,
+): Step[] {
+  const user = guestUser(device);
+  const held = had === undefined ? claimsOf(readLedgerFile(system), user) : answering(had);
   return held.length === 0 ? [] : [shareStep(user, held, [])];
 }
 

@@ -1,3 +1,4 @@
+import { parseAddressList } from '../contract/addresses.ts';
 import { mergeValues } from '../contract/arguments.ts';
 import { TAP_SUFFIX } from '../contract/names.ts';
 import { natAddresses } from '../contract/nat-address.ts';
@@ -74,13 +75,14 @@ export function deviceNames({ domid, devid }: Backend): readonly [vif: string, t
  * @param context the call
  * @param store xenstore
  * @param backends the cards
+ * @param find looks among all devices, of which there may be thousands
  */
 export async function runningVifs(
   context: Context,
   store: Xenstore,
   backends: readonly Backend[],
+  find = deviceFinder(context.system),
 ): Promise<RunningVif[]> {
-  const find = deviceFinder(context.system);
   const found: RunningVif[] = [];
   for (const backend of backends) found.push(...(await devicesOf(context, store, backend, find)));
   return found;
@@ -134,13 +136,18 @@ export function wantedFilter({ run, state, bridge }: RunningVif): WantedFilter {
 /** Its record tells a routed device's rules; without one, they are made of what xenstore says. */
 function routedRules(system: System, run: VifRun, { port, record }: PresentVif): RuleSet {
   if (record !== undefined) return record.rules;
-  const { call, stored } = run;
+  const { call, given, stored } = run;
   const script = stored['script'] ?? '';
   if (/openvswitch/.test(script)) return NO_RULES;
+  const values = mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored);
+  const isNat = /vif-nat/.test(script);
+  // The list means something else for vif-nat, and is read by natAddresses alone.
+  const settings = parseVifSettings(call, { ...given, ip: '' }, { ...stored, ip: undefined });
+  if (!settings.filter) return NO_RULES;
   const handle = Number(stored['handle'] ?? call.devid);
-  const addresses = /vif-nat/.test(script)
-    ? natGuestAddresses(natAddresses(stored['ip'] ?? '', call.domid, handle))
-    : parseVifSettings(call, {}, stored).addresses;
+  const addresses = isNat
+    ? natGuestAddresses(natAddresses(values['ip'] ?? '', call.domid, handle))
+    : parseAddressList(values['ip'] ?? '');
   return routedForwardRules(
     port.name,
     addresses,

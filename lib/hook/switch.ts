@@ -104,7 +104,7 @@ export async function mustRun(system: System): Promise<void> {
  * @param name the port's name
  */
 export async function wayOut(
-  { context, dryRun }: VifRun,
+  { context, dryRun }: Pick<VifRun, 'context' | 'dryRun'>,
   name: string,
 ): Promise<'heard' | 'unheard' | 'none'> {
   if (dryRun) return 'heard';

@@ -22,6 +22,7 @@ import { readVifRecords } from '../observe/records.ts';
 import { reserveTime } from '../system/deadline.ts';
 import { openXenstore, type Xenstore } from '../system/xenstore.ts';
 import { type Context, isDryRun } from './context.ts';
+import { forgetLeaving, noteLeaving, sweepLeft } from './leaving.ts';
 import { withLock } from './locks.ts';
 
 /** Present when libxl runs the hooks itself, so that udev's call is one too many (contract 1). */
@@ -72,10 +73,18 @@ export async function runVifHook(context: Context, work: VifWork): Promise<numbe
   if (call === undefined || !call.acts) return 0;
   const leaving = isLeaving(call.command);
   const store = await openStore(context, leaving || isDryRun(context, args.options));
+  const dryRun = isDryRun(context, args.options);
   try {
-    const run = await readRun(context, call, args, given, store);
-    if (run === undefined) return 0;
-    await perform(run, leaving ? work.detach : work.attach);
+    if (await isUdevsCallTooMany(context, store)) return 0;
+    if (leaving && !dryRun) noteLeaving(context, call.device, 'asked');
+    await perform(context, call, dryRun, async () => {
+      const run = await readRun(context, call, dryRun, given, store);
+      if (leaving) return leave(run, work);
+      // Whatever an offline that was ended had begun, this call has the device now.
+      if (!dryRun) forgetLeaving(context.system, call.device);
+      await work.attach(run);
+    });
+    if (!dryRun) await sweepLeft(context);
     return 0;
   } catch (thrown) {
     if (leaving) {
@@ -93,6 +102,12 @@ export async function runVifHook(context: Context, work: VifWork): Promise<numbe
   } finally {
     store?.close();
   }
+}
+
+async function leave(run: VifRun, work: VifWork): Promise<void> {
+  if (!run.dryRun) noteLeaving(run.context, run.call.device, 'begun');
+  await work.detach(run);
+  if (!run.dryRun) forgetLeaving(run.context.system, run.call.device);
 }
 
 /**
@@ -161,30 +176,39 @@ async function openStore(context: Context, optional: boolean): Promise<Xenstore 
   }
 }
 
-/** @returns undefined when libxl has taken over and udev's call is to do nothing */
+/** Whether libxl has taken over and udev's call is to do nothing. */
+async function isUdevsCallTooMany(context: Context, store: Xenstore | undefined): Promise<boolean> {
+  if ((context.env['UDEV_CALL'] ?? '') === '' || store === undefined) return false;
+  const [disabled] = await store.readMany([DISABLE_UDEV]);
+  return disabled !== undefined;
+}
+
 async function readRun(
   context: Context,
   call: VifCall,
-  args: HookArguments,
+  dryRun: boolean,
   given: Values,
   store: Xenstore | undefined,
-): Promise<VifRun | undefined> {
-  const byUdev = context.env['UDEV_CALL'] !== undefined && context.env['UDEV_CALL'] !== '';
+): Promise<VifRun> {
   const own = [...VIF_KEYS, ERROR_KEY].map((key) => `${call.path}/${key}`);
-  const paths = [...own, ...(byUdev ? [DISABLE_UDEV] : [])];
-  const values = (await store?.readMany(paths)) ?? [];
-  if (byUdev && values[own.length] !== undefined) return undefined;
+  const values = (await store?.readMany(own)) ?? [];
   const stored = Object.fromEntries(VIF_KEYS.map((key, i) => [key, values[i]]));
   const failedBefore = values[VIF_KEYS.length] !== undefined;
-  return { context, call, given, stored, store, dryRun: isDryRun(context, args.options), failedBefore };
+  return { context, call, given, stored, store, dryRun, failedBefore };
 }
 
-async function perform(run: VifRun, work: (run: VifRun) => Promise<void>): Promise<void> {
-  if (run.dryRun) return work(run);
-  const { system, log } = run.context;
-  return withLock(system, run.call.device, async () => {
-    for (const sentence of await recoverRun(system, run.call.device)) log.warn(sentence);
-    await work(run);
+/** What xenstore says may change as long as somebody else has the device's lock: it is read after that. */
+async function perform(
+  context: Context,
+  call: VifCall,
+  dryRun: boolean,
+  work: () => Promise<void>,
+): Promise<void> {
+  if (dryRun) return work();
+  const { system, log } = context;
+  return withLock(system, call.device, async () => {
+    for (const sentence of await recoverRun(system, call.device)) log.warn(sentence);
+    await work();
   });
 }
 

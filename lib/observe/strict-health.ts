@@ -17,8 +17,25 @@ export function strictDamage(system: System, bridges: readonly string[]): string
   if (records.size === 0 && bridges.length === 0) return undefined;
   const listing = listStrictTable(system);
   if (listing === undefined) return `The table of the strict filter is not there: ${REPAIR}.`;
+  const ports = [...records]
+    .filter(([port, record]) => !isWhole(listing, port, record))
+    .map(([port]) => port);
+  const damaged = [
+    ...damagedChains(listing, [...records.values()]).map((name) => `the chain ${name}`),
+    ...ports.map((port) => `what holds ${port}`),
+  ];
+  if (damaged.length === 0) return undefined;
+  return `The strict filter is not whole: ${listed(damaged)} ${damaged.length > 1 ? 'are' : 'is'} not as made: ${REPAIR}.`;
+}
+
+/**
+ * The chains that do not have as many rules as they were made with.
+ * @param listing the table
+ * @param records what ports were given, on which some chains depend
+ */
+export function damagedChains(listing: StrictListing, records: readonly StrictRecord[]): string[] {
   const isUsed = (set: string) =>
-    [...records.values()].some(({ elements }) => elements.some((element) => element.startsWith(`${set} `)));
+    records.some(({ elements }) => elements.some((element) => element.startsWith(`${set} `)));
   const onDemand = Object.entries(BASES_ON_DEMAND).filter(([set]) => isUsed(set));
   const wanted: [string, number][] = [
     ...CHAINS.map(([name, rules]): [string, number] => [name, rules.length]),
@@ -28,24 +45,25 @@ export function strictDamage(system: System, bridges: readonly string[]): string
       rules.length + 1,
     ]),
   ];
-  const chains = wanted
-    .filter(([name, lines]) => listing.chains.get(name)?.length !== lines)
-    .map(([name]) => `the chain ${name}`);
-  const ports = [...records]
-    .filter(([port, record]) => !isWhole(listing, port, record))
-    .map(([port]) => port);
-  const damaged = [...chains, ...ports.map((port) => `what holds ${port}`)];
-  if (damaged.length === 0) return undefined;
-  return `The strict filter is not whole: ${listed(damaged)} ${damaged.length > 1 ? 'are' : 'is'} not as made: ${REPAIR}.`;
+  return wanted.filter(([name, lines]) => listing.chains.get(name)?.length !== lines).map(([name]) => name);
 }
 
 /**
- * Whether the table holds of a port as many elements as its record has.
+ * Whether the table holds of a port what its record says, its mode too, and nothing else.
  * @param listing the table
  * @param port its name
  * @param record what it was given; undefined where that is not known
  */
 export function isWhole(listing: StrictListing, port: string, record: StrictRecord | undefined): boolean {
-  const own = record?.elements.filter((element) => element.includes(` "${port}" `));
-  return own?.length === (listing.elements.get(port)?.length ?? 0);
+  const own = record?.elements.filter((element) => element.includes(` "${port}" `)) ?? [];
+  const there = listing.elements.get(port) ?? [];
+  const verdict = own.flatMap((element) => / : (\w+ [\w-]+) \}$/.exec(element)?.[1] ?? [])[0];
+  const [wanted, found] = [new Set(own.map(plain)), new Set(there.map(plain))];
+  const isSame = wanted.size === found.size && [...wanted].every((element) => found.has(element));
+  return isSame && verdict === listing.verdicts.get(port);
+}
+
+/** As nft lists it: no zeros before a number, no verdict. */
+function plain(element: string): string {
+  return element.replace(/ : [^}]*/, ' ').replace(/0x0+(?=[0-9a-f])/g, '0x');
 }

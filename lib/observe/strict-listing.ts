@@ -7,6 +7,8 @@ export interface StrictListing {
   readonly chains: ReadonlyMap<string, readonly string[]>;
   /** The elements of sets and maps by the port that they are keyed by, as `nft delete element` takes them. */
   readonly elements: ReadonlyMap<string, readonly string[]>;
+  /** What the map of all guests says is done with a port's frames: "jump guest". */
+  readonly verdicts: ReadonlyMap<string, string>;
 }
 
 /**
@@ -19,6 +21,7 @@ export function listStrictTable(system: System): StrictListing | undefined {
   if (listing.status !== 0) return undefined;
   const chains = new Map<string, string[]>();
   const elements = new Map<string, string[]>();
+  const verdicts = new Map<string, string>();
   for (const [, kind, name = '', body = ''] of listing.stdout.matchAll(
     /^\t(\w+) (\S+) \{\n([\s\S]*?)^\t\}/gm,
   )) {
@@ -32,8 +35,10 @@ export function listStrictTable(system: System): StrictListing | undefined {
       const found = elements.get(port) ?? [];
       elements.set(port, [...found, `${name} { "${port}"${rest} }`]);
     }
+    for (const [, port = '', verdict = ''] of inside.matchAll(/"([^"]+)" : (\w+ [\w-]+)/g))
+      verdicts.set(port, verdict);
   }
-  return { chains, elements };
+  return { chains, elements, verdicts };
 }
 
 /** What of a guest was dropped. */

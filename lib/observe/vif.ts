@@ -1,5 +1,5 @@
-import { aliasOf } from '../contract/names.ts';
-import type { VifCall, VifSettings } from '../contract/vif-request.ts';
+import { aliasOf, TAP_SUFFIX } from '../contract/names.ts';
+import { parseVifCall, type VifCall, type VifSettings } from '../contract/vif-request.ts';
 import { HostError } from '../errors.ts';
 import { waitText, within } from '../system/deadline.ts';
 import type { System } from '../system/system.ts';
@@ -68,6 +68,28 @@ export function deviceFinder(system: System): (call: VifCall) => string | undefi
     const backend = type === 'vif' ? known.byBackend.get(backendOf(domid, devid)) : undefined;
     return known.byAlias.get(aliasOf(device)) ?? backend;
   };
+}
+
+/**
+ * Tells of devices, by the kernel's names of them, whether this host has them, whatever they are called by now.
+ * @param system the way to sysfs
+ */
+export function hereFinder(system: System): (device: string) => boolean {
+  const find = deviceFinder(system);
+  const isOurs = (device: string) => /^vif\d+\.\d+(-emu)?$/.test(device);
+  return (device) =>
+    deviceExists(system, device) || (isOurs(device) && find(deviceCall(device)) !== undefined);
+}
+
+/**
+ * The call that ends a device's use, as far as its name tells.
+ * @param device the kernel's name of it, vif1.0 or vif1.0-emu
+ * @throws RequestError when it is no such name
+ */
+export function deviceCall(device: string): VifCall {
+  return device.endsWith(TAP_SUFFIX)
+    ? parseVifCall('remove', { INTERFACE: device, type_if: 'tap' })
+    : parseVifCall('offline', { vif: device });
 }
 
 function indexDevices(system: System): { byAlias: Map<string, string>; byBackend: Map<string, string> } {

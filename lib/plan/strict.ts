@@ -107,7 +107,15 @@ export function planStrictStop(): Step {
   return { do: REMOVAL, undo, why: 'take the table of the strict filter away' };
 }
 
-const REMOVAL: Command = { tool: 'nft', line: `delete table ${STRICT_TABLE}` };
+const REMOVAL = { tool: 'nft', line: `delete table ${STRICT_TABLE}` } as const;
+
+/**
+ * Whether a command takes the strict filter's table away, with all that is in it.
+ * @param command any command
+ */
+export function removesStrictTable(command: Command): boolean {
+  return command.tool === 'nft' && command.line === REMOVAL.line;
+}
 
 function line(verb: 'add' | 'delete', element: string): Command {
   return { tool: 'nft', line: `${verb} element ${STRICT_TABLE} ${element}` };

@@ -2,6 +2,7 @@ import { recoverRun } from '../../lib/apply/apply.ts';
 import { damagedJournals, journalKeys } from '../../lib/apply/journal.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { expireRuns } from '../../lib/hook/expiry.ts';
+import { collect, goneDevices } from '../../lib/hook/leftovers.ts';
 import { withLock } from '../../lib/hook/locks.ts';
 import { mendBridges } from '../../lib/hook/mend.ts';
 import { dropTables } from '../../lib/hook/tables.ts';
@@ -20,6 +21,7 @@ export async function recover(context: Context): Promise<number> {
   }
   sentences.push(...(await withLock(system, 'network-bridge', () => expireRuns(context))));
   dropTables(system);
+  sentences.push(...(await collect(context, goneDevices(system))));
   sentences.push(...(await mendBridges(context)));
   if (sentences.length === 0) sentences.push('No run was interrupted; nothing to take back.');
   print(`${sentences.join('\n')}\n`);

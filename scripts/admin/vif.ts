@@ -1,19 +1,21 @@
-import { applyPlan } from '../../lib/apply/apply.ts';
+import { applyParts, recoverRun } from '../../lib/apply/apply.ts';
 import { LOCKING_MODES, type LockingMode } from '../../lib/contract/arguments.ts';
-import { strictRecordPath } from '../../lib/contract/paths.ts';
+import { STRICT_LOCK_PATH, strictRecordPath } from '../../lib/contract/paths.ts';
 import { listed, quote } from '../../lib/contract/text.ts';
 import { parseBackendPath } from '../../lib/contract/vif-request.ts';
 import { HostError, RequestError } from '../../lib/errors.ts';
 import { loggedElement } from '../../lib/filter/strict.ts';
 import type { Context } from '../../lib/hook/context.ts';
-import { guardSteps, STRICT_LOCK, sharedElements } from '../../lib/hook/guard.ts';
+import { guardSteps, sharedElements } from '../../lib/hook/guard.ts';
 import { journalKeyOf, withLocks } from '../../lib/hook/locks.ts';
-import { runningVifs, wantedFilter } from '../../lib/hook/running.ts';
+import { deviceNames, type RunningVif, runningVifs, wantedFilter } from '../../lib/hook/running.ts';
 import { strictBridges } from '../../lib/hook/strict-table.ts';
-import { readStrictRecord, readStrictRecords } from '../../lib/observe/strict.ts';
+import { readStrictRecords } from '../../lib/observe/strict.ts';
 import { strictDamage } from '../../lib/observe/strict-health.ts';
 import { readDrops } from '../../lib/observe/strict-listing.ts';
+import type { Step } from '../../lib/plan/step.ts';
 import { planStrict } from '../../lib/plan/strict.ts';
+import type { System } from '../../lib/system/system.ts';
 import { openXenstore } from '../../lib/system/xenstore.ts';
 
 /** What is asked of the strict filter: to list its ports, or something about one of them. */
@@ -117,29 +119,23 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
   const store = await openXenstore(await system.native(), context.env);
   try {
     const backend = { domid, devid };
-    const found = (await runningVifs(context, store, [backend])).filter(({ bridge }) => bridge !== undefined);
-    if (found.length === 0)
-      throw new HostError(
-        `${name} is not in use on a bridge of this host; its mode can be set once it is online.`,
+    const [vifName] = deviceNames(backend);
+    await withLocks(system, deviceNames(backend), async () => {
+      const found = (await runningVifs(context, store, [backend])).filter(
+        ({ bridge }) => bridge !== undefined,
       );
-    await store.write(`${path}/locking`, mode);
-    const keys = found.map(({ run }) => run.call.device).sort();
-    await withLocks(system, [...keys, STRICT_LOCK], async () => {
-      for (const each of await runningVifs(context, store, [backend])) {
-        const { device: own } = each.run.call;
-        const guard = {
-          port: each.state.port.name,
-          former: each.state.record?.name,
-          bridge: each.bridge?.name ?? '',
-          fresh: wantedFilter(each).strict,
-        };
-        const { before, after } = guardSteps(system, own, guard, true);
-        await applyPlan(
-          system,
-          { steps: [...before, ...after], warnings: [] },
-          { key: journalKeyOf(system, own), warn: context.log.warn, check: () => {} },
+      if (found.length === 0)
+        throw new HostError(
+          `${name} is not in use on a bridge of this host; its mode can be set once it is online.`,
         );
-      }
+      const told = found.map((each) => {
+        const { run } = each;
+        return { ...each, run: { ...run, stored: { ...run.stored, locking: mode } } };
+      });
+      await changeStrict(context, vifName, {
+        steps: told.map((each) => () => modeSteps(system, each)),
+        last: () => store.write(`${path}/locking`, mode),
+      });
     });
   } finally {
     store.close();
@@ -148,30 +144,64 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
   return 0;
 }
 
+function modeSteps(system: System, vif: RunningVif): readonly Step[] {
+  const guard = {
+    port: vif.state.port.name,
+    former: vif.state.record?.name,
+    bridge: vif.bridge?.name ?? '',
+    fresh: wantedFilter(vif).strict,
+  };
+  const { before, after } = guardSteps(system, vif.run.call.device, guard, true);
+  return [...before, ...after];
+}
+
 async function setLog(context: Context, name: string, on: boolean): Promise<number> {
   const { system } = context;
-  const port = [...readStrictRecords(system)].find(
-    ([each, { device }]) => each === name || device === name,
-  )?.[0];
-  if (port === undefined) throw notHeld(name);
   const device = deviceOf(context, name);
-  await withLocks(system, [device, STRICT_LOCK], async () => {
-    const old = readStrictRecord(system, port);
-    if (old === undefined) throw notHeld(name);
+  let held = '';
+  const steps = () => {
+    const [port, old] =
+      [...readStrictRecords(system)].find(([each, record]) => each === name || record.device === name) ?? [];
+    if (port === undefined || old === undefined || old.device !== device) throw notHeld(name);
+    held = port;
     const others = old.elements.filter((element) => element !== loggedElement(port));
     const fresh = { ...old, elements: on ? [...others, loggedElement(port)] : others };
     const shared = sharedElements(system, port, fresh);
-    const steps = planStrict({ port, recordPath: strictRecordPath(port), old, fresh, flushed: true, shared });
-    await applyPlan(
-      system,
-      { steps, warnings: [] },
-      { key: journalKeyOf(system, device), warn: context.log.warn, check: () => {} },
-    );
-  });
+    const recordPath = strictRecordPath(port);
+    return planStrict({ port, recordPath, old, fresh, flushed: true, shared });
+  };
+  await withLocks(system, [device], () =>
+    changeStrict(context, device, {
+      steps: [steps],
+      last: () => {},
+    }),
+  );
   context.print(
-    `What ${port} may not send is ${on ? 'written to the kernel log, 10 lines a second at most' : 'not logged'}.\n`,
+    `What ${held} may not send is ${on ? 'written to the kernel log, 10 lines a second at most' : 'not logged'}.\n`,
   );
   return 0;
+}
+
+/** A change of what the strict filter holds: what is done, each part planned after those before it, and what last. */
+interface StrictChange {
+  readonly steps: readonly (() => readonly Step[])[];
+  readonly last: () => void | Promise<void>;
+}
+
+/** All or nothing; the device's lock is held. */
+async function changeStrict(
+  { system, log }: Context,
+  device: string,
+  { steps, last }: StrictChange,
+): Promise<void> {
+  const key = journalKeyOf(system, device);
+  for (const sentence of await recoverRun(system, key)) log.warn(sentence);
+  const parts = steps.map((own) => ({
+    plan: () => ({ steps: own(), warnings: [] }),
+    check: () => {},
+    lock: STRICT_LOCK_PATH,
+  }));
+  await applyParts(system, parts, { key, warn: log.warn, check: last, makesNone: true });
 }
 
 /** A vif that is not held yet is known by the kernel's name of it. */

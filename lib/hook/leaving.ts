@@ -1,0 +1,81 @@
+import { journalKeys } from '../apply/journal.ts';
+import { LEAVING, leavingPath } from '../contract/paths.ts';
+import { messageOf, XenNetworkError } from '../errors.ts';
+import { hereFinder } from '../observe/vif.ts';
+import type { System } from '../system/system.ts';
+import type { Context } from './context.ts';
+
+/** How far a device's way out is known to have come: its offline waits for the lock, or has it. */
+export type Leaving = 'asked' | 'begun';
+
+const DEVICE = /^vif\d+\.\d+(-emu)?$/;
+
+/**
+ * Notes that a device is to leave, the journal of an offline: should that be ended half-way, even while it still waits for
+ * the device's lock, others know what is left to be done.
+ * @param context the call
+ * @param device the kernel's name of the device
+ * @param how whether the offline has begun
+ */
+export function noteLeaving({ system, log }: Context, device: string, how: Leaving): void {
+  try {
+    system.replaceFile(leavingPath(device), `${how}\n`);
+  } catch (thrown) {
+    // It goes on without.
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    log.warn(messageOf(thrown));
+  }
+}
+
+/**
+ * Forgets that a device was to leave.
+ * @param system the way to the note
+ * @param device the kernel's name of the device
+ */
+export function forgetLeaving(system: System, device: string): void {
+  if (system.exists(leavingPath(device))) system.remove(leavingPath(device));
+}
+
+/**
+ * Whether, and how far, a device is on its way out.
+ * @param system the way to the note
+ * @param device the kernel's name of the device
+ */
+export function readLeaving(system: System, device: string): Leaving | undefined {
+  const text = system.readText(leavingPath(device));
+  return text === undefined ? undefined : text === 'begun' ? 'begun' : 'asked';
+}
+
+/**
+ * The devices of which an offline that was ended may have left something, or another hook, when the device is gone. One
+ * whose offline is under way is among them: its lock is held.
+ * @param system the way to the notes and journals
+ * @returns the kernel's names of them
+ */
+export function leftDevices(system: System): string[] {
+  const noted = system.list(LEAVING).filter((name) => DEVICE.test(name));
+  const journals = journalKeys(system).filter((key) => DEVICE.test(key));
+  if (noted.length + journals.length === 0) return [];
+  const isHere = hereFinder(system);
+  return [...new Set([...noted, ...journals])].filter(
+    (device) => !isHere(device) || (noted.includes(device) && readLeaving(system, device) === 'begun'),
+  );
+}
+
+/**
+ * Lets a hook that has done its own work take away what others left that were ended.
+ * @param context the call
+ */
+export async function sweepLeft(context: Context): Promise<void> {
+  const { system, log } = context;
+  try {
+    const devices = leftDevices(system);
+    if (devices.length === 0) return;
+    // Rarely needed, and it needs all kinds of hooks.
+    const { collect } = await import('./leftovers.ts');
+    for (const sentence of await collect(context, devices)) log.warn(sentence);
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    log.warn(messageOf(thrown));
+  }
+}

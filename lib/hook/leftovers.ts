@@ -1,0 +1,108 @@
+import { failuresOf } from '../apply/already.ts';
+import { applyTeardown, recoverRun } from '../apply/apply.ts';
+import { locked } from '../apply/locked.ts';
+import { STRICT_LOCK_PATH, vifRecordPath } from '../contract/paths.ts';
+import { deviceExists } from '../observe/port.ts';
+import { readVifRecords } from '../observe/records.ts';
+import { listRules } from '../observe/rules.ts';
+import { readStrictRecords } from '../observe/strict.ts';
+import { deviceCall, hereFinder, observeVif } from '../observe/vif.ts';
+import { planUnrouted } from '../plan/routed.ts';
+import type { Plan } from '../plan/step.ts';
+import { planLeave } from '../plan/vif-bridge.ts';
+import { planSwitchLeave } from '../plan/vif-openvswitch.ts';
+import type { System } from '../system/system.ts';
+import type { Context } from './context.ts';
+import { unguardSteps } from './guard.ts';
+import { releaseOf } from './lease.ts';
+import { forgetLeaving, leftDevices, readLeaving } from './leaving.ts';
+import { withFreeLocks } from './locks.ts';
+import { listAllRules } from './refilter-records.ts';
+import { letGoSteps } from './routed.ts';
+import { wayOut } from './switch.ts';
+
+/**
+ * Takes away what devices have left whose offline was ended half-way, or never came: rules, elements of the strict filter,
+ * proxies, DHCP entries, a switch's port, records. How, is planned by what is there now. A device whose lock is held is
+ * left to him who has it.
+ * @param context the call
+ * @param devices the kernel's names of devices
+ * @returns a sentence for each device of which something was left
+ */
+export async function collect(context: Context, devices: readonly string[]): Promise<string[]> {
+  const { system } = context;
+  const sentences: string[] = [];
+  for (const device of devices) {
+    await withFreeLocks(system, [device], async () => {
+      // A hook that had the lock until now may have seen to it, or put the device to use again.
+      if (hereFinder(system)(device) && readLeaving(system, device) !== 'begun') return;
+      sentences.push(...(await recoverRun(system, device)), ...(await finish(context, device)));
+    });
+  }
+  return sentences;
+}
+
+/**
+ * The devices that this host has not any more and of which it has something yet.
+ * @param system the way to the records and the firewall
+ * @returns the kernel's names of them
+ */
+export function goneDevices(system: System): string[] {
+  const isHere = hereFinder(system);
+  const rules = listAllRules(system);
+  const known = [
+    ...leftDevices(system),
+    ...readVifRecords(system).keys(),
+    ...[...readStrictRecords(system).values()].map(({ device }) => device),
+    ...rules[4].keys(),
+    ...rules[6].keys(),
+  ];
+  const isGone = (device: string) => !isHere(device) || readLeaving(system, device) === 'begun';
+  return [...new Set(known)].filter((device) => /^vif\d+\.\d+(-emu)?$/.test(device) && isGone(device));
+}
+
+/** The device's lock is held. */
+async function finish(context: Context, device: string): Promise<string[]> {
+  const { system } = context;
+  const plan = await leavePlan(context, device);
+  const failures = [...(await applyTeardown(system, plan))];
+  const isDone = plan.steps.length > 0;
+  const ports = () =>
+    [...readStrictRecords(system)].filter(([, record]) => record.device === device).map(([port]) => port);
+  const isHeld = ports().length > 0;
+  if (isHeld)
+    failures.push(
+      ...(await locked(system, STRICT_LOCK_PATH, () =>
+        applyTeardown(
+          system,
+          { steps: unguardSteps(system, device, ports()), warnings: [] },
+          { held: STRICT_LOCK_PATH },
+        ),
+      )),
+    );
+  forgetLeaving(system, device);
+  if (!isDone && !isHeld) return [];
+  // The offline may have come further than the record tells.
+  const wrong = failures.filter((sentence) => failuresOf({ error: sentence }).length > 0);
+  return [`What ${device} had left on this host was taken away.`, ...wrong];
+}
+
+/** As its own hook's offline would do it. */
+async function leavePlan(context: Context, device: string): Promise<Plan> {
+  const { system } = context;
+  const state = observeVif(system, deviceCall(device), undefined);
+  const { port, record } = state;
+  const name = port?.name ?? record?.name ?? device;
+  const path = vifRecordPath(device);
+  const rules = listRules(system, device);
+  if (record?.switchPort !== undefined) {
+    const isTaken = port === undefined && deviceExists(system, name);
+    const leave = isTaken ? 'none' : await wayOut({ context, dryRun: false }, name);
+    return planSwitchLeave(state, name, rules, path, leave);
+  }
+  if (record?.laid === undefined) return planLeave(state, name, rules, path);
+  return planUnrouted(state, name, rules, path, {
+    before: releaseOf(system, record, { device: name }),
+    after: letGoSteps(system, device, record.proxyNdp),
+  });
+}

@@ -12,8 +12,9 @@ import { listed } from '../contract/text.ts';
 import { boundTo } from '../observe/bound.ts';
 import { forwardDrops, policyOwner } from '../observe/forward-policy.ts';
 import { type Link, observeHost } from '../observe/host.ts';
-import { readLedger } from '../observe/ledger.ts';
+import { readLedger, readLedgerFile } from '../observe/ledger.ts';
 import { readNatRecords } from '../observe/nat.ts';
+import { readVifRecords } from '../observe/records.ts';
 import { refuseNetworkRoot } from '../observe/root.ts';
 import { filteredFamilies } from '../observe/rules.ts';
 import { mustHaveNft } from '../observe/strict.ts';
@@ -32,7 +33,7 @@ import { findParts, mustBeWhole } from '../plan/bridge-found.ts';
 import { type BridgeLayout, findBridged, findStarted, layoutOf } from '../plan/bridge-layout.ts';
 import { planStart } from '../plan/bridge-start.ts';
 import { planStop } from '../plan/bridge-stop.ts';
-import { type AddressMove, followSteps } from '../plan/moved-claims.ts';
+import { type AddressMove, followRecords, followSteps } from '../plan/moved-claims.ts';
 import type { Step } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';
@@ -214,7 +215,9 @@ function untracksCard(system: System, { notrack }: BridgeRequest, topology: Topo
 /** @returns the families in which rules of ours are needed for the host itself to stay reachable */
 function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): Family[] {
   const drops = forwardDrops(system, bridge);
-  for (const { chain, byIptables } of drops) {
+  // What another started hook drops needs no word: the rules that are put there let pass what is to pass.
+  const isOurs = readLedgerFile(system).some(({ claim }) => claim.kind === 'policy');
+  for (const { chain, byIptables } of isOurs ? [] : drops) {
     const what = byIptables
       ? 'Rules that let its card pass are put there, and vif-bridge adds those of each guest'
       : `Add a rule there (iifname "${bridge}" oifname "${bridge}" accept)`;
@@ -228,5 +231,9 @@ function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): F
 
 /** What our own hooks hold for a device follows its addresses. */
 function followAddresses(system: System, move: AddressMove): Step[] {
-  return [...followSteps(readNatRecords(system), move), ...movedPending(system, move)];
+  return [
+    ...followSteps(readNatRecords(system), move),
+    ...followRecords(readVifRecords(system), move),
+    ...movedPending(system, move),
+  ];
 }

@@ -6,18 +6,15 @@ import { deviceName, TAP_SUFFIX } from '../contract/names.ts';
 import { settingPath, vifRecordPath } from '../contract/paths.ts';
 import { formerRename, VIF_KEYS, VIF_VARIABLES, type VifSettings } from '../contract/vif-request.ts';
 import { VerifyError } from '../errors.ts';
-import { directRules, NO_RULES, ownerComment, type RuleSet, routedForwardRules } from '../filter/forward.ts';
-import { namedForwardRules, natForwardDevice } from '../filter/masquerade.ts';
+import { NO_RULES } from '../filter/forward.ts';
 import { stillLaid, type Uplink } from '../observe/address.ts';
-import { forwardPolicyDrops } from '../observe/forward-policy.ts';
 import { readPaths } from '../observe/forwarding.ts';
 import { guestsAmong, hostAddresses, recordedRoutes } from '../observe/guest-routes.ts';
-import { type KernelRoute, readKernelRoutes } from '../observe/kernel-routes.ts';
+import { readKernelRoutes } from '../observe/kernel-routes.ts';
 import { readLedgerFile } from '../observe/ledger.ts';
 import { readPort } from '../observe/port.ts';
-import { listRules, unrestrictedFamilies } from '../observe/rules.ts';
+import { listRules } from '../observe/rules.ts';
 import { observeVif, type PresentVif, type VifState } from '../observe/vif.ts';
-import { readVirtualRecords } from '../observe/virtual.ts';
 import { sameLaid } from '../plan/laid.ts';
 import { planRouted, planUnrouted, routeSettings } from '../plan/routed.ts';
 import { mustBeApart, mustBeUnrouted } from '../plan/routed-check.ts';
@@ -27,6 +24,7 @@ import { ROUTE_METRIC, rangeWarnings } from '../plan/vif-route.ts';
 import type { System } from '../system/system.ts';
 import { attachVif, detachVif } from './attach.ts';
 import type { GuestLease } from './lease.ts';
+import { guestRules, outsideDevices, wantsRules } from './routed-rules.ts';
 import type { VifRun } from './vif.ts';
 
 /** A guest whose packets are routed: what vif-route and vif-nat have in common. */
@@ -122,7 +120,7 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
     laid,
     shared: sharedSteps(run, state.record?.proxyNdp, uplink),
     inPlace: known ? listRules(system, run.call.device) : NO_RULES,
-    rules: settings.filter ? forwardRules(run, name, addresses, routes) : NO_RULES,
+    rules: settings.filter ? guestRules(run, name, addresses, outsideDevices(system, routes)) : NO_RULES,
     recordPath: vifRecordPath(run.call.device),
   };
   return attachVif(run, {
@@ -170,56 +168,6 @@ export function detachRouted(
         after: letGoSteps(system, run.call.device, state.record?.proxyNdp),
       }),
   });
-}
-
-function forwardRules(
-  run: VifRun,
-  name: string,
-  addresses: readonly Prefix[],
-  routes: readonly KernelRoute[],
-): RuleSet {
-  const { system } = run.context;
-  const owner = ownerComment(run.call, run.stored['domain']);
-  const families = unrestrictedFamilies(system);
-  const rules = routedForwardRules(name, addresses, families, owner, outsideDevices(system, routes));
-  const ledger = run.context.hook === 'vif-nat' ? readLedgerFile(system) : [];
-  const outside = (family: Family) =>
-    ledger.flatMap(({ claim }) =>
-      claim.kind === 'rule' && claim.family === family ? (natForwardDevice(claim.rule) ?? []) : [],
-    );
-  const isNamed = !name.startsWith('vif');
-  const passes = (family: Family) =>
-    families.length > 1 || (outside(family).length > 0 && (family === 4 || !isNamed));
-  // Where the administrator's policy drops the rest, as Docker's and ufw's do.
-  const more = (family: Family): string[] => {
-    const own = addresses.filter((prefix) => prefix.family === family);
-    if (own.length === 0 || passes(family) || !forwardPolicyDrops(system, family)) return [];
-    return directRules(name, own, family, owner);
-  };
-  const named = isNamed && outside(4).length > 0 ? namedForwardRules(name, addresses, outside(4), owner) : [];
-  return { 4: [...rules[4], ...named, ...more(4)], 6: [...rules[6], ...more(6)] };
-}
-
-/** What is routed crosses no bridge: rules for bridged packets match none of a routed guest's, whatever FORWARD does. */
-function wantsRules({ stored, given }: VifRun, rules: RuleSet): boolean | 'if-any' {
-  if ((stored['ip'] ?? given['ip'] ?? '') === '') return false;
-  const all = [...rules[4], ...rules[6]];
-  return all.every((rule) => rule.includes('--physdev-is-bridged')) ? 'if-any' : true;
-}
-
-/**
- * The devices by which this host has routes, but for guests' and for those of network-virtual, whose guests have rules of
- * their own: from there a packet to another guest may be forged.
- * @param system the way to the records
- * @param routes the kernel's routes
- */
-export function outsideDevices(system: System, routes: readonly KernelRoute[]): string[] {
-  const guests = guestsAmong(system, routes);
-  const virtual = new Set(readVirtualRecords(system).map(({ bridge }) => bridge));
-  const devices = new Set(routes.filter(({ local }) => !local).map(({ device }) => device));
-  return [...devices]
-    .filter((device) => device !== 'lo' && !guests.has(device) && !virtual.has(device))
-    .sort();
 }
 
 /** What the scripts of these names have had set for what is laid, and published post hooks use. */

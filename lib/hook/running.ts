@@ -11,10 +11,9 @@ import {
   VIF_KEYS,
   VIF_VARIABLES,
 } from '../contract/vif-request.ts';
-import { NO_RULES, ownerComment, type RuleSet, routedForwardRules } from '../filter/forward.ts';
+import { NO_RULES, type RuleSet } from '../filter/forward.ts';
 import { readKernelRoutes } from '../observe/kernel-routes.ts';
 import { isBridge, type Port, readPort } from '../observe/port.ts';
-import { unrestrictedFamilies } from '../observe/rules.ts';
 import type { StrictRecord } from '../observe/strict.ts';
 import { deviceFinder, observeVif, type PresentVif } from '../observe/vif.ts';
 import { natGuestAddresses } from '../plan/vif-nat.ts';
@@ -23,7 +22,7 @@ import type { Xenstore } from '../system/xenstore.ts';
 import { bridgedRules } from './bridged-rules.ts';
 import type { Context } from './context.ts';
 import { strictRecord, wantsStrict } from './guard.ts';
-import { outsideDevices } from './routed.ts';
+import { guestRules, outsideDevices } from './routed-rules.ts';
 import type { VifRun } from './vif.ts';
 
 /** A guest's device that is in use. */
@@ -133,26 +132,31 @@ export function wantedFilter({ run, state, bridge }: RunningVif): WantedFilter {
   };
 }
 
-/** Its record tells a routed device's rules; without one, they are made of what xenstore says. */
+/** What its hook would make of what xenstore says; where that is not known, what its record tells. */
 function routedRules(system: System, run: VifRun, { port, record }: PresentVif): RuleSet {
-  if (record !== undefined) return record.rules;
   const { call, given, stored } = run;
-  const script = stored['script'] ?? '';
-  if (/openvswitch/.test(script)) return NO_RULES;
+  const hook = /vif-(?:nat|route)/.exec(stored['script'] ?? '')?.[0];
+  if (/openvswitch/.test(stored['script'] ?? '') || (hook === undefined && record !== undefined))
+    return record?.rules ?? NO_RULES;
   const values = mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored);
-  const isNat = /vif-nat/.test(script);
   // The list means something else for vif-nat, and is read by natAddresses alone.
   const settings = parseVifSettings(call, { ...given, ip: '' }, { ...stored, ip: undefined });
   if (!settings.filter) return NO_RULES;
   const handle = Number(stored['handle'] ?? call.devid);
-  const addresses = isNat
-    ? natGuestAddresses(natAddresses(values['ip'] ?? '', call.domid, handle))
-    : parseAddressList(values['ip'] ?? '');
-  return routedForwardRules(
-    port.name,
-    addresses,
-    unrestrictedFamilies(system),
-    ownerComment(call, stored['domain']),
-    outsideDevices(system, readKernelRoutes(system, [4, 6])),
-  );
+  const addresses =
+    hook === 'vif-nat'
+      ? natGuestAddresses(natAddresses(values['ip'] ?? '', call.domid, handle))
+      : parseAddressList(values['ip'] ?? '');
+  if (addresses.length === 0 && record !== undefined) return record.rules;
+  const context = { ...run.context, hook: hook ?? 'vif-route' };
+  return guestRules({ ...run, context }, port.name, addresses, waysOf(system));
+}
+
+const ways = new WeakMap<System, readonly string[]>();
+
+/** Asked once for all guests: the routing table grows with them. */
+function waysOf(system: System): readonly string[] {
+  const found = ways.get(system) ?? outsideDevices(system, readKernelRoutes(system, [4, 6]));
+  ways.set(system, found);
+  return found;
 }

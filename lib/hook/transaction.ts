@@ -4,8 +4,9 @@ import { deferTakeBack, forgetPart } from '../apply/confirm.ts';
 import { parsePrefix } from '../contract/addresses.ts';
 import { type Values, wholeNumber } from '../contract/arguments.ts';
 import { quote } from '../contract/text.ts';
-import { HostError, RequestError, VerifyError } from '../errors.ts';
-import type { Plan, Step } from '../plan/step.ts';
+import { HostError, RequestError, VerifyError, XenNetworkError } from '../errors.ts';
+import { readVifRecords } from '../observe/records.ts';
+import type { Command, Plan, Step } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';
 import { noteTables } from './tables.ts';
@@ -122,6 +123,7 @@ export async function perform(context: Context, works: readonly WorkOf[], guards
       if (guards.confirm !== undefined) deferTakeBack(system, idOf(context, done), parts, guards.confirm);
     },
   });
+  await refilterGuests(context, done);
   for (const sentence of done.flatMap(({ look }) => look?.() ?? [])) log.warn(sentence);
   for (const { done: sentence, result } of done) {
     log.info(sentence);
@@ -132,6 +134,26 @@ export async function perform(context: Context, works: readonly WorkOf[], guards
     context.print(
       `${done.map((work) => work.done).join(' ')} It is undone in ${guards.confirm} s unless you run "xen-network confirm".\n`,
     );
+}
+
+/** What a guest's rules let pass depends on what FORWARD drops, and on which device leads outside. */
+async function refilterGuests(context: Context, done: readonly NetworkWork[]): Promise<void> {
+  const { system, log } = context;
+  const steps = done.flatMap(({ plan }) => plan.steps);
+  if (!steps.some(changesFilter) || readVifRecords(system).size === 0) return;
+  const { refilter } = await import('./refilter.ts');
+  try {
+    await refilter(context);
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    log.warn(`The filters of running guests could not be put in order: ${thrown.message}`);
+  }
+}
+
+function changesFilter({ do: command, undo }: Step): boolean {
+  const isFilter = (other: Command) =>
+    other.tool === 'share' && other.claims.some(({ kind }) => kind === 'rule' || kind === 'policy');
+  return command.tool === 'follow' || [command, ...undo].some(isFilter);
 }
 
 /** "network-bridge.xenbr0" */

@@ -15,6 +15,8 @@ export const NO_WORDS: FirewallWords = { warnings: [], refusal: undefined };
 
 /** So many rules are named; a firewall may have hundreds. */
 const NAMED = 6;
+/** Part of the comment of every rule of a guest's. */
+const GUESTS = '"xen-network vif';
 
 /**
  * Looks for rules of the administrator's that mean a device whose addresses go to another one.
@@ -30,8 +32,10 @@ export function firewallWords(system: System, move: Move, force: boolean): Firew
       ? [`ip${claim.family === 4 ? '' : '6'} ${claim.table} ${claim.rule.replace(/^\S+/, '$&:')}`]
       : [],
   );
-  const others = rules.filter((rule) => !own.includes(rule));
-  const shut = closing.filter((rule) => !own.includes(rule));
+  // Guests' rules are put in order once it is done.
+  const isOurs = (rule: string) => own.includes(rule) || rule.includes(GUESTS);
+  const others = rules.filter((rule) => !isOurs(rule));
+  const shut = closing.filter((rule) => !isOurs(rule));
   if (others.length === 0) return NO_WORDS;
   const device = move.present === undefined ? `the new device ${move.to}` : `the card ${move.to}`;
   const after =

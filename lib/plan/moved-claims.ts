@@ -1,10 +1,11 @@
 import type { Family } from '../contract/addresses.ts';
 import { type Claim, claimKey, type Held, type Ledger } from '../contract/claims.ts';
-import { natRecordPath } from '../contract/paths.ts';
+import { natRecordPath, vifRecordPath } from '../contract/paths.ts';
 import { bridgedRule, masqueradeRule } from '../filter/masquerade.ts';
 import type { Move } from '../filter/void-rules.ts';
 import type { Present } from '../observe/forwarding.ts';
 import type { NatRecord } from '../observe/nat.ts';
+import type { VifRecord } from '../observe/records.ts';
 import { ruleLine, type SharedChange } from './forwarding.ts';
 import { remember } from './remember.ts';
 import type { Step } from './step.ts';
@@ -97,6 +98,27 @@ function isExemption(claim: Claim, device: string, family?: Family): boolean {
     claim.rule === bridgedRule(device) &&
     (family === undefined || claim.family === family)
   );
+}
+
+/**
+ * Lets the records of guests name the device that answers for them from now on.
+ * @param records by the kernel's name of each guest's device
+ * @param move from which device to which
+ */
+export function followRecords(records: ReadonlyMap<string, VifRecord>, { from, to }: Move): Step[] {
+  if (from === to) return [];
+  return [...records].flatMap(([device, saved]) => {
+    const laid = saved.laid?.map((item) =>
+      item.kind === 'proxy' && item.device === from ? { ...item, device: to } : item,
+    );
+    const proxyNdp = saved.proxyNdp?.device === from ? { ...saved.proxyNdp, device: to } : saved.proxyNdp;
+    const moved = {
+      ...saved,
+      ...(laid === undefined ? {} : { laid }),
+      ...(proxyNdp === undefined ? {} : { proxyNdp }),
+    };
+    return remember(vifRecordPath(device), saved, moved, `what answers for ${device}`);
+  });
 }
 
 function renamedNat(nats: readonly NatRecord[], move: Move): Step[] {

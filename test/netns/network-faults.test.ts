@@ -27,7 +27,7 @@ const SCENARIOS: readonly Scenario[] = [
     hook: 'network-nat',
     variables: ['ipv6=yes', 'antispoof=yes', 'dhcp=no'],
     before: (host) => host.ok('iptables', '-A', 'FORWARD', '-s', '203.0.113.0/24', '-j', 'DROP'),
-    least: 8,
+    least: 7,
   },
   {
     what: 'network-nat with a running dhcpd',

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { NetHost } from '../support/net-host.ts';
+import { waitUntil } from '../support/wait.ts';
 
 let net: NetHost;
 
@@ -82,3 +83,45 @@ describe.each(['plain', 'rename', 'classic'])(
     });
   },
 );
+
+describe('guests that run meanwhile', () => {
+  const own = (family: 4 | 6 = 4) =>
+    net.rules('filter', 'FORWARD', family).filter((rule) => rule.includes('xen-network vif5.0 '));
+  const inward = (family: 4 | 6 = 4) =>
+    own(family).flatMap((rule) => / -i (?!vif)(\S+) -o vif5\.0 /.exec(rule)?.[1] ?? []);
+  const proxies = () => net.host.ok('ip', '-6', 'neigh', 'show', 'proxy').trim().split('\n');
+
+  test('get their rules from the start that makes FORWARD drop the rest, and lose them with its stop', async () => {
+    const guest = net.guest('vif-route', 5, { ip: '198.51.100.7', script: '/etc/xen/scripts/vif-route' });
+    guest.ip('address add 198.51.100.7/32 dev eth0', 'route add default dev eth0');
+    net.outside.ip('route add 198.51.100.7 via 192.0.2.2');
+    net.ok('network-route', 'start');
+    const before = own();
+    await waitUntil('the guest to be outside', () => guest.reaches('192.0.2.1'));
+    net.ok('network-nat', 'start', 'antispoof=yes', 'dhcp=no');
+    expect(inward()).toEqual(['eth0']);
+    await waitUntil('the guest to be outside still', () => guest.reaches('192.0.2.1'));
+    net.ok('network-nat', 'stop');
+    expect(own()).toEqual(before);
+  });
+
+  test('are let in by the device that has the addresses, which answers for them', async () => {
+    net.ok('network-route', 'start', 'ipv6=yes');
+    net.ok('network-nat', 'start', 'antispoof=yes', 'ipv6=yes', 'dhcp=no');
+    const before = await net.host.settled();
+    net.guest('vif-route', 5, { ip: '198.51.100.7 2001:db8::7', script: '/etc/xen/scripts/vif-route' });
+    expect([inward(), inward(6)]).toEqual([['eth0'], ['eth0']]);
+    net.ok('network-bridge', 'start', 'topology=plain', 'netdev=eth0');
+    expect([inward(), inward(6)]).toEqual([['xenbr0'], ['xenbr0']]);
+    expect(proxies()).toEqual([expect.stringContaining('2001:db8::7 dev xenbr0')]);
+    net.ok('network-bridge', 'stop', 'netdev=eth0');
+    expect([inward(), inward(6)]).toEqual([['eth0'], ['eth0']]);
+    expect(proxies()).toEqual([expect.stringContaining('2001:db8::7 dev eth0')]);
+    net.ok('network-bridge', 'start', 'topology=plain', 'netdev=eth0');
+    net.end('vif-route', 5);
+    expect(own()).toEqual([]);
+    expect(proxies()).toEqual(['']);
+    net.ok('network-bridge', 'stop', 'netdev=eth0');
+    expect(await net.host.settled()).toEqual(before);
+  });
+});

@@ -26,6 +26,21 @@ test('what listens on the card itself cannot follow: it is named, with the proce
   await listener;
 });
 
+test.each(['classic', 'plain'])(
+  '%s: a gateway that answered before and does not since the start is named, and the start stands',
+  (topology) => {
+    expect(host.reaches('192.0.2.1')).toBe(true);
+    const gateway = host.netns('gw-eth0');
+    const [, device = ''] = /^\d+: ([^:@]+)@/m.exec(gateway.ok('ip', 'link', 'show', 'type', 'veth')) ?? [];
+    gateway.ip(`link set ${device} arp off`);
+    const ran = host.hook('network-bridge', ['start', `topology=${topology}`]);
+    expect(ran.status).toBe(0);
+    expect(ran.stderr).toContain('The gateway 192.0.2.1 does not answer on');
+    gateway.ip(`link set ${device} arp on`);
+    expect(host.hook('network-bridge', ['stop'])).toMatchObject({ status: 0, stderr: '' });
+  },
+);
+
 test('a start that is taken back leaves next hops and routes as they were', async () => {
   host.ip('nexthop add id 10 via 192.0.2.1 dev eth0', 'route del default', 'route add default nhid 10');
   const seen = () => host.ok('ip', 'nexthop') + host.ok('ip', '-4', 'route').replace(/ linkdown/g, '');

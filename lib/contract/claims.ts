@@ -66,6 +66,14 @@ export function virtualUser(bridge: string): string {
   return `network-virtual ${bridge}`;
 }
 
+/**
+ * What network-nat is called among the users.
+ * @param netdev the device that leads outside
+ */
+export function natUser(netdev: string): string {
+  return `network-nat ${netdev}`;
+}
+
 /** How guests are told among the users. */
 export const GUEST = 'vif ';
 

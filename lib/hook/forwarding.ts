@@ -1,7 +1,9 @@
+import { applyTeardown } from '../apply/apply.ts';
 import { sharedFacts } from '../apply/shared.ts';
 import { type Claim, claimKey, claimsOf, claimText, type Ledger } from '../contract/claims.ts';
+import { bridgeRecordPath, damagedPath, natRecordPath, virtualRecordPath } from '../contract/paths.ts';
 import { readPresent } from '../observe/forwarding.ts';
-import { readLedger } from '../observe/ledger.ts';
+import { readGuestLedger, readLedger } from '../observe/ledger.ts';
 import { isMet, restore, share } from '../plan/forwarding.ts';
 import { type Step, shareStep } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
@@ -43,6 +45,40 @@ export function letGoShared(system: System, user: string): Step[] {
 export function restoreShared(system: System): Step[] {
   const ledger = readLedger(system);
   return restore(ledger, sharedFacts(system, ledger, []));
+}
+
+/**
+ * Lets go of what nobody answers for any more: users whose records are gone, and guests that are gone without a word. No
+ * network hook may be under way.
+ * @param system the way to the host
+ * @returns a sentence for each user
+ */
+export async function collectShared(system: System): Promise<string[]> {
+  const users = (ledger: Ledger) => new Set(ledger.flatMap((held) => held.users));
+  const ledger = readLedger(system);
+  const there = users(readGuestLedger(system));
+  const left = [...users(ledger)].filter((user) => !there.has(user) || isForgotten(system, user));
+  const steps = left.map((user) => shareStep(user, claimsOf(ledger, user), []));
+  const failures = await applyTeardown(system, { steps, warnings: [] });
+  return [
+    ...left.map(
+      (user) => `What ${user} needed of this host was let go of: nothing else is known of it any more.`,
+    ),
+    ...failures,
+  ];
+}
+
+const RECORDS: ReadonlyMap<string, (name: string) => string> = new Map([
+  ['bridge', bridgeRecordPath],
+  ['virtual', virtualRecordPath],
+  ['nat', natRecordPath],
+]);
+
+/** A record that cannot be read is not gone; and the ledger is all that network-route has. */
+function isForgotten(system: System, user: string): boolean {
+  const [, hook = '', name = ''] = /^network-(bridge|virtual|nat) (.+)$/.exec(user) ?? [];
+  const path = RECORDS.get(hook)?.(name);
+  return path !== undefined && !system.exists(path) && !system.exists(damagedPath(path));
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Family } from '../contract/addresses.ts';
 import type { Values } from '../contract/arguments.ts';
-import type { Claim } from '../contract/claims.ts';
+import { type Claim, natUser } from '../contract/claims.ts';
 import { NAT_SUBNET } from '../contract/dhcp.ts';
 import { subnetLine } from '../contract/dhcp-conf.ts';
 import { NAT_VARIABLES, type NatRequest, parseNatRequest } from '../contract/forward-request.ts';
@@ -41,7 +41,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     ...families(system).flatMap((family) => filterClaims(system, name, family, request, kind === 'bridge')),
     ...forwardingClaims(request.ipv6, request.ipv6 ? readListening(system, state, name) : []),
   ];
-  const shared = holdShared(system, userOf(name), claims);
+  const shared = holdShared(system, natUser(name), claims);
   const dhcp = dhcpStart(observeDhcp(system, request.dhcp), known, () => unheardRequests(system, 'vif*'));
   const saved: NatRecord = { netdev: name, ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }) };
   const steps = [
@@ -81,7 +81,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     );
   const steps = [
     ...stopSubnet(system, known.dhcp),
-    ...letGoShared(system, userOf(known.netdev)),
+    ...letGoShared(system, natUser(known.netdev)),
     ...remember(natRecordPath(known.netdev), known, undefined, known.netdev),
   ];
   return {
@@ -92,8 +92,6 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     takeBack: takeBackBy('network-nat', { netdev: known.netdev }),
   };
 }
-
-const userOf = (netdev: string): string => `network-nat ${netdev}`;
 
 function filterClaims(
   system: System,

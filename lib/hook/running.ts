@@ -14,7 +14,7 @@ import {
 import { NO_RULES, type RuleSet } from '../filter/forward.ts';
 import { readKernelRoutes } from '../observe/kernel-routes.ts';
 import { isBridge, type Port, readPort } from '../observe/port.ts';
-import type { StrictRecord } from '../observe/strict.ts';
+import { readStrictRecord, type StrictRecord } from '../observe/strict.ts';
 import { deviceFinder, observeVif, type PresentVif } from '../observe/vif.ts';
 import { natGuestAddresses } from '../plan/vif-nat.ts';
 import type { System } from '../system/system.ts';
@@ -123,7 +123,9 @@ async function devicesOf(
 export function wantedFilter({ run, state, bridge }: RunningVif): WantedFilter {
   const { system } = run.context;
   const { name } = state.port;
-  if (bridge === undefined) return { rules: routedRules(system, run, state), strict: undefined };
+  // Off its bridge it stays held to what it may be: it may join another one by any hand.
+  if (bridge === undefined)
+    return { rules: routedRules(system, run, state), strict: readStrictRecord(system, name) };
   const settings = parseVifSettings(run.call, run.given, run.stored);
   const strict = wantsStrict(system, settings, bridge.name);
   return {

@@ -2,6 +2,7 @@ import { recoverRun } from '../../lib/apply/apply.ts';
 import { damagedJournals, journalKeys } from '../../lib/apply/journal.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { expireRuns } from '../../lib/hook/expiry.ts';
+import { collectShared } from '../../lib/hook/forwarding.ts';
 import { collect, goneDevices } from '../../lib/hook/leftovers.ts';
 import { withLock } from '../../lib/hook/locks.ts';
 import { mendBridges } from '../../lib/hook/mend.ts';
@@ -19,8 +20,10 @@ export async function recover(context: Context): Promise<number> {
   for (const key of journalKeys(system)) {
     sentences.push(...(await withLock(system, key, () => recoverRun(system, key))));
   }
-  sentences.push(...(await withLock(system, 'network-bridge', () => expireRuns(context))));
-  dropTables(system);
+  await withLock(system, 'network-bridge', async () => {
+    sentences.push(...(await expireRuns(context)), ...(await collectShared(system)));
+    dropTables(system);
+  });
   sentences.push(...(await collect(context, goneDevices(system))));
   sentences.push(...(await mendBridges(context)));
   if (sentences.length === 0) sentences.push('No run was interrupted; nothing to take back.');

@@ -17,6 +17,19 @@ function setting(path: string): string {
 }
 
 describe('start and stop', () => {
+  test('"xen-network recover" lets go of what a start needed of which no record is left, and of nothing else', async () => {
+    const before = await net.host.settled();
+    net.ok('network-nat', 'start', 'dhcp=no');
+    const recover = () => net.host.hook('xen-network', ['recover']).stdout;
+    expect(recover()).toContain('nothing to take back');
+    net.host.ok('mv', '/run/xen-network/nat/eth0', '/run/xen-network/nat/eth0.damaged');
+    expect(recover()).not.toContain('let go of');
+    expect(net.rules('nat', 'POSTROUTING')).toContain(MASQUERADE);
+    net.host.ok('rm', '/run/xen-network/nat/eth0.damaged');
+    expect(recover()).toContain('What network-nat eth0 needed of this host was let go of');
+    expect(await net.host.settled()).toEqual(before);
+  });
+
   test('a second start changes nothing, stop restores what the first start found, and is no error twice', async () => {
     net.host.ok('sysctl', '-qw', 'net.ipv4.conf.all.accept_redirects=0', 'net.ipv4.conf.eth0.forwarding=1');
     const before = await net.host.settled();

@@ -83,6 +83,12 @@ export const DIFFERENCES: readonly Difference[] = [
     without: change(FILTERS, 'stock', (own) => own.filter((line, i) => own.indexOf(line) === i)),
   },
   {
+    name: 'what an argument alone told',
+    why: "it is left in xenstore, beside the card's own keys, so that a refilter and a change of mode know it",
+    only: /by argument/,
+    without: change(['xenstore'], 'ours', (own) => own.filter((line) => !/\/xen-network = /.test(line))),
+  },
+  {
     name: 'order of rules',
     why: 'rules stand in the order of the addresses; they all accept, so that the order changes nothing',
     without: change(FILTERS, 'ours', (own, other) => (isReordered(own, other) ? other : own)),

@@ -1,7 +1,7 @@
 import type { Context } from '../lib/hook/context.ts';
 import { runMulti } from '../lib/hook/multi.ts';
 
-/** Starts or stops several networks as one: contract 4, network-multi-bridge. */
+/** Starts or stops several networks as one (docs/contract.md, "network-multi-bridge"). */
 export function networkMultiBridge(context: Context): Promise<number> {
   return runMulti(context);
 }

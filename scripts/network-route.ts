@@ -2,7 +2,7 @@ import type { Context } from '../lib/hook/context.ts';
 import { runNetworkHook } from '../lib/hook/network.ts';
 import { routeHook } from '../lib/hook/route.ts';
 
-/** Lets guests be reached by a route through this host: contract 4, network-route. */
+/** Lets guests be reached by a route through this host (docs/contract.md, "network-route"). */
 export function networkRoute(context: Context): Promise<number> {
   return runNetworkHook(context, routeHook);
 }

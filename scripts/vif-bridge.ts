@@ -19,7 +19,10 @@ import { isJoined, type JoinRequest, planJoin, planLeave } from '../lib/plan/vif
 import { portVlans } from '../lib/plan/vlan.ts';
 import type { System } from '../lib/system/system.ts';
 
-/** Puts a guest's vif (online, offline) or tap (add, remove) on a bridge: contract 3, vif-bridge. */
+/**
+ * Puts a guest's vif (online, offline) or tap (add, remove) on a bridge (docs/contract.md, "vif-bridge online" and
+ * "vif-bridge offline").
+ */
 export function vifBridge(context: Context): Promise<number> {
   return runVifHook(context, { attach, detach });
 }

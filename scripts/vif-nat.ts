@@ -11,7 +11,10 @@ import { awaitVif } from '../lib/observe/vif.ts';
 import { natGuestAddresses, natLaid } from '../lib/plan/vif-nat.ts';
 import { ROUTE_METRIC } from '../lib/plan/vif-route.ts';
 
-/** Gives a guest's vif (online, offline) or tap (add, remove) a private network of its own: contract 3, vif-nat. */
+/**
+ * Gives a guest's vif (online, offline) or tap (add, remove) a private network of its own (docs/contract.md,
+ * "vif-nat online" and "vif-nat offline").
+ */
 export function vifNat(context: Context): Promise<number> {
   return runVifHook(context, { attach, detach });
 }
@@ -56,7 +59,7 @@ function valuesOf(run: VifRun): Values {
   return mergeValues([...VIF_VARIABLES, ...VIF_KEYS], run.given, run.stored);
 }
 
-/** The guest's domain and which of its cards it is, by which it is numbered (contract 3). */
+/** The guest's domain and which of its cards it is, by which it is numbered (docs/contract.md, "vif-nat online"). */
 function guestOf(run: VifRun, values: Values): { readonly domid: number; readonly handle: number } {
   const number = (key: string, otherwise: number) =>
     /^\d{1,5}$/.test(values[key] ?? '') ? Number(values[key]) : otherwise;

@@ -14,7 +14,10 @@ import { butRefused } from '../lib/plan/device.ts';
 import type { Refusable } from '../lib/plan/step.ts';
 import { isReady, planSwitchJoin, planSwitchLeave } from '../lib/plan/vif-openvswitch.ts';
 
-/** Puts a guest's vif (online, offline) or tap (add, remove) on an Open vSwitch bridge: contract 3. */
+/**
+ * Puts a guest's vif (online, offline) or tap (add, remove) on an Open vSwitch bridge (docs/contract.md,
+ * "vif-openvswitch online" and "vif-openvswitch offline").
+ */
 export function vifOpenvswitch(context: Context): Promise<number> {
   return runVifHook(context, { attach, detach });
 }

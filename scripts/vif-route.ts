@@ -6,7 +6,10 @@ import { observeUplink } from '../lib/observe/address.ts';
 import { awaitVif } from '../lib/observe/vif.ts';
 import { ROUTE_METRIC, routedLaid } from '../lib/plan/vif-route.ts';
 
-/** Routes a guest's addresses to its vif (online, offline) or tap (add, remove): contract 3, vif-route. */
+/**
+ * Routes a guest's addresses to its vif (online, offline) or tap (add, remove) (docs/contract.md, "vif-route online"
+ * and "vif-route offline").
+ */
 export function vifRoute(context: Context): Promise<number> {
   return runVifHook(context, { attach, detach });
 }

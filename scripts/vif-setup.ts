@@ -13,8 +13,8 @@ const CALLED = 'XEN_NETWORK_VIF_SETUP';
 const MOST_LINKS = 8;
 
 /**
- * What udev calls for a guest of xend (contract 1, 3): runs the guest's own script, which `$script` names with or
- * without arguments, else vif-bridge. A hook of ours runs in this process, any other file as a child.
+ * What udev calls for a guest of xend (docs/contract.md, "vif-setup"): runs the guest's own script, which `$script`
+ * names with or without arguments, else vif-bridge. A hook of ours runs in this process, any other file as a child.
  * @param hooks our hooks
  */
 export function vifSetup(hooks: Hooks): Applet {

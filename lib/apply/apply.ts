@@ -272,7 +272,8 @@ export async function applyTeardown(
 }
 
 /**
- * Takes back what an interrupted run with this key left, if anything (contract 4: a failure leaves nothing half-done).
+ * Takes back what an interrupted run with this key left, if anything (docs/contract.md, "Exit status": a failure leaves
+ * nothing half-done).
  * @param system the way to the host
  * @param key the run's key; its lock must be held
  * @returns sentences for the log; none when there was nothing to do

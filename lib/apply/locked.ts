@@ -5,9 +5,11 @@ import { execute, type Outcome } from './execute.ts';
 import { runServices } from './service.ts';
 import { runShared } from './shared.ts';
 
-/** The lock of the firewall's rules, which the stock scripts take as well (contract 5). */
+/** The lock of the firewall's rules, which the stock scripts take as well (docs/contract.md, "Locks"). */
 export const RULES_LOCK = '/var/run/xen-hotplug/iptables';
-/** What is changed under a lock of its own; those of DHCP the stock scripts take as well (contract 5). */
+/**
+ * What is changed under a lock of its own; those of DHCP the stock scripts take as well (docs/contract.md, "Locks").
+ */
 const LOCKS: Readonly<Partial<Record<Command['tool'], string>>> = {
   iptables: RULES_LOCK,
   ip6tables: RULES_LOCK,

@@ -19,8 +19,8 @@ export interface HookArguments {
 export const HOOK_OPTIONS: readonly string[] = ['help', 'version', 'dry-run', 'json'];
 
 /**
- * Takes a hook's command line apart (contract 1). Nothing is ever evaluated: a name must be a known variable, and a
- * value is taken as it is.
+ * Takes a hook's command line apart (docs/contract.md, "Arguments"). Nothing is ever evaluated: a name must be a known
+ * variable, and a value is taken as it is.
  * @param argv the words after the program's name
  * @param known the variables that this hook knows
  */
@@ -55,7 +55,8 @@ export function parseArguments(argv: readonly string[], known: readonly string[]
 }
 
 /**
- * Lays sources of variables over each other, the later winning; empty values do not count (contract 1).
+ * Lays sources of variables over each other, the later winning; empty values do not count (docs/contract.md,
+ * "Arguments").
  * @param known the variables that are taken; all others are left out
  * @param sources environment, arguments, xenstore, in that order
  */
@@ -77,7 +78,7 @@ export function mergeValues(
  * The command word, once it is known to be one of the hook's.
  * @param command what was given, undefined when nothing was
  * @param valid the hook's words, in the order to be named
- * @throws RequestError naming the valid words (contract 1)
+ * @throws RequestError naming the valid words (docs/contract.md, "Exit status")
  */
 export function commandWord<T extends string>(command: string | undefined, valid: readonly T[]): T {
   const found = valid.find((word) => word === command);

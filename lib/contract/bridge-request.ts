@@ -10,7 +10,7 @@ import {
 import { deviceName } from './names.ts';
 import { listed, quote } from './text.ts';
 
-/** How a card and its bridge stand to each other (contract 4). */
+/** How a card and its bridge stand to each other (docs/contract.md, "network-bridge start"). */
 export type Topology = 'classic' | 'rename' | 'plain';
 export const TOPOLOGIES: readonly Topology[] = ['classic', 'rename', 'plain'];
 
@@ -41,7 +41,7 @@ export interface BridgeRequest {
 }
 
 /**
- * Reads what network-bridge was asked for (contract 4).
+ * Reads what network-bridge was asked for (docs/contract.md, "network-bridge start").
  * @param values its variables
  * @returns undefined for bridge=null, which asks for nothing
  * @throws RequestError naming the variable that is wrong

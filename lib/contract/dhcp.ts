@@ -29,7 +29,10 @@ export interface Resolver {
   readonly servers: readonly string[];
 }
 
-/** The subnet that network-nat declares, and from which vif-nat takes addresses (contract 3, 4). */
+/**
+ * The subnet that network-nat declares, and from which vif-nat takes addresses (docs/contract.md, "network-nat" and
+ * "vif-nat online").
+ */
 export const NAT_SUBNET: Prefix = { family: 4, address: '10.0.0.0', length: 16 };
 
 /**

@@ -58,7 +58,7 @@ export interface VirtualRequest {
 }
 
 /**
- * Reads what network-route was asked for (contract 4).
+ * Reads what network-route was asked for (docs/contract.md, "network-route").
  * @param values its variables
  * @throws RequestError naming the variable that is wrong
  */
@@ -71,7 +71,7 @@ export function parseRouteRequest(values: Values): RouteRequest {
 }
 
 /**
- * Reads what network-nat was asked for (contract 4).
+ * Reads what network-nat was asked for (docs/contract.md, "network-nat").
  * @param values its variables
  * @throws RequestError naming the variable that is wrong
  */
@@ -84,7 +84,7 @@ export function parseNatRequest(values: Values): NatRequest {
 }
 
 /**
- * Reads what network-virtual was asked for (contract 4).
+ * Reads what network-virtual was asked for (docs/contract.md, "network-virtual").
  * @param values its variables
  * @returns undefined for bridge=null, which asks for nothing
  * @throws RequestError naming the variable that is wrong

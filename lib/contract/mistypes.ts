@@ -17,8 +17,9 @@ const LONG_ENOUGH = 5;
 const NOTHING = 'Nothing was changed.';
 
 /**
- * Refuses a command line in which something is mistyped (contract 1): people type these calls, and a word that is passed
- * over could move the host's only card. An unknown variable that resembles no known one is left to the caller.
+ * Refuses a command line in which something is mistyped (docs/contract.md, "Arguments"): people type these calls, and a
+ * word that is passed over could move the host's only card. An unknown variable that resembles no known one is left to
+ * the caller.
  * @param argv the words after the hook's name; empty ones, which xend makes of two blanks, are none
  * @param known what the hook understands
  * @throws RequestError naming the first wrong word and the nearest right one

@@ -21,7 +21,8 @@ export interface MultiArguments {
 
 /**
  * Takes the command line apart: the name of a hook begins a call, and the variables that follow belong to it, up to the
- * next name. No blank is needed within a word, so that the line survives xend, which splits at blanks (contract 1).
+ * next name. No blank is needed within a word, so that the line survives xend, which splits at blanks
+ * (docs/contract.md, "Arguments").
  * @param argv the words after the program's name
  * @param hooks the hooks that can be called
  */
@@ -38,8 +39,8 @@ export function parseMultiArguments(argv: readonly string[], hooks: readonly str
 }
 
 /**
- * Reads a list of calls (contract 4): one a line, "#" begins a comment, blanks separate words, quotes mean nothing. A
- * start after the hook's name, as one types it by hand, is taken for granted.
+ * Reads a list of calls (docs/contract.md, "network-multi-bridge"): one a line, "#" begins a comment, blanks separate
+ * words, quotes mean nothing. A start after the hook's name, as one types it by hand, is taken for granted.
  * @param text the file
  * @param path its name, for messages
  * @param hooks the hooks that can be called

@@ -29,7 +29,7 @@ export function isDeviceName(value: string): boolean {
 }
 
 /**
- * The value, once it is known to be a legal device name (contract 5).
+ * The value, once it is known to be a legal device name (docs/contract.md, "Device names").
  * @param value what was given
  * @param role what it is in the caller's words, for the message: "bridge", "netdev"
  * @throws RequestError when it is not one
@@ -56,7 +56,8 @@ const MADE = [
 ];
 
 /**
- * Cuts a vifname to what the kernel takes: 15 characters, or 11 where a tap named NAME-emu stands beside it (contract 3).
+ * Cuts a vifname to what the kernel takes: 15 characters, or 11 where a tap named NAME-emu stands beside it
+ * (docs/contract.md, "vifname").
  * @param value the vifname as configured
  * @param hasTap whether the guest's NIC also has an emulated twin
  * @throws RequestError when even the cut name is not legal

@@ -18,10 +18,10 @@ const HOST_LENGTH = 32;
 const ROUTER_DISTANCE = 127;
 
 /**
- * The addresses of a NIC behind vif-nat (contract 3). The first IPv4 address of the list is the guest's; a prefix only
- * sizes its subnet. The further IPv4 addresses are single ones as well, and so are IPv6 addresses with a prefix, but a
- * prefix whose host bits are all zero is a range that is routed to the guest. Without any IPv4 address the guest has
- * 10.(domid/256).(domid%256).(handle+1)/16.
+ * The addresses of a NIC behind vif-nat (docs/contract.md, "vif-nat online"). The first IPv4 address of the list is the
+ * guest's; a prefix only sizes its subnet. The further IPv4 addresses are single ones as well, and so are IPv6
+ * addresses with a prefix, but a prefix whose host bits are all zero is a range that is routed to the guest. Without
+ * any IPv4 address the guest has 10.(domid/256).(domid%256).(handle+1)/16.
  * @param value the text of `ip`
  * @param domid the guest's domain
  * @param handle which of its NICs

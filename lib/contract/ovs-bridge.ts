@@ -15,7 +15,7 @@ const FORM = /^([^.:]+)(?:\.(\d{1,9}))?((?::\d{1,9})*)$/;
 const LARGEST_VLAN = 4095;
 
 /**
- * Takes vif-openvswitch's `bridge` apart: NAME[.TAG][:TRUNK[:TRUNK…]] (contract 3).
+ * Takes vif-openvswitch's `bridge` apart: NAME[.TAG][:TRUNK[:TRUNK…]] (docs/contract.md, "vif-openvswitch online").
  * @param value such as "ovsbr0", "ovsbr0.10" or "ovsbr0.10:20:30"
  * @throws RequestError when it has another form or a VLAN over 4095
  */

@@ -26,7 +26,7 @@ const VIF_COMMANDS: readonly VifCommand[] = ['online', 'offline', 'add', 'remove
  */
 export const SETTINGS_MARK = 'xen-network';
 
-/** The keys under XENBUS_PATH that every vif hook reads (contract 2). */
+/** The keys under XENBUS_PATH that every vif hook reads (docs/contract.md, "xenstore"). */
 export const VIF_KEYS: readonly string[] = [
   'bridge',
   'ip',
@@ -76,7 +76,7 @@ export const VIF_VARIABLES: readonly string[] = [
 export interface VifCall {
   readonly command: VifCommand;
   readonly type: 'vif' | 'tap';
-  /** Whether this pairing of command and type is one that hooks act on (contract 1). */
+  /** Whether this pairing of command and type is one that hooks act on (docs/contract.md, "Callers"). */
   readonly acts: boolean;
   /** The device's name as the kernel gave it, whatever it is called by now: vif1.0 or vif1.0-emu. */
   readonly device: string;
@@ -89,7 +89,7 @@ export interface VifCall {
 }
 
 /**
- * Reads the command, the device and the xenstore path of a call (contract 1, 2).
+ * Reads the command, the device and the xenstore path of a call (docs/contract.md, "Environment" and "xenstore").
  * @param word the command word as given
  * @param values environment and arguments, merged
  * @throws RequestError when a word, a name or a path is not as xl, xend and udev give it
@@ -129,7 +129,7 @@ export interface BackendPath {
 }
 
 /**
- * Takes a backend's path apart (contract 1).
+ * Takes a backend's path apart (docs/contract.md, "Environment").
  * @param path absolute, or relative as libxl gives it
  * @returns undefined when it has another form
  */
@@ -180,7 +180,7 @@ export interface VifSettings {
 }
 
 /**
- * Checks what environment, arguments and xenstore say of a NIC (contract 1, 3).
+ * Checks what environment, arguments and xenstore say of a NIC (docs/contract.md, "Arguments" and "xenstore").
  * @param call the call it belongs to
  * @param given environment and arguments, merged
  * @param stored what xenstore holds under the call's path, by key

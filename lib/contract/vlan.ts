@@ -1,7 +1,7 @@
 import { RequestError } from '../errors.ts';
 import { quote } from './text.ts';
 
-/** The VLANs of a bridge port (contract 6). */
+/** The VLANs of a bridge port (docs/contract.md, "VLANs"). */
 export interface VlanSet {
   /** The VLAN of frames that come without a tag. */
   readonly pvid: number;
@@ -32,7 +32,7 @@ const HOW =
   'Say terms with "/" between: ID, IDp (untagged, and where untagged frames go), IDu (untagged), A-B, A-Bu or ID+OFFSETxCOUNT, with IDs from 1 to 4094.';
 
 /**
- * Reads xl's vlan= (contract 6). Exactly one VLAN is the PVID: the one with "p", or a single plain ID.
+ * Reads xl's vlan= (docs/contract.md, "VLANs"). Exactly one VLAN is the PVID: the one with "p", or a single plain ID.
  * @param value such as "10", "10p/20/30-39" or "1p/100+10x4u"
  * @throws RequestError naming the term that cannot be used
  */

@@ -3,7 +3,9 @@
 import { XenstoreError } from '../errors.ts';
 import { quote } from './text.ts';
 
-/** The message types by their numbers on the wire (contract 2; Xen's io/xs_wire.h). 20 was retired. */
+/**
+ * The message types by their numbers on the wire (docs/contract.md, "xenstore"; Xen's io/xs_wire.h). 20 was retired.
+ */
 export const XS_TYPE = {
   control: 0,
   directory: 1,

@@ -25,8 +25,8 @@ export function ownerComment(call: { readonly device: string; readonly domid: nu
 }
 
 /**
- * What lets a guest's bridged packets pass, as administrators know it (contract 3): each of its addresses, its DHCP
- * requests and all that goes to it; a guest with no addresses passes unrestricted.
+ * What lets a guest's bridged packets pass, as administrators know it (docs/contract.md, "Filter rules"): each of its
+ * addresses, its DHCP requests and all that goes to it; a guest with no addresses passes unrestricted.
  * @param device the port's name, vif or tap
  * @param addresses the guest's addresses and ranges
  * @param families the families in which a guest without any address needs a rule
@@ -55,8 +55,8 @@ export function vifForwardRules(
 }
 
 /**
- * What lets a routed guest's packets pass: the rules that administrators know (contract 3) and, where antispoof drops
- * the rest, rules by device, since these packets cross no bridge.
+ * What lets a routed guest's packets pass: the rules that administrators know (docs/contract.md, "Filter rules") and,
+ * where antispoof drops the rest, rules by device, since these packets cross no bridge.
  * @param device the guest's device, vif or tap
  * @param addresses the guest's addresses and ranges
  * @param families the families in which a guest without any address needs a rule; more than IPv4 under antispoof

@@ -5,8 +5,8 @@ import { NAT_SUBNET } from '../contract/dhcp.ts';
 const REPLIES = '-m conntrack --ctstate RELATED,ESTABLISHED';
 
 /**
- * The rule of the table nat that lets guests appear as this host (contract 4), without -A, in the words of
- * `iptables -t nat -S`.
+ * The rule of the table nat that lets guests appear as this host (docs/contract.md, "network-nat"), without -A, in the
+ * words of `iptables -t nat -S`.
  * @param netdev the device that leads outside
  * @param source whose packets; everybody's unless told
  */

@@ -51,8 +51,8 @@ export const NO_RULES_FOUND: FoundRules = { handles: [], generation: 0 };
 
 /**
  * Lines of iptables-restore as messages of nf_tables, in the form in which iptables-nft has them: those few kinds that a
- * guest's device needs when it comes online and goes (contract 3). Where versions of iptables differ it is the oldest
- * form, since all of them read that.
+ * guest's device needs when it comes online and goes (docs/contract.md, "Filter rules"). Where versions of iptables
+ * differ it is the oldest form, since all of them read that.
  * @param family iptables' or ip6tables'
  * @param lines such as "-I FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT"; or with -D
  * @param found the rules that lines with -D take away

@@ -41,7 +41,7 @@ import { printStatus } from './status.ts';
 import { type NetworkHook, type NetworkWork, nothing, takeBackBy } from './transaction.ts';
 import { firewallWords, NO_WORDS } from './void-rules.ts';
 
-/** Bridges one of the host's network cards: contract 4, network-bridge. */
+/** Bridges one of the host's network cards (docs/contract.md, "network-bridge start" and "network-bridge stop"). */
 export const bridgeHook: NetworkHook = { variables: BRIDGE_VARIABLES, start, stop, status: printStatus };
 
 function start(context: Context, values: Values): NetworkWork | undefined {

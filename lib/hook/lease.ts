@@ -20,8 +20,8 @@ export interface GuestLease {
 }
 
 /**
- * Gives a guest an entry at the host's DHCP server where dhcp= asks for it (contract 3, vif-nat). A guest has one, for
- * its vif: a tap beside it has none, as ever.
+ * Gives a guest an entry at the host's DHCP server where dhcp= asks for it (docs/contract.md, "DHCP"). A guest has one,
+ * for its vif: a tap beside it has none, as ever.
  * @param run the call
  * @param values everything that was said of the device
  * @param lease what the guest is to be told

@@ -28,8 +28,8 @@ const SHARED: ReadonlyMap<string, string> = new Map([
  * and what decides (xenstore's keys, lists, records, modes) is read once the lock is held, or again. The locks, in the
  * order in which a run that needs several takes them:
  *
- * 1. the network hooks' one, which the stock scripts know (contract 5): bridges, their records, the ledger, what was
- *    started, journals of network hooks, starts that wait for a confirmation;
+ * 1. the network hooks' one, which the stock scripts know (docs/contract.md, "Locks"): bridges, their records, the
+ *    ledger, what was started, journals of network hooks, starts that wait for a confirmation;
  * 2. a device's, by the kernel's name of a vif or tap: the device, its rules, its record, its journal, its keys in
  *    xenstore; several in the order of their names, a vif before its tap;
  * 3. proxy-ndp: the setting of the network's device;

@@ -20,7 +20,7 @@ import { parseGuards, UNGUARDED, type WorkOf } from './transaction.ts';
 const NAMES = [...NETWORK_HOOKS.keys()];
 
 /**
- * Starts or stops several networks as one transaction: contract 4, network-multi-bridge.
+ * Starts or stops several networks as one transaction (docs/contract.md, "network-multi-bridge").
  * @param context the call
  * @returns the exit status
  */

@@ -27,7 +27,7 @@ import { holdShared, letGoShared, unmetClaims } from './forwarding.ts';
 import { printStatus } from './status.ts';
 import { type NetworkHook, type NetworkWork, nothing, takeBackBy } from './transaction.ts';
 
-/** Lets guests go outside as this host: contract 4, network-nat. */
+/** Lets guests go outside as this host (docs/contract.md, "network-nat"). */
 export const natHook: NetworkHook = { variables: NAT_VARIABLES, start, stop, status: printStatus };
 
 function start(context: Context, values: Values): NetworkWork | undefined {

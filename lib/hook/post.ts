@@ -7,7 +7,7 @@ import { PRELUDE } from './post-prelude.ts';
 const FOLDER = '/etc/xen/scripts/vif-post.d';
 const TIMEOUT_MS = 30_000;
 
-/** What the sourced files find set (contract 3); empty when unset. */
+/** What the sourced files find set (docs/contract.md, "Post hooks"); empty when unset. */
 export interface PostVariables {
   readonly dev: string;
   readonly bridge: string;
@@ -21,7 +21,8 @@ export interface PostVariables {
 }
 
 /**
- * Sources the administrator's post hooks by bash, in name order (contract 3). No child is started when there is none.
+ * Sources the administrator's post hooks by bash, in name order (docs/contract.md, "Post hooks"). No child is started
+ * when there is none.
  * @param system the way to the host
  * @param hook the hook's name, for $0
  * @param call command, device and path

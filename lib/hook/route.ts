@@ -14,7 +14,7 @@ import { holdShared, letGoShared, unmetClaims } from './forwarding.ts';
 import { printStatus } from './status.ts';
 import { type NetworkHook, type NetworkWork, nothing, takeBackBy } from './transaction.ts';
 
-/** Lets guests be reached by a route through this host: contract 4, network-route. */
+/** Lets guests be reached by a route through this host (docs/contract.md, "network-route"). */
 export const routeHook: NetworkHook = { variables: ROUTE_VARIABLES, start, stop, status: printStatus };
 
 const HOOK = 'network-route ';

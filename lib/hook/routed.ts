@@ -52,7 +52,7 @@ export function attachedName(state: PresentVif, settings: VifSettings): string {
 }
 
 /**
- * The network's device as the call names it: xl's gatewaydev, or netdev (contract 1, 3).
+ * The network's device as the call names it: xl's gatewaydev, or netdev (docs/contract.md, "vif-route online").
  * @param run the call
  * @throws RequestError when it is no name of a device
  */

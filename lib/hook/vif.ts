@@ -25,7 +25,7 @@ import { type Context, isDryRun } from './context.ts';
 import { forgetLeaving, noteLeaving, sweepLeft } from './leaving.ts';
 import { withLock } from './locks.ts';
 
-/** Present when libxl runs the hooks itself, so that udev's call is one too many (contract 1). */
+/** Present when libxl runs the hooks itself, so that udev's call is one too many (docs/contract.md, "Callers"). */
 const DISABLE_UDEV = 'libxl/disable_udev';
 /** The key of a sentence that says what went wrong. */
 const ERROR_KEY = 'hotplug-error';
@@ -59,8 +59,8 @@ export interface VifWork {
 }
 
 /**
- * What is the same for every vif hook (contract 1, 2): it reads the call and xenstore, takes the device's lock, undoes
- * what an interrupted run left, lets the work be done, and tells xenstore how it ended.
+ * What is the same for every vif hook (docs/contract.md, "vif hooks" and "xenstore"): it reads the call and xenstore,
+ * takes the device's lock, undoes what an interrupted run left, lets the work be done, and tells xenstore how it ended.
  * @param context the call
  * @param work the hook's own part
  * @returns the exit status; detaching always gives 0
@@ -212,7 +212,10 @@ async function perform(
   });
 }
 
-/** A guest waits for `connected` for ever and xl for 40 s: a failure must be told as well (contract 2). */
+/**
+ * A guest waits for `connected` for ever and xl for 40 s: a failure must be told as well (docs/contract.md,
+ * "xenstore").
+ */
 async function tellFailure(
   context: Context,
   store: Xenstore | undefined,
@@ -236,8 +239,8 @@ function errorText({ hook }: Context, sentence: string): string {
 }
 
 /**
- * Tells the guest's side that its NIC is ready (contract 2): its MTU first, `connected` last. The sentence of an earlier
- * failure goes.
+ * Tells the guest's side that its NIC is ready (docs/contract.md, "xenstore"): its MTU first, `connected` last. The
+ * sentence of an earlier failure goes.
  * @param run the call
  * @param mtu bytes; undefined leaves the guest's MTU alone
  * @param notes what went wrong and keeps the guest from nothing else, in sentences

@@ -24,7 +24,7 @@ import { holdShared, letGoShared, unmetClaims } from './forwarding.ts';
 import { printStatus } from './status.ts';
 import { type NetworkHook, type NetworkWork, nothing, takeBackBy } from './transaction.ts';
 
-/** Gives guests a network of their own: contract 4, network-virtual. */
+/** Gives guests a network of their own (docs/contract.md, "network-virtual"). */
 export const virtualHook: NetworkHook = { variables: VIRTUAL_VARIABLES, start, stop, status: printStatus };
 
 function start(context: Context, values: Values): NetworkWork | undefined {

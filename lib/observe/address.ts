@@ -15,7 +15,7 @@ export interface Uplink {
 }
 
 /**
- * Finds the network's device and its main addresses (contract 3, vif-route).
+ * Finds the network's device and its main addresses (docs/contract.md, "vif-route online").
  * @param system the way to the host
  * @param wanted its name, if one was given: else eth0, and on a host that has none the default route's device
  * @param families those in which it has to have an address

@@ -32,7 +32,7 @@ export interface DhcpdState extends ServerState {
 export type DhcpState = DhcpdState | DnsmasqState;
 
 const SBIN = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
-// The places of the stock scripts, and of today's distributions (contract 3, 4).
+// The places of the stock scripts, and of today's distributions (docs/contract.md, "DHCP").
 const CONF_FILES = ['/etc/dhcp/dhcpd.conf', '/etc/dhcp3/dhcpd.conf', '/etc/dhcpd.conf'];
 const ARG_FILES = [
   '/etc/default/isc-dhcp-server',
@@ -53,7 +53,8 @@ const DHCPD_PIDS = [
 /**
  * Looks for the DHCP server that guests behind vif-nat are to get their addresses from.
  * @param system the way to the files and processes
- * @param wish what dhcp= asks for; unsaid means dhcpd where it is installed and has its file, else none (contract 4)
+ * @param wish what dhcp= asks for; unsaid means dhcpd where it is installed and has its file, else none
+ * (docs/contract.md, "network-nat")
  * @returns undefined where no DHCP is wanted
  * @throws HostError when DHCP is asked for and the host has no such server
  */

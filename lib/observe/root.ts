@@ -4,8 +4,8 @@ import type { HostState, Link } from './host.ts';
 import { rootServers } from './uplink.ts';
 
 /**
- * Keeps network-bridge off the card that the root file system comes through (contract 4): while that card moves, the
- * system could not even read the program that moves it back.
+ * Keeps network-bridge off the card that the root file system comes through (docs/contract.md, "network-bridge start"):
+ * while that card moves, the system could not even read the program that moves it back.
  * @param system the way to ip and to the mounts
  * @param state the host
  * @param link the card to be bridged

@@ -56,7 +56,8 @@ export function readChangedOptions(system: System, bridge: string): Map<string, 
 }
 
 /**
- * The device of the IPv4 default route with the lowest metric, else that of IPv6's, else eth0 (contract 4).
+ * The device of the IPv4 default route with the lowest metric, else that of IPv6's, else eth0 (docs/contract.md,
+ * "network-bridge start").
  * @param state the host
  */
 export function defaultDevice(state: HostState): string {
@@ -80,7 +81,7 @@ export function defaultDevices(state: HostState): string[] {
 
 /**
  * The card that a call of network-bridge means where it names none: as with the scripts of Xen 3, vifnum=N means ethN
- * where that is there; else the default route's device (contract 4).
+ * where that is there; else the default route's device (docs/contract.md, "network-bridge start").
  * @param state the host
  * @param vifnum the number, if one was given
  */

@@ -107,7 +107,9 @@ function backendOf(domid: number, devid: number): string {
   return `vif-${domid}-${devid}`;
 }
 
-/** A real vif is known by its backend on the Xen bus, any other by the alias we gave it (contract 3). */
+/**
+ * A real vif is known by its backend on the Xen bus, any other by the alias we gave it (docs/contract.md, "vif hooks").
+ */
 function isThisVif(owner: Owner, call: VifCall): boolean {
   if (owner.alias === aliasOf(call.device)) return true;
   return call.type === 'vif' && owner.backend === backendOf(call.domid, call.devid);
@@ -149,8 +151,8 @@ function namedBridge(system: System, wanted: string | undefined): Port | undefin
 }
 
 /**
- * The bridge that a guest is to join (contract 3): the one asked for, ethN where an old configuration says xenbrN,
- * else the host's first.
+ * The bridge that a guest is to join (docs/contract.md, "vif-bridge online"): the one asked for, ethN where an old
+ * configuration says xenbrN, else the host's first.
  * @param system the way to sysfs
  * @param wanted xenstore's or the argument's bridge
  * @throws HostError naming the bridges there are

@@ -4,7 +4,8 @@ import type { System } from '../system/system.ts';
 import { isRecord } from './records.ts';
 
 /**
- * The VLAN that a bridge gives every port that joins it, once it is known to keep VLANs apart at all (contract 6).
+ * The VLAN that a bridge gives every port that joins it, once it is known to keep VLANs apart at all (docs/contract.md,
+ * "VLANs").
  * @param system the way to sysfs
  * @param bridge the bridge's name
  * @returns 0 where it gives none

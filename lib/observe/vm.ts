@@ -7,7 +7,7 @@ export interface Vm {
 }
 
 /**
- * A guest's name and uuid, by way of its domain's entry in xenstore (contract 2).
+ * A guest's name and uuid, by way of its domain's entry in xenstore (docs/contract.md, "vif-openvswitch online").
  * @param store absent where no xenstore answers
  * @param domid the guest's domain, in digits
  */

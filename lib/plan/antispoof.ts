@@ -5,9 +5,9 @@ import { tableOf } from '../filter/forward.ts';
 import { cardUntrackRules } from '../filter/notrack.ts';
 
 /**
- * What antispoof=yes needs of the host (contract 4): bridged packets go through iptables, FORWARD drops what no rule lets
- * pass, and the card's side passes. The administrator's rules stay. Our rules stand at the top, since without them the
- * host itself would be cut off where its own traffic crosses the bridge.
+ * What antispoof=yes needs of the host (docs/contract.md, "network-bridge start"): bridged packets go through iptables,
+ * FORWARD drops what no rule lets pass, and the card's side passes. The administrator's rules stay. Our rules stand at
+ * the top, since without them the host itself would be cut off where its own traffic crosses the bridge.
  * @param families those of the host
  * @param rules what `cardRules` gives
  */

@@ -4,7 +4,7 @@ import { HostError } from '../errors.ts';
 import type { HostState, Link } from '../observe/host.ts';
 import type { BridgeRecord } from '../observe/uplink.ts';
 
-/** The names of all parts of a bridged card (contract 4). */
+/** The names of all parts of a bridged card (docs/contract.md, "network-bridge start"). */
 export interface BridgeLayout {
   readonly topology: Topology;
   readonly netdev: string;
@@ -22,7 +22,7 @@ export interface BridgeLayout {
 const COMPOSITES = new Set(['bond', 'vlan', 'team']);
 
 /**
- * The names that a card's bridge and its parts get (contract 4).
+ * The names that a card's bridge and its parts get (docs/contract.md, "network-bridge start").
  * @param state the host
  * @param link the card
  * @param request what was asked for

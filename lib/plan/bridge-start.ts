@@ -13,8 +13,8 @@ import { type DeviceMark, ip, type Plan, record, type Step, shareStep } from './
 import { differingSettings, labelSteps, settle, type Taker, takeOver, unmute } from './takeover.ts';
 
 /**
- * Bridges a card (contract 4, network-bridge start). All that can be made beforehand is made beforehand, so that the
- * host is off the network only while its addresses move.
+ * Bridges a card (docs/contract.md, "network-bridge start"). All that can be made beforehand is made beforehand, so
+ * that the host is off the network only while its addresses move.
  * @param facts the host, the card and the names to be used
  */
 export function planStart(facts: StartFacts): Plan {

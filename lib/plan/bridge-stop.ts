@@ -10,8 +10,8 @@ import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './
 import { labelSteps, labelsOf, settle, type Taker, takeOver, unmute } from './takeover.ts';
 
 /**
- * Gives a card its name, addresses and routes back and takes its bridge away (contract 4, network-bridge stop). What
- * the administrator changed meanwhile moves along. Guests that are still on the bridge lose their network.
+ * Gives a card its name, addresses and routes back and takes its bridge away (docs/contract.md, "network-bridge stop").
+ * What the administrator changed meanwhile moves along. Guests that are still on the bridge lose their network.
  * @param facts the host and what start left
  */
 export function planStop(facts: StopFacts): Plan {

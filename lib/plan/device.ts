@@ -65,8 +65,8 @@ export function downStep(port: Port): Step {
 }
 
 /**
- * Gives a device that is down its vifname, marks whose it is and keeps a name that was cut (contract 3); nothing where
- * it has the name already.
+ * Gives a device that is down its vifname, marks whose it is and keeps a name that was cut (docs/contract.md,
+ * "vifname"); nothing where it has the name already.
  * @param port the device as it is
  * @param target the name that it is to have
  * @param call which device it is

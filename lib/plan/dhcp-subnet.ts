@@ -23,7 +23,7 @@ export interface WantedSubnet {
 }
 
 /**
- * Declares a subnet to dhcpd (contract 4). One that is declared already is left as it is.
+ * Declares a subnet to dhcpd (docs/contract.md, "network-nat"). One that is declared already is left as it is.
  * @param state the server
  * @param wanted the subnet
  * @param known what an earlier start did

@@ -26,8 +26,8 @@ import { type Command, record, type ServiceCommand, type Step } from './step.ts'
 export type Released = Pick<Lease, 'name' | 'device'>;
 
 /**
- * Lets a guest have its address by DHCP (contract 3, vif-nat): its own entry, its device among those that are served,
- * the server restarted. No step where all is in place. The steps are safe beside other runs.
+ * Lets a guest have its address by DHCP (docs/contract.md, "vif-nat online"): its own entry, its device among those
+ * that are served, the server restarted. No step where all is in place. The steps are safe beside other runs.
  * @param state the server, as observeDhcp finds it
  * @param lease the guest's values, unchecked
  * @throws RequestError when a value is malformed; HostError when the entry's name is taken by one made by hand, or another

@@ -32,9 +32,9 @@ export function isMet(claim: Claim, now: string | undefined): boolean {
 }
 
 /**
- * Lets a user have what it needs of the host, all of it and nothing else (contract 4). What is there already, by another
- * user or by the administrator, is left as it is; what was there before the first user is remembered and never
- * overwritten; the last one that needed it puts it back, but for what somebody changed since.
+ * Lets a user have what it needs of the host, all of it and nothing else (docs/contract.md, "Network hooks"). What is
+ * there already, by another user or by the administrator, is left as it is; what was there before the first user is
+ * remembered and never overwritten; the last one that needed it puts it back, but for what somebody changed since.
  * @param ledger who holds what so far
  * @param facts the host
  * @param user hook and device

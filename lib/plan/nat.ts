@@ -7,7 +7,7 @@ import { bridgedRule, masqueradeRule, natForwardRules, repliesRule } from '../fi
 export type Guarding = 'antispoof' | 'pass' | 'none';
 
 /**
- * What network-nat needs of the host's filter (contract 4).
+ * What network-nat needs of the host's filter (docs/contract.md, "network-nat").
  * @param netdev the device that leads outside
  * @param family IPv4 or IPv6
  * @param masquerade whether guests appear as this host in that family

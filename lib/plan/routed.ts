@@ -69,7 +69,7 @@ export function routeSettings(name: string, six: boolean): string[] {
 }
 
 /**
- * Routes a guest's addresses to its device (contract 3, vif-route and vif-nat online and add).
+ * Routes a guest's addresses to its device (docs/contract.md, "vif-route online" and "vif-nat online").
  * @param state the device as it is
  * @param facts the host
  * @param request what it is to become
@@ -152,8 +152,8 @@ function settingSteps(port: Port, target: string, { settings, uplink }: RouteFac
 }
 
 /**
- * Takes away what was laid for a guest, and its rules (contract 3, offline and remove). Whatever is gone already needs
- * no step.
+ * Takes away what was laid for a guest, and its rules (docs/contract.md, "vif-route offline" and "vif-nat offline").
+ * Whatever is gone already needs no step.
  * @param state the device as it is
  * @param name its name, or the one that it had
  * @param rules its rules that are in place

@@ -6,7 +6,8 @@ const FAMILIES: readonly Family[] = [4, 6];
 
 /**
  * Steps that replace a port's rules, in one restore for each family. New rules go to the top, so that they
- * stand before whatever an administrator drops there, as the hooks' rules always have (contract 3).
+ * stand before whatever an administrator drops there, as the hooks' rules always have (docs/contract.md,
+ * "Filter rules").
  * @param port the port's name, for the reasons
  * @param old rules that are in place
  * @param fresh rules that are wanted, in the order they are to be listed; no step where they are in place already

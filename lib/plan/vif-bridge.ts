@@ -39,7 +39,7 @@ export interface JoinRequest {
 }
 
 /**
- * Makes a guest's device a port of a bridge and lets its packets pass (contract 3, vif-bridge online and add).
+ * Makes a guest's device a port of a bridge and lets its packets pass (docs/contract.md, "vif-bridge online").
  * @param state the device as it is
  * @param request what it is to become
  * @throws HostError when the name it is to take belongs to another device
@@ -123,8 +123,8 @@ function leaveSteps(
 }
 
 /**
- * Takes a guest's device off its bridge and its rules away (contract 3, offline and remove). Whatever is gone already
- * needs no step.
+ * Takes a guest's device off its bridge and its rules away (docs/contract.md, "vif-bridge offline"). Whatever is gone
+ * already needs no step.
  * @param state the device as it is
  * @param name its name, or the one that it had
  * @param rules its rules that are in place

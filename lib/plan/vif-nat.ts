@@ -5,8 +5,8 @@ import type { Uplink } from '../observe/address.ts';
 import { routedLaid } from './vif-route.ts';
 
 /**
- * What vif-nat lays for a guest: the router's address on its device, a route to each of its IPv4 addresses (contract 3,
- * without a metric), and for IPv6 what vif-route lays.
+ * What vif-nat lays for a guest: the router's address on its device, a route to each of its IPv4 addresses
+ * (docs/contract.md, "vif-nat online"), and for IPv6 what vif-route lays.
  * @param name the device's name once it is attached
  * @param addresses the guest's and the router's
  * @param uplink the network's device, where the guest has IPv6 addresses

@@ -38,7 +38,7 @@ export interface SwitchRequest {
 const OVS_VSCTL = ['ovs-vsctl', '--timeout=30'];
 
 /**
- * Makes a guest's device a port of an Open vSwitch bridge (contract 3, vif-openvswitch online and add).
+ * Makes a guest's device a port of an Open vSwitch bridge (docs/contract.md, "vif-openvswitch online").
  * @param state the device as it is
  * @param request what it is to become
  * @throws HostError when the name it is to take belongs to another device
@@ -118,7 +118,8 @@ function ovsString(value: string): string {
 }
 
 /**
- * Takes a guest's device off its switch (contract 3, offline and remove). Whatever is gone already needs no step.
+ * Takes a guest's device off its switch (docs/contract.md, "vif-openvswitch offline"). Whatever is gone already needs
+ * no step.
  * @param state the device as it is
  * @param name its name, or the one that it had
  * @param rules FORWARD rules of it that are in place, from another hook

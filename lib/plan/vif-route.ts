@@ -3,12 +3,16 @@ import { prefixText } from '../contract/addresses.ts';
 import type { Laid, LaidRoute } from '../contract/laid.ts';
 import type { Uplink } from '../observe/address.ts';
 
-/** A tap is the guest's way until its own driver takes over, so its routes come before the vif's (contract 3). */
+/**
+ * A tap is the guest's way until its own driver takes over, so its routes come before the vif's (docs/contract.md,
+ * "vif-route online").
+ */
 export const ROUTE_METRIC = { vif: 2, tap: 1 } as const;
 
 /**
  * What vif-route lays for a guest: dom0's main addresses on the device, a route for each of the guest's addresses and
- * ranges, and for single IPv6 addresses an entry by which the network's device answers for them (contract 3).
+ * ranges, and for single IPv6 addresses an entry by which the network's device answers for them (docs/contract.md,
+ * "vif-route online").
  * @param name the device's name once it is attached
  * @param uplink the network's device
  * @param addresses the guest's

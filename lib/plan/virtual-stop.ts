@@ -23,8 +23,8 @@ export interface VirtualStopFacts {
 const families = [4, 6] as const;
 
 /**
- * Takes away what network-virtual start made or laid (contract 4). Guests that are still on the bridge lose their
- * network with it.
+ * Takes away what network-virtual start made or laid (docs/contract.md, "network-virtual"). Guests that are still on
+ * the bridge lose their network with it.
  * @param facts the host and what start left
  */
 export function unlayVirtual(facts: VirtualStopFacts): Plan {

@@ -16,8 +16,8 @@ export interface VirtualLaying {
 }
 
 /**
- * Makes a bridge with no physical port, gives it its addresses and the routes that lead by it (contract 4,
- * network-virtual start). What is in place already is left as it is.
+ * Makes a bridge with no physical port, gives it its addresses and the routes that lead by it (docs/contract.md,
+ * "network-virtual"). What is in place already is left as it is.
  * @param state the host
  * @param request what was asked for
  * @param known what an earlier start left
@@ -123,7 +123,7 @@ function routeStep(bridge: string, network: Prefix, device: DeviceMark): Step {
 }
 
 /**
- * What a bridge of network-virtual needs of the host's filter (contract 4).
+ * What a bridge of network-virtual needs of the host's filter (docs/contract.md, "network-virtual").
  * @param request what was asked for
  * @param netdev the device that leads outside
  * @param families the families that the host has

@@ -15,7 +15,7 @@ export function portVlans(text: string, vlans: VlanSet, defaultPvid: number): Po
 }
 
 /**
- * What gives a port that has just joined a bridge exactly these VLANs (contract 6).
+ * What gives a port that has just joined a bridge exactly these VLANs (docs/contract.md, "VLANs").
  * @param name the port's name
  * @param vlans the VLANs; undefined for the bridge's default
  */

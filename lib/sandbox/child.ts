@@ -1,7 +1,7 @@
 import type { RunOptions, RunResult } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
 
-/** xl gives a hook 40 s (contract 1); nothing else in the sandbox may take longer either. */
+/** xl gives a hook 40 s (docs/contract.md, "Callers"); nothing else in the sandbox may take longer either. */
 const TIMEOUT_MS = 40_000;
 
 /**

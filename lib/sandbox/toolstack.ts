@@ -38,7 +38,7 @@ export function networkScript(topology: Topology): string {
 }
 
 /**
- * Calls the network script as xend does: the word becomes the first argument (contract 1).
+ * Calls the network script as xend does: the word becomes the first argument (docs/contract.md, "Callers").
  * @param desk where to show the call
  * @param script the value of network-script
  * @param command when xend starts or stops
@@ -49,7 +49,8 @@ export function callNetworkScript(desk: Desk, script: string, command: 'start' |
 }
 
 /**
- * Makes a guest as xl does: its NIC's entries in xenstore, then vif-bridge online (contract 1 and 2).
+ * Makes a guest as xl does: its NIC's entries in xenstore, then vif-bridge online (docs/contract.md, "Callers" and
+ * "xenstore").
  * @param desk where to show the call, and xenstore
  * @param guest which one
  * @param bridge the bridge= of its vif

@@ -22,7 +22,7 @@ export function heldLocks(): number[] {
 
 /**
  * Takes a lock as the stock scripts do: create the file, flock it, and begin again when the path by then names
- * another file, since a holder removes the file before letting go (contract 5).
+ * another file, since a holder removes the file before letting go (docs/contract.md, "Locks").
  * @param path the lock's file; its folder is made where it is missing
  * @param timeoutMs how long to wait for another holder
  * @param flock how this runtime calls flock(2)

@@ -3,7 +3,7 @@ import type { System } from './system.ts';
 
 const DAEMON = 3;
 const SEVERITY = { error: 3, warning: 4, info: 6 } as const;
-/** Where the stock vif scripts' messages go; xl's users look there (contract 5). */
+/** Where the stock vif scripts' messages go; xl's users look there (docs/contract.md, "Logs"). */
 const HOTPLUG_LOG_FOLDER = '/var/log/xen';
 
 /** Tells people what happened: errors and warnings on stderr, everything in syslog. */

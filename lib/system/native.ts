@@ -57,8 +57,8 @@ export interface Native {
   sendDatagram(path: string, bytes: Uint8Array): Promise<boolean>;
   /**
    * Takes the exclusive lock of a file as the stock scripts do, so that they and we exclude each other: create,
-   * flock, and begin again when the file at the path is not the locked one (contract 5). The file's directory is
-   * made where it is missing.
+   * flock, and begin again when the file at the path is not the locked one (docs/contract.md, "Locks"). The file's
+   * directory is made where it is missing.
    *
    * @throws LockError when somebody else holds it for longer than the given time
    * @throws XenNetworkError when the file cannot be made

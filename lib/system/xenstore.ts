@@ -28,12 +28,16 @@ export interface Xenstore {
 
 type Ways = Pick<Native, 'connectStream' | 'openDevice'>;
 
-/** The process's environment: XENSTORED_PATH and XENSTORED_RUNDIR name another xenstored (contract 2). */
+/**
+ * The process's environment: XENSTORED_PATH and XENSTORED_RUNDIR name another xenstored (docs/contract.md,
+ * "Environment").
+ */
 export type XenstoreEnvironment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Connects to xenstored: where XENSTORED_PATH or XENSTORED_RUNDIR is set there and nowhere else; otherwise by one of
- * the usual sockets, or by the kernel's device, which reaches a xenstored in another domain (contract 2).
+ * the usual sockets, or by the kernel's device, which reaches a xenstored in another domain (docs/contract.md,
+ * "xenstore").
  * @param native the port to sockets and devices
  * @param env the process's environment
  * @param timeoutMs how long xenstored may keep silent

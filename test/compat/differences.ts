@@ -7,7 +7,7 @@ export interface Pair {
   readonly ours: Outcome;
 }
 
-/** A way in which our hooks mean to differ from the stock ones (contract 3). */
+/** A way in which our hooks mean to differ from the stock ones (docs/contract.md, "vif hooks"). */
 export interface Difference {
   readonly name: string;
   readonly why: string;

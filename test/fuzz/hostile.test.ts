@@ -211,7 +211,7 @@ describe.each([
   });
 });
 
-/** Whoever waits for the hook learns how it ended (contract 2). */
+/** Whoever waits for the hook learns how it ended (docs/contract.md, "xenstore"). */
 function mustBeTold(ran: Ran, given: unknown): void {
   const { status, error } = store.told(1);
   expect({ seed: SEED, given, ran, status }).toMatchObject({

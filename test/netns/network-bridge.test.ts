@@ -70,7 +70,7 @@ describe.each([
 ])('topology=%s', (topology, top) => {
   const names = [`topology=${topology}`, 'netdev=eth0'];
 
-  test('start makes the devices of contract 4, and everything stands on the new one', async () => {
+  test('start makes all devices of the topology, and everything stands on the new one', async () => {
     const gateway = await plugged().then((made) => made.netns('gw-eth0'));
     expect(bridge('start', ...names)).toEqual(FINE);
     expect(brctl()).toEqual(PORTS[topology]);

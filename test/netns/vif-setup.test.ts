@@ -24,7 +24,7 @@ afterAll(() => host.close());
 
 beforeEach(() => setup.card(1, { ip: '192.0.2.7' }));
 
-/** Calls vif-setup as udev does for a guest of xend (contract 1). */
+/** Calls vif-setup as udev does for a guest of xend (docs/contract.md, "Callers"). */
 function udev(script: string | undefined, ...words: string[]): Ran {
   return udevOf('vif1.0', script, ...words);
 }

@@ -258,7 +258,7 @@ const OFF_DAD =
   'ip link set lo up; for dev in all default lo; do echo 0 > /proc/sys/net/ipv6/conf/$dev/accept_dad; done';
 
 /**
- * What xl sets when it calls a vif hook (contract 1).
+ * What xl sets when it calls a vif hook (docs/contract.md, "Environment").
  * @param domid the guest's domain
  * @param devid which of its cards
  * @param more what is set beside, or instead; INTERFACE for an emulated card

@@ -49,7 +49,7 @@ export class Store {
   }
 
   /**
-   * Writes a guest's network card as xl does: its backend's entries (contract 2).
+   * Writes a guest's network card as xl does: its backend's entries (docs/contract.md, "xenstore").
    * @param domid the guest's domain
    * @param devid which of its cards
    * @param values bridge, ip, vifname, mtu and what else is configured

@@ -50,6 +50,18 @@ function under(file: string, ...folders: string[]): boolean {
   return folders.some((folder) => file.startsWith(`${folder}/`));
 }
 
+/** This file, which has imports and citations as examples. */
+const RULES = 'test/unit/house-rules.test.ts';
+
+/** The headings that a text cites, and as it stands there whatever means the contract and names no heading. */
+function citations(text: string): string[] {
+  const found = text.matchAll(/docs\/contract\.md((?:(?:,| and) "[^"]+")*)|\bcontract \d/g);
+  return [...found].flatMap(([whole, list = '']) => {
+    const headings = [...list.matchAll(/"([^"]+)"/g)].map(([, heading = '']) => heading);
+    return headings.length === 0 ? [whole] : headings;
+  });
+}
+
 /** Beside what is listed here, `process` has nothing there. */
 const LACKING =
   /\bprocess\.(?!(?:argv0?|env|pid|arch|execPath|on|once|exit|exitCode|versions)\b)\w+|\b(?:Buffer|Bun|Intl|URL|setInterval|structuredClone|AbortController|fetch)\b[.(]|\.(?:findLast|toSorted|toSpliced|toReversed)\(/g;
@@ -136,6 +148,26 @@ describe('the house rules', () => {
       return lines > (dirname(file) === 'scripts' ? 110 : 300);
     });
     expect(tooLong).toEqual([]);
+  });
+
+  test('every heading of docs/contract.md that a comment cites is there, and no other way to cite it is used', () => {
+    const headings: readonly string[] =
+      readFileSync(join(root, 'docs/contract.md'), 'utf8').match(/(?<=^## ).+$/gm) ?? [];
+    const files = [...program, ...sources('tools'), ...sources('test')].filter((file) => file !== RULES);
+    const cited = files.flatMap((file) => {
+      // A citation may go on behind the "*" or "//" of the next line.
+      const text = readFileSync(join(root, file), 'utf8').replace(/\s*\n\s*(?:\*|\/\/)?\s*/g, ' ');
+      return citations(text).map((heading) => ({ file, heading }));
+    });
+    expect(cited.length).toBeGreaterThan(50);
+    expect(cited.filter(({ heading }) => !headings.includes(heading))).toEqual([]);
+  });
+
+  test('citations are recognised', () => {
+    expect(
+      citations('(docs/contract.md, "xenstore"), (docs/contract.md, "vifname" and "VLANs"; RFC 4861)'),
+    ).toEqual(['xenstore', 'vifname', 'VLANs']);
+    expect(citations('(contract 3), docs/contract.md')).toEqual(['contract 3', 'docs/contract.md']);
   });
 
   test('package-lock.json names no registry', () => {

@@ -57,9 +57,7 @@ export function leftDevices(system: System): string[] {
   const journals = journalKeys(system).filter((key) => DEVICE.test(key));
   if (noted.length + journals.length === 0) return [];
   const isHere = hereFinder(system);
-  return [...new Set([...noted, ...journals])].filter(
-    (device) => !isHere(device) || (noted.includes(device) && readLeaving(system, device) === 'begun'),
-  );
+  return [...new Set([...noted, ...journals])].filter((device) => !isHere(device) || noted.includes(device));
 }
 
 /**

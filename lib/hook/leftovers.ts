@@ -2,6 +2,8 @@ import { failuresOf } from '../apply/already.ts';
 import { applyTeardown, recoverRun } from '../apply/apply.ts';
 import { locked } from '../apply/locked.ts';
 import { STRICT_LOCK_PATH, vifRecordPath } from '../contract/paths.ts';
+import { SETTINGS_MARK } from '../contract/vif-request.ts';
+import { XenNetworkError } from '../errors.ts';
 import { deviceExists } from '../observe/port.ts';
 import { readVifRecords } from '../observe/records.ts';
 import { listRules } from '../observe/rules.ts';
@@ -12,6 +14,7 @@ import type { Plan } from '../plan/step.ts';
 import { planLeave } from '../plan/vif-bridge.ts';
 import { planSwitchLeave } from '../plan/vif-openvswitch.ts';
 import type { System } from '../system/system.ts';
+import { openXenstore } from '../system/xenstore.ts';
 import type { Context } from './context.ts';
 import { unguardSteps } from './guard.ts';
 import { releaseOf } from './lease.ts';
@@ -35,7 +38,9 @@ export async function collect(context: Context, devices: readonly string[]): Pro
   for (const device of devices) {
     await withFreeLocks(system, [device], async () => {
       // A hook that had the lock until now may have seen to it, or put the device to use again.
-      if (hereFinder(system)(device) && readLeaving(system, device) !== 'begun') return;
+      // One that was ended while it waited has done nothing yet.
+      if (hereFinder(system)(device) && readLeaving(system, device) !== 'begun')
+        return forgetLeaving(system, device);
       sentences.push(...(await recoverRun(system, device)), ...(await finish(context, device)));
     });
   }
@@ -57,7 +62,7 @@ export function goneDevices(system: System): string[] {
     ...rules[4].keys(),
     ...rules[6].keys(),
   ];
-  const isGone = (device: string) => !isHere(device) || readLeaving(system, device) === 'begun';
+  const isGone = (device: string) => !isHere(device) || readLeaving(system, device) !== undefined;
   return [...new Set(known)].filter((device) => /^vif\d+\.\d+(-emu)?$/.test(device) && isGone(device));
 }
 
@@ -80,11 +85,30 @@ async function finish(context: Context, device: string): Promise<string[]> {
         ),
       )),
     );
+  await forgetMark(context, device);
   forgetLeaving(system, device);
   if (!isDone && !isHeld) return [];
   // The offline may have come further than the record tells.
   const wrong = failures.filter((sentence) => failuresOf({ error: sentence }).length > 0);
   return [`What ${device} had left on this host was taken away.`, ...wrong];
+}
+
+/** Where xenstore is away, or the guest is gone from it, there is no mark. A tap's settings are its vif's. */
+async function forgetMark({ system, env }: Context, device: string): Promise<void> {
+  const [, domid, devid] = /^vif(\d+)\.(\d+)$/.exec(device) ?? [];
+  if (devid === undefined) return;
+  const path = `backend/vif/${domid}/${devid}/${SETTINGS_MARK}`;
+  try {
+    const store = await openXenstore(await system.native(), env);
+    try {
+      const [mark] = await store.readMany([path]);
+      if (mark !== undefined) await store.remove(path);
+    } finally {
+      store.close();
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+  }
 }
 
 /** As its own hook's offline would do it. */

@@ -9,6 +9,8 @@ testOverlaps('strict', [
   { first: 'online', second: 'offline', how: 'killed', least: 12 },
   { first: 'offline', second: 'online', how: 'paused', least: 8 },
   { first: 'offline', second: 'refilter', how: 'paused', least: 8 },
+  { first: 'offline', second: 'recover', how: 'killed', least: 8 },
+  { first: 'offline', second: 'refilter', how: 'killed', least: 8 },
   { first: 'vif disabled', second: 'online again', how: 'paused', least: 6 },
   { first: 'vif disabled', second: 'offline', how: 'paused', least: 6 },
 ]);

@@ -4,6 +4,7 @@ testOverlaps('two strict', [
   { first: 'start 0', second: 'start 1', how: 'paused', least: 40 },
   { first: 'start 0', second: 'stop 1', how: 'paused', least: 40 },
   { first: 'start 0', second: 'start 1', how: 'killed', least: 40 },
+  { first: 'stop 0', second: 'refilter', how: 'killed', least: 19 },
 ]);
 
 testOverlaps('routed', [

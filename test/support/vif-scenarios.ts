@@ -84,6 +84,8 @@ export class Play {
   /** Makes the card, and looks at the host. */
   start(): Promise<Snapshot> {
     this.prepare();
+    // What the devices of an earlier scenario have left, which are gone without a word, is not this one's.
+    this.#vif.host.hook('xen-network', ['recover']);
     return this.#vif.host.settled();
   }
 

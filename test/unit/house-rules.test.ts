@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -61,6 +61,28 @@ function citations(text: string): string[] {
     return headings.length === 0 ? [whole] : headings;
   });
 }
+
+/** The project's texts for people. */
+function documents(): string[] {
+  const own = readdirSync(root).filter((name) => name.endsWith('.md'));
+  return [...own, ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((name) =>
+    name.endsWith('.md'),
+  );
+}
+
+/** How a text's headings are called in links to them, as GitHub has it. */
+function anchors(text: string): string[] {
+  const headings: readonly string[] = text.match(/(?<=^#+ ).+$/gm) ?? [];
+  return headings.map((heading) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+/** A file or folder of the project that a text names, up to a placeholder in capitals, "<" or "*". */
+const NAMED = /(?<![\w./-])((?:bin|docs|lib|scripts|test|tools)\/[a-z0-9./_-]*[a-z0-9_])(?![\w<*])/g;
 
 /** Beside what is listed here, `process` has nothing there. */
 const LACKING =
@@ -168,6 +190,23 @@ describe('the house rules', () => {
       citations('(docs/contract.md, "xenstore"), (docs/contract.md, "vifname" and "VLANs"; RFC 4861)'),
     ).toEqual(['xenstore', 'vifname', 'VLANs']);
     expect(citations('(contract 3), docs/contract.md')).toEqual(['contract 3', 'docs/contract.md']);
+  });
+
+  test('what the documents link to, and the files that they name, are there', () => {
+    const found = documents().flatMap((document) => {
+      const text = readFileSync(join(root, document), 'utf8');
+      const isMissing = (target: string) => {
+        const [path = '', heading] = target.split('#');
+        const file = path === '' ? document : join(dirname(document), path);
+        if (!existsSync(join(root, file))) return true;
+        return heading !== undefined && !anchors(readFileSync(join(root, file), 'utf8')).includes(heading);
+      };
+      const links = [...text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, target = '']) => target);
+      const named = [...text.matchAll(NAMED)].map(([, path = '']) => path);
+      const lost = [...links.filter(isMissing), ...named.filter((path) => !existsSync(join(root, path)))];
+      return lost.map((target) => `${document}: ${target}`);
+    });
+    expect(found).toEqual([]);
   });
 
   test('package-lock.json names no registry', () => {

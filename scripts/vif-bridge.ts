@@ -9,12 +9,14 @@ import { bridgedRules } from '../lib/hook/bridged-rules.ts';
 import type { Context } from '../lib/hook/context.ts';
 import { strictRecord, wantsStrict } from '../lib/hook/guard.ts';
 import { runVifHook, type VifRun, warnOfMasks, warnOfUnfit } from '../lib/hook/vif.ts';
+import { readPaths } from '../lib/observe/forwarding.ts';
 import { readPort } from '../lib/observe/port.ts';
 import { listRules } from '../lib/observe/rules.ts';
 import { awaitVif, findBridge, observeVif } from '../lib/observe/vif.ts';
 import { defaultPvid, hasVlans } from '../lib/observe/vlan.ts';
 import { butRefused } from '../lib/plan/device.ts';
 import type { Refusable } from '../lib/plan/step.ts';
+import { heardPaths } from '../lib/plan/unheard.ts';
 import { isJoined, type JoinRequest, planJoin, planLeave } from '../lib/plan/vif-bridge.ts';
 import { portVlans } from '../lib/plan/vlan.ts';
 import type { System } from '../lib/system/system.ts';
@@ -45,6 +47,7 @@ async function attach(run: VifRun): Promise<void> {
     bridge,
     mtu: settings.mtu ?? bridge.mtu,
     vlans: vlansOf(run, bridge.name),
+    heard: readPaths(system, heardPaths(state.port.name)),
     inPlace: known ? listRules(system, run.call.device) : NO_RULES,
     rules: bridgedRules(run, settings, { port: name, bridge: bridge.name, strict }),
     recordPath: vifRecordPath(run.call.device),

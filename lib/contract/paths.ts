@@ -175,10 +175,17 @@ export const IP6_FORWARD = '/proc/sys/net/ipv6/conf/all/forwarding';
 /** Where br_netfilter has its settings; not there while the module is not loaded. */
 export const BRIDGE_NF_FOLDER = '/proc/sys/net/bridge';
 
-/** What decides whether bridged packets go through the filters (Documentation/networking/ip-sysctl, bridge-nf-*). */
-export const BRIDGE_NF: readonly string[] = ['iptables', 'ip6tables', 'arptables'].map(
-  (name) => `${BRIDGE_NF_FOLDER}/bridge-nf-call-${name}`,
-);
+/**
+ * What decides whether bridged packets go through the filters, those behind a VLAN tag or in PPPoE included
+ * (Documentation/networking/ip-sysctl, bridge-nf-*).
+ */
+export const BRIDGE_NF: readonly string[] = [
+  'call-iptables',
+  'call-ip6tables',
+  'call-arptables',
+  'filter-vlan-tagged',
+  'filter-pppoe-tagged',
+].map((name) => `${BRIDGE_NF_FOLDER}/bridge-nf-${name}`);
 
 /** All folders that hold records, and the one above them, which holds the ledger. */
 export const RECORD_FOLDERS: readonly string[] = [

@@ -40,6 +40,7 @@ import type { Context } from './context.ts';
 import { printStatus } from './status.ts';
 import { type NetworkHook, type NetworkWork, nothing, takeBackBy } from './transaction.ts';
 import { firewallWords, NO_WORDS } from './void-rules.ts';
+import { startWrapped, stopWrapped } from './wrapped.ts';
 
 /** Bridges one of the host's network cards (docs/contract.md, "network-bridge start" and "network-bridge stop"). */
 export const bridgeHook: NetworkHook = { variables: BRIDGE_VARIABLES, start, stop, status: printStatus };
@@ -86,10 +87,11 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     dropping: request.antispoof ? [] : passForeignDrops(context, layout),
     strict: request.strict,
   });
+  const wrapped = startWrapped(system, layout.bridge, request.antispoof, layout.nic);
   const there = { ...move, wasBridge: false, isBridge: layout.top === layout.bridge };
   const plan = {
-    steps: [...planned.steps, ...followAddresses(system, there)],
-    warnings: [...planned.warnings, ...firewall.warnings],
+    steps: [...wrapped.steps, ...planned.steps, ...followAddresses(system, there)],
+    warnings: [...planned.warnings, ...wrapped.warnings, ...firewall.warnings],
   };
   const verify = async () => {
     if (link.flags.has('LOWER_UP')) await awaitCarrier(system, layout.nic);
@@ -149,7 +151,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   // First, since only at a price can be made again what the last steps remove.
   const follow = top === undefined ? [] : followAddresses(system, back);
   const plan = {
-    steps: [...follow, ...planned.steps],
+    steps: [...stopWrapped(system, record.bridge), ...follow, ...planned.steps],
     warnings: [...planned.warnings, ...firewall.warnings],
   };
   const verify = async () => {

@@ -23,6 +23,7 @@ import type { Context } from './context.ts';
 import { holdShared, letGoShared, unmetClaims } from './forwarding.ts';
 import { printStatus } from './status.ts';
 import { type NetworkHook, type NetworkWork, nothing, takeBackBy } from './transaction.ts';
+import { startWrapped, stopWrapped } from './wrapped.ts';
 
 /** Gives guests a network of their own (docs/contract.md, "network-virtual"). */
 export const virtualHook: NetworkHook = { variables: VIRTUAL_VARIABLES, start, stop, status: printStatus };
@@ -51,7 +52,9 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }),
     ...(request.strict ? { strict: true } : {}),
   };
+  const wrapped = startWrapped(system, bridge, request.antispoof, undefined);
   const steps = [
+    ...wrapped.steps,
     ...shared,
     ...laying.steps,
     ...dhcp.steps,
@@ -60,7 +63,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   if (steps.length === 0) return nothing(context, `network-virtual is started on ${bridge} already.`);
   return {
     subject: bridge,
-    plan: { steps, warnings: dhcp.warnings },
+    plan: { steps, warnings: [...dhcp.warnings, ...wrapped.warnings] },
     verify: () => [...missing(observeHost(system), request), ...unmetClaims(system, claims)],
     done: `The bridge ${bridge} is there: ${FORM_WORDS[form]}.`,
     takeBack: takeBackBy('network-virtual', { bridge }, known === undefined ? undefined : steps),
@@ -124,6 +127,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     options: readChangedOptions(system, bridge),
   });
   const steps = [
+    ...stopWrapped(system, bridge),
     ...stopBridgeDhcp(system, known),
     ...unlaying.steps,
     ...letGoShared(system, virtualUser(bridge)),

@@ -6,6 +6,7 @@ import type { StartFacts } from './start-facts.ts';
 import { type Command, type DeviceMark, ip, type Step, setting } from './step.ts';
 
 const ARP_IGNORE = 'net/ipv4/conf/arp_ignore';
+const ACCEPT_REDIRECTS = 'net/ipv4/conf/accept_redirects';
 
 /** The mark of a device that the run makes. */
 export const NEW = (name: string): DeviceMark => ({ name, index: 'new' });
@@ -119,6 +120,10 @@ export function silence(facts: StartFacts): Step[] {
         `let ${name} answer ARP for its own addresses only`,
         setting(settingPath(ARP_IGNORE, name), '1'),
       ),
+    ),
+    // Nobody is to tell the host another way by them; IPv6 is off.
+    ...[...made, layout.vif0].map((name) =>
+      fresh(name, `let ${name} hear no redirects`, setting(settingPath(ACCEPT_REDIRECTS, name), '0')),
     ),
     ...(settings.has(DISABLE_IPV6) ? [...made, layout.vif0].map(mute) : []),
   ];

@@ -20,6 +20,7 @@ import {
 } from './device.ts';
 import { replaceForwardRules } from './rules.ts';
 import { ip, type Plan, type Step } from './step.ts';
+import { unheardSteps } from './unheard.ts';
 import { vlanCommands, vlanSteps } from './vlan.ts';
 
 /** What decides how a guest's device joins a bridge. */
@@ -31,6 +32,8 @@ export interface JoinRequest {
   readonly mtu: number;
   /** Its VLANs; undefined leaves it the bridge's default. */
   readonly vlans?: PortVlans | undefined;
+  /** What the device hears of routers (`heardPaths` of its present name). */
+  readonly heard: Readonly<Record<string, string | undefined>>;
   /** FORWARD rules of the device that are in place. */
   readonly inPlace: RuleSet;
   /** FORWARD rules that it is to have. */
@@ -98,6 +101,8 @@ function portSteps({ port, record }: PresentVif, target: string, request: JoinRe
         : setLink(target, 'master', port.master),
     ),
     ...vlanSteps(port, target, vlans),
+    // Frames to the few addresses that bridges keep to themselves come to the port's own device.
+    ...unheardSteps(markOf(port, target), request.heard, port.name),
     step('bring up', setLink(target, 'up'), setLink(target, 'down')),
   ];
 }

@@ -3,7 +3,13 @@ import { createPluggedHost, differences, lookFor, setSettings, settled } from '.
 import { type Host, xlEnv } from '../support/host.ts';
 import { waitUntil } from '../support/wait.ts';
 
-const NF = ['iptables', 'ip6tables', 'arptables'].map((name) => `bridge/bridge-nf-call-${name}`);
+const NF = [
+  'call-iptables',
+  'call-ip6tables',
+  'call-arptables',
+  'filter-vlan-tagged',
+  'filter-pppoe-tagged',
+].map((name) => `bridge/bridge-nf-${name}`);
 const ADMINS = ['-A', 'FORWARD', '-s', '203.0.113.0/24', '-j', 'DROP'];
 const TOOLS = ['iptables', 'ip6tables'];
 
@@ -49,7 +55,7 @@ describe('antispoof=yes', () => {
       });
       expect(forward()).toEqual(['-P FORWARD DROP', ...ports.map(passed), ADMINS.join(' ')]);
       expect(forward('ip6tables')).toEqual(['-P FORWARD DROP', ...ports.map(passed)]);
-      expect(filtered()).toEqual(['1', '1', '1']);
+      expect(filtered()).toEqual(Array(NF.length).fill('1'));
       for (const address of ['192.0.2.1', '2001:db8::1']) expect(host.reaches(address)).toBe(true);
       const gateway = host.netns('gw-eth0');
       for (const address of ['192.0.2.10', '2001:db8::10']) expect(gateway.reaches(address)).toBe(true);
@@ -96,7 +102,7 @@ describe('antispoof=yes', () => {
     expect(bridge('stop', ...(calls[order[0] ?? 0] ?? [])).status).toBe(0);
     for (const tool of TOOLS) expect(forward(tool)[0]).toBe('-P FORWARD DROP');
     expect(forward().filter((rule) => rule.includes('physdev'))).toHaveLength(2);
-    expect(filtered()).toEqual(['1', '1', '1']);
+    expect(filtered()).toEqual(Array(NF.length).fill('1'));
     expect(bridge('stop', ...(calls[order[1] ?? 0] ?? [])).status).toBe(0);
     expect(differences(before, await lookFor(host, before))).toEqual([]);
   });
@@ -107,7 +113,7 @@ describe('antispoof=yes', () => {
     for (const tool of TOOLS) host.ok(tool, '-F', 'FORWARD');
     expect(bridge('stop')).toMatchObject({ status: 0, stderr: '' });
     for (const tool of TOOLS) expect(forward(tool)).toEqual(['-P FORWARD ACCEPT']);
-    expect(filtered()).toEqual(['0', '0', '0']);
+    expect(filtered()).toEqual(Array(NF.length).fill('0'));
   });
 
   test('without a working iptables nothing is begun', async () => {

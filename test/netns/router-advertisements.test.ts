@@ -15,12 +15,12 @@ beforeEach(async () => {
 afterEach(() => net.host.close());
 
 /** A router's advertisement of a default route and of a prefix to take an address from (RFC 4861, 4.2 and 4.6.2). */
-function advertisement(prefix: string): string {
+function advertisement(prefix: string, group = '33:33:00:00:00:01'): string {
   const head = { from: 'fe80::bad', to: 'ff02::1', next: PROTO6.icmp6 };
   const option = `0304${num(64, 1)}c0${num(3600, 4)}${num(1800, 4)}${num(0, 4)}${ip6(prefix)}`;
   const body = `${num(64, 1)}00${num(1800, 2)}${num(0, 8)}${option}${lladdr(1, '02:00:00:00:00:99')}`;
   const packet = ipv6(head, icmp6(NDP.advertRouter, body, head));
-  return ether('02:00:00:00:00:99', TYPE.ip6, packet, { to: '33:33:00:00:00:01' });
+  return ether('02:00:00:00:00:99', TYPE.ip6, packet, { to: group });
 }
 
 function learned(): string[] {
@@ -46,4 +46,57 @@ test("a guest's router advertisement gives dom0 neither a route nor an address",
   await waitUntil('what the other device hears', () => learned().some((line) => line.includes('bad9')));
   for (const end of ends) end();
   expect(learned().filter((line) => !line.includes('plain0'))).toEqual([]);
+});
+
+/** A group that bridges keep to themselves: what is sent to it comes to the port's own device (IEEE 802.1D, 7.12.6). */
+const KEPT = '01:80:c2:00:00:0e';
+
+test.each(['plain', 'classic', 'rename'])(
+  'nor does one that a bridged guest sends past its bridge (%s)',
+  async (topology) => {
+    const { host } = net;
+    net.ok('network-bridge', 'start', `topology=${topology}`);
+    const bridge = topology === 'rename' ? 'eth0' : 'xenbr0';
+    net.guest('vif-bridge', 1, { bridge });
+    net.guest('vif-bridge', 2, { bridge, vifname: 'web' });
+    const third = net.card(3);
+    host.ip(`link set vif3.0 master ${bridge}`, 'link set vif3.0 up');
+    third.ip('link set eth0 up');
+    const ends = [1, 2].map((domid) =>
+      flood(host, { netns: `guest${domid}`, device: 'eth0' }, [
+        advertisement(`2001:db8:bad${domid}::`, KEPT),
+      ]),
+    );
+    await sleep(500);
+    ends.push(flood(host, { netns: 'guest3', device: 'eth0' }, [advertisement('2001:db8:bad3::', KEPT)]));
+    await waitUntil('what a port that no hook has seen hears', () =>
+      learned().some((line) => line.includes('bad3')),
+    );
+    for (const end of ends) end();
+    expect(learned().filter((line) => !line.includes('vif3.0'))).toEqual([]);
+  },
+);
+
+test.each(['plain', 'classic', 'rename'])('no device of guests hears redirects either (%s)', (topology) => {
+  const { host } = net;
+  host.ok('sysctl', '-qw', 'net.ipv4.conf.default.accept_redirects=1');
+  host.ok('sysctl', '-qw', 'net.ipv6.conf.default.accept_redirects=1');
+  net.ok('network-bridge', 'start', `topology=${topology}`);
+  const bridge = topology === 'rename' ? 'eth0' : 'xenbr0';
+  net.ok('network-virtual', 'start', 'bridge=vmnet1', 'bridgeip=10.1.1.1/24');
+  net.guest('vif-bridge', 1, { bridge });
+  net.guest('vif-bridge', 2, { bridge, vifname: 'web' });
+  net.guest('vif-nat', 3, {}, ['dhcp=no']);
+  const own = topology === 'plain' ? 'xenbr0' : 'eth0';
+  net.guest('vif-route', 4, { ip: '192.0.2.77', vifname: 'mail' }, [`netdev=${own}`]);
+  const names = ['vmnet1', 'vif1.0', 'web', 'vif3.0', 'mail'];
+  const all = topology === 'classic' ? [...names, 'xenbr0', 'vif0.0'] : names;
+  const off = (family: string, name: string) =>
+    host.ok('cat', `/proc/sys/net/${family}/conf/${name}/accept_redirects`).trim() === '0';
+  expect(all.filter((name) => !off('ipv4', name))).toEqual([]);
+  expect(names.filter((name) => !off('ipv6', name))).toEqual([]);
+  // A guest's other name does not bring it back, and the host's own end keeps what it had.
+  net.store.vif(1, 0, { mac: '00:16:3e:00:00:01', bridge, vifname: 'db' });
+  expect(net.call('vif-bridge', 'online', 1).status).toBe(0);
+  expect([off('ipv4', 'db'), off('ipv6', 'db'), off('ipv6', own)]).toEqual([true, true, false]);
 });

@@ -231,6 +231,7 @@ function joinVlans(found: Port, wanted: string | undefined, before?: string): Pl
       rename: undefined,
       bridge: BRIDGE,
       mtu: BRIDGE.mtu,
+      heard: {},
       vlans: wanted === undefined ? undefined : vlans(wanted),
       inPlace: NO_RULES,
       rules: NO_RULES,

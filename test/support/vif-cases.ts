@@ -5,6 +5,7 @@ import type { Port } from '../../lib/observe/port.ts';
 import type { VifRecord } from '../../lib/observe/records.ts';
 import type { VifState } from '../../lib/observe/vif.ts';
 import type { Plan } from '../../lib/plan/step.ts';
+import { heardPaths } from '../../lib/plan/unheard.ts';
 import { planJoin, planLeave } from '../../lib/plan/vif-bridge.ts';
 
 /**
@@ -75,6 +76,7 @@ export function joinPlan(
       rename: settings.rename,
       bridge: BRIDGE,
       mtu: wanted.mtu ?? BRIDGE.mtu,
+      heard: Object.fromEntries(heardPaths(found.name).map((path) => [path, '1'])),
       inPlace: before?.inPlace ?? NO_RULES,
       rules: vifForwardRules(name, parseAddressList(wanted.ip ?? ''), [4], OWNER),
       recordPath: `/run/xen-network/vif/${call.device}`,

@@ -19,6 +19,7 @@ describe('joining a bridge', () => {
       rename: { name: 'web' },
       bridge: BRIDGE,
       mtu: 1500,
+      heard: {},
       inPlace: NO_RULES,
       rules: NO_RULES,
       recordPath: '/run/xen-network/vif/vif1.0',

@@ -9,6 +9,7 @@ interface Device {
   up: boolean;
   master: string | undefined;
   alias: string;
+  readonly settings: Map<string, string>;
   altnames: string[];
 }
 
@@ -36,7 +37,7 @@ export class ModelHost {
       master: undefined,
     };
     this.#nextIndex = Math.max(this.#nextIndex, more.index ?? 0) + 1;
-    this.#devices.set(name, { ...fresh, alias: '', altnames: [], ...more });
+    this.#devices.set(name, { ...fresh, alias: '', altnames: [], settings: new Map(), ...more });
   }
 
   rule(tool: 'iptables' | 'ip6tables', text: string): void {
@@ -107,10 +108,20 @@ export class ModelHost {
     if (command.tool === 'record') {
       if (command.text === undefined) this.#files.delete(command.path);
       else this.#files.set(command.path, command.text);
-    } else if (command.tool === 'ip') this.#ip(command.args);
+    } else if (command.tool === 'write') this.#write(command.path, command.text);
+    else if (command.tool === 'ip') this.#ip(command.args);
     else if (command.tool === 'iptables' || command.tool === 'ip6tables')
       this.#restoreLine(command.tool, command.line);
     else throw new Error(`The model knows no ${command.tool}.`);
+  }
+
+  /** A device's kernel setting, which goes with the device; those that are 1 are as they were. */
+  #write(path: string, text: string): void {
+    const [, family = '', name = '', key = ''] =
+      /^\/proc\/sys\/net\/(\w+)\/conf\/(.+)\/(\w+)$/.exec(path) ?? [];
+    const { settings } = this.#find(name);
+    if (text === '1') settings.delete(`${family} ${key}`);
+    else settings.set(`${family} ${key}`, text);
   }
 
   #listOf(tool: string): string[] {

@@ -18,7 +18,16 @@ export type Claim =
     }
   | { readonly kind: 'policy'; readonly family: Family; readonly value: 'DROP' }
   /** The table of the strict filter. */
-  | { readonly kind: 'strict' };
+  | { readonly kind: 'strict' }
+  /** The table that drops what a bridge's guests wrap so that iptables does not see it. */
+  | {
+      readonly kind: 'wrapped';
+      readonly bridge: string;
+      /** The bridge's card; undefined where it has none. */
+      readonly card?: string;
+      /** The kernel tells by which bridge a frame came; else guests' ports are told by their names. */
+      readonly byBridge: boolean;
+    };
 
 /** A claim, who holds it, and what was there before the first of them. */
 export interface Held {
@@ -47,6 +56,8 @@ export function claimKey(claim: Claim): string {
       return `${claim.family} policy`;
     case 'strict':
       return 'strict';
+    case 'wrapped':
+      return `wrapped ${claim.bridge}`;
   }
 }
 
@@ -101,6 +112,7 @@ export function claimsOf(ledger: Ledger, user: string): Claim[] {
 export function claimText(claim: Claim): string {
   if (claim.kind === 'setting') return `${claim.path} = ${claim.value}`;
   if (claim.kind === 'strict') return 'the table of the strict filter';
+  if (claim.kind === 'wrapped') return `the table that drops what guests of ${claim.bridge} wrap`;
   const tool = claim.family === 4 ? 'iptables' : 'ip6tables';
   return claim.kind === 'rule'
     ? `the rule "${tool} -t ${claim.table} -A ${claim.rule}"`

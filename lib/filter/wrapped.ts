@@ -1,5 +1,7 @@
+import type { Claim } from '../contract/claims.ts';
+
 /** How the names of the tables begin. */
-export const WRAPPED_TABLES = 'bridge xen_network_wrapped_';
+const WRAPPED_TABLES = 'bridge xen_network_wrapped_';
 
 /**
  * The table of a bridge under antispoof=yes: iptables sees what is behind one VLAN tag and in PPPoE, and nothing of what
@@ -11,8 +13,9 @@ export function wrappedTable(bridge: string): string {
   return WRAPPED_TABLES + bridge.replace(/[^A-Za-z0-9_.]/g, (char) => `/${char.charCodeAt(0).toString(16)}`);
 }
 
-/** The chain by which frames come. */
-const HOOKED = 'from_guests';
+/** The chain by which frames come, and the one that looks at those of guests. */
+const HOOKED = 'incoming';
+const GUESTS = 'from_guests';
 
 /**
  * What else carries IP, by ethertype. The kernel has taken a first VLAN tag off by then: what is left of two is one, and
@@ -35,11 +38,8 @@ const CHAINS: readonly (readonly [name: string, rules: readonly string[]])[] = [
   // 802.3 with SNAP, RFC 1042's and 802.1H's, in which ethertypes stand, and LLC's own number of IP.
   ['llc', ['@nh,0,48 { 0xaaaa03000000, 0xaaaa030000f8 } drop', '@nh,0,16 0x0606 drop']],
   [
-    HOOKED,
+    GUESTS,
     [
-      // The host's own ports, and cards.
-      'iifname "vif0.*" return',
-      'iifname @outside return',
       `meta protocol { ${WRAPPERS.join(', ')} } drop`,
       'meta protocol vmap { 0x8864 : goto pppoe, 0x0004 : goto llc }',
     ],
@@ -51,25 +51,40 @@ const BASE = '{ type filter hook prerouting priority -290; policy accept; }';
 
 /**
  * Makes a bridge's table, anew where it is there: it drops IP that comes from guests wrapped so that iptables does not see
- * it, and so may be anybody's. Kernels that cannot tell a frame's bridge by its port are many: what is dropped is dropped
- * on all bridges, from ports that are no card.
- * @param bridge the bridge's name
- * @param cards cards of all bridges
+ * it, and so may be anybody's. Where the kernel cannot tell a frame's bridge, only guests' ports are named: what comes by
+ * another bridge's card is never dropped.
+ * @param claim the bridge, its card and how its guests are told
  * @returns a line for `nft -f -`
  */
-export function wrappedDrops(bridge: string, cards: readonly string[]): string {
+export function wrappedDrops({ bridge, card, byBridge }: Claim & { readonly kind: 'wrapped' }): string {
   const table = wrappedTable(bridge);
+  const set = byBridge ? 'outside' : 'guests';
   return [
     wrappedRemoval(bridge),
     `add table ${table}`,
-    `add set ${table} outside { type ifname; }`,
+    `add set ${table} ${set} { type ifname; }`,
     ...CHAINS.flatMap(([name, rules]) => [
-      `add chain ${table} ${name}${name === HOOKED ? ` ${BASE}` : ''}`,
+      `add chain ${table} ${name}`,
       ...rules.map((rule) => `add rule ${table} ${name} ${rule}`),
     ]),
-    ...cards.map((card) => outsideElement(table, card)),
+    `add chain ${table} ${HOOKED} ${BASE}`,
+    ...(byBridge ? byBridgeRules(bridge) : BY_NAME).map((rule) => `add rule ${table} ${HOOKED} ${rule}`),
+    ...(byBridge && card !== undefined ? [`add element ${table} ${set} { "${card}" }`] : []),
   ].join('; ');
 }
+
+/** The host's own port, in the classic topology. */
+const OWN = 'iifname "vif0.*" return';
+
+/** All of its ports but the host's own, and cards. */
+function byBridgeRules(bridge: string): string[] {
+  return [`meta ibrname != "${bridge}" return`, OWN, 'iifname @outside return', `goto ${GUESTS}`];
+}
+
+const BY_NAME: readonly string[] = [
+  OWN,
+  ...['"vif*"', '"tap*"', '@guests'].map((name) => `iifname ${name} goto ${GUESTS}`),
+];
 
 /**
  * Takes a bridge's table away, where somebody has not done so already.
@@ -78,14 +93,4 @@ export function wrappedDrops(bridge: string, cards: readonly string[]): string {
  */
 export function wrappedRemoval(bridge: string): string {
   return `add table ${wrappedTable(bridge)}; delete table ${wrappedTable(bridge)}`;
-}
-
-/**
- * Lets a card carry what it likes.
- * @param table one of `wrappedTable`
- * @param card its name
- * @returns a line for `nft -f -`
- */
-export function outsideElement(table: string, card: string): string {
-  return `add element ${table} outside { "${card}" }`;
 }

@@ -40,7 +40,7 @@ import type { Context } from './context.ts';
 import { printStatus } from './status.ts';
 import { type NetworkHook, type NetworkWork, nothing, takeBackBy } from './transaction.ts';
 import { firewallWords, NO_WORDS } from './void-rules.ts';
-import { startWrapped, stopWrapped } from './wrapped.ts';
+import { NOT_WRAPPED, wrappedClaim } from './wrapped.ts';
 
 /** Bridges one of the host's network cards (docs/contract.md, "network-bridge start" and "network-bridge stop"). */
 export const bridgeHook: NetworkHook = { variables: BRIDGE_VARIABLES, start, stop, status: printStatus };
@@ -75,6 +75,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const gateways = knownGateways(system, state, link.name);
   const isThere = layout.top !== link.name && state.links.some(({ name }) => name === layout.top);
   if (request.strict) mustHaveNft(system);
+  const wrapped = request.antispoof ? wrappedClaim(system, layout.bridge, layout.nic) : NOT_WRAPPED;
   const planned = planStart({
     state,
     link,
@@ -83,14 +84,14 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     topSettings: readSettings(system, isThere ? layout.top : 'default'),
     ifupdown: managedByIfupdown(system, link.name),
     filtered: request.antispoof ? filteredFamilies(system) : undefined,
+    wrapped: wrapped.claims[0],
     untracked: untracksCard(system, request, layout.topology),
     dropping: request.antispoof ? [] : passForeignDrops(context, layout),
     strict: request.strict,
   });
-  const wrapped = startWrapped(system, layout.bridge, request.antispoof, layout.nic);
   const there = { ...move, wasBridge: false, isBridge: layout.top === layout.bridge };
   const plan = {
-    steps: [...wrapped.steps, ...planned.steps, ...followAddresses(system, there)],
+    steps: [...planned.steps, ...followAddresses(system, there)],
     warnings: [...planned.warnings, ...wrapped.warnings, ...firewall.warnings],
   };
   const verify = async () => {
@@ -151,7 +152,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   // First, since only at a price can be made again what the last steps remove.
   const follow = top === undefined ? [] : followAddresses(system, back);
   const plan = {
-    steps: [...stopWrapped(system, record.bridge), ...follow, ...planned.steps],
+    steps: [...follow, ...planned.steps],
     warnings: [...planned.warnings, ...firewall.warnings],
   };
   const verify = async () => {

@@ -23,7 +23,7 @@ import type { Context } from './context.ts';
 import { holdShared, letGoShared, unmetClaims } from './forwarding.ts';
 import { printStatus } from './status.ts';
 import { type NetworkHook, type NetworkWork, nothing, takeBackBy } from './transaction.ts';
-import { startWrapped, stopWrapped } from './wrapped.ts';
+import { NOT_WRAPPED, wrappedClaim } from './wrapped.ts';
 
 /** Gives guests a network of their own (docs/contract.md, "network-virtual"). */
 export const virtualHook: NetworkHook = { variables: VIRTUAL_VARIABLES, start, stop, status: printStatus };
@@ -36,7 +36,8 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const state = observeHost(system);
   const known = readVirtualRecords(system).find((saved) => saved.bridge === bridge);
   checkVirtual(state, request, known, takenAddresses(system, request));
-  const claims = claimsOf(system, state, request);
+  const wrapped = request.antispoof ? wrappedClaim(system, bridge, undefined) : NOT_WRAPPED;
+  const claims = [...claimsOf(system, state, request), ...wrapped.claims];
   if (request.strict) mustHaveNft(system);
   const shared = holdShared(system, virtualUser(bridge), claims);
   const laying = layVirtual(state, request, known, readPaths(system, heardPaths('default')));
@@ -52,9 +53,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }),
     ...(request.strict ? { strict: true } : {}),
   };
-  const wrapped = startWrapped(system, bridge, request.antispoof, undefined);
   const steps = [
-    ...wrapped.steps,
     ...shared,
     ...laying.steps,
     ...dhcp.steps,
@@ -127,7 +126,6 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     options: readChangedOptions(system, bridge),
   });
   const steps = [
-    ...stopWrapped(system, bridge),
     ...stopBridgeDhcp(system, known),
     ...unlaying.steps,
     ...letGoShared(system, virtualUser(bridge)),

@@ -1,6 +1,7 @@
 import type { Family } from '../contract/addresses.ts';
 import { type Claim, claimKey } from '../contract/claims.ts';
 import { BRIDGE_NF_FOLDER, IP_FORWARD, IP6_FORWARD, settingPath } from '../contract/paths.ts';
+import { wrappedTable } from '../filter/wrapped.ts';
 import type { System } from '../system/system.ts';
 import type { HostState } from './host.ts';
 import { readLedger } from './ledger.ts';
@@ -57,6 +58,12 @@ function stateOf(
       return listing(claim.family)?.get(claim.table)?.has(claim.rule) === true ? claim.rule : undefined;
     case 'strict':
       return tableState(system);
+    case 'wrapped':
+      return system.run(['nft', 'list', 'table', ...wrappedTable(claim.bridge).split(' ')], {
+        isListing: true,
+      }).status === 0
+        ? 'there'
+        : undefined;
   }
 }
 

@@ -49,11 +49,20 @@ export function planStart(facts: StartFacts): Plan {
 }
 
 /** What the bridge needs in the filter, so that the card's side passes and, with antispoof=yes, nobody else. */
-function filterOf({ layout, filtered, untracked, dropping = [] }: StartFacts): FilterNeeds | undefined {
+function filterOf({
+  layout,
+  filtered,
+  wrapped,
+  untracked,
+  dropping = [],
+}: StartFacts): FilterNeeds | undefined {
   const ports = [layout.nic, ...(layout.topology === 'classic' ? [layout.vif0] : [])];
   if (filtered !== undefined) {
     const rules = cardRules(ports, untracked);
-    return { rules, claims: antispoofClaims(filtered, rules) };
+    return {
+      rules,
+      claims: [...antispoofClaims(filtered, rules), ...(wrapped === undefined ? [] : [wrapped])],
+    };
   }
   const rules = cardRules(ports);
   return dropping.length === 0 ? undefined : { rules, claims: passageClaims(dropping, rules) };

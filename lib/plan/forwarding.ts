@@ -1,5 +1,6 @@
 import { type Claim, claimKey, type Held, type Ledger } from '../contract/claims.ts';
 import { BRIDGE_NF_FOLDER } from '../contract/paths.ts';
+import { wrappedDrops, wrappedRemoval } from '../filter/wrapped.ts';
 import type { Present } from '../observe/forwarding.ts';
 import { type Command, type Step, setting } from './step.ts';
 import { planStrictStart, planStrictStop } from './strict.ts';
@@ -28,7 +29,7 @@ export interface SharedChange {
  * @param now its state now
  */
 export function isMet(claim: Claim, now: string | undefined): boolean {
-  return claim.kind === 'rule' || claim.kind === 'strict' ? now !== undefined : now === claim.value;
+  return 'value' in claim ? now === claim.value : now !== undefined;
 }
 
 /**
@@ -139,6 +140,8 @@ function takeSteps({ claim }: Held): Step[] {
       return [step(setting(claim.path, claim.value), why)];
     case 'strict':
       return planStrictStart();
+    case 'wrapped':
+      return [step({ tool: 'nft', line: wrappedDrops(claim) }, why)];
     case 'policy':
       return [step(policy(claim.family, claim.value), why)];
     case 'rule':
@@ -157,6 +160,8 @@ function giveBackSteps({ claim, before, beside }: Held, now: string | undefined)
     case 'strict':
       // The table goes with its last user, whoever made it, unless it holds a guest or something of the administrator's.
       return now === 'bare' ? [planStrictStop()] : [];
+    case 'wrapped':
+      return [step({ tool: 'nft', line: wrappedRemoval(claim.bridge) }, why)];
     case 'policy':
       return before === claim.value ? [] : [step(policy(claim.family, before ?? 'ACCEPT'), why)];
     case 'rule':
@@ -184,6 +189,7 @@ export function ruleLine(claim: Claim & { readonly kind: 'rule' }, verb: '-I' | 
 function reason(wanted: Claim): string {
   if (wanted.kind === 'setting') return `set ${wanted.path.replace(/^\/proc\/sys\//, '')} to ${wanted.value}`;
   if (wanted.kind === 'strict') return 'have the table of the strict filter';
+  if (wanted.kind === 'wrapped') return `drop IP of guests of ${wanted.bridge} that iptables does not see`;
   if (wanted.kind === 'policy') return `make ${wanted.value} the policy of FORWARD`;
   return `have the rule "${wanted.rule}" in the table ${wanted.table}`;
 }

@@ -1,4 +1,5 @@
 import type { Family } from '../contract/addresses.ts';
+import type { Claim } from '../contract/claims.ts';
 import type { HostState, Link } from '../observe/host.ts';
 import type { Settings } from '../observe/uplink.ts';
 import type { BridgeLayout } from './bridge-layout.ts';
@@ -16,6 +17,8 @@ export interface StartFacts {
   readonly ifupdown: boolean;
   /** Set when antispoof=yes: the families of the host. */
   readonly filtered: readonly Family[] | undefined;
+  /** Under antispoof=yes, that its guests' wrapped frames are dropped; undefined where nft cannot. */
+  readonly wrapped?: Claim | undefined;
   /** Under antispoof=yes, what goes past the host stays out of connection tracking. */
   readonly untracked?: boolean;
   /** Families in which somebody else's FORWARD drops bridged packets that no rule lets pass. */

@@ -38,7 +38,7 @@ function arriving(frames: Readonly<Record<string, Hex>>, sender = 'guest1', devi
 }
 
 function guests(bridge: string, words: readonly string[] = []): void {
-  net.guest('vif-bridge', 1, { bridge, ip: '192.0.2.11 2001:db8::11', vifname: 'web' }, words);
+  net.guest('vif-bridge', 1, { bridge, ip: '192.0.2.11 2001:db8::11' }, words);
   net.guest('vif-bridge', 2, { bridge, ip: '192.0.2.12 2001:db8::12' }, words);
   net.guest('vif-bridge', 3, { bridge, ip: '192.0.2.13 2001:db8::13' }, words);
 }
@@ -83,15 +83,35 @@ describe.each(['nft', 'legacy'] as const)('under antispoof=yes with iptables-%s'
 test('what comes from outside is not looked at', () => {
   net.ok('network-bridge', 'start', 'antispoof=yes', 'topology=plain');
   guests('xenbr0');
-  const { outside, host } = net;
+  const { outside } = net;
   const [netns = ''] = /(?<=ns\/)\S+/.exec(outside.enter.join(' ')) ?? [];
   const device = outside
     .ok('ls', '/sys/class/net')
     .split('\n')
     .find((name) => name !== 'lo' && name !== '');
-  expect(host.ok('nft', 'list', 'table', ...wrappedTable('xenbr0').split(' '))).toContain('"eth0"');
   const frames = wrappedFrames({ ...sending('another'), mac: '02:00:00:00:00:77' });
   expect(arriving(frames, netns, device ?? '')).toEqual(Object.keys(frames));
+});
+
+test('what crosses a bridge of the administrator is never dropped', () => {
+  net.ok('network-bridge', 'start', 'antispoof=yes', 'topology=plain');
+  net.host.ok('ip', 'link', 'add', 'br9', 'type', 'bridge');
+  net.host.ok('ip', 'link', 'set', 'br9', 'up');
+  for (const name of ['lan1', 'lan2', 'lan3']) {
+    const peer = net.host.netns(name);
+    net.host.ok('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
+    net.host.ok('ip', 'link', 'set', name, 'master', 'br9', 'up');
+    peer.ok('ip', 'link', 'set', 'eth0', 'up');
+  }
+  const mac = (name: string) =>
+    /link\/ether (\S+)/.exec(net.host.netns(name).ok('ip', 'link', 'show', 'eth0'))?.[1] ?? '';
+  const addresses = { from4: '192.0.2.11', to4: '192.0.2.12', from6: '2001:db8::11', to6: '2001:db8::12' };
+  const own = { ...addresses, mac: mac('lan1'), to: mac('lan2') };
+  const frames = Object.entries(wrappedFrames(own)).filter(([name]) => !SEEN.includes(name));
+  const end = (netns: string) => ({ netns, device: 'eth0' });
+  const wire = { sender: end('lan1'), watcher: end('lan2'), marker: end('lan3') };
+  const came = arrivals(net.host, wire, Object.values(Object.fromEntries(frames)));
+  expect(frames.filter(([, frame]) => !came.includes(frame)).map(([name]) => name)).toEqual([]);
 });
 
 test('each bridge has a table as long as it needs one, and refilter puts it back', async () => {
@@ -104,7 +124,6 @@ test('each bridge has a table as long as it needs one, and refilter puts it back
   guests('vmnet1');
   const listing = () => net.host.ok('nft', 'list', 'table', ...wrappedTable('xenbr0').split(' '));
   const whole = listing();
-  expect(whole).toMatch(/elements = \{ "(dummy0|eth0)",\s+"(dummy0|eth0)" \}/);
   expect(arriving(wrappedFrames(sending('another')))).toEqual([]);
   net.host.ok('nft', 'flush', 'ruleset');
   const { status } = net.host.hook('xen-network', ['refilter']);

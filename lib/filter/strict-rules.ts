@@ -88,7 +88,8 @@ export const CHAINS: readonly Chain[] = [
   [
     'ip_service_guard',
     [
-      'meta l4proto vmap { icmp : goto icmp_guard, igmp : goto igmp_guard, udp : goto udp_guard }',
+      // By a hello of PIM (103) bridges that snoop take a guest for a multicast router, and send it all groups' packets.
+      'meta l4proto vmap { icmp : goto icmp_guard, igmp : goto igmp_guard, udp : goto udp_guard, 103 : goto refuse }',
       // A header that cannot be read has no protocol, and compares with nothing.
       'meta l4proto != 255 return',
       'goto refuse',
@@ -208,7 +209,7 @@ export const CHAINS: readonly Chain[] = [
   [
     'ip6_service_guard',
     [
-      'meta l4proto vmap { icmpv6 : goto icmp6_guard, udp : goto udp6_guard, ah : goto ah_guard }',
+      'meta l4proto vmap { icmpv6 : goto icmp6_guard, udp : goto udp6_guard, ah : goto ah_guard, 103 : goto refuse }',
       'meta l4proto { 135, 139, 140, 253, 254 } goto header_guard',
       // A chain of headers that cannot be followed to its end has no protocol, and compares with nothing.
       'meta l4proto != 59 return',

@@ -10,7 +10,7 @@ import {
 import { bridgeUser, claimsOf } from '../contract/claims.ts';
 import { listed } from '../contract/text.ts';
 import { boundTo } from '../observe/bound.ts';
-import { forwardDrops, policyOwner } from '../observe/forward-policy.ts';
+import { forwardDrops, policyOwner, unfilterWords } from '../observe/forward-policy.ts';
 import { type Link, observeHost } from '../observe/host.ts';
 import { readLedger, readLedgerFile } from '../observe/ledger.ts';
 import { readNatRecords } from '../observe/nat.ts';
@@ -226,7 +226,7 @@ function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): F
       : `Add a rule there (iifname "${bridge}" oifname "${bridge}" accept)`;
     log.warn(
       `Bridged packets go through iptables here, and the chain ${chain} drops what no rule lets pass (${policyOwner(system)}). ` +
-        `${what}; or set net.bridge.bridge-nf-call-iptables and -ip6tables to 0.`,
+        `${what}; or ${unfilterWords(system, bridge)}.`,
     );
   }
   return drops.filter(({ byIptables }) => byIptables).map(({ family }) => family);

@@ -2,7 +2,7 @@ import type { Family } from '../contract/addresses.ts';
 import type { VifSettings } from '../contract/vif-request.ts';
 import { NO_RULES, ownerComment, type RuleSet, tableOf, vifForwardRules } from '../filter/forward.ts';
 import { untrackRules } from '../filter/notrack.ts';
-import { type ForwardDrop, forwardDrops, policyOwner } from '../observe/forward-policy.ts';
+import { type ForwardDrop, forwardDrops, policyOwner, unfilterWords } from '../observe/forward-policy.ts';
 import { families } from '../observe/host.ts';
 import { readOwner } from '../observe/port.ts';
 import { filtersBridged, isAntispoofed, unrestrictedFamilies } from '../observe/rules.ts';
@@ -128,7 +128,7 @@ function warnOfDrops(
       : `add a rule there: iifname "${bridge}" oifname "${bridge}" accept`;
     log.warn(
       `${port} is cut off: bridged packets go through iptables, and the chain ${chain} drops what no rule lets pass ` +
-        `(${policyOwner(system)}). Let them pass (${rule}), or set net.bridge.bridge-nf-call-iptables and -ip6tables to 0.`,
+        `(${policyOwner(system)}). Let them pass (${rule}), or ${unfilterWords(system, bridge)}.`,
     );
   }
 }

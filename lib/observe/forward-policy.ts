@@ -8,18 +8,44 @@ import {
 import { type Fits, fateIn, namesDevice } from '../filter/walk.ts';
 import type { System } from '../system/system.ts';
 
-const SWITCHES: readonly (readonly [family: Family, path: string])[] = [
-  [4, '/proc/sys/net/bridge/bridge-nf-call-iptables'],
-  [6, '/proc/sys/net/bridge/bridge-nf-call-ip6tables'],
+const TOOLS: readonly (readonly [family: Family, tool: string])[] = [
+  [4, 'iptables'],
+  [6, 'ip6tables'],
 ];
 
 /**
- * The families whose bridged packets go through iptables now (Documentation/networking/ip-sysctl, bridge-nf-call-*).
- * @param system the way to /proc/sys
+ * The families whose bridged packets go through iptables now: the host's setting or the bridge's own asks for it
+ * (Documentation/networking/ip-sysctl, bridge-nf-call-*; br_netfilter_hooks.c).
+ * @param system the way to /proc/sys and /sys
+ * @param bridge the bridge's name
  */
-export function bridgedFamilies(system: System): Family[] {
-  return SWITCHES.filter(([, path]) => system.readText(path) === '1').map(([family]) => family);
+export function bridgedFamilies(system: System, bridge: string): Family[] {
+  return TOOLS.filter(([, tool]) => isOn(system, ofHost(tool)) || isOn(system, ofBridge(bridge, tool))).map(
+    ([family]) => family,
+  );
 }
+
+/**
+ * What an administrator does who wants no bridged packet to go through iptables.
+ * @param system the way to /proc/sys and /sys
+ * @param bridge the bridge's name
+ * @returns such as "set net.bridge.bridge-nf-call-iptables and -ip6tables to 0"
+ */
+export function unfilterWords(system: System, bridge: string): string {
+  const own = TOOLS.some(([, tool]) => isOn(system, ofBridge(bridge, tool)));
+  const all = TOOLS.some(([, tool]) => isOn(system, ofHost(tool)));
+  const names = [
+    ...(all || !own ? ['net.bridge.bridge-nf-call-iptables and -ip6tables'] : []),
+    ...(own ? [`nf_call_iptables and nf_call_ip6tables in /sys/class/net/${bridge}/bridge`] : []),
+  ];
+  return `set ${names.join(', and ')} to 0`;
+}
+
+const ofHost = (tool: string): string => `/proc/sys/net/bridge/bridge-nf-call-${tool}`;
+
+const ofBridge = (bridge: string, tool: string): string => `/sys/class/net/${bridge}/bridge/nf_call_${tool}`;
+
+const isOn = (system: System, path: string): boolean => system.readText(path) === '1';
 
 /** A chain of somebody's that drops what it forwards unless a rule lets it pass. */
 export interface ForwardDrop {
@@ -38,7 +64,7 @@ export interface ForwardDrop {
  * @returns none where bridged packets go through no such chain, and where nft is not installed
  */
 export function forwardDrops(system: System, bridge: string): ForwardDrop[] {
-  const families = bridgedFamilies(system);
+  const families = bridgedFamilies(system, bridge);
   if (families.length === 0) return [];
   const fits = (match: DeviceMatch) => namesDevice(match, bridge) !== match.negated;
   const chains = parseNftRuleset(

@@ -92,6 +92,19 @@ describe("somebody else's FORWARD that drops", () => {
     expect(host.vif.offline(1).status).toBe(0);
   });
 
+  test("matters where the bridge's own setting sends its packets through iptables", () => {
+    host.bridgeNf(false);
+    host.vif.host.ip('link set xenbr0 type bridge nf_call_iptables 1');
+    expect(online('antispoof=strict')).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(rulesIn('nft')).toEqual([3, 0]);
+    expect(host.vif.offline(1).status).toBe(0);
+    expect(online('filter=no').stderr).toContain(
+      'or set nf_call_iptables and nf_call_ip6tables in /sys/class/net/xenbr0/bridge to 0.',
+    );
+    expect(host.vif.offline(1).status).toBe(0);
+    host.vif.host.ip('link set xenbr0 type bridge nf_call_iptables 0');
+  });
+
   test('is named, with what to do, where nothing lets the guest pass', () => {
     host.vif.host.ip('link add docker0 type bridge');
     const ran = online('filter=no');

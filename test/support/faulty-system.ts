@@ -118,7 +118,7 @@ export function faultySystem(system: System, fault: StepWatch, door: Door): Syst
         return runBatch(system, fault, argv, options?.input ?? '');
       const changes =
         program === 'nft'
-          ? argv.includes('-f')
+          ? argv.includes('-f') && !argv.includes('-c')
           : CHANGING.has(program) || (program === 'ip' && argv.includes('rule'));
       if (!changes) return system.run(argv, options);
       const refused = () => ({

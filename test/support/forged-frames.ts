@@ -129,6 +129,12 @@ function forgedIpv4(self: Identity, other: Identity): Record<string, Hex> {
     'an ICMP redirect behind options': own(PROTO.icmp, icmp(5, 1), { options: '01010101' }),
     'a fragment of an ICMP redirect': own(PROTO.icmp, icmp(5, 1), { more: true }),
     'an ICMP router advertisement': own(PROTO.icmp, icmp(9)),
+    // Bridges that snoop look neither at fragments nor at what follows.
+    'a hello of PIM': own(103, `2000${zeros(2)}`),
+    'a later fragment of PIM': frame(ipv4({ from: self.v4, proto: 103, offset: 8 }, `2000${zeros(6)}`)),
+    'a hello of PIM with a router alert': frame(
+      ipv4({ from: self.v4, to: '224.0.0.13', proto: 103, options: '94040000' }, `2000${zeros(2)}`),
+    ),
     'an IGMP query': own(PROTO.igmp, `1100${zeros(6)}`),
     'an IGMP query from no address': frame(ipv4({ from: '0.0.0.0', proto: PROTO.igmp }, `1100${zeros(6)}`)),
     'IPv4 of another version': own(PROTO.tcp, zeros(20), { version: 6 }),
@@ -151,6 +157,7 @@ function forgedIpv6(self: Identity, _other: Identity): Record<string, Hex> {
     'a DHCPv6 server': own(PROTO.udp, server),
     'a DHCPv6 server behind options': own(OPTIONS, extension(PROTO.udp) + server),
     'a fragment of a DHCPv6 server': own(PROTO.fragment, fragment(PROTO.udp, 0, true) + server),
+    'a hello of PIM over IPv6': frame(ipv6({ from: self.v6, to: 'ff02::d', next: 103 }, `2000${zeros(2)}`)),
     'a multicast query': frame(
       ipv6(
         { from: linkLocal(self.mac) ?? '', next: PROTO.hopByHop },

@@ -151,6 +151,7 @@ export function honestFrames(self: Identity): Record<string, Hex> {
       TYPE.ip,
       ipv4({ from: self.v4, to: '192.0.2.255', proto: PROTO.udp }, udp(137, 137)),
     ),
+    ...routerFrames(self),
     'a solicitation of a neighbour': ndp(
       self.v6,
       NDP.solicit,
@@ -211,6 +212,35 @@ export function honestFrames(self: Identity): Record<string, Hex> {
         extension(ICMP6, '050200000100') + icmp6(143, zeros(4)),
       ),
     ),
+  };
+}
+
+/** Routing, redundancy and name protocols that a guest may speak as itself, but for PIM: its neighbours have to know it. */
+function routerFrames(self: Identity): Record<string, Hex> {
+  const local = linkLocal(self.mac) ?? '';
+  const v4 = (to: string, group: string, proto: number, payload: Hex) =>
+    ether(self.mac, TYPE.ip, ipv4({ from: self.v4, to, proto }, payload), { to: group });
+  const v6 = (to: string, group: string, next: number, payload: Hex) =>
+    ether(self.mac, TYPE.ip6, ipv6({ from: local, to, next }, payload), { to: group });
+  return {
+    'a hello of OSPF': v4('224.0.0.5', '01:00:5e:00:00:05', 89, `0201002c${zeros(40)}`),
+    'a hello of OSPFv3': v6('ff02::5', '33:33:00:00:00:05', 89, `03010024${zeros(32)}`),
+    'an advertisement of VRRP': v4('224.0.0.18', '01:00:5e:00:00:12', 112, `21016401${zeros(8)}`),
+    'an advertisement of VRRP over IPv6': v6('ff02::12', '33:33:00:00:00:12', 112, `31016401${zeros(20)}`),
+    'a response of RIP': v4(
+      '224.0.0.9',
+      '01:00:5e:00:00:09',
+      PROTO.udp,
+      udp(520, 520, `02020000${zeros(20)}`),
+    ),
+    'a response of RIPng': v6(
+      'ff02::9',
+      '33:33:00:00:00:09',
+      PROTO.udp,
+      udp(521, 521, `02010000${zeros(20)}`),
+    ),
+    mDNS: v4('224.0.0.251', '01:00:5e:00:00:fb', PROTO.udp, udp(5353, 5353, zeros(12))),
+    'mDNS over IPv6': v6('ff02::fb', '33:33:00:00:00:fb', PROTO.udp, udp(5353, 5353, zeros(12))),
   };
 }
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { flood } from '../support/frames.ts';
+import { xlEnv } from '../support/host.ts';
 import { NetHost } from '../support/net-host.ts';
 import { ether, icmp6, ip6, ipv6, lladdr, NDP, num, PROTO6, TYPE } from '../support/packets.ts';
 import { sleep, waitUntil } from '../support/wait.ts';
@@ -99,4 +100,26 @@ test.each(['plain', 'classic', 'rename'])('no device of guests hears redirects e
   net.store.vif(1, 0, { mac: '00:16:3e:00:00:01', bridge, vifname: 'db' });
   expect(net.call('vif-bridge', 'online', 1).status).toBe(0);
   expect([off('ipv4', 'db'), off('ipv6', 'db'), off('ipv6', own)]).toEqual([true, true, false]);
+});
+
+test.each([
+  ['vif-bridge', { bridge: 'xenbr0' }, []],
+  ['vif-bridge', { bridge: 'xenbr0', vifname: 'web' }, []],
+  ['vif-nat', {}, ['dhcp=no']],
+  ['vif-route', { ip: '192.0.2.77' }, ['netdev=xenbr0']],
+  ['vif-route', { ip: '192.0.2.77', vifname: 'web' }, ['netdev=xenbr0']],
+] as const)('nor does an emulated card hear any of it (%s, %o)', (hook, values, words) => {
+  const { host } = net;
+  const heard = ['ipv4/conf/DEVICE/accept_redirects'].concat(
+    ['accept_ra', 'autoconf', 'accept_redirects'].map((name) => `ipv6/conf/DEVICE/${name}`),
+  );
+  for (const name of heard) host.ok('sysctl', '-qw', `net/${name.replace('DEVICE', 'default')}=1`);
+  net.ok('network-bridge', 'start', 'topology=plain');
+  host.tap(1);
+  net.guest(hook, 1, values, words);
+  const tap = { ...xlEnv(1), INTERFACE: 'vif1.0-emu' };
+  expect(host.hook(hook, ['add', 'type_if=tap', ...words], tap).status).toBe(0);
+  const device = 'vifname' in values ? 'web-emu' : 'vif1.0-emu';
+  const found = heard.map((name) => host.ok('cat', `/proc/sys/net/${name.replace('DEVICE', device)}`).trim());
+  expect(found).toEqual(heard.map(() => '0'));
 });

@@ -9,10 +9,9 @@ import { usesNft } from '../system/firewall.ts';
 import type { System } from '../system/system.ts';
 
 /** What iptables of the nft back end makes by itself for the rules of hooks. */
-const TABLES: readonly (readonly [Family, string])[] = (['filter', 'nat', 'raw'] as const).flatMap((name) => [
-  [4, `ip ${name}`] as const,
-  [6, `ip6 ${name}`] as const,
-]);
+const TABLES: readonly (readonly [Family, string])[] = (['filter', 'nat', 'mangle', 'raw'] as const).flatMap(
+  (name) => [[4, `ip ${name}`] as const, [6, `ip6 ${name}`] as const],
+);
 
 /**
  * Remembers which of nft's tables were there before the first rule of a started hook: iptables makes those that are not,

@@ -10,6 +10,7 @@ import {
 import { bridgeUser, claimsOf } from '../contract/claims.ts';
 import { listed } from '../contract/text.ts';
 import { boundTo } from '../observe/bound.ts';
+import { readKept } from '../observe/bridge-kept.ts';
 import { forwardDrops, policyOwner, unfilterWords } from '../observe/forward-policy.ts';
 import { type Link, observeHost } from '../observe/host.ts';
 import { readLedger, readLedgerFile } from '../observe/ledger.ts';
@@ -23,7 +24,6 @@ import {
   managedByIfupdown,
   otherOwners,
   readBridgeRecords,
-  readChangedOptions,
   readSettings,
   usualCard,
 } from '../observe/uplink.ts';
@@ -137,7 +137,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     record,
     ...parts,
     settings: new Map(devices.map((name) => [name, readSettings(system, name)])),
-    options: readChangedOptions(system, record.bridge),
+    kept: readKept(system, state.links, record.bridge),
     held: claimsOf(readLedger(system), bridgeUser(record.bridge)),
   });
   if (top !== undefined) warnOfBound(context, top, record.netdev);

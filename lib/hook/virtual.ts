@@ -2,11 +2,12 @@ import type { Values } from '../contract/arguments.ts';
 import { type Claim, virtualUser } from '../contract/claims.ts';
 import { parseVirtualRequest, VIRTUAL_VARIABLES, type VirtualRequest } from '../contract/forward-request.ts';
 import { virtualRecordPath } from '../contract/paths.ts';
+import { readKept } from '../observe/bridge-kept.ts';
 import { readResolver } from '../observe/dhcp-server.ts';
 import { readListening, readPaths } from '../observe/forwarding.ts';
 import { families, type HostState, observeHost } from '../observe/host.ts';
 import { mustHaveNft } from '../observe/strict.ts';
-import { defaultDevice, readChangedOptions, readSettings } from '../observe/uplink.ts';
+import { defaultDevice, readSettings } from '../observe/uplink.ts';
 import { readVirtualRecords, type VirtualRecord } from '../observe/virtual.ts';
 import { bridgeFilterClaims } from '../plan/antispoof.ts';
 import { linkOf } from '../plan/bridge-check.ts';
@@ -123,7 +124,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     link: state.links.find(({ name }) => name === bridge),
     settings: readSettings(system, bridge),
     defaults: readSettings(system, 'default'),
-    options: readChangedOptions(system, bridge),
+    kept: readKept(system, state.links, bridge),
   });
   const steps = [
     ...stopBridgeDhcp(system, known),

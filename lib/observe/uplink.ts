@@ -31,30 +31,6 @@ export function readSettings(system: System, device: string): Settings {
   return settings;
 }
 
-/** What a fresh bridge of ours has: files below /sys/class/net/BRIDGE/bridge, and their values. */
-const BRIDGE_OPTIONS = {
-  stp_state: '0',
-  forward_delay: '0',
-  priority: '32768',
-  ageing_time: '30000',
-  group_fwd_mask: '0x0',
-  multicast_snooping: '1',
-  vlan_filtering: '0',
-} as const;
-
-/**
- * Those options of a bridge that differ from what start gives it.
- * @param system the way to sysfs
- * @param bridge the bridge's name
- */
-export function readChangedOptions(system: System, bridge: string): Map<string, string> {
-  const options = Object.entries(BRIDGE_OPTIONS).map(([file, usual]) => {
-    const value = system.readText(`/sys/class/net/${bridge}/bridge/${file}`) ?? usual;
-    return [file, value, usual] as const;
-  });
-  return new Map(options.filter(([, value, usual]) => value !== usual).map(([file, value]) => [file, value]));
-}
-
 /**
  * The device of the IPv4 default route with the lowest metric, else that of IPv6's, else eth0 (docs/contract.md,
  * "network-bridge start").

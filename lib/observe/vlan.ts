@@ -46,10 +46,28 @@ export function hasVlans(system: System, port: string, wanted: readonly VlanRang
  * @returns none for anything else
  */
 export function parseVlanListing(text: string): VlanRange[] {
+  const [first = []] = parseVlanListings(text).values();
+  return first;
+}
+
+/**
+ * The VLANs of several ports as `bridge -j vlan show` prints them, by the ports' names.
+ * @param text what it printed
+ * @returns none for anything else
+ */
+export function parseVlanListings(text: string): Map<string, VlanRange[]> {
+  const ports = vlanEntries(text).map(({ ifname, vlans }) => {
+    const entries = Array.isArray(vlans) ? vlans.filter(isRecord) : [];
+    return [String(ifname), rangesOf(entries)] as const;
+  });
+  return new Map(ports);
+}
+
+function rangesOf(entries: readonly Record<string, unknown>[]): VlanRange[] {
   const ids: number[] = [];
   const untagged = new Set<number>();
   let pvid = 0;
-  for (const entry of vlanEntries(text)) {
+  for (const entry of entries) {
     const from = Number(entry['vlan']);
     const flags = Array.isArray(entry['flags']) ? entry['flags'] : [];
     for (let id = from; id <= Number(entry['vlanEnd'] ?? from); id++) {
@@ -65,8 +83,7 @@ export function parseVlanListing(text: string): VlanRange[] {
 function vlanEntries(text: string): Record<string, unknown>[] {
   try {
     const ports: unknown = JSON.parse(text);
-    const [port] = Array.isArray(ports) ? ports.filter(isRecord) : [];
-    return Array.isArray(port?.['vlans']) ? port['vlans'].filter(isRecord) : [];
+    return Array.isArray(ports) ? ports.filter(isRecord) : [];
   } catch {
     return [];
   }

@@ -1,5 +1,6 @@
 import { settingPath } from '../contract/paths.ts';
 import type { Link } from '../observe/host.ts';
+import { optionsAgain, portAgain } from './bridge-kept.ts';
 import { newBridge, newPair, set } from './bridge-parts.ts';
 import { PORT_MAC } from './device.ts';
 import { DISABLE_IPV6 } from './handover.ts';
@@ -45,21 +46,24 @@ function pairAgain(facts: StopFacts, top: Link, veth: string, vif0: string): Com
     ...settingsAgain(facts, top.name, veth),
     ...settingsAgain(facts, vif0, vif0),
     ...flagsAgain(top, veth),
-    ...(bridge === undefined ? [] : [set(vif0, 'master', bridge.name)]),
+    ...(bridge === undefined ? [] : [set(vif0, 'master', bridge.name), ...portAgain(facts.kept, vif0)]),
     set(vif0, 'up'),
   ];
 }
 
 function bridgeAgain(facts: StopFacts, bridge: Link, name: string): Command[] {
-  const { record: saved, options } = facts;
+  const { record: saved, kept } = facts;
+  const guests = guestsOf(facts).map((guest) => guest.name);
   return [
     newBridge(name, bridge.mac),
     set(name, 'mtu', `${bridge.mtu}`),
     ...settingsAgain(facts, bridge.name, name),
-    ...[...options].map(([file, value]) => setting(`/sys/class/net/${name}/bridge/${file}`, value)),
+    ...optionsAgain(kept, name),
+    ...portAgain(kept, bridge.name, name),
     ...flagsAgain(bridge, name),
     ...(saved.topology === 'rename' ? [] : [set(name, 'up')]),
-    ...guestsOf(facts).map((guest) => set(guest.name, 'master', name)),
+    ...guests.map((guest) => set(guest, 'master', name)),
+    ...guests.flatMap((guest) => portAgain(kept, guest)),
   ];
 }
 

@@ -1,6 +1,7 @@
 import { bridgeUser } from '../contract/claims.ts';
 import { bridgeRecordPath } from '../contract/paths.ts';
 import type { Link } from '../observe/host.ts';
+import { portAgain } from './bridge-kept.ts';
 import { set } from './bridge-parts.ts';
 import { leaveBridge, removeBridge } from './bridge-removal.ts';
 import { type Giver, release, releaseByIfupdown } from './handover.ts';
@@ -111,6 +112,7 @@ function nicBack(facts: StopFacts): Step[] {
       : [
           step(nic.name, `release ${nic.name} from ${master}`, set(nic.name, 'nomaster'), [
             set(nic.name, 'master', master),
+            ...portAgain(facts.kept, nic.name),
           ]),
         ];
   if (topology === 'plain') return away;

@@ -1,4 +1,5 @@
 import type { Claim } from '../contract/claims.ts';
+import type { KeptBridge } from '../observe/bridge-kept.ts';
 import type { HostState, Link } from '../observe/host.ts';
 import type { BridgeRecord, Settings } from '../observe/uplink.ts';
 import { freeName } from './bridge-layout.ts';
@@ -15,8 +16,8 @@ export interface StopFacts {
   readonly bridge: Link | undefined;
   /** Kernel settings by device; of all that is named above, of the host's own port, and of 'default'. */
   readonly settings: ReadonlyMap<string, Settings>;
-  /** Those options of the bridge that somebody changed: file below /sys/class/net/BRIDGE/bridge, and value. */
-  readonly options: ReadonlyMap<string, string>;
+  /** What bridge and ports have there, for a bridge that is made again. */
+  readonly kept: KeptBridge;
   /** What the bridge needs of the whole host. */
   readonly held: readonly Claim[];
 }

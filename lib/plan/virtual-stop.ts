@@ -1,8 +1,10 @@
 import { settingPath } from '../contract/paths.ts';
+import type { KeptBridge } from '../observe/bridge-kept.ts';
 import type { HostState, Link } from '../observe/host.ts';
 import type { Settings } from '../observe/uplink.ts';
 import type { VirtualRecord } from '../observe/virtual.ts';
 import { addressCommand, ownAddresses, ownRoutes, routeCommand } from './addressing.ts';
+import { optionsAgain, portAgain } from './bridge-kept.ts';
 import { set } from './bridge-parts.ts';
 import { ip, type Plan, type Step, setting } from './step.ts';
 import { differingSettings } from './takeover.ts';
@@ -16,8 +18,8 @@ export interface VirtualStopFacts {
   readonly link: Link | undefined;
   readonly settings: Settings;
   readonly defaults: Settings;
-  /** Options of the bridge that somebody changed. */
-  readonly options: ReadonlyMap<string, string>;
+  /** What bridge and ports have there, for a bridge that is made again. */
+  readonly kept: KeptBridge;
 }
 
 const families = [4, 6] as const;
@@ -61,7 +63,8 @@ export function unlayVirtual(facts: VirtualStopFacts): Plan {
       ...[...differingSettings(facts.settings, facts.defaults)].map(([key, value]) =>
         setting(settingPath(key, name), value),
       ),
-      ...[...facts.options].map(([file, value]) => setting(`/sys/class/net/${name}/bridge/${file}`, value)),
+      ...optionsAgain(facts.kept, name),
+      ...portAgain(facts.kept, name),
       ...families.flatMap((family) =>
         ownAddresses(link, family).map((address) => addressCommand('add', address, name, name)),
       ),
@@ -70,6 +73,7 @@ export function unlayVirtual(facts: VirtualStopFacts): Plan {
         ownRoutes(state, name, family).map((route) => routeCommand('append', route, name, name)),
       ),
       ...guests.map((guest) => set(guest, 'master', name)),
+      ...guests.flatMap((guest) => portAgain(facts.kept, guest)),
     ],
     why: `take away the bridge ${name}`,
     device: { name, index: link.index, gone: [name] },

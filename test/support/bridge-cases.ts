@@ -1,5 +1,6 @@
 import type { Family } from '../../lib/contract/addresses.ts';
 import type { BridgeRequest, Topology } from '../../lib/contract/bridge-request.ts';
+import type { KeptPort } from '../../lib/observe/bridge-kept.ts';
 import type { Address, HostState, Link } from '../../lib/observe/host.ts';
 import { parseNeighbours, parseRoutes, parseRules } from '../../lib/observe/routes.ts';
 import type { BridgeRecord, Settings } from '../../lib/observe/uplink.ts';
@@ -217,10 +218,22 @@ export function stopPlan(topology: Topology, antispoof = false): Plan {
     nic: find(record.nic),
     bridge: find(record.bridge),
     settings,
-    options: new Map([['stp_state', '1']]),
+    kept: {
+      bridge: record.bridge,
+      options: new Map([['stp_state', '1']]),
+      defaultPvid: 1,
+      ports: new Map([[record.nic, KEPT_PORT]]),
+    },
     held: antispoof ? antispoofClaims([4, 6], record.antispoof?.rules ?? []) : [],
   });
 }
+
+/** What the administrator has told the bridge of the card. */
+const KEPT_PORT: KeptPort = {
+  options: new Map([['hairpin_mode', '1']]),
+  vlans: [{ from: 7, to: 9, pvid: false, untagged: true }],
+  entries: [{ mac: '02:00:00:00:00:09', state: 'static', vlan: 7, isSticky: true }],
+};
 
 const bare = { addresses: [address('192.0.2.10/24', { label: undefined })] };
 

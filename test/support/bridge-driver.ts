@@ -29,6 +29,8 @@ export interface Trial {
   readonly words: readonly string[];
   /** What start and stop are given when they come next. */
   readonly variables: readonly string[];
+  /** Lines for sh that change the host once more before the first fault, which is to be taken back. */
+  readonly dress?: readonly string[];
 }
 
 /** How one step's fault ended. */
@@ -143,6 +145,12 @@ async function learn(trial: Trial): Promise<States> {
     : { before, start: before, stop: after };
 }
 
+async function dressed({ dress = [] }: Trial, states: States): Promise<States> {
+  if (dress.length === 0) return states;
+  here.ok('sh', '-e', '-c', dress.join('\n'));
+  return { ...states, before: await settled(here) };
+}
+
 /** What comes after a fault. */
 async function follow(trial: Trial, told: Told): Promise<Told> {
   if (trial.fault === 'fail') return told;
@@ -153,7 +161,7 @@ async function follow(trial: Trial, told: Told): Promise<Told> {
 
 async function tryAll(trial: Trial): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  const states = await learn(trial);
+  const states = await dressed(trial, await learn(trial));
   const opposite = trial.words[0] === 'start' ? 'stop' : 'start';
   for (let at = trial.fault === 'fail' ? 1 : 0; at < MOST_STEPS; at += trial.every ?? 1) {
     const struck = await hit(trial, at);

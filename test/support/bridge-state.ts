@@ -11,6 +11,8 @@ part details4 ip -4 -d -o route show table all
 part details6 ip -6 -d -o route show table all
 part policy4 ip -4 -d rule
 part policy6 ip -6 -d rule
+part options find -L /sys/class/net -mindepth 3 -maxdepth 3 -path '/sys/class/net/*/br*/*' -type f -perm -600 -exec grep -s . {} +
+part fdb sh -c 'bridge fdb show | grep " master .*(permanent|static)"'
 part tables nft list tables bridge
 part fixed4 ip -4 neigh show nud permanent
 part fixed6 ip -6 neigh show nud permanent
@@ -19,8 +21,10 @@ part proxies6 ip -6 neigh show proxy
 cd /proc/sys/net && part settings grep -rs . ipv4/conf ipv6/conf ipv4/neigh ipv6/neigh
 exit 0
 `;
+/** What the kernel lists in no order of its own. */
+const SETS = new Set(['details6', 'settings', 'options', 'fdb']);
 /** What the kernel counts or derives. */
-const DERIVED = /\/(mc_forwarding|mtu|stable_secret|base_reachable_time|retrans_time):/;
+const DERIVED = /\/path_cost:2$|\/(mc_forwarding|mtu|stable_secret|base_reachable_time|retrans_time):/;
 /** Remaining lifetimes, indexes, and what becomes of a route with the carrier. */
 const VOLATILE = /(?<=_lft )\d+(?=sec)|(?<=expires )\d+(?=sec)|^\d+: | linkdown| dead/g;
 
@@ -34,7 +38,7 @@ export function look(host: Namespace): Snapshot {
   for (const part of host.ok('sh', '-c', PROBE).split(/^=== /m).slice(1)) {
     const [name = '', ...lines] = part.split('\n').filter((line) => line.trim() !== '');
     const kept = lines.filter((line) => !DERIVED.test(line)).map((line) => line.replace(VOLATILE, ''));
-    parts[name] = name === 'details6' || name === 'settings' ? kept.sort() : kept;
+    parts[name] = SETS.has(name) ? kept.sort() : kept;
   }
   return { ...takeSnapshot(host), ...parts };
 }

@@ -160,6 +160,25 @@ describe('a card under the strict filter', () => {
     expect(told()).toEqual([['shop', 3]]);
   });
 
+  test.each([
+    ['went offline under that name', () => host.vif.offline(1, { vif: 'web' })],
+    ['went offline under the kernel’s name', () => host.vif.offline(1)],
+    ['went without a word', () => undefined],
+  ])('a later guest that takes the name of one that %s has its own addresses alone', (_what, leave) => {
+    host.guest(1, { ip: '192.0.2.1', vifname: 'web' });
+    expect(mayBe(1, '192.0.2.1', '192.0.2.2')).toEqual(['192.0.2.1']);
+    expect(leave() ?? { status: 0 }).toMatchObject({ status: 0 });
+    host.vif.unplug(1);
+    host.guest(2, { ip: '192.0.2.2', vifname: 'web' });
+    expect(mayBe(2, '192.0.2.1', '192.0.2.2')).toEqual(['192.0.2.2']);
+    expect(host.elements().join('\n')).not.toContain('192.0.2.1');
+    host.vif.store.vif(2, 0, { mac: guestMac(2), ip: '192.0.2.2', vifname: 'shop' });
+    expect(host.online(2).status).toBe(0);
+    host.guest(3, { ip: '192.0.2.3', vifname: 'web' });
+    expect(mayBe(3, '192.0.2.1', '192.0.2.2', '192.0.2.3')).toEqual(['192.0.2.3']);
+    expect(mayBe(2, '192.0.2.1', '192.0.2.2', '192.0.2.3')).toEqual(['192.0.2.2']);
+  });
+
   test('without a MAC address in xenstore it does not come online, and xl is told why', () => {
     host.vif.card(1, { mac: '' });
     expect(host.online(1).status).toBe(1);

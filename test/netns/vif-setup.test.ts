@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { HookHost } from '../support/hook-host.ts';
-import type { Host } from '../support/host.ts';
+import { type Host, xlEnv } from '../support/host.ts';
 import { FINE, PLAIN_ENV, type Ran } from '../support/namespace.ts';
 
 const SCRIPTS = '/etc/xen/scripts';
@@ -124,6 +124,24 @@ describe.each([
     expect(host.run(['nft', 'list', 'ruleset']).stdout).not.toContain('"http"');
     expect(udevOf('http', named)).toEqual(FINE);
     expect(udevOf('http', named, 'offline', 'type_if=vif')).toEqual(FINE);
+  });
+
+  test.each(['present', 'first'] as const)('and so is its tap, removed by its %s name', (known) => {
+    setup.card(1, { ip: '192.0.2.7', mac: '00:16:3e:00:00:01', vifname: 'http' });
+    host.tap(1);
+    const tap = (word: string, name: string) =>
+      host.hook('vif-setup', [word, 'type_if=tap'], xlEnv(1, 0, { INTERFACE: name, script: named }));
+    expect(tap('add', 'vif1.0-emu')).toEqual(FINE);
+    const [present = ''] = host.ok('ip', '-br', 'link', 'show', 'type', 'tun').split(/\s/);
+    expect(present).toBe('http-emu');
+    expect(tap('remove', known === 'present' ? present : 'vif1.0-emu')).toEqual(FINE);
+    const left = [
+      host.ok('find', '/run/xen-network', '-not', '-path', '*/lock/*'),
+      host.ok('iptables-save'),
+      host.ok('ip', 'route', 'show', 'table', 'all'),
+      host.run(['nft', 'list', 'ruleset']).stdout,
+    ];
+    expect(left.join('\n')).not.toMatch(/vif1\.0-emu|http/);
   });
 });
 

@@ -64,7 +64,7 @@ const guest = (domid: number): Namespace => host.vif.host.netns(`guest${domid}`)
 const addresses = (domid: number): string => guest(domid).ok('ip', '-o', 'address', 'show', 'dev', 'eth0');
 const lease = (domid: number, ...words: string[]): string =>
   guest(domid).ok(
-    ...['timeout', '120', 'dhclient', '-1', '-v', '-sf', '/run/dhclient-script', '-cf', '/dev/null'],
+    ...['timeout', '280', 'dhclient', '-1', '-v', '-sf', '/run/dhclient-script', '-cf', '/dev/null'],
     ...['-lf', `/run/leases${domid}${words.join('')}`, '-pf', `/run/dhclient${domid}${words.join('')}.pid`],
     ...[...words, 'eth0'],
   );
@@ -156,7 +156,7 @@ describe('an honest guest', () => {
     const listen = `use Socket qw(:all); my $dev = (split ":", qx(ip -o link show eth0))[0];
       socket(S, AF_INET, SOCK_DGRAM, 0); socket(T, AF_INET6, SOCK_DGRAM, 0);
       setsockopt(S, 0, 35, inet_aton("239.4.5.6") . inet_aton("192.0.2.1")) or die;
-      setsockopt(T, 41, 20, inet_pton(AF_INET6, "ff05::1:3") . pack("I", $dev)) or die; sleep 30`;
+      setsockopt(T, 41, 20, inet_pton(AF_INET6, "ff05::1:3") . pack("I", $dev)) or die; sleep 600`;
     const stop = host.serveIn('guest1', 'perl', '-e', listen);
     try {
       for (const group of ['239.4.5.6', 'ff05::1:3'])

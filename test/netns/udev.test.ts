@@ -25,7 +25,7 @@ async function withUdev(): Promise<void> {
 
 /** All MAC addresses that each device has ever had, by its index, for the devices that came since `before`. */
 function addressesOfNew(before: ReadonlySet<string>): string[][] {
-  net.host.ok('udevadm', 'settle', '--timeout=10');
+  net.host.ok('udevadm', 'settle', '--timeout=300');
   const found = new Map<string, Set<string>>();
   for (const line of net.host.ok('cat', '/run/monitor').split('\n')) {
     const [, index = '', mac = ''] = /^(?:Deleted )?(\d+): .* link\/ether (\S+)/.exec(line) ?? [];

@@ -28,8 +28,9 @@ test.each([
   const holder = vif.host.start(['flock', '/run/xen-network/lock/vif1.0', 'sh', '-c', holding]);
   vif.host.ok('sh', '-c', 'until ! flock -n /run/xen-network/lock/vif1.0 true; do sleep 0.1; done');
   const env = Object.entries(xlEnv(1)).map(([name, value]) => `${name}=${value}`);
-  const script =
-    '"$@" /etc/xen/scripts/vif-bridge online 2>/run/said & pid=$!; sleep 1; kill -TERM $pid; wait $pid; echo "$?" >/run/status';
+  const waits = 'ls -l /proc/$pid/fd | grep -q /run/xen-network/lock/vif1.0';
+  const script = `"$@" /etc/xen/scripts/vif-bridge online 2>/run/said & pid=$!
+    until ${waits}; do sleep 0.1; done; sleep 1; kill -TERM $pid; wait $pid; echo "$?" >/run/status`;
   vif.host.ok('sh', '-c', script, 'sh', ...by, ...env);
   expect(vif.host.ok('cat', '/run/status').trim()).toBe('1');
   expect(vif.host.ok('cat', '/run/said')).toContain('interrupted by a signal while it waited for the lock');

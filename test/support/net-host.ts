@@ -104,7 +104,7 @@ export class NetHost {
     const told = `/run/told${domid}`;
     const files = ['-lf', `/run/leases${domid}`, '-pf', `/run/dhclient${domid}.pid`];
     const words = ['-4', '-1', '-sf', '/run/dhclient-script', ...files, '-e', `told=${told}`, 'eth0'];
-    const ran = host.netns(`guest${domid}`).run(['timeout', '60', 'dhclient', ...words]);
+    const ran = host.netns(`guest${domid}`).run(['timeout', '280', 'dhclient', ...words]);
     if (ran.status !== 0) return undefined;
     const lines = host.ok('cat', told).trim().split('\n');
     return Object.fromEntries(lines.map((line) => line.split('=')));

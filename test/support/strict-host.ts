@@ -9,7 +9,7 @@ const OUTSIDE: End = { netns: 'outside', device: 'eth0' };
 
 /** A bridge sees the carrier of a port a little later than the port has it. */
 const AWAIT_FORWARDING = `
-for try in $(seq 500); do
+for try in $(seq 5000); do
   waiting=
   for port in /sys/class/net/xenbr0/brif/*; do
     [ "$(cat /sys/class/net/\${port##*/}/carrier 2>/dev/null)" != 1 ] || [ "$(cat $port/state)" = 3 ] || waiting=yes

@@ -109,7 +109,7 @@ describe.each(['node', 'bun'] as const)('the native port in %s', (twin) => {
       'perl',
       '-MSocket',
       '-e',
-      'socket(S, AF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un($ARGV[0])); $| = 1; print "bound\\n"; sleep 60',
+      'socket(S, AF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un($ARGV[0])); $| = 1; print "bound\\n"; sleep 600',
       dead,
     );
     const ended = once(owner, 'close');
@@ -131,7 +131,7 @@ describe.each(['node', 'bun'] as const)('the native port in %s', (twin) => {
     const script = `
       socket(S, AF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un($ARGV[0])); listen(S, 0);
       socket(C, AF_UNIX, SOCK_STREAM, 0); connect(C, sockaddr_un($ARGV[0]));
-      $| = 1; print "full\\n"; sleep 60`;
+      $| = 1; print "full\\n"; sleep 600`;
     await startReady('perl', '-MSocket', '-e', script, path);
     expect(await runScenario(twin, 'receive', path, '50')).toMatch(
       /^XenNetworkError: .* it is too busy \(EAGAIN\)\.$/,
@@ -169,7 +169,7 @@ describe.each(['node', 'bun'] as const)('the native port in %s', (twin) => {
     const message = '<27>Jan  2 03:04:05 vif-bridge: x';
     expect(await runScenario(twin, 'log', join(dir, 'none'), message, '1')).toEqual([false]);
     const script =
-      'socket(S, AF_UNIX, SOCK_DGRAM, 0); bind(S, sockaddr_un($ARGV[0])); $| = 1; print "bound\\n"; sleep 60';
+      'socket(S, AF_UNIX, SOCK_DGRAM, 0); bind(S, sockaddr_un($ARGV[0])); $| = 1; print "bound\\n"; sleep 600';
     await startReady('perl', '-MSocket', '-e', script, join(dir, 'stuck'));
     const queue = Number(readFileSync('/proc/sys/net/unix/max_dgram_qlen', 'utf8'));
     const taken = await runScenario(twin, 'log', join(dir, 'stuck'), message, String(queue + 2));
@@ -184,7 +184,7 @@ describe.each(['node', 'bun'] as const)('the native port in %s', (twin) => {
 
   test('a lock that another holds is an error that names it', async () => {
     const path = join(dir, 'iptables');
-    await startReady('flock', '--no-fork', path, 'sh', '-c', 'echo held; exec sleep 60');
+    await startReady('flock', '--no-fork', path, 'sh', '-c', 'echo held; exec sleep 600');
     expect(await runScenario(twin, 'lock', path, '50')).toMatch(
       new RegExp(`^LockError: The lock ${path} was still held by another program after 0.05 s;`),
     );
@@ -299,7 +299,7 @@ test('a child that does not go when it is ended is not waited for', async (conte
     require POSIX;
     my $call = (POSIX::uname())[4] eq "aarch64" ? 117 : 101;
     print syscall($call, 16, $ARGV[0] + 0, 0, 0) == 0 ? "traced\\n" : "refused\\n";
-    close STDOUT; close STDERR; sleep 60; open my $file, ">", $ARGV[1]`;
+    close STDOUT; close STDERR; sleep 600; open my $file, ">", $ARGV[1]`;
   const over = join(dir, 'over');
   const script = `(exec setsid perl -e '${tracer}' $$ ${over}) & echo $! > ${dir}/tracer; sleep 600`;
   const left = await runScenario('bun', 'child', script, '1500');

@@ -68,8 +68,9 @@ describe('confirm=', () => {
     });
     await waitUntil('the clock', () => clocks().length === 1);
     expect(isBridged()).toBe(true);
-    for (const pid of host.ok('pgrep', '-f', 'sleep 60').split('\n').filter(Boolean))
-      host.run(['kill', '-HUP', `-${host.ok('ps', '-o', 'pgid=', '-p', pid).trim()}`]);
+    const leader = host.ok('pgrep', '-o', '-f', '^sh -c /etc/xen/scripts/network-bridge').trim();
+    // The shell's own: that of procps takes -1NN for -1.
+    host.ok('sh', '-c', `kill -HUP -${leader}`);
     shell.kill('SIGKILL');
     await mustEndAs(before);
   });

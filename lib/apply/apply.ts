@@ -7,16 +7,7 @@ import { reserveTime } from '../system/deadline.ts';
 import type { System } from '../system/system.ts';
 import { failuresOf } from './already.ts';
 import { type Batch, batches, type Outcome, stepError, stretches } from './execute.ts';
-import {
-  closeJournal,
-  damagedJournals,
-  extendJournal,
-  type Journal,
-  noteBatch,
-  openJournal,
-  putAside,
-  readJournal,
-} from './journal.ts';
+import { closeJournal, extendJournal, type Journal, noteBatch, openJournal } from './journal.ts';
 import { executeLocked, locked } from './locked.ts';
 
 /** How every message of an undone run ends. */
@@ -269,27 +260,6 @@ export async function applyTeardown(
     if (error !== undefined) failures.push(`Could not ${batch.items[0]?.why}: ${error}.`);
   }
   return failures;
-}
-
-/**
- * Takes back what an interrupted run with this key left, if anything (docs/contract.md, "Exit status": a failure leaves
- * nothing half-done).
- * @param system the way to the host
- * @param key the run's key; its lock must be held
- * @returns sentences for the log; none when there was nothing to do
- */
-export async function recoverRun(system: System, key: string): Promise<string[]> {
-  const journal = readJournal(system, key);
-  if (typeof journal === 'string') return [putAside(system, key, journal)];
-  if (journal === undefined) {
-    closeJournal(system, key);
-    return damagedJournals(system, (other) => other === key);
-  }
-  const failures = await undoJournal(system, journal);
-  return [
-    `An interrupted run of ${key} was found and taken back.`,
-    ...failures.map((text) => `While taking it back: ${text}.`),
-  ];
 }
 
 function deviceIndexes(system: System): Map<string, number> {

@@ -1,6 +1,7 @@
 import { failuresOf } from '../apply/already.ts';
-import { applyTeardown, recoverRun } from '../apply/apply.ts';
+import { applyTeardown } from '../apply/apply.ts';
 import { locked } from '../apply/locked.ts';
+import { recoverRun } from '../apply/recover.ts';
 import { STRICT_LOCK_PATH, vifRecordPath } from '../contract/paths.ts';
 import { SETTINGS_MARK } from '../contract/vif-request.ts';
 import { XenNetworkError } from '../errors.ts';

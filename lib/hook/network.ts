@@ -1,6 +1,6 @@
-import { recoverRun } from '../apply/apply.ts';
 import { pendingRuns } from '../apply/confirm.ts';
 import { damagedJournals, journalKeys } from '../apply/journal.ts';
+import { recoverInWords, recoverRun } from '../apply/recover.ts';
 import { commandWord, mergeValues, parseArguments, withoutQuotes } from '../contract/arguments.ts';
 import { BRIDGE_VARIABLES } from '../contract/bridge-request.ts';
 import { NAT_VARIABLES, ROUTE_VARIABLES, VIRTUAL_VARIABLES } from '../contract/forward-request.ts';
@@ -86,7 +86,9 @@ async function recoverNetwork(context: Context): Promise<void> {
   for (const sentence of damagedJournals(context.system, (key) => key.startsWith('network-')))
     context.log.warn(sentence);
   for (const key of journalKeys(context.system).filter((name) => name.startsWith('network-'))) {
-    for (const sentence of await recoverRun(context.system, key)) context.log.warn(sentence);
+    // The own one is not to be written over.
+    const taken = key === context.hook ? recoverRun : recoverInWords;
+    for (const sentence of await taken(context.system, key)) context.log.warn(sentence);
   }
   if (pendingRuns(context.system).length === 0) return;
   // The other hooks are needed for it, and nothing is most often all that waits.

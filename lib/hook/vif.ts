@@ -1,4 +1,4 @@
-import { recoverRun } from '../apply/apply.ts';
+import { recoverRun } from '../apply/recover.ts';
 import { maskedAddresses } from '../contract/addresses.ts';
 import {
   type HookArguments,

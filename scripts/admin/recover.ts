@@ -1,5 +1,6 @@
-import { recoverRun } from '../../lib/apply/apply.ts';
 import { damagedJournals, journalKeys } from '../../lib/apply/journal.ts';
+import { recoverInWords } from '../../lib/apply/recover.ts';
+import { LockError } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { expireRuns } from '../../lib/hook/expiry.ts';
 import { collectShared } from '../../lib/hook/forwarding.ts';
@@ -8,6 +9,7 @@ import { withLock } from '../../lib/hook/locks.ts';
 import { mendBridges } from '../../lib/hook/mend.ts';
 import { dropTables } from '../../lib/hook/tables.ts';
 import { damagedRecords } from '../../lib/observe/records.ts';
+import type { System } from '../../lib/system/system.ts';
 
 /**
  * Takes back whatever interrupted runs left, and starts whose confirmation did not come in time; puts back what is left of
@@ -18,7 +20,7 @@ export async function recover(context: Context): Promise<number> {
   const { system, print } = context;
   const sentences = [...damagedJournals(system), ...damagedRecords(system)];
   for (const key of journalKeys(system)) {
-    sentences.push(...(await withLock(system, key, () => recoverRun(system, key))));
+    sentences.push(...(await recovered(system, key)));
   }
   await withLock(system, 'network-bridge', async () => {
     sentences.push(...(await expireRuns(context)), ...(await collectShared(system)));
@@ -29,4 +31,14 @@ export async function recover(context: Context): Promise<number> {
   if (sentences.length === 0) sentences.push('No run was interrupted; nothing to take back.');
   print(`${sentences.join('\n')}\n`);
   return 0;
+}
+
+/** A run that is under way keeps no other from being seen to. */
+async function recovered(system: System, key: string): Promise<string[]> {
+  try {
+    return await withLock(system, key, () => recoverInWords(system, key));
+  } catch (thrown) {
+    if (!(thrown instanceof LockError)) throw thrown;
+    return [`Nothing of ${key} was taken back: ${thrown.message}`];
+  }
 }

@@ -1,4 +1,5 @@
-import { applyParts, recoverRun } from '../../lib/apply/apply.ts';
+import { applyParts } from '../../lib/apply/apply.ts';
+import { recoverRun } from '../../lib/apply/recover.ts';
 import { LOCKING_MODES, type LockingMode } from '../../lib/contract/arguments.ts';
 import { STRICT_LOCK_PATH, strictRecordPath } from '../../lib/contract/paths.ts';
 import { listed, quote } from '../../lib/contract/text.ts';

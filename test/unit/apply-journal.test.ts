@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { recoverRun } from '../../lib/apply/apply.ts';
 import {
   closeJournal,
   journalKeys,
@@ -8,8 +7,10 @@ import {
   openJournal,
   readJournal,
 } from '../../lib/apply/journal.ts';
+import { recoverInWords, recoverRun } from '../../lib/apply/recover.ts';
 import { temporaryPath } from '../../lib/contract/paths.ts';
 import { seal } from '../../lib/contract/sealed.ts';
+import { XenNetworkError } from '../../lib/errors.ts';
 import { ip, record, type Step } from '../../lib/plan/step.ts';
 import { memoryHost } from '../support/memory.ts';
 
@@ -144,4 +145,17 @@ describe('recovering', () => {
     expect(await recoverRun(system, 'vif1.0')).toEqual([]);
     expect(await recoverRun(system, 'vif2.0')).toEqual([]);
   });
+});
+
+test('a run that cannot be looked at is told in words, so that others are seen to', async () => {
+  const { system } = memoryHost({});
+  const broken = {
+    ...system,
+    readBytes(): never {
+      throw new XenNetworkError('The journal cannot be read (EIO).');
+    },
+  };
+  expect(await recoverInWords(broken, 'vif1.0')).toEqual([
+    'The interrupted run of vif1.0 could not be taken back: The journal cannot be read (EIO).',
+  ]);
 });

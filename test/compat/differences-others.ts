@@ -27,8 +27,6 @@ function takenBack(pair: Pair): Pair {
   })(pair);
 }
 
-const UNHEARD = /^ipv[46]\/conf\/(vif1\.0|web)[^/]*\/(accept_ra|autoconf|accept_redirects) = 0$/;
-
 const ROUTED_COMMON: readonly Difference[] = [
   ...known(
     'record',
@@ -36,12 +34,8 @@ const ROUTED_COMMON: readonly Difference[] = [
     'owners of rules',
     'one rule towards the guest',
     'order of rules',
+    'no routes from a guest',
   ),
-  {
-    name: 'no routes from a guest',
-    why: "with stock a guest's router advertisement gives dom0 a default route and an address",
-    without: change(['sysctl'], 'ours', (own) => own.filter((line) => !UNHEARD.test(line))),
-  },
 ];
 
 export const ROUTE_DIFFERENCES: readonly Difference[] = [

@@ -57,7 +57,14 @@ export function stockFails(pair: Pair): Pair {
 const STATUS = /\/hotplug-status = /;
 export const ERROR = /\/hotplug-error = /;
 
+const UNHEARD = /^ipv[46]\/conf\/(vif1\.0|web)[^/]*\/(accept_ra|autoconf|accept_redirects) = 0$/;
+
 export const DIFFERENCES: readonly Difference[] = [
+  {
+    name: 'no routes from a guest',
+    why: "with stock a guest's router advertisement gives dom0 a default route and an address",
+    without: change(['sysctl'], 'ours', (own) => own.filter((line) => !UNHEARD.test(line))),
+  },
   {
     name: 'record',
     why: 'what online gave a device is remembered under /run/xen-network, so that offline takes exactly that away',

@@ -91,6 +91,14 @@ export function strictRecordPath(device: string): string {
   return `${STRICT_RECORDS}/${device}`;
 }
 
+/**
+ * Where it is noted that a bridge learned from frames that pass no filter before strict guests joined it.
+ * @param bridge the bridge's name
+ */
+export function learningNotePath(bridge: string): string {
+  return `${RUN_FOLDER}/learning/${bridge}`;
+}
+
 /** The folder of the bridges' records. */
 export const BRIDGE_RECORDS = `${RUN_FOLDER}/bridge`;
 

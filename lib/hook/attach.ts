@@ -11,6 +11,7 @@ import type { Plan, Refusable, Step } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import { printPlan } from './context.ts';
 import { type Guard, guardSteps, isGuarded, markSettings, strayGuardSteps, unguardSteps } from './guard.ts';
+import { unlearningSteps } from './learning.ts';
 import { STRICT_LOCK, withLock } from './locks.ts';
 import { runPostHooks } from './post.ts';
 import { tellSuccess, type VifRun } from './vif.ts';
@@ -183,7 +184,7 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
     // Somebody may have flushed some of the rules: what is left of them is looked up and taken one by one.
     await applyTeardown(system, plan(listRules(system, device)));
   }
-  await unguard(run, state.port?.name, names);
+  await unguard(run, state.port?.name, names, state.record?.bridge ?? detachment.bridge);
   const more = { ...called(run), ...detachment.more };
   runPostHooks(system, hook, run.call, {
     dev: name,
@@ -195,19 +196,24 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
 }
 
 /** The strict filter lets go of a device last: until the link is down the guest may still send. */
-async function unguard(run: VifRun, own: string | undefined, names: readonly string[]): Promise<void> {
+async function unguard(
+  run: VifRun,
+  own: string | undefined,
+  names: readonly string[],
+  bridge: string,
+): Promise<void> {
   const { system, log } = run.context;
   const { device } = run.call;
   const port = own === undefined ? undefined : readPort(system, own);
   if (port?.up && port.master !== undefined)
     return log.warn(`${own} could not be taken off ${port.master}, so what filters it stays.`);
   const steps = () => [...unguardSteps(system, device, names), ...strayGuardSteps(run, names)];
-  if (steps().length > 0) await withLock(system, STRICT_LOCK, () => letGo(system, steps()));
+  if (steps().length > 0) await withLock(system, STRICT_LOCK, () => letGo(system, steps(), bridge));
   await markSettings(run, undefined, false);
 }
 
 /** What could not be taken out of the filter is not forgotten: the next offline, or a refilter, tries again. */
-async function letGo(system: System, steps: readonly Step[]): Promise<void> {
+async function letGo(system: System, steps: readonly Step[], bridge: string): Promise<void> {
   const isNft = (step: Step) => step.do.tool === 'nft';
   const failures = await applyTeardown(
     system,
@@ -217,6 +223,7 @@ async function letGo(system: System, steps: readonly Step[]): Promise<void> {
   // Without the table there is nothing to take out.
   if (failures.every((text) => /No such file/.test(text)))
     await applyTeardown(system, { steps: steps.filter((step) => !isNft(step)), warnings: [] });
+  await applyTeardown(system, { steps: unlearningSteps(system, bridge), warnings: [] });
 }
 
 /** What the caller said of the call; xl sets all of it. */

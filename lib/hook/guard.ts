@@ -7,10 +7,11 @@ import { type Port, readPort } from '../observe/port.ts';
 import { readStrictRecord, readStrictRecords, type StrictRecord } from '../observe/strict.ts';
 import { type Drops, listStrictTable, readDrops } from '../observe/strict-listing.ts';
 import { PORT_MAC } from '../plan/device.ts';
-import { type Step, setting } from '../plan/step.ts';
+import type { Step } from '../plan/step.ts';
 import { planStrays, planStrict, planStrictTable } from '../plan/strict.ts';
 import type { System } from '../system/system.ts';
 import { untracksStrictly } from './bridged-rules.ts';
+import { learningSteps } from './learning.ts';
 import { strictBridges } from './strict-table.ts';
 import type { VifRun } from './vif.ts';
 
@@ -116,7 +117,6 @@ export function guardSteps(system: System, device: string, guard: Guard, flushed
   const drops = fresh === undefined ? undefined : dropsOf(system, device, left);
   const before = [
     ...table,
-    ...(fresh === undefined ? [] : learningSteps(system, bridge)),
     ...planStrict({
       port,
       recordPath: strictRecordPath(port),
@@ -127,6 +127,8 @@ export function guardSteps(system: System, device: string, guard: Guard, flushed
       shared: sharedElements(system, port, fresh),
       drops,
     }),
+    // Last, since it is not undone: without the table the run begins anew.
+    ...(fresh === undefined ? [] : learningSteps(system, bridge)),
   ];
   return { before, after: unguardSteps(system, device, left, drops) };
 }
@@ -150,23 +152,6 @@ export function sharedElements(system: System, port: string, fresh: StrictRecord
   if (common.size === 0) return [];
   const others = [...readStrictRecords(system)].filter(([name]) => name !== port);
   return others.flatMap(([, { elements }]) => elements).filter((element) => common.has(element));
-}
-
-/**
- * Frames to 01:80:c2:00:00:00 and 0e pass no filter of the bridge family, and yet the bridge learns their source: one of
- * them, and another guest's packets go the wrong way (net/bridge/br_input.c; ip-link(8), no_linklocal_learn). It is not
- * undone: the bridge's other guests may rely on it by then.
- */
-export function learningSteps(system: System, bridge: string): Step[] {
-  const path = `/sys/class/net/${bridge}/bridge/no_linklocal_learn`;
-  if (system.readText(path) !== '0') return [];
-  return [
-    {
-      do: setting(path, '1'),
-      undo: [],
-      why: `let ${bridge} learn no address from frames that pass no filter`,
-    },
-  ];
 }
 
 /**

@@ -6,7 +6,7 @@ import { STRICT_LOCK_PATH, vifRecordPath } from '../contract/paths.ts';
 import { SETTINGS_MARK } from '../contract/vif-request.ts';
 import { XenNetworkError } from '../errors.ts';
 import { deviceExists } from '../observe/port.ts';
-import { readVifRecords } from '../observe/records.ts';
+import { readVifRecord, readVifRecords } from '../observe/records.ts';
 import { listRules } from '../observe/rules.ts';
 import { readStrictRecords } from '../observe/strict.ts';
 import { deviceCall, hereFinder, observeVif } from '../observe/vif.ts';
@@ -18,6 +18,7 @@ import type { System } from '../system/system.ts';
 import { openXenstore } from '../system/xenstore.ts';
 import type { Context } from './context.ts';
 import { unguardSteps } from './guard.ts';
+import { unlearningSteps } from './learning.ts';
 import { releaseOf } from './lease.ts';
 import { forgetLeaving, leftDevices, readLeaving } from './leaving.ts';
 import { withFreeLocks } from './locks.ts';
@@ -70,6 +71,7 @@ export function goneDevices(system: System): string[] {
 /** The device's lock is held. */
 async function finish(context: Context, device: string): Promise<string[]> {
   const { system } = context;
+  const bridge = readVifRecord(system, device)?.bridge ?? '';
   const plan = await leavePlan(context, device);
   const failures = [...(await applyTeardown(system, plan))];
   const isDone = plan.steps.length > 0;
@@ -86,6 +88,7 @@ async function finish(context: Context, device: string): Promise<string[]> {
         ),
       )),
     );
+  failures.push(...(await applyTeardown(system, { steps: unlearningSteps(system, bridge), warnings: [] })));
   await forgetMark(context, device);
   forgetLeaving(system, device);
   if (!isDone && !isHeld) return [];

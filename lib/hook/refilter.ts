@@ -17,7 +17,8 @@ import type { RunResult } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
 import { openXenstore, type Xenstore } from '../system/xenstore.ts';
 import type { Context } from './context.ts';
-import { learningSteps, sharedElements } from './guard.ts';
+import { sharedElements } from './guard.ts';
+import { learningSteps } from './learning.ts';
 import { collect, goneDevices } from './leftovers.ts';
 import { isHeldForUs, withFreeLocks, withLocks } from './locks.ts';
 import {

@@ -105,6 +105,30 @@ describe.each([
   });
 });
 
+describe('a bridge of the administrator', () => {
+  const PATH = '/sys/class/net/adm0/bridge/no_linklocal_learn';
+  const learned = () => net.host.ok('cat', PATH).trim();
+
+  test.each(['0', '1'])(
+    'learns from frames that pass no filter as it did (%s) once the last strict guest has left',
+    (before) => {
+      net.host.ip('link add adm0 type bridge', 'link set adm0 up');
+      net.host.write(PATH, before);
+      for (const domid of [1, 2])
+        net.guest('vif-bridge', domid, { bridge: 'adm0', ip: `192.0.2.5${domid}` }, ['antispoof=strict']);
+      expect(learned()).toBe('1');
+      net.end('vif-bridge', 1);
+      expect(learned()).toBe('1');
+      // It went without a word, and whoever comes next sees to it.
+      net.host.netns('guest2').ip('link del dev eth0');
+      net.store.forget(2, 0);
+      expect(tool('recover').stdout).toContain('vif2.0');
+      expect(learned()).toBe(before);
+      expect(net.host.run(['test', '-e', '/run/xen-network/learning/adm0']).status).not.toBe(0);
+    },
+  );
+});
+
 describe('the table', () => {
   test('stays while another bridge needs it, and while it holds something of the administrator', async () => {
     net.host.nic('dummy0');

@@ -14,7 +14,7 @@ const ANSWER_MS = 1400;
 /**
  * What a controller knows the guest's NIC by: the stock scripts' three, and the iface-id by which OVN binds its port.
  * That is the one that xenstore or an argument names, else xend's uuid of the NIC, else its MAC address, which like
- * them is known before the guest starts and stays when it moves (README, vif-openvswitch).
+ * them is known before the guest starts and stays when it moves (docs/guide.md, vif-openvswitch).
  * @param run the call
  * @param values everything that was said of the device
  */

@@ -123,15 +123,10 @@ export function putAside(system: System, key: string, how: Unreadable): string {
  * Reads what a run left.
  * @param system the way to the file
  * @param key the run's key
- * @param path another place than the usual one
  * @returns undefined when there is nothing to take back; a word when there may be and it cannot be told what
  */
-export function readJournal(
-  system: System,
-  key: string,
-  path = journalPath(key),
-): Journal | Unreadable | undefined {
-  const bytes = system.readBytes(path);
+export function readJournal(system: System, key: string): Journal | Unreadable | undefined {
+  const bytes = system.readBytes(journalPath(key));
   if (bytes === undefined) return undefined;
   const text = decodeText(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)));
   // The last line may be cut off: then what it announced was not begun.

@@ -28,10 +28,16 @@ const LOCK_WAIT_MS = 30_000;
  * @param system the way to the lock
  * @param path the lock's file
  * @param work what to do
+ * @param waitMs how long to wait for it, in milliseconds
  * @throws LockError when somebody else holds it too long
  */
-export async function locked<T>(system: System, path: string, work: () => Promise<T>): Promise<T> {
-  const lock = await (await system.native()).lock(path, LOCK_WAIT_MS);
+export async function locked<T>(
+  system: System,
+  path: string,
+  work: () => Promise<T>,
+  waitMs = LOCK_WAIT_MS,
+): Promise<T> {
+  const lock = await (await system.native()).lock(path, waitMs);
   try {
     return await work();
   } finally {

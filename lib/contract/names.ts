@@ -56,6 +56,14 @@ const MADE = [
 ];
 
 /**
+ * Whether it is the kernel's name of a guest's vif, or of its emulated twin.
+ * @param name a device's name
+ */
+export function isGuestDevice(name: string): boolean {
+  return /^vif\d+\.\d+(-emu)?$/.test(name);
+}
+
+/**
  * Cuts a vifname to what the kernel takes: 15 characters, or 11 where a tap named NAME-emu stands beside it
  * (docs/contract.md, "vifname").
  * @param value the vifname as configured

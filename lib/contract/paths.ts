@@ -43,7 +43,7 @@ export function isRecordName(name: string): boolean {
  * @param path the file
  */
 export function isRecordPath(path: string): boolean {
-  return [...RECORD_FOLDERS, PENDING_RUNS].includes(path.slice(0, path.lastIndexOf('/')));
+  return RECORD_FOLDERS.includes(path.slice(0, path.lastIndexOf('/')));
 }
 
 /** The folder of locks: of devices by the kernel's names of them, of what the whole host shares in a folder of its own. */
@@ -54,9 +54,6 @@ const HOST_LOCKS = `${LOCKS}/host`;
 
 /** The lock of the strict filter's table, its elements and their records. */
 export const STRICT_LOCK_PATH = `${HOST_LOCKS}/strict`;
-
-/** The lock of everybody who changes the network's device's proxy_ndp. */
-export const NDP_LOCK_PATH = `${HOST_LOCKS}/proxy-ndp`;
 
 /** The folder of notes that devices are to leave, by the kernel's names of them. */
 export const LEAVING = `${RUN_FOLDER}/leaving`;
@@ -203,4 +200,5 @@ export const RECORD_FOLDERS: readonly string[] = [
   BRIDGE_RECORDS,
   NAT_RECORDS,
   VIRTUAL_RECORDS,
+  PENDING_RUNS,
 ];

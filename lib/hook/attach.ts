@@ -7,12 +7,18 @@ import { NO_RULES, type RuleSet } from '../filter/forward.ts';
 import { readPort } from '../observe/port.ts';
 import { listRules, unrestrictedFamilies } from '../observe/rules.ts';
 import type { VifState } from '../observe/vif.ts';
-import type { Plan, Refusable, Step } from '../plan/step.ts';
-import type { System } from '../system/system.ts';
+import type { Plan, Refusable } from '../plan/step.ts';
 import { printPlan } from './context.ts';
-import { type Guard, guardSteps, isGuarded, markSettings, strayGuardSteps, unguardSteps } from './guard.ts';
-import { unlearningSteps } from './learning.ts';
-import { STRICT_LOCK, withLock } from './locks.ts';
+import {
+  type Guard,
+  guardSteps,
+  isGuarded,
+  leavesNames,
+  letGoOfPort,
+  markSettings,
+  strayGuardSteps,
+  unguardSteps,
+} from './guard.ts';
 import { runPostHooks } from './post.ts';
 import { tellSuccess, type VifRun } from './vif.ts';
 
@@ -116,8 +122,7 @@ function attachParts(run: VifRun, { guard, plan }: Attachment, means: Means): Pa
     check,
     lock: STRICT_LOCK_PATH,
   });
-  const leavesNames = guardSteps(system, device, guard, false).after.length > 0;
-  return [guarding('before'), main, ...(leavesNames ? [guarding('after')] : [])];
+  return [guarding('before'), main, ...(leavesNames(system, device, guard) ? [guarding('after')] : [])];
 }
 
 /** As it is shown. */
@@ -207,23 +212,11 @@ async function unguard(
   const port = own === undefined ? undefined : readPort(system, own);
   if (port?.up && port.master !== undefined)
     return log.warn(`${own} could not be taken off ${port.master}, so what filters it stays.`);
-  const steps = () => [...unguardSteps(system, device, names), ...strayGuardSteps(run, names)];
-  if (steps().length > 0) await withLock(system, STRICT_LOCK, () => letGo(system, steps(), bridge));
+  await letGoOfPort(system, bridge, () => [
+    ...unguardSteps(system, device, names),
+    ...strayGuardSteps(run, names),
+  ]);
   await markSettings(run, undefined, false);
-}
-
-/** What could not be taken out of the filter is not forgotten: the next offline, or a refilter, tries again. */
-async function letGo(system: System, steps: readonly Step[], bridge: string): Promise<void> {
-  const isNft = (step: Step) => step.do.tool === 'nft';
-  const failures = await applyTeardown(
-    system,
-    { steps: steps.filter(isNft), warnings: [] },
-    { held: STRICT_LOCK_PATH },
-  );
-  // Without the table there is nothing to take out.
-  if (failures.every((text) => /No such file/.test(text)))
-    await applyTeardown(system, { steps: steps.filter((step) => !isNft(step)), warnings: [] });
-  await applyTeardown(system, { steps: unlearningSteps(system, bridge), warnings: [] });
 }
 
 /** What the caller said of the call; xl sets all of it. */

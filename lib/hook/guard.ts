@@ -1,4 +1,6 @@
-import { strictRecordPath } from '../contract/paths.ts';
+import { applyTeardown } from '../apply/apply.ts';
+import { locked } from '../apply/locked.ts';
+import { STRICT_LOCK_PATH, strictRecordPath } from '../contract/paths.ts';
 import { markedValues, settingsMark } from '../contract/settings-mark.ts';
 import { SETTINGS_MARK, type VifSettings } from '../contract/vif-request.ts';
 import { RequestError } from '../errors.ts';
@@ -11,7 +13,7 @@ import type { Step } from '../plan/step.ts';
 import { planStrays, planStrict, planStrictTable } from '../plan/strict.ts';
 import type { System } from '../system/system.ts';
 import { untracksStrictly } from './bridged-rules.ts';
-import { learningSteps } from './learning.ts';
+import { learningSteps, unlearningSteps } from './learning.ts';
 import { strictBridges } from './strict-table.ts';
 import type { VifRun } from './vif.ts';
 
@@ -110,10 +112,10 @@ export interface GuardSteps {
  * @param flushed the table, or some of it, is not there: it is made first, for all guests
  */
 export function guardSteps(system: System, device: string, guard: Guard, flushed: boolean): GuardSteps {
-  const { port, former, fresh, bridge } = guard;
+  const { port, fresh, bridge } = guard;
   const others = flushed ? [...readStrictRecords(system)].filter(([name]) => name !== port) : [];
   const table = flushed ? planStrictTable(others.flatMap(([, record]) => record.elements)) : [];
-  const left = [former, device].filter((name) => name !== undefined).filter((name) => name !== port);
+  const left = leftNames(device, guard);
   const drops = fresh === undefined ? undefined : dropsOf(system, device, left);
   const before = [
     ...table,
@@ -133,9 +135,29 @@ export function guardSteps(system: System, device: string, guard: Guard, flushed
   return { before, after: unguardSteps(system, device, left, drops) };
 }
 
+/** The names that a device may have been held under and has no more once it is attached. */
+function leftNames(device: string, { port, former }: Guard): string[] {
+  return [former, device].filter((name) => name !== undefined).filter((name) => name !== port);
+}
+
+/** The one of those under which it is held. */
+function heldName(system: System, device: string, left: readonly string[]): string | undefined {
+  return left.find((name) => readStrictRecord(system, name)?.device === device);
+}
+
+/**
+ * Whether there is something to let go of once a device is attached: `guardSteps` has steps for after that.
+ * @param system the way to the records
+ * @param device the kernel's name of the device
+ * @param guard its names and its record
+ */
+export function leavesNames(system: System, device: string, guard: Guard): boolean {
+  return heldName(system, device, leftNames(device, guard)) !== undefined;
+}
+
 /** What was dropped of a device under one of the names that it has no more; nft is asked for it at a rename alone. */
 function dropsOf(system: System, device: string, left: readonly string[]): Drops | undefined {
-  const held = left.find((name) => readStrictRecord(system, name)?.device === device);
+  const held = heldName(system, device, left);
   return held === undefined ? undefined : readDrops(system).get(held);
 }
 
@@ -181,6 +203,33 @@ export function unguardSteps(
       shared,
       drops,
     });
+  });
+}
+
+/**
+ * Takes a device out of the strict filter, and lets the bridge that it was on learn again as it did. What could not be taken
+ * out is not forgotten: the next offline, or a refilter, tries again.
+ * @param system the way to the filter
+ * @param bridge the bridge's name; empty where it was on none
+ * @param steps what `unguardSteps` and `strayGuardSteps` give, asked for once the filter's lock is held
+ * @returns a sentence for each thing that went wrong
+ */
+export async function letGoOfPort(
+  system: System,
+  bridge: string,
+  steps: () => readonly Step[],
+): Promise<string[]> {
+  if (steps().length + unlearningSteps(system, bridge).length === 0) return [];
+  return locked(system, STRICT_LOCK_PATH, async () => {
+    const isNft = (step: Step) => step.do.tool === 'nft';
+    const all = steps();
+    const apply = (own: readonly Step[]) =>
+      applyTeardown(system, { steps: own, warnings: [] }, { held: STRICT_LOCK_PATH });
+    const failures = await apply(all.filter(isNft));
+    // Without the table there is nothing to take out.
+    if (failures.every((text) => /No such file/.test(text)))
+      failures.push(...(await apply(all.filter((step) => !isNft(step)))));
+    return [...failures, ...(await apply(unlearningSteps(system, bridge)))];
   });
 }
 

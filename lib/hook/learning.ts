@@ -1,7 +1,7 @@
 import { learningNotePath, strictRecordPath } from '../contract/paths.ts';
 import { readBridgeRecords } from '../observe/uplink.ts';
 import { readVirtualRecords } from '../observe/virtual.ts';
-import { record, type Step, setting } from '../plan/step.ts';
+import { lastingStep, record, type Step, setting } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 
 const switchOf = (bridge: string): string => `/sys/class/net/${bridge}/bridge/no_linklocal_learn`;
@@ -20,7 +20,7 @@ export function learningSteps(system: System, bridge: string): Step[] {
   const noted = isOurs(system, bridge)
     ? []
     : [{ do: record(path, '0'), undo: [record(path, undefined)], why: `remember that ${bridge} learned so` }];
-  return [...noted, { do: setting(switchOf(bridge), '1'), undo: [], why }];
+  return [...noted, lastingStep(setting(switchOf(bridge), '1'), why)];
 }
 
 /** Those go away with what start made. */
@@ -42,5 +42,5 @@ export function unlearningSteps(system: System, bridge: string): Step[] {
   if (ports.some((port) => system.exists(strictRecordPath(port)))) return [];
   const why = `let ${bridge} learn addresses as it did before`;
   const back = system.readText(switchOf(bridge)) === '1' ? [setting(switchOf(bridge), '0')] : [];
-  return [...back, record(path, undefined)].map((command) => ({ do: command, undo: [], why }));
+  return [...back, record(path, undefined)].map((command) => lastingStep(command, why));
 }

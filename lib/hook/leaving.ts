@@ -1,4 +1,5 @@
 import { journalKeys } from '../apply/journal.ts';
+import { isGuestDevice } from '../contract/names.ts';
 import { LEAVING, leavingPath } from '../contract/paths.ts';
 import { messageOf, XenNetworkError } from '../errors.ts';
 import { hereFinder } from '../observe/vif.ts';
@@ -7,8 +8,6 @@ import type { Context } from './context.ts';
 
 /** How far a device's way out is known to have come: its offline waits for the lock, or has it. */
 export type Leaving = 'asked' | 'begun';
-
-const DEVICE = /^vif\d+\.\d+(-emu)?$/;
 
 /**
  * Notes that a device is to leave, the journal of an offline: should that be ended half-way, even while it still waits for
@@ -53,8 +52,8 @@ export function readLeaving(system: System, device: string): Leaving | undefined
  * @returns the kernel's names of them
  */
 export function leftDevices(system: System): string[] {
-  const noted = system.list(LEAVING).filter((name) => DEVICE.test(name));
-  const journals = journalKeys(system).filter((key) => DEVICE.test(key));
+  const noted = system.list(LEAVING).filter(isGuestDevice);
+  const journals = journalKeys(system).filter(isGuestDevice);
   if (noted.length + journals.length === 0) return [];
   const isHere = hereFinder(system);
   return [...new Set([...noted, ...journals])].filter((device) => !isHere(device) || noted.includes(device));

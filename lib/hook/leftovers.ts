@@ -1,8 +1,8 @@
 import { failuresOf } from '../apply/already.ts';
 import { applyTeardown } from '../apply/apply.ts';
-import { locked } from '../apply/locked.ts';
 import { recoverRun } from '../apply/recover.ts';
-import { STRICT_LOCK_PATH, vifRecordPath } from '../contract/paths.ts';
+import { isGuestDevice } from '../contract/names.ts';
+import { vifRecordPath } from '../contract/paths.ts';
 import { SETTINGS_MARK } from '../contract/vif-request.ts';
 import { XenNetworkError } from '../errors.ts';
 import { deviceExists } from '../observe/port.ts';
@@ -17,8 +17,7 @@ import { planSwitchLeave } from '../plan/vif-openvswitch.ts';
 import type { System } from '../system/system.ts';
 import { openXenstore } from '../system/xenstore.ts';
 import type { Context } from './context.ts';
-import { unguardSteps } from './guard.ts';
-import { unlearningSteps } from './learning.ts';
+import { letGoOfPort, unguardSteps } from './guard.ts';
 import { releaseOf } from './lease.ts';
 import { forgetLeaving, leftDevices, readLeaving } from './leaving.ts';
 import { withFreeLocks } from './locks.ts';
@@ -58,14 +57,13 @@ export function goneDevices(system: System): string[] {
   const isHere = hereFinder(system);
   const rules = listAllRules(system);
   const known = [
-    ...leftDevices(system),
     ...readVifRecords(system).keys(),
     ...[...readStrictRecords(system).values()].map(({ device }) => device),
     ...rules[4].keys(),
     ...rules[6].keys(),
   ];
-  const isGone = (device: string) => !isHere(device) || readLeaving(system, device) !== undefined;
-  return [...new Set(known)].filter((device) => /^vif\d+\.\d+(-emu)?$/.test(device) && isGone(device));
+  const gone = known.filter((device) => isGuestDevice(device) && !isHere(device));
+  return [...new Set([...leftDevices(system), ...gone])];
 }
 
 /** The device's lock is held. */
@@ -78,17 +76,7 @@ async function finish(context: Context, device: string): Promise<string[]> {
   const ports = () =>
     [...readStrictRecords(system)].filter(([, record]) => record.device === device).map(([port]) => port);
   const isHeld = ports().length > 0;
-  if (isHeld)
-    failures.push(
-      ...(await locked(system, STRICT_LOCK_PATH, () =>
-        applyTeardown(
-          system,
-          { steps: unguardSteps(system, device, ports()), warnings: [] },
-          { held: STRICT_LOCK_PATH },
-        ),
-      )),
-    );
-  failures.push(...(await applyTeardown(system, { steps: unlearningSteps(system, bridge), warnings: [] })));
+  failures.push(...(await letGoOfPort(system, bridge, () => unguardSteps(system, device, ports()))));
   await forgetMark(context, device);
   forgetLeaving(system, device);
   if (!isDone && !isHeld) return [];

@@ -1,4 +1,5 @@
-import { LOCKS, NDP_LOCK_PATH, STRICT_LOCK_PATH } from '../contract/paths.ts';
+import { locked } from '../apply/locked.ts';
+import { LOCKS } from '../contract/paths.ts';
 import { LockError } from '../errors.ts';
 import type { System } from '../system/system.ts';
 
@@ -12,17 +13,6 @@ export interface LockFile {
 const VIF_WAIT_MS = 30_000;
 const NETWORK_WAIT_MS = 60_000;
 
-/** The key of the lock of the strict filter: its table, the elements, their records. */
-export const STRICT_LOCK = 'strict';
-/** The key of the lock of everybody who changes the network's device's proxy_ndp. */
-export const NDP_LOCK = 'proxy-ndp';
-
-/** What the whole host shares: no device is called so, and none has a lock in that folder. */
-const SHARED: ReadonlyMap<string, string> = new Map([
-  [STRICT_LOCK, STRICT_LOCK_PATH],
-  [NDP_LOCK, NDP_LOCK_PATH],
-]);
-
 /**
  * A lock's file. The one rule of all locks: who changes something holds its lock for the look, the change and the record,
  * and what decides (xenstore's keys, lists, records, modes) is read once the lock is held, or again. The locks, in the
@@ -32,18 +22,21 @@ const SHARED: ReadonlyMap<string, string> = new Map([
  *    ledger, what was started, journals of network hooks, starts that wait for a confirmation;
  * 2. a device's, by the kernel's name of a vif or tap: the device, its rules, its record, its journal, its keys in
  *    xenstore; several in the order of their names, a vif before its tap;
- * 3. proxy-ndp: the setting of the network's device;
- * 4. strict: the strict filter's table, its elements, all records of it. Held for moments only: whoever has it waits for
- *    no post hook, no server's restart and none of the locks above;
+ * 3. the ledger's: what the whole host shares, and who holds it. It is held while its steps take those below, one after
+ *    the other;
+ * 4. the strict filter's: its table, its elements, all records of it. Held for moments only: whoever has it waits for no
+ *    post hook, no server's restart and none of the locks above;
  * 5. those of single steps (iptables, DHCP files, DHCP servers), which the stock scripts know as well: taken and let go
- *    by what carries the steps out, with no other taken meanwhile.
+ *    by what carries the steps out.
  *
- * @param key a network hook's name, one of the keys above, or the kernel's name of a vif or tap
+ * The last three are taken where steps are carried out (lib/apply/locked.ts).
+ *
+ * @param key a network hook's name, or the kernel's name of a vif or tap
  */
 export function lockOf(key: string): LockFile {
   if (key.startsWith('network-'))
     return { path: '/var/run/xen-hotplug/network-bridge', waitMs: NETWORK_WAIT_MS };
-  return { path: SHARED.get(key) ?? `${LOCKS}/${key}`, waitMs: VIF_WAIT_MS };
+  return { path: `${LOCKS}/${key}`, waitMs: VIF_WAIT_MS };
 }
 
 /** Tells what a post hook starts which locks are held for it: the holder's process, and their keys. */
@@ -93,12 +86,7 @@ export async function withLock<T>(
 ): Promise<T> {
   if (isHeldForUs(system, key)) return work();
   const { path, waitMs } = lockOf(key);
-  const lock = await (await system.native()).lock(path, Math.min(waitMs, atMostMs));
-  try {
-    return await work();
-  } finally {
-    lock.release();
-  }
+  return locked(system, path, work, Math.min(waitMs, atMostMs));
 }
 
 /**

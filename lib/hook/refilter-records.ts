@@ -9,7 +9,7 @@ import { readStrictRecords, type StrictRecord } from '../observe/strict.ts';
 import { damagedChains, isWhole } from '../observe/strict-health.ts';
 import { listStrictTable, type StrictListing } from '../observe/strict-listing.ts';
 import { replaceForwardRules } from '../plan/rules.ts';
-import type { Step } from '../plan/step.ts';
+import { lastingStep, record, type Step } from '../plan/step.ts';
 import { planStrays, planStrict, planStrictTable } from '../plan/strict.ts';
 import type { System } from '../system/system.ts';
 import { restoreShared } from './forwarding.ts';
@@ -118,11 +118,7 @@ function holdSteps(records: readonly (readonly [string, StrictRecord])[]): Step[
 }
 
 function forgetStep(port: string): Step {
-  return {
-    do: { tool: 'record', path: strictRecordPath(port), text: undefined },
-    undo: [],
-    why: `forget what ${port} might be`,
-  };
+  return lastingStep(record(strictRecordPath(port), undefined), `forget what ${port} might be`);
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Family, Prefix } from '../contract/addresses.ts';
 import { directRules, ownerComment, type RuleSet, routedForwardRules } from '../filter/forward.ts';
 import { namedForwardRules, natForwardDevice } from '../filter/masquerade.ts';
 import { forwardPolicyDrops } from '../observe/forward-policy.ts';
-import { guestsAmong } from '../observe/guest-routes.ts';
+import { guestsAmong, type VifRecords } from '../observe/guest-routes.ts';
 import type { KernelRoute } from '../observe/kernel-routes.ts';
 import { readLedgerFile } from '../observe/ledger.ts';
 import { unrestrictedFamilies } from '../observe/rules.ts';
@@ -60,11 +60,16 @@ export function wantsRules({ stored, given }: VifRun, rules: RuleSet): boolean |
 /**
  * The devices by which this host has routes, but for guests' and for those of network-virtual, whose guests have rules of
  * their own: from there a packet to another guest may be forged.
- * @param system the way to the records
+ * @param system the way to the records of bridges
+ * @param records the guests'
  * @param routes the kernel's routes
  */
-export function outsideDevices(system: System, routes: readonly KernelRoute[]): string[] {
-  const guests = guestsAmong(system, routes);
+export function outsideDevices(
+  system: System,
+  records: VifRecords,
+  routes: readonly KernelRoute[],
+): string[] {
+  const guests = guestsAmong(records, routes);
   const virtual = new Set(readVirtualRecords(system).map(({ bridge }) => bridge));
   const devices = new Set(routes.filter(({ local }) => !local).map(({ device }) => device));
   return [...devices]

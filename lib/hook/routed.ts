@@ -13,6 +13,7 @@ import { guestsAmong, hostAddresses, recordedRoutes } from '../observe/guest-rou
 import { readKernelRoutes } from '../observe/kernel-routes.ts';
 import { readLedgerFile } from '../observe/ledger.ts';
 import { readPort } from '../observe/port.ts';
+import { readVifRecords } from '../observe/records.ts';
 import { listRules } from '../observe/rules.ts';
 import { observeVif, type PresentVif, type VifState } from '../observe/vif.ts';
 import { sameLaid } from '../plan/laid.ts';
@@ -97,8 +98,9 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
     prefixes: [...prefixesOf([...laid, ...before]), ...apart],
     devices: own,
   });
-  const recorded = recordedRoutes(system);
-  const guests = guestsAmong(system, [...routes, ...recorded]);
+  const records = readVifRecords(system);
+  const recorded = recordedRoutes(system, records);
+  const guests = guestsAmong(records, [...routes, ...recorded]);
   mustBeUnrouted(name, own, laid, [...routes, ...hostAddresses(system, laid), ...recorded], guests);
   mustBeApart(name, own, apart, routes, guests);
   const stale = before.filter((item) => !laid.some((wanted) => sameLaid(wanted, item)));
@@ -120,7 +122,9 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
     laid,
     shared: sharedSteps(run, state.record?.proxyNdp, uplink),
     inPlace: known ? listRules(system, run.call.device) : NO_RULES,
-    rules: settings.filter ? guestRules(run, name, addresses, outsideDevices(system, routes)) : NO_RULES,
+    rules: settings.filter
+      ? guestRules(run, name, addresses, outsideDevices(system, records, routes))
+      : NO_RULES,
     recordPath: vifRecordPath(run.call.device),
   };
   return attachVif(run, {

@@ -14,6 +14,7 @@ import {
 import { NO_RULES, type RuleSet } from '../filter/forward.ts';
 import { readKernelRoutes } from '../observe/kernel-routes.ts';
 import { isBridge, type Port, readPort } from '../observe/port.ts';
+import { readVifRecords } from '../observe/records.ts';
 import { readStrictRecord, type StrictRecord } from '../observe/strict.ts';
 import { deviceFinder, observeVif, type PresentVif } from '../observe/vif.ts';
 import { natGuestAddresses } from '../plan/vif-nat.ts';
@@ -158,7 +159,8 @@ const ways = new WeakMap<System, readonly string[]>();
 
 /** Asked once for all guests: the routing table grows with them. */
 function waysOf(system: System): readonly string[] {
-  const found = ways.get(system) ?? outsideDevices(system, readKernelRoutes(system, [4, 6]));
+  const found =
+    ways.get(system) ?? outsideDevices(system, readVifRecords(system), readKernelRoutes(system, [4, 6]));
   ways.set(system, found);
   return found;
 }

@@ -4,7 +4,7 @@ import { seal } from '../contract/sealed.ts';
 import { XenNetworkError } from '../errors.ts';
 import { readLedger } from '../observe/ledger.ts';
 import { readJson } from '../observe/records.ts';
-import type { Command, Step } from '../plan/step.ts';
+import { type Command, type Step, sharesRules } from '../plan/step.ts';
 import { usesNft } from '../system/firewall.ts';
 import type { System } from '../system/system.ts';
 
@@ -46,9 +46,7 @@ export function dropTables(system: System): void {
 }
 
 function makesRules(command: Command): boolean {
-  if (command.tool === 'share')
-    return command.claims.some(({ kind }) => kind === 'rule' || kind === 'policy');
-  return command.tool === 'iptables' || command.tool === 'ip6tables';
+  return sharesRules(command) || command.tool === 'iptables' || command.tool === 'ip6tables';
 }
 
 /** An empty table more is nothing to fail for. */

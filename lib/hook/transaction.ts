@@ -1,12 +1,11 @@
 import { applyParts, type Part, UNDONE } from '../apply/apply.ts';
-import type { TakeBack } from '../apply/confirm.ts';
-import { deferTakeBack, forgetPart } from '../apply/confirm.ts';
+import { deferTakeBack, forgetPart, type TakeBack } from '../apply/confirm.ts';
 import { parsePrefix } from '../contract/addresses.ts';
 import { type Values, wholeNumber } from '../contract/arguments.ts';
+import { VIF_RECORDS } from '../contract/paths.ts';
 import { quote } from '../contract/text.ts';
 import { HostError, RequestError, VerifyError, XenNetworkError } from '../errors.ts';
-import { readVifRecords } from '../observe/records.ts';
-import type { Command, Plan, Step } from '../plan/step.ts';
+import { type Plan, type Step, sharesRules } from '../plan/step.ts';
 import type { System } from '../system/system.ts';
 import type { Context } from './context.ts';
 import { noteTables } from './tables.ts';
@@ -140,7 +139,7 @@ export async function perform(context: Context, works: readonly WorkOf[], guards
 async function refilterGuests(context: Context, done: readonly NetworkWork[]): Promise<void> {
   const { system, log } = context;
   const steps = done.flatMap(({ plan }) => plan.steps);
-  if (!steps.some(changesFilter) || readVifRecords(system).size === 0) return;
+  if (!steps.some(changesFilter) || system.list(VIF_RECORDS).length === 0) return;
   const { refilter } = await import('./refilter.ts');
   try {
     await refilter(context);
@@ -151,9 +150,7 @@ async function refilterGuests(context: Context, done: readonly NetworkWork[]): P
 }
 
 function changesFilter({ do: command, undo }: Step): boolean {
-  const isFilter = (other: Command) =>
-    other.tool === 'share' && other.claims.some(({ kind }) => kind === 'rule' || kind === 'policy');
-  return command.tool === 'follow' || [command, ...undo].some(isFilter);
+  return command.tool === 'follow' || [command, ...undo].some(sharesRules);
 }
 
 /** "network-bridge.xenbr0" */

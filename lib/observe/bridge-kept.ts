@@ -1,7 +1,7 @@
 import type { VlanRange } from '../contract/vlan.ts';
 import type { System } from '../system/system.ts';
 import type { Link } from './host.ts';
-import { isRecord } from './records.ts';
+import { jsonList } from './records.ts';
 import { parseVlanListings } from './vlan.ts';
 
 /**
@@ -155,7 +155,7 @@ function sameRanges(some: readonly VlanRange[], others: readonly VlanRange[]): b
  */
 function parseEntries(text: string, bridge: string, own: ReadonlySet<string>): Map<string, StaticEntry[]> {
   const found = new Map<string, StaticEntry[]>();
-  for (const entry of listed(text)) {
+  for (const entry of jsonList(text)) {
     const { mac, ifname, master, state, vlan } = entry;
     if (typeof mac !== 'string' || typeof ifname !== 'string' || master !== bridge || own.has(mac)) continue;
     if (state !== 'static' && state !== 'permanent') continue;
@@ -169,13 +169,4 @@ function parseEntries(text: string, bridge: string, own: ReadonlySet<string>): M
     found.set(ifname, [...(found.get(ifname) ?? []), kept]);
   }
   return found;
-}
-
-function listed(text: string): Record<string, unknown>[] {
-  try {
-    const entries: unknown = JSON.parse(text);
-    return Array.isArray(entries) ? entries.filter(isRecord) : [];
-  } catch {
-    return [];
-  }
 }

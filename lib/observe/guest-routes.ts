@@ -1,8 +1,12 @@
 import { isSix, type Laid, metricOf } from '../contract/laid.ts';
+import { isGuestDevice } from '../contract/names.ts';
 import type { System } from '../system/system.ts';
 import type { KernelRoute } from './kernel-routes.ts';
 import { deviceExists } from './port.ts';
-import { readVifRecords } from './records.ts';
+import type { VifRecord } from './records.ts';
+
+/** The guests' records, by the kernel's names of their devices. */
+export type VifRecords = ReadonlyMap<string, VifRecord>;
 
 /**
  * The host's own among a guest's IPv4 addresses, in the form of routes; /proc/net/route tells nothing of them.
@@ -26,8 +30,8 @@ export function hostAddresses(system: System, laid: readonly Laid[]): KernelRout
  * Where guests' packets go, by what online laid: for a host with more routes than can be read.
  * @param system the way to the records
  */
-export function recordedRoutes(system: System): KernelRoute[] {
-  return [...readVifRecords(system).values()]
+export function recordedRoutes(system: System, records: VifRecords): KernelRoute[] {
+  return [...records.values()]
     .filter(({ name }) => deviceExists(system, name))
     .flatMap(({ laid = [] }) =>
       laid.flatMap((item) =>
@@ -51,8 +55,8 @@ export function recordedRoutes(system: System): KernelRoute[] {
  * @param system the way to the records
  * @param routes the kernel's
  */
-export function guestsAmong(system: System, routes: readonly KernelRoute[]): Set<string> {
-  const names = new Set([...readVifRecords(system).values()].map((record) => record.name));
-  const isGuest = (device: string) => /^vif\d+\.\d+(-emu)?$/.test(device) || names.has(device);
+export function guestsAmong(records: VifRecords, routes: readonly KernelRoute[]): Set<string> {
+  const names = new Set([...records.values()].map((record) => record.name));
+  const isGuest = (device: string) => isGuestDevice(device) || names.has(device);
   return new Set(routes.map((route) => route.device).filter(isGuest));
 }

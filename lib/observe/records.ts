@@ -4,7 +4,6 @@ import {
   DAMAGED,
   damagedPath,
   isRecordName,
-  PENDING_RUNS,
   RECORD_FOLDERS,
   VIF_RECORDS,
   vifRecordPath,
@@ -100,7 +99,7 @@ export function readJson<T>(
  * @param system the way to the folders
  */
 export function damagedRecords(system: System): string[] {
-  return [...RECORD_FOLDERS, PENDING_RUNS].flatMap((folder) =>
+  return RECORD_FOLDERS.flatMap((folder) =>
     system
       .list(folder)
       .filter((name) => name.endsWith(DAMAGED))
@@ -110,6 +109,15 @@ export function damagedRecords(system: System): string[] {
 
 function damagedText(path: string): string {
   return `${path} is a record that could not be read: look at what it told of, and remove it.`;
+}
+
+/**
+ * The objects of a list that iproute2 prints as JSON.
+ * @param text what it printed; none where that is no such list
+ */
+export function jsonList(text: string): Record<string, unknown>[] {
+  const list = parsed(text);
+  return Array.isArray(list) ? list.filter(isRecord) : [];
 }
 
 function parsed(text: string): unknown {

@@ -2,6 +2,7 @@ import { LOCKING_MODES, type LockingMode } from '../contract/arguments.ts';
 import { isRecordName, STRICT_RECORDS, strictRecordPath } from '../contract/paths.ts';
 import { HostError } from '../errors.ts';
 import { CUSTOM_CHAIN, STRICT_TABLE } from '../filter/strict-rules.ts';
+import { failureText } from '../system/exec.ts';
 import type { System } from '../system/system.ts';
 import { isRecord, readJson } from './records.ts';
 
@@ -51,7 +52,7 @@ export function strictTableState(system: System): 'bare' | 'customized' | undefi
   const listing = system.run(['nft', 'list', 'table', ...STRICT_TABLE.split(' ')], { isListing: true });
   if (listing.status === 127 || /No such file/.test(listing.stderr)) return undefined;
   if (listing.status !== 0)
-    throw new HostError(`The table of the strict filter could not be looked at (${listing.stderr.trim()}).`);
+    throw new HostError(`The table of the strict filter could not be looked at (${failureText(listing)}).`);
   const own = [`chain ${CUSTOM_CHAIN} {\n\t}`, 'set ethertypes {\n\t\ttype ether_type\n\t}'];
   return own.every((text) => listing.stdout.includes(text)) ? 'bare' : 'customized';
 }

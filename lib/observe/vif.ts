@@ -1,4 +1,4 @@
-import { aliasOf, TAP_SUFFIX } from '../contract/names.ts';
+import { aliasOf, isGuestDevice, TAP_SUFFIX } from '../contract/names.ts';
 import { parseVifCall, type VifCall, type VifSettings } from '../contract/vif-request.ts';
 import { HostError } from '../errors.ts';
 import { waitText, within } from '../system/deadline.ts';
@@ -76,9 +76,8 @@ export function deviceFinder(system: System): (call: VifCall) => string | undefi
  */
 export function hereFinder(system: System): (device: string) => boolean {
   const find = deviceFinder(system);
-  const isOurs = (device: string) => /^vif\d+\.\d+(-emu)?$/.test(device);
   return (device) =>
-    deviceExists(system, device) || (isOurs(device) && find(deviceCall(device)) !== undefined);
+    deviceExists(system, device) || (isGuestDevice(device) && find(deviceCall(device)) !== undefined);
 }
 
 /**

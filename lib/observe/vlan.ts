@@ -1,7 +1,7 @@
 import { type VlanRange, type VlanSet, vlanRanges } from '../contract/vlan.ts';
 import { HostError } from '../errors.ts';
 import type { System } from '../system/system.ts';
-import { isRecord } from './records.ts';
+import { isRecord, jsonList } from './records.ts';
 
 /**
  * The VLAN that a bridge gives every port that joins it, once it is known to keep VLANs apart at all (docs/contract.md,
@@ -56,7 +56,7 @@ export function parseVlanListing(text: string): VlanRange[] {
  * @returns none for anything else
  */
 export function parseVlanListings(text: string): Map<string, VlanRange[]> {
-  const ports = vlanEntries(text).map(({ ifname, vlans }) => {
+  const ports = jsonList(text).map(({ ifname, vlans }) => {
     const entries = Array.isArray(vlans) ? vlans.filter(isRecord) : [];
     return [String(ifname), rangesOf(entries)] as const;
   });
@@ -78,13 +78,4 @@ function rangesOf(entries: readonly Record<string, unknown>[]): VlanRange[] {
   }
   const vlans: VlanSet = { pvid, untagged, ids: ids.sort((a, b) => a - b) };
   return vlanRanges(vlans);
-}
-
-function vlanEntries(text: string): Record<string, unknown>[] {
-  try {
-    const ports: unknown = JSON.parse(text);
-    return Array.isArray(ports) ? ports.filter(isRecord) : [];
-  } catch {
-    return [];
-  }
 }

@@ -2,7 +2,7 @@ import { type Claim, claimKey, type Held, type Ledger } from '../contract/claims
 import { BRIDGE_NF_FOLDER } from '../contract/paths.ts';
 import { wrappedDrops, wrappedRemoval } from '../filter/wrapped.ts';
 import type { Present } from '../observe/forwarding.ts';
-import { type Command, type Step, setting } from './step.ts';
+import { type Command, lastingStep, type Step, setting } from './step.ts';
 import { planStrictStart, planStrictStop } from './strict.ts';
 
 /** What the host has of what is shared. */
@@ -129,7 +129,10 @@ function moduleStep(missing: readonly Held[], { filtersBridges }: SharedFacts): 
   );
   if (filtersBridges || !needed) return [];
   return [
-    step({ tool: 'run', argv: ['modprobe', 'br_netfilter'] }, 'let bridged packets be filtered by iptables'),
+    lastingStep(
+      { tool: 'run', argv: ['modprobe', 'br_netfilter'] },
+      'let bridged packets be filtered by iptables',
+    ),
   ];
 }
 
@@ -137,15 +140,15 @@ function takeSteps({ claim }: Held): Step[] {
   const why = reason(claim);
   switch (claim.kind) {
     case 'setting':
-      return [step(setting(claim.path, claim.value), why)];
+      return [lastingStep(setting(claim.path, claim.value), why)];
     case 'strict':
       return planStrictStart();
     case 'wrapped':
-      return [step({ tool: 'nft', line: wrappedDrops(claim) }, why)];
+      return [lastingStep({ tool: 'nft', line: wrappedDrops(claim) }, why)];
     case 'policy':
-      return [step(policy(claim.family, claim.value), why)];
+      return [lastingStep(policy(claim.family, claim.value), why)];
     case 'rule':
-      return [step(ruleLine(claim, claim.place === 'top' ? '-I' : '-A'), why)];
+      return [lastingStep(ruleLine(claim, claim.place === 'top' ? '-I' : '-A'), why)];
   }
 }
 
@@ -155,21 +158,19 @@ function giveBackSteps({ claim, before, beside }: Held, now: string | undefined)
     case 'setting': {
       if (before === claim.value) return [];
       const all = Object.entries({ [claim.path]: before ?? '', ...beside });
-      return all.map(([path, value]) => step(setting(path, value), why));
+      return all.map(([path, value]) => lastingStep(setting(path, value), why));
     }
     case 'strict':
       // The table goes with its last user, whoever made it, unless it holds a guest or something of the administrator's.
       return now === 'bare' ? [planStrictStop()] : [];
     case 'wrapped':
-      return [step({ tool: 'nft', line: wrappedRemoval(claim.bridge) }, why)];
+      return [lastingStep({ tool: 'nft', line: wrappedRemoval(claim.bridge) }, why)];
     case 'policy':
-      return before === claim.value ? [] : [step(policy(claim.family, before ?? 'ACCEPT'), why)];
+      return before === claim.value ? [] : [lastingStep(policy(claim.family, before ?? 'ACCEPT'), why)];
     case 'rule':
-      return before !== undefined ? [] : [step(ruleLine(claim, '-D'), why)];
+      return before !== undefined ? [] : [lastingStep(ruleLine(claim, '-D'), why)];
   }
 }
-
-const step = (command: Command, why: string): Step => ({ do: command, undo: [], why });
 
 const toolOf = ({ family }: { readonly family: 4 | 6 }) => (family === 4 ? 'iptables' : 'ip6tables');
 

@@ -8,7 +8,7 @@ import type { NatRecord } from '../observe/nat.ts';
 import type { VifRecord } from '../observe/records.ts';
 import { ruleLine, type SharedChange } from './forwarding.ts';
 import { remember } from './remember.ts';
-import type { Step } from './step.ts';
+import { lastingStep, type Step } from './step.ts';
 
 /** Hooks whose notes name the device that leads outside. */
 export const BY_DEVICE = /^(network-nat|network-route) (.+)$/;
@@ -139,12 +139,11 @@ function renamedNat(nats: readonly NatRecord[], move: Move): Step[] {
 function swap(from: Held | undefined, to: Held | undefined, isThere: (held: Held) => boolean): Step[] {
   const [old, fresh] = [from?.claim, to?.claim];
   if (old !== undefined && fresh !== undefined && claimKey(old) === claimKey(fresh)) return [];
-  const step = (command: Step['do'], why: string): Step => ({ do: command, undo: [], why });
   return [
     ...(fresh?.kind === 'rule' && to !== undefined && !isThere(to)
-      ? [step(ruleLine(fresh, fresh.place === 'top' ? '-I' : '-A'), `have the rule "${fresh.rule}"`)]
+      ? [lastingStep(ruleLine(fresh, fresh.place === 'top' ? '-I' : '-A'), `have the rule "${fresh.rule}"`)]
       : []),
-    ...(old?.kind === 'rule' ? [step(ruleLine(old, '-D'), `drop the rule "${old.rule}"`)] : []),
+    ...(old?.kind === 'rule' ? [lastingStep(ruleLine(old, '-D'), `drop the rule "${old.rule}"`)] : []),
   ];
 }
 

@@ -117,6 +117,23 @@ export function shareStep(user: string, before: readonly Claim[], claims: readon
 }
 
 /**
+ * Whether a command lets a user hold rules or the policy of the firewall.
+ * @param command any command
+ */
+export function sharesRules(command: Command): boolean {
+  return command.tool === 'share' && command.claims.some(({ kind }) => kind === 'rule' || kind === 'policy');
+}
+
+/**
+ * A change that stays when the run is undone, or that is no part of one.
+ * @param command what is done
+ * @param why the reason
+ */
+export function lastingStep(command: Command, why: string): Step {
+  return { do: command, undo: [], why };
+}
+
+/**
  * The command as a line that can be typed into a shell; what depends on the host by then is a comment.
  * @param command any command
  */

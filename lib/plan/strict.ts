@@ -2,7 +2,7 @@ import { strictBase, strictExtras } from '../filter/strict.ts';
 import { STRICT_TABLE } from '../filter/strict-rules.ts';
 import type { StrictRecord } from '../observe/strict.ts';
 import type { Drops } from '../observe/strict-listing.ts';
-import { type Command, record, type Step } from './step.ts';
+import { type Command, lastingStep, record, type Step } from './step.ts';
 
 /** What the strict filter holds for a port, and is to hold. */
 export interface StrictChange {
@@ -79,12 +79,13 @@ function removal(element: string, why: string, flushed: boolean, drops: Drops | 
  * @param guests the elements of all guests that are known
  */
 export function planStrictTable(guests: readonly string[]): Step[] {
-  const step = (command: Command, why: string): Step => ({ do: command, undo: [], why });
   return [
     ...[...strictBase(), ...strictExtras(guests)].map((text) =>
-      step({ tool: 'nft', line: text }, 'make the table of the strict filter'),
+      lastingStep({ tool: 'nft', line: text }, 'make the table of the strict filter'),
     ),
-    ...guests.map((element) => step(line('add', element), 'hold the other guests to what they may be')),
+    ...guests.map((element) =>
+      lastingStep(line('add', element), 'hold the other guests to what they may be'),
+    ),
   ];
 }
 

@@ -73,6 +73,13 @@ function factsOf(host: Shared): SharedFacts {
   return { present: host.present(), beside, filtersBridges: true };
 }
 
+/** Whose turn it is, what it is to hold, and what it holds so far; in the end nobody is to hold anything. */
+function nextTurn(roll: (sides: number) => number, turn: number, ledger: Ledger) {
+  const user = USERS[roll(USERS.length)] ?? '';
+  const wanted = CLAIMS.filter(() => turn < 12 && roll(2) === 0);
+  return { user, wanted, earlier: claimsOf(ledger, user) };
+}
+
 const USERS = ['network-nat eth0', 'network-route eth0', 'network-bridge xenbr1', 'vif vif1.0'];
 
 describe.each(Array.from({ length: 60 }, (_, seed) => seed))(
@@ -84,9 +91,7 @@ describe.each(Array.from({ length: 60 }, (_, seed) => seed))(
       const before = host.look();
       let ledger: Ledger = [];
       for (let turn = 0; turn < 12 || ledger.length > 0; turn++) {
-        const user = USERS[roll(USERS.length)] ?? '';
-        const wanted = CLAIMS.filter(() => turn < 12 && roll(2) === 0);
-        const earlier = claimsOf(ledger, user);
+        const { user, wanted, earlier } = nextTurn(roll, turn, ledger);
         const now = host.look();
         const change = share(ledger, factsOf(host), user, wanted);
         carryOut(host, change.steps);
@@ -108,14 +113,8 @@ describe.each(Array.from({ length: 60 }, (_, seed) => seed))(
       const before = host.look();
       let ledger: Ledger = [];
       for (let turn = 0; turn < 12 || ledger.length > 0; turn++) {
-        const user = USERS[roll(USERS.length)] ?? '';
-        const earlier = claimsOf(ledger, user);
-        const change = share(
-          ledger,
-          factsOf(host),
-          user,
-          CLAIMS.filter(() => turn < 12 && roll(2) === 0),
-        );
+        const { user, wanted, earlier } = nextTurn(roll, turn, ledger);
+        const change = share(ledger, factsOf(host), user, wanted);
         const done = roll(change.steps.length + 1);
         carryOut(host, change.steps.slice(0, done));
         // Whoever comes next takes it back by what lies there.

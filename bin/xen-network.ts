@@ -1,26 +1,13 @@
-import { visible } from '../lib/contract/text.ts';
 import { isOutOfMemory, messageOf, XenNetworkError } from '../lib/errors.ts';
 import type { Applet, Context } from '../lib/hook/context.ts';
-import { interruptWaits, setDeadline } from '../lib/system/deadline.ts';
-import { withFirewall } from '../lib/system/firewall.ts';
-import { loadNative } from '../lib/system/load-native.ts';
-import { openLog } from '../lib/system/log.ts';
+import { openLog } from '../lib/system/files/log.ts';
+import { withFirewall } from '../lib/system/kernel/firewall.ts';
+import { loadNative } from '../lib/system/kernel/load-native.ts';
+import { interruptWaits, setDeadline } from '../lib/system/processes/deadline.ts';
 import { openSystem } from '../lib/system/system.ts';
+import { visible } from '../lib/text.ts';
 import manifest from '../package.json' with { type: 'json' };
-
-/** Every hook by the name it has in /etc/xen/scripts, loaded only when it is called. */
-const HOOKS: Readonly<Record<string, () => Promise<Applet>>> = {
-  'network-bridge': async () => (await import('../scripts/network-bridge.ts')).networkBridge,
-  'network-multi-bridge': async () => (await import('../scripts/network-multi-bridge.ts')).networkMultiBridge,
-  'network-nat': async () => (await import('../scripts/network-nat.ts')).networkNat,
-  'network-route': async () => (await import('../scripts/network-route.ts')).networkRoute,
-  'network-virtual': async () => (await import('../scripts/network-virtual.ts')).networkVirtual,
-  'vif-bridge': async () => (await import('../scripts/vif-bridge.ts')).vifBridge,
-  'vif-nat': async () => (await import('../scripts/vif-nat.ts')).vifNat,
-  'vif-openvswitch': async () => (await import('../scripts/vif-openvswitch.ts')).vifOpenvswitch,
-  'vif-route': async () => (await import('../scripts/vif-route.ts')).vifRoute,
-  'vif-setup': async () => (await import('../scripts/vif-setup.ts')).vifSetup(HOOKS),
-};
+import { HOOKS, loadNetworkHooks } from './hooks.ts';
 
 /** xl ends a hook after 40 s: so much for the work, and the rest for its undo and the word to xenstore. */
 const VIF_CALL_MS = 26_000;
@@ -70,6 +57,7 @@ async function runApplet(
     log,
     print: (text) => system.print(visible(text), 'out'),
     interrupted: () => stop,
+    networkHooks: loadNetworkHooks,
   };
   // The terminal may go away while the host's only NIC is being moved: that must not end the run half-way.
   process.on('SIGHUP', () => {});

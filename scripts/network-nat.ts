@@ -1,8 +1,172 @@
-import type { Context } from '../lib/hook/context.ts';
-import { natHook } from '../lib/hook/nat.ts';
-import { runNetworkHook } from '../lib/hook/network.ts';
+import { HostError } from '../lib/errors.ts';
+import { namesDevice } from '../lib/filter/walk.ts';
+import type { Context, NetworkHook, NetworkWork } from '../lib/hook/context.ts';
+import { type DhcpChange, NO_SERVERS, stopSubnet, unheardRequests } from '../lib/hook/network/bridge-dhcp.ts';
+import { runNetworkHook } from '../lib/hook/network/network.ts';
+import { holdShared, letGoShared, unmetClaims } from '../lib/hook/network/shared-settings.ts';
+import { printStatus } from '../lib/hook/network/status.ts';
+import { nothing, takeBackBy } from '../lib/hook/network/transaction.ts';
+import { defaultDevice, defaultDevices } from '../lib/observe/bridge/uplink.ts';
+import { type DhcpState, observeDhcp } from '../lib/observe/dhcp/dhcp.ts';
+import { iptablesDrops } from '../lib/observe/filter/forward-policy.ts';
+import { isAntispoofed } from '../lib/observe/filter/rules.ts';
+import { readListening } from '../lib/observe/forward/forwarding.ts';
+import { type NatRecord, readNatRecords } from '../lib/observe/forward/nat.ts';
+import { families, observeHost } from '../lib/observe/host/host.ts';
+import { linkOf } from '../lib/plan/bridge/check.ts';
+import { planGone } from '../lib/plan/dhcp/lease.ts';
+import { planSubnet } from '../lib/plan/dhcp/subnet.ts';
+import { forwardingClaims, type Guarding, natClaims } from '../lib/plan/forward.ts';
+import { remember } from '../lib/plan/write-record.ts';
+import { natRecordPath } from '../lib/record/paths.ts';
+import { type Claim, natUser } from '../lib/record/shared-settings.ts';
+import type { Family } from '../lib/request/addresses.ts';
+import type { Values } from '../lib/request/arguments.ts';
+import { NAT_SUBNET } from '../lib/request/dhcp.ts';
+import { NAT_VARIABLES, type NatRequest, parseNatRequest } from '../lib/request/forward.ts';
+import type { System } from '../lib/system/system.ts';
+import { listed } from '../lib/text.ts';
+import { subnetLine } from '../lib/wire/dhcp-conf.ts';
+
+/** What network-nat does for each of its words. */
+export const natHook: NetworkHook = { variables: NAT_VARIABLES, start, stop, status: printStatus };
 
 /** Lets guests go outside as this host (docs/contract.md, "network-nat"). */
 export function networkNat(context: Context): Promise<number> {
   return runNetworkHook(context, natHook);
+}
+
+function start(context: Context, values: Values): NetworkWork | undefined {
+  const { system } = context;
+  const request = parseNatRequest(values);
+  const state = observeHost(system);
+  const { name, kind } = linkOf(state, request.netdev ?? defaultDevice(state));
+  warnOfOtherWays(context, defaultDevices(state), name);
+  const known = readNatRecords(system).find(({ netdev }) => netdev === name);
+  const claims = [
+    ...families(system).flatMap((family) => filterClaims(system, name, family, request, kind === 'bridge')),
+    ...forwardingClaims(request.ipv6, request.ipv6 ? readListening(system, state, name) : []),
+  ];
+  const shared = holdShared(system, natUser(name), claims);
+  const dhcp = dhcpStart(observeDhcp(system, request.dhcp), known, () => unheardRequests(system, 'vif*'));
+  const saved: NatRecord = { netdev: name, ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }) };
+  const steps = [
+    ...shared,
+    ...dhcp.steps,
+    ...remember(natRecordPath(name), known, saved, `what network-nat did on ${name}`),
+  ];
+  if (steps.length === 0) return nothing(context, `network-nat is started on ${name} already.`);
+  return {
+    subject: name,
+    plan: { steps, warnings: dhcp.warnings },
+    verify: () => unmetClaims(system, claims),
+    done: `Guests go outside through ${name} as this host.`,
+    takeBack: takeBackBy('network-nat', { netdev: name }, known === undefined ? undefined : steps),
+  };
+}
+
+/** Packets of guests that leave by another next hop of the default route go out with the guests' addresses. */
+function warnOfOtherWays({ log }: Context, ways: readonly string[], name: string): void {
+  const others = ways.filter((device) => device !== name);
+  if (others.length > 0 && ways.includes(name))
+    log.warn(
+      `The default route leads by ${listed(others)} as well, where guests' packets are not masqueraded. ` +
+        `Run "network-nat start netdev=${others[0]}" too.`,
+    );
+}
+
+function stop(context: Context, values: Values): NetworkWork | undefined {
+  const { system } = context;
+  const request = parseNatRequest(values);
+  const records = readNatRecords(system);
+  const known = findStarted(system, records, request);
+  if (known === undefined)
+    return nothing(
+      context,
+      `network-nat is not started on ${request.netdev ?? 'any device'}; nothing to stop.`,
+    );
+  const steps = [
+    ...stopSubnet(system, known.dhcp),
+    ...letGoShared(system, natUser(known.netdev)),
+    ...remember(natRecordPath(known.netdev), known, undefined, known.netdev),
+  ];
+  return {
+    subject: known.netdev,
+    plan: { steps, warnings: [] },
+    verify: () => [],
+    done: `Guests do not go outside through ${known.netdev} any more.`,
+    takeBack: takeBackBy('network-nat', { netdev: known.netdev }),
+  };
+}
+
+function filterClaims(
+  system: System,
+  netdev: string,
+  family: Family,
+  request: NatRequest,
+  isBridge: boolean,
+): Claim[] {
+  const masquerade = family === 4 || request.ipv6;
+  const guarding = guardingOf(system, netdev, family, request.antispoof, masquerade);
+  return natClaims(netdev, family, masquerade, guarding, isBridge);
+}
+
+/** Where the administrator drops what no rule lets pass, guests have to be let through by name. */
+function guardingOf(
+  system: System,
+  netdev: string,
+  family: Family,
+  antispoof: boolean,
+  masquerade: boolean,
+): Guarding {
+  if (antispoof) return 'antispoof';
+  if (!masquerade || isAntispoofed(system)) return 'none';
+  const devices = { in: 'vif1.0', out: netdev };
+  const drops = iptablesDrops(
+    system,
+    family,
+    (match) => namesDevice(match, devices[match.direction]) !== match.negated,
+  );
+  return drops ? 'pass' : 'none';
+}
+
+/** dnsmasq gets a file for each guest and none before. */
+function dhcpStart(
+  state: DhcpState | undefined,
+  known: NatRecord | undefined,
+  unheard: () => string[],
+): DhcpChange {
+  if (state === undefined) return { steps: [], warnings: [], record: known?.dhcp };
+  if (known?.dhcp !== undefined && known.dhcp.server !== state.server)
+    throw new HostError(
+      `network-nat was started on ${known.netdev} with ${known.dhcp.server} as the DHCP server. ` +
+        `Run "network-nat stop netdev=${known.netdev}" before it is started with ${state.server}.`,
+    );
+  const warnings = state.resolver.servers.length > 0 ? [] : [NO_SERVERS];
+  if (state.server === 'dnsmasq')
+    return {
+      steps: planGone(state),
+      warnings: [...warnings, ...(known?.dhcp === undefined ? unheard() : [])],
+      record: { server: 'dnsmasq', files: state.service.files },
+    };
+  const line = known?.dhcp?.subnet?.line ?? subnetLine(NAT_SUBNET, state.resolver);
+  const wanted = { subnet: NAT_SUBNET, line, device: undefined };
+  const { steps, record: subnet } = planSubnet(state, wanted, known?.dhcp?.subnet);
+  return {
+    steps,
+    warnings: steps.length > 0 ? warnings : [],
+    record: { server: 'dhcpd', files: state.service.files, subnet },
+  };
+}
+
+/** Without netdev= the one that is started, wherever the default route leads by now. */
+function findStarted(
+  system: System,
+  records: readonly NatRecord[],
+  request: NatRequest,
+): NatRecord | undefined {
+  if (request.netdev !== undefined) return records.find(({ netdev }) => netdev === request.netdev);
+  if (records.length < 2) return records[0];
+  const usual = defaultDevice(observeHost(system));
+  return records.find(({ netdev }) => netdev === usual);
 }

@@ -1,15 +1,22 @@
-import { mergeValues, type Values } from '../lib/contract/arguments.ts';
-import { guestName } from '../lib/contract/dhcp.ts';
-import { natAddresses } from '../lib/contract/nat-address.ts';
-import { parseVifSettings, VIF_KEYS, VIF_VARIABLES } from '../lib/contract/vif-request.ts';
 import type { Context } from '../lib/hook/context.ts';
-import { leaseGuest, releaseGuest } from '../lib/hook/lease.ts';
-import { attachedName, attachRouted, detachRouted, wantedNetdev, warnOfRanges } from '../lib/hook/routed.ts';
-import { runVifHook, type VifRun, warnOfUnfit } from '../lib/hook/vif.ts';
-import { observeUplink } from '../lib/observe/address.ts';
-import { awaitVif } from '../lib/observe/vif.ts';
-import { natGuestAddresses, natLaid } from '../lib/plan/vif-nat.ts';
-import { ROUTE_METRIC } from '../lib/plan/vif-route.ts';
+import { leaseGuest, releaseGuest } from '../lib/hook/vif/lease.ts';
+import {
+  attachedName,
+  attachRouted,
+  detachRouted,
+  wantedNetdev,
+  warnOfRanges,
+} from '../lib/hook/vif/routed.ts';
+import { type VifRun, warnOfUnfit } from '../lib/hook/vif/run.ts';
+import { runVifHook } from '../lib/hook/vif/vif.ts';
+import { observeUplink } from '../lib/observe/vif/address.ts';
+import { awaitVif } from '../lib/observe/vif/vif.ts';
+import { natGuestAddresses, natLaid } from '../lib/plan/routed/nat.ts';
+import { ROUTE_METRIC } from '../lib/plan/routed/route.ts';
+import { mergeValues, type Values } from '../lib/request/arguments.ts';
+import { guestName } from '../lib/request/dhcp.ts';
+import { natAddresses } from '../lib/request/nat-address.ts';
+import { parseVifSettings, VIF_KEYS, VIF_VARIABLES } from '../lib/request/vif.ts';
 
 /**
  * Gives a guest's vif (online, offline) or tap (add, remove) a private network of its own (docs/contract.md,

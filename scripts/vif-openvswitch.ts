@@ -1,18 +1,19 @@
-import { mergeValues, type Values } from '../lib/contract/arguments.ts';
-import { parseOvsBridge } from '../lib/contract/ovs-bridge.ts';
-import { vifRecordPath } from '../lib/contract/paths.ts';
-import { formerRename, parseVifSettings, VIF_KEYS, VIF_VARIABLES } from '../lib/contract/vif-request.ts';
 import { VerifyError } from '../lib/errors.ts';
 import { NO_RULES } from '../lib/filter/forward.ts';
-import { attachVif, detachVif } from '../lib/hook/attach.ts';
 import type { Context } from '../lib/hook/context.ts';
-import { isSwitchPort, mustRun, noBridge, switchIds, switchName, wayOut } from '../lib/hook/switch.ts';
-import { runVifHook, type VifRun, warnOfUnfit } from '../lib/hook/vif.ts';
-import { deviceExists, readPort } from '../lib/observe/port.ts';
-import { awaitVif, observeVif } from '../lib/observe/vif.ts';
-import { butRefused } from '../lib/plan/device.ts';
+import { attachVif, detachVif } from '../lib/hook/vif/attach.ts';
+import { type VifRun, warnOfUnfit } from '../lib/hook/vif/run.ts';
+import { isSwitchPort, mustRun, noBridge, switchIds, switchName, wayOut } from '../lib/hook/vif/switch.ts';
+import { runVifHook } from '../lib/hook/vif/vif.ts';
+import { deviceExists, readPort } from '../lib/observe/host/port.ts';
+import { awaitVif, observeVif } from '../lib/observe/vif/vif.ts';
 import type { Refusable } from '../lib/plan/step.ts';
-import { isReady, planSwitchJoin, planSwitchLeave } from '../lib/plan/vif-openvswitch.ts';
+import { butRefused } from '../lib/plan/vif/device.ts';
+import { isReady, planSwitchJoin, planSwitchLeave } from '../lib/plan/vif/openvswitch.ts';
+import { vifRecordPath } from '../lib/record/paths.ts';
+import { mergeValues, type Values } from '../lib/request/arguments.ts';
+import { parseOvsBridge } from '../lib/request/openvswitch.ts';
+import { formerRename, parseVifSettings, VIF_KEYS, VIF_VARIABLES } from '../lib/request/vif.ts';
 
 /**
  * Puts a guest's vif (online, offline) or tap (add, remove) on an Open vSwitch bridge (docs/contract.md,

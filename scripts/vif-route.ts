@@ -1,10 +1,17 @@
-import { parseVifSettings } from '../lib/contract/vif-request.ts';
 import type { Context } from '../lib/hook/context.ts';
-import { attachedName, attachRouted, detachRouted, wantedNetdev, warnOfRanges } from '../lib/hook/routed.ts';
-import { runVifHook, type VifRun, warnOfMasks, warnOfUnfit } from '../lib/hook/vif.ts';
-import { observeUplink } from '../lib/observe/address.ts';
-import { awaitVif } from '../lib/observe/vif.ts';
-import { ROUTE_METRIC, routedLaid } from '../lib/plan/vif-route.ts';
+import {
+  attachedName,
+  attachRouted,
+  detachRouted,
+  wantedNetdev,
+  warnOfRanges,
+} from '../lib/hook/vif/routed.ts';
+import { type VifRun, warnOfMasks, warnOfUnfit } from '../lib/hook/vif/run.ts';
+import { runVifHook } from '../lib/hook/vif/vif.ts';
+import { observeUplink } from '../lib/observe/vif/address.ts';
+import { awaitVif } from '../lib/observe/vif/vif.ts';
+import { ROUTE_METRIC, routedLaid } from '../lib/plan/routed/route.ts';
+import { parseVifSettings } from '../lib/request/vif.ts';
 
 /**
  * Routes a guest's addresses to its vif (online, offline) or tap (add, remove) (docs/contract.md, "vif-route online"

@@ -1,8 +1,8 @@
-import { quote } from '../lib/contract/text.ts';
 import { HostError, RequestError, XenNetworkError } from '../lib/errors.ts';
 import type { Applet, Context } from '../lib/hook/context.ts';
-import { runVifHook } from '../lib/hook/vif.ts';
-import { openLog } from '../lib/system/log.ts';
+import { runVifHook } from '../lib/hook/vif/vif.ts';
+import { openLog } from '../lib/system/files/log.ts';
+import { quote } from '../lib/text.ts';
 
 /** Every hook by its name, loaded when it is called. */
 type Hooks = Readonly<Record<string, () => Promise<Applet>>>;

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
-import { FUNCTIONS } from '../lib/system/libc.ts';
+import { FUNCTIONS } from '../lib/system/kernel/libc.ts';
 import { root, run } from './runtime.ts';
 
 const quickjs = join(root, 'node_modules/qjsc/deps/quickjs_2021_03_27');

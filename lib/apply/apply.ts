@@ -1,9 +1,9 @@
 import { messageOf, type StepError, XenNetworkError } from '../errors.ts';
-import { isRuleInPlace } from '../observe/rules.ts';
-import { pendingRules } from '../plan/pending-rules.ts';
+import { isRuleInPlace } from '../observe/filter/rules.ts';
+import { pendingRules } from '../plan/filter/pending-rules.ts';
 import { type Command, commandText, type Plan, type Refusable, type Step } from '../plan/step.ts';
 import { planUndo } from '../plan/undo.ts';
-import { reserveTime } from '../system/deadline.ts';
+import { reserveTime } from '../system/processes/deadline.ts';
 import type { System } from '../system/system.ts';
 import { failuresOf } from './already.ts';
 import { type Batch, batches, type Outcome, stepError, stretches } from './execute.ts';

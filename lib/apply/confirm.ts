@@ -1,11 +1,11 @@
-import type { Values } from '../contract/arguments.ts';
-import { PENDING_RUNS, pendingDeadlinePath, pendingRunPath } from '../contract/paths.ts';
-import { seal, unseal } from '../contract/sealed.ts';
 import type { Move } from '../filter/void-rules.ts';
 import { isRecord, readJson } from '../observe/records.ts';
-import { BY_DEVICE } from '../plan/moved-claims.ts';
-import { remember } from '../plan/remember.ts';
+import { BY_DEVICE } from '../plan/shared/moved-settings.ts';
 import type { Step } from '../plan/step.ts';
+import { remember } from '../plan/write-record.ts';
+import { PENDING_RUNS, pendingDeadlinePath, pendingRunPath } from '../record/paths.ts';
+import { seal, unseal } from '../record/sealed.ts';
+import type { Values } from '../request/arguments.ts';
 import type { System } from '../system/system.ts';
 
 /** How a part of a run is taken back: by its hook's stop, planned as the host is by then. */

@@ -1,12 +1,12 @@
-import { applyEdit } from '../contract/dhcp-conf.ts';
-import { isRecordPath } from '../contract/paths.ts';
-import { isKernelRequest } from '../contract/rtnetlink.ts';
-import { seal } from '../contract/sealed.ts';
 import { messageOf, StepError } from '../errors.ts';
 import { type Command, commandText, type Step } from '../plan/step.ts';
-import { DEFAULT_TIMEOUT_MS, failureText } from '../system/exec.ts';
-import type { Refusal } from '../system/rtnetlink.ts';
+import { isRecordPath } from '../record/paths.ts';
+import { seal } from '../record/sealed.ts';
+import type { Refusal } from '../system/kernel/rtnetlink.ts';
+import { DEFAULT_TIMEOUT_MS, failureText } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
+import { applyEdit } from '../wire/dhcp-conf.ts';
+import { isKernelRequest } from '../wire/rtnetlink.ts';
 
 /** Commands that go to the host in one go. */
 export interface Batch<T> {

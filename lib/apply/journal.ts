@@ -1,9 +1,9 @@
-import { DAMAGED, damagedPath, isTemporary, RUN_FOLDER } from '../contract/paths.ts';
-import { seal, type Unsealed, unseal } from '../contract/sealed.ts';
-import { decodeText } from '../contract/xenstore-wire.ts';
 import { isRecord } from '../observe/records.ts';
 import type { Command, Step } from '../plan/step.ts';
+import { DAMAGED, damagedPath, isTemporary, RUN_FOLDER } from '../record/paths.ts';
+import { seal, type Unsealed, unseal } from '../record/sealed.ts';
 import type { System } from '../system/system.ts';
+import { decodeText } from '../wire/xenstore.ts';
 
 const JOURNALS = `${RUN_FOLDER}/journal`;
 

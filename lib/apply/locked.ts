@@ -1,9 +1,9 @@
-import { LEDGER_LOCK, STRICT_LOCK_PATH } from '../contract/paths.ts';
 import type { Command } from '../plan/step.ts';
+import { LEDGER_LOCK, STRICT_LOCK_PATH } from '../record/paths.ts';
 import type { System } from '../system/system.ts';
 import { execute, type Outcome } from './execute.ts';
 import { runServices } from './service.ts';
-import { runShared } from './shared.ts';
+import { runShared } from './shared-settings.ts';
 
 /** The lock of the firewall's rules, which the stock scripts take as well (docs/contract.md, "Locks"). */
 export const RULES_LOCK = '/var/run/xen-hotplug/iptables';

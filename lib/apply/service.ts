@@ -1,8 +1,8 @@
 import { messageOf } from '../errors.ts';
-import { beganWithin, hasRead, processOf, type Service, wordsOf } from '../observe/service.ts';
+import { beganWithin, hasRead, processOf, type Service, wordsOf } from '../observe/host/service.ts';
 import type { Command, ServiceCommand } from '../plan/step.ts';
-import { waitText, within } from '../system/deadline.ts';
-import { failureText } from '../system/exec.ts';
+import { waitText, within } from '../system/processes/deadline.ts';
+import { failureText } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
 import type { Outcome } from './execute.ts';
 

@@ -1,4 +1,4 @@
-// Stands in for bun:ffi in the compiled program: the same names, for as much of them as lib/system/libc.ts uses.
+// Stands in for bun:ffi in the compiled program: the same names, for as much of them as lib/system/kernel/libc.ts uses.
 
 import './engine.ts';
 

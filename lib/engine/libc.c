@@ -1,5 +1,5 @@
 // The functions of the C library that the program calls, as methods that take numbers, BigInts, typed arrays (whose
-// address is passed) and null. Which ones, lib/system/libc.ts says.
+// address is passed) and null. Which ones, lib/system/kernel/libc.ts says.
 
 #include "engine.h"
 

@@ -1,4 +1,4 @@
-import type { FirewallChain } from '../contract/firewall-rules.ts';
+import type { FirewallChain } from '../wire/firewall-rules.ts';
 import { fateIn, namesDevice } from './walk.ts';
 
 /** Rules that speak of DHCP servers' port, or of the service by its name. */

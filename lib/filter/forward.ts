@@ -1,5 +1,5 @@
-import type { Family, Prefix } from '../contract/addresses.ts';
-import { prefixText } from '../contract/addresses.ts';
+import type { Family, Prefix } from '../request/addresses.ts';
+import { prefixText } from '../request/addresses.ts';
 
 /**
  * Rules for one family, in the order and the very words in which `iptables-save` shows them, so that what is in place

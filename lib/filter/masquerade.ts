@@ -1,5 +1,5 @@
-import { type Prefix, prefixText } from '../contract/addresses.ts';
-import { NAT_SUBNET } from '../contract/dhcp.ts';
+import { type Prefix, prefixText } from '../request/addresses.ts';
+import { NAT_SUBNET } from '../request/dhcp.ts';
 
 /** Replies of connections that a guest has opened. */
 const REPLIES = '-m conntrack --ctstate RELATED,ESTABLISHED';

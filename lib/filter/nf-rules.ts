@@ -1,5 +1,5 @@
-import { type Family, ipv4Octets, ipv6Groups } from '../contract/addresses.ts';
-import type { WantedRule } from '../contract/nf-listing.ts';
+import { type Family, ipv4Octets, ipv6Groups } from '../request/addresses.ts';
+import type { WantedRule } from '../wire/nf-listing.ts';
 import {
   META,
   maskWord,
@@ -7,7 +7,7 @@ import {
   type NfExpressions,
   type NfRange,
   NfWriter,
-} from '../contract/nf-tables.ts';
+} from '../wire/nf-tables.ts';
 
 /** A line of iptables-restore for a table. */
 export interface TableLine {

@@ -1,5 +1,5 @@
-import type { Family, Prefix } from '../contract/addresses.ts';
-import { prefixText } from '../contract/addresses.ts';
+import type { Family, Prefix } from '../request/addresses.ts';
+import { prefixText } from '../request/addresses.ts';
 import type { RuleSet } from './forward.ts';
 
 /**

@@ -5,9 +5,9 @@ import {
   type Prefix,
   parsePrefix,
   prefixText,
-} from '../contract/addresses.ts';
-import type { LockingMode } from '../contract/arguments.ts';
-import { TAP_SUFFIX } from '../contract/names.ts';
+} from '../request/addresses.ts';
+import type { LockingMode } from '../request/arguments.ts';
+import { TAP_SUFFIX } from '../request/names.ts';
 import { BASES, BASES_ON_DEMAND, CHAINS, CUSTOM_CHAIN, SETS, STRICT_TABLE } from './strict-rules.ts';
 
 /** A guest's port, as the strict filter knows it. */

@@ -1,4 +1,4 @@
-import type { DeviceMatch, FirewallChain, FirewallRule } from '../contract/firewall-rules.ts';
+import type { DeviceMatch, FirewallChain, FirewallRule } from '../wire/firewall-rules.ts';
 import { fateIn, letsPass, namesDevice, targetOf } from './walk.ts';
 
 /** A device's place in the network, which another one takes. */

@@ -1,4 +1,4 @@
-import type { DeviceMatch, FirewallChain, FirewallRule, Verdict } from '../contract/firewall-rules.ts';
+import type { DeviceMatch, FirewallChain, FirewallRule, Verdict } from '../wire/firewall-rules.ts';
 
 /** Whether a device match fits; undefined where that is not known. */
 export type Fits = (match: DeviceMatch) => boolean | undefined;

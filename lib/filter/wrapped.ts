@@ -1,4 +1,4 @@
-import type { Claim } from '../contract/claims.ts';
+import type { Claim } from '../record/shared-settings.ts';
 
 /** How the names of the tables begin. */
 const WRAPPED_TABLES = 'bridge xen_network_wrapped_';

@@ -1,6 +1,6 @@
 import { locked } from '../apply/locked.ts';
-import { LOCKS } from '../contract/paths.ts';
 import { LockError } from '../errors.ts';
+import { LOCKS } from '../record/paths.ts';
 import type { System } from '../system/system.ts';
 
 /** A lock file, and how long a run may wait for it. */

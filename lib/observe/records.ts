@@ -1,5 +1,4 @@
-import type { DhcpServer } from '../contract/dhcp.ts';
-import type { Laid } from '../contract/laid.ts';
+import type { Laid } from '../record/assignment.ts';
 import {
   DAMAGED,
   damagedPath,
@@ -7,9 +6,10 @@ import {
   RECORD_FOLDERS,
   VIF_RECORDS,
   vifRecordPath,
-} from '../contract/paths.ts';
-import { unseal } from '../contract/sealed.ts';
-import type { PortVlans } from '../contract/vlan.ts';
+} from '../record/paths.ts';
+import { unseal } from '../record/sealed.ts';
+import type { DhcpServer } from '../request/dhcp.ts';
+import type { PortVlans } from '../request/vlan.ts';
 import type { System } from '../system/system.ts';
 
 /** What online left for a device, so that a repeated online and an offline know it without listing all rules. */

@@ -1,6 +1,6 @@
-import { type Claim, claimText } from '../contract/claims.ts';
-import type { FileEdit } from '../contract/dhcp-conf.ts';
-import type { Service } from '../observe/service.ts';
+import type { Service } from '../observe/host/service.ts';
+import { type Claim, claimText } from '../record/shared-settings.ts';
+import type { FileEdit } from '../wire/dhcp-conf.ts';
 
 /** One command, as data. Whatever runs it prints it too, so a dry run shows what would happen. */
 export type Command =

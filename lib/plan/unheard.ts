@@ -1,4 +1,4 @@
-import { settingPath } from '../contract/paths.ts';
+import { settingPath } from '../record/paths.ts';
 import { type DeviceMark, type Step, setting } from './step.ts';
 
 /** What lets a device's other end tell this host its routers, addresses and ways (kernel's ip-sysctl). */

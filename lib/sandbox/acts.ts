@@ -1,7 +1,7 @@
-import type { Family } from '../contract/addresses.ts';
 import { HostError } from '../errors.ts';
-import { families } from '../observe/host.ts';
-import type { Topology } from '../observe/uplink.ts';
+import type { Topology } from '../observe/bridge/uplink.ts';
+import { families } from '../observe/host/host.ts';
+import type { Family } from '../request/addresses.ts';
 import type { System } from '../system/system.ts';
 import { runChild } from './child.ts';
 import { type Facts, readBridges, settledDifferences, settledFacts } from './facts.ts';

@@ -1,4 +1,4 @@
-import type { RunOptions, RunResult } from '../system/exec.ts';
+import type { RunOptions, RunResult } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
 
 /** xl gives a hook 40 s (docs/contract.md, "Callers"); nothing else in the sandbox may take longer either. */

@@ -1,6 +1,6 @@
 import { HostError, XenNetworkError } from '../errors.ts';
 import type { Context } from '../hook/context.ts';
-import { CHILD_ENVIRONMENT } from '../system/exec.ts';
+import { CHILD_ENVIRONMENT } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
 import { runChild } from './child.ts';
 

@@ -1,4 +1,4 @@
-import { type Address, type Link, observeHost, type Route } from '../observe/host.ts';
+import { type Address, type Link, observeHost, type Route } from '../observe/host/host.ts';
 import type { System } from '../system/system.ts';
 import { columns } from './show.ts';
 

@@ -1,7 +1,8 @@
 import { HostError, XenstoreError } from '../errors.ts';
-import { CHILD_ENVIRONMENT } from '../system/exec.ts';
+import { CHILD_ENVIRONMENT } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
-import { openXenstore, type Xenstore } from '../system/xenstore.ts';
+import { openXenstore } from '../system/xenstore/open.ts';
+import type { Xenstore } from '../system/xenstore/xenstore.ts';
 import { play, type Stage } from './acts.ts';
 import { networkNamespace } from './enter.ts';
 import { furnish, GATEWAY, GUEST1, SCRIPTS, XENSTORE_SOCKET } from './world.ts';

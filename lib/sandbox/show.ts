@@ -1,4 +1,4 @@
-import { visible } from '../contract/text.ts';
+import { visible } from '../text.ts';
 
 /** What the sandbox prints: acts with a headline, and in each the commands, their results and what was seen. */
 export interface Show {

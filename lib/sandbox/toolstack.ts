@@ -1,8 +1,8 @@
-import type { Family } from '../contract/addresses.ts';
-import { families } from '../observe/host.ts';
-import type { Topology } from '../observe/uplink.ts';
+import type { Topology } from '../observe/bridge/uplink.ts';
+import { families } from '../observe/host/host.ts';
+import type { Family } from '../request/addresses.ts';
 import type { System } from '../system/system.ts';
-import type { Xenstore } from '../system/xenstore.ts';
+import type { Xenstore } from '../system/xenstore/xenstore.ts';
 import { runChild } from './child.ts';
 import type { Show } from './show.ts';
 import { createGuest, DOM0, destroyGuest, type Guest, SCRIPTS, vifOf } from './world.ts';

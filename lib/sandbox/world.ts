@@ -1,6 +1,6 @@
-import type { Family } from '../contract/addresses.ts';
 import { HostError } from '../errors.ts';
-import { families } from '../observe/host.ts';
+import { families } from '../observe/host/host.ts';
+import type { Family } from '../request/addresses.ts';
 import type { System } from '../system/system.ts';
 import { runChild } from './child.ts';
 

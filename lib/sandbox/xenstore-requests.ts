@@ -5,7 +5,7 @@ import {
   encodeStrings,
   PAYLOAD_MAX,
   XS_TYPE,
-} from '../contract/xenstore-wire.ts';
+} from '../wire/xenstore.ts';
 import { Refusal, resolvePath, type XenstoreTree } from './xenstore-tree.ts';
 
 /** What a server keeps for all of its clients. */

@@ -1,4 +1,4 @@
-import { encodeStrings, type Frame, PAYLOAD_MAX, XS_TYPE } from '../contract/xenstore-wire.ts';
+import { encodeStrings, type Frame, PAYLOAD_MAX, XS_TYPE } from '../wire/xenstore.ts';
 import { DOMAIN_REQUESTS, OK, requestStrings, type Store, TREE_REQUESTS } from './xenstore-requests.ts';
 import { type Change, Refusal, relativePath, resolvePath, XenstoreTree } from './xenstore-tree.ts';
 

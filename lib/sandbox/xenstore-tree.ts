@@ -1,5 +1,5 @@
-import { pathFault, RELATIVE_PATH_MAX, type XsError } from '../contract/xenstore-wire.ts';
 import { XenstoreError } from '../errors.ts';
+import { pathFault, RELATIVE_PATH_MAX, type XsError } from '../wire/xenstore.ts';
 
 /** A request that the server refuses by an ERROR reply with this name. */
 export class Refusal extends XenstoreError {

@@ -1,5 +1,5 @@
-import { encodeFrame, FrameDecoder } from '../contract/xenstore-wire.ts';
-import type { Native } from '../system/native.ts';
+import type { Native } from '../system/kernel/native.ts';
+import { encodeFrame, FrameDecoder } from '../wire/xenstore.ts';
 import type { Store } from './xenstore-requests.ts';
 import { XenstoreSession } from './xenstore-session.ts';
 import { XenstoreTree } from './xenstore-tree.ts';

@@ -1,20 +1,20 @@
-import type { Family } from '../contract/addresses.ts';
-import { RUN_FOLDER, temporaryPath } from '../contract/paths.ts';
 import { XenNetworkError } from '../errors.ts';
 import type { TableLine } from '../filter/nf-rules.ts';
-import type { Environment, PassResult, RunOptions, RunResult } from './exec.ts';
-import type { FileSystem, WriteOptions } from './files.ts';
-import type { Native } from './native.ts';
-import { errnoName, errnoWords } from './native-errors.ts';
-import { NETLINK, type NetlinkProtocol, type NetlinkSocket } from './netlink.ts';
-import { forwardDropsByNft, type NfOutcome, runNfTables } from './nf-tables.ts';
+import { RUN_FOLDER, temporaryPath } from '../record/paths.ts';
+import type { Family } from '../request/addresses.ts';
+import type { FileSystem, WriteOptions } from './files/files.ts';
+import type { Native } from './kernel/native.ts';
+import { errnoName, errnoWords } from './kernel/native-errors.ts';
+import { NETLINK, type NetlinkProtocol, type NetlinkSocket } from './kernel/netlink.ts';
+import { forwardDropsByNft, type NfOutcome, runNfTables } from './kernel/nf-tables.ts';
 import {
   type DeviceAddress,
   type RtOutcome,
   readIpv4Addresses,
   readOwnIpv4,
   runRtnetlink,
-} from './rtnetlink.ts';
+} from './kernel/rtnetlink.ts';
+import type { Environment, PassResult, RunOptions, RunResult } from './processes/exec.ts';
 
 /** Every way to the outside that a hook has; tests hand in one that fails at will. */
 export interface System {

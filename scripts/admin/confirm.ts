@@ -1,9 +1,9 @@
 import { confirmRun, isPending, pendingRuns, remainingMs } from '../../lib/apply/confirm.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
-import { expireRuns } from '../../lib/hook/expiry.ts';
 import { withLock } from '../../lib/hook/locks.ts';
-import { dropTables } from '../../lib/hook/tables.ts';
+import { expireRuns } from '../../lib/hook/network/expiry.ts';
+import { dropTables } from '../../lib/hook/network/tables.ts';
 
 const POLL_MS = 500;
 /** Between two tries to take a run back. */

@@ -2,12 +2,12 @@ import { damagedJournals, journalKeys } from '../../lib/apply/journal.ts';
 import { recoverInWords } from '../../lib/apply/recover.ts';
 import { LockError } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
-import { expireRuns } from '../../lib/hook/expiry.ts';
-import { collectShared } from '../../lib/hook/forwarding.ts';
-import { collect, goneDevices } from '../../lib/hook/leftovers.ts';
+import { collect, goneDevices } from '../../lib/hook/guests/leftovers.ts';
 import { withLock } from '../../lib/hook/locks.ts';
-import { mendBridges } from '../../lib/hook/mend.ts';
-import { dropTables } from '../../lib/hook/tables.ts';
+import { expireRuns } from '../../lib/hook/network/expiry.ts';
+import { mendBridges } from '../../lib/hook/network/mend.ts';
+import { collectShared } from '../../lib/hook/network/shared-settings.ts';
+import { dropTables } from '../../lib/hook/network/tables.ts';
 import { damagedRecords } from '../../lib/observe/records.ts';
 import type { System } from '../../lib/system/system.ts';
 

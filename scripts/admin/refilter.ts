@@ -1,5 +1,5 @@
 import type { Context } from '../../lib/hook/context.ts';
-import { refilter } from '../../lib/hook/refilter.ts';
+import { refilter } from '../../lib/hook/guests/refilter.ts';
 
 /**
  * Puts the filters of all running guests back after somebody reloaded or flushed a firewall.

@@ -1,6 +1,6 @@
 import { RequestError } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
-import type { Topology } from '../../lib/observe/uplink.ts';
+import type { Topology } from '../../lib/observe/bridge/uplink.ts';
 import { enterSandbox, networkNamespace } from '../../lib/sandbox/enter.ts';
 import { runInside } from '../../lib/sandbox/inside.ts';
 import { openShow, type Show, wantsColour } from '../../lib/sandbox/show.ts';

@@ -1,8 +1,8 @@
 import yargs, { type Argv } from 'yargs';
 import { RequestError } from '../../lib/errors.ts';
 import type { Applet, Context } from '../../lib/hook/context.ts';
-import { printStatus } from '../../lib/hook/status.ts';
-import type { Topology } from '../../lib/observe/uplink.ts';
+import { printStatus } from '../../lib/hook/network/status.ts';
+import type { Topology } from '../../lib/observe/bridge/uplink.ts';
 import { confirm, expire } from './confirm.ts';
 import { recover } from './recover.ts';
 import { refilterAll } from './refilter.ts';

@@ -1,23 +1,23 @@
 import { applyParts } from '../../lib/apply/apply.ts';
 import { recoverRun } from '../../lib/apply/recover.ts';
-import { LOCKING_MODES, type LockingMode } from '../../lib/contract/arguments.ts';
-import { STRICT_LOCK_PATH, strictRecordPath } from '../../lib/contract/paths.ts';
-import { listed, quote } from '../../lib/contract/text.ts';
-import { parseBackendPath } from '../../lib/contract/vif-request.ts';
 import { HostError, RequestError } from '../../lib/errors.ts';
 import { loggedElement } from '../../lib/filter/strict.ts';
 import type { Context } from '../../lib/hook/context.ts';
-import { guardSteps, sharedElements } from '../../lib/hook/guard.ts';
+import { deviceNames, type RunningVif, runningVifs, wantedFilter } from '../../lib/hook/guests/running.ts';
+import { strictBridges } from '../../lib/hook/guests/strict-table.ts';
 import { journalKeyOf, withLocks } from '../../lib/hook/locks.ts';
-import { deviceNames, type RunningVif, runningVifs, wantedFilter } from '../../lib/hook/running.ts';
-import { strictBridges } from '../../lib/hook/strict-table.ts';
-import { readStrictRecords } from '../../lib/observe/strict.ts';
-import { strictDamage } from '../../lib/observe/strict-health.ts';
-import { readDrops } from '../../lib/observe/strict-listing.ts';
+import { guardSteps, sharedElements } from '../../lib/hook/vif/port-filter.ts';
+import { readStrictRecords } from '../../lib/observe/filter/strict.ts';
+import { strictDamage } from '../../lib/observe/filter/strict-health.ts';
+import { readDrops } from '../../lib/observe/filter/strict-listing.ts';
+import { planStrict } from '../../lib/plan/filter/strict.ts';
 import type { Step } from '../../lib/plan/step.ts';
-import { planStrict } from '../../lib/plan/strict.ts';
+import { STRICT_LOCK_PATH, strictRecordPath } from '../../lib/record/paths.ts';
+import { LOCKING_MODES, type LockingMode } from '../../lib/request/arguments.ts';
+import { parseBackendPath } from '../../lib/request/vif.ts';
 import type { System } from '../../lib/system/system.ts';
-import { openXenstore } from '../../lib/system/xenstore.ts';
+import { openXenstore } from '../../lib/system/xenstore/open.ts';
+import { listed, quote } from '../../lib/text.ts';
 
 /** What is asked of the strict filter: to list its ports, or something about one of them. */
 export interface VifOptions {

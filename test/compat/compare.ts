@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Command, HookHost } from '../support/hook-host.ts';
+import { type Command, HookHost } from '../support/hosts/hook-host.ts';
 import type { Difference, Outcome, Pair } from './differences.ts';
 
 /** One call of the hook, after what happens on the host before it. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { xlEnv } from '../support/host.ts';
-import type { Snapshot } from '../support/snapshot.ts';
-import { VifHost } from '../support/vif-host.ts';
+import { xlEnv } from '../support/hosts/host.ts';
+import { VifHost } from '../support/hosts/vif-host.ts';
+import type { Snapshot } from '../support/models/snapshot.ts';
 import { DIFFERENCES, type Outcome, type Pair } from './differences.ts';
 
 /** One call, after what happens on the host before it. */

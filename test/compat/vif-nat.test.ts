@@ -1,4 +1,4 @@
-import type { HookHost } from '../support/hook-host.ts';
+import type { HookHost } from '../support/hosts/hook-host.ts';
 import { add, offline, online, remove, type Scenario, testComparison } from './compare.ts';
 import { NAT_DIFFERENCES } from './differences-others.ts';
 

@@ -1,4 +1,4 @@
-import type { HookHost } from '../support/hook-host.ts';
+import type { HookHost } from '../support/hosts/hook-host.ts';
 import { clearSwitches, startOpenVswitch, switchPorts } from '../support/openvswitch.ts';
 import { add, offline, online, remove, type Scenario, testComparison } from './compare.ts';
 import { SWITCH_DIFFERENCES } from './differences-others.ts';

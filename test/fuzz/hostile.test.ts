@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Host } from '../support/host.ts';
-import type { Ran } from '../support/namespace.ts';
+import { Host } from '../support/hosts/host.ts';
+import type { Ran } from '../support/hosts/namespace.ts';
 import { freshSeed, pick, type Random, randomNumbers } from '../support/random.ts';
-import type { Store } from '../support/store.ts';
+import type { Store } from '../support/xenstore/store.ts';
 
 const SEED = freshSeed('hostile');
 const ROUNDS = 80;

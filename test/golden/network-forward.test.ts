@@ -1,16 +1,16 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Claim } from '../../lib/contract/claims.ts';
-import { parseVirtualRequest, type VirtualRequest } from '../../lib/contract/forward-request.ts';
-import type { HostState } from '../../lib/observe/host.ts';
-import { bridgeFilterClaims } from '../../lib/plan/antispoof.ts';
-import { share } from '../../lib/plan/forwarding.ts';
-import { forwardingClaims, natClaims } from '../../lib/plan/nat.ts';
+import type { HostState } from '../../lib/observe/host/host.ts';
+import { dhcpdLine, dnsmasqFile, planDnsmasq, servedBridge } from '../../lib/plan/dhcp/virtual.ts';
+import { bridgeFilterClaims } from '../../lib/plan/filter/antispoof.ts';
+import { forwardingClaims, natClaims } from '../../lib/plan/forward.ts';
+import { share } from '../../lib/plan/shared/shared-settings.ts';
 import type { Step } from '../../lib/plan/step.ts';
 import { heardPaths } from '../../lib/plan/unheard.ts';
-import { layVirtual, virtualClaims } from '../../lib/plan/virtual.ts';
-import { dhcpdLine, dnsmasqFile, planDnsmasq, servedBridge } from '../../lib/plan/virtual-dhcp.ts';
-import { childrenText, planText } from '../support/plan-text.ts';
+import { layVirtual, virtualClaims } from '../../lib/plan/virtual/start.ts';
+import type { Claim } from '../../lib/record/shared-settings.ts';
+import { parseVirtualRequest, type VirtualRequest } from '../../lib/request/forward.ts';
+import { childrenText, planText } from '../support/models/plan-text.ts';
 
 const NOTHING: HostState = { links: [], routes: [], rules: [], neighbours: [] };
 const RESOLVER = { domain: 'example.org', servers: ['192.0.2.53', '192.0.2.54'] };

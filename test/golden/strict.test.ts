@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { parseAddressList } from '../../lib/contract/addresses.ts';
 import {
   loggedElement,
   type StrictGuest,
@@ -10,6 +9,7 @@ import {
   strictExtras,
 } from '../../lib/filter/strict.ts';
 import { STRICT_TABLE } from '../../lib/filter/strict-rules.ts';
+import { parseAddressList } from '../../lib/request/addresses.ts';
 
 const guest = (ip: string, more: Partial<StrictGuest> = {}): StrictGuest => ({
   port: 'vif1.0',

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { childrenText, planText } from '../support/plan-text.ts';
-import { CASES } from '../support/vif-cases.ts';
+import { CASES } from '../support/cases/vif-cases.ts';
+import { childrenText, planText } from '../support/models/plan-text.ts';
 
 function golden(name: string): string {
   return join(import.meta.dirname, 'vif-bridge', `${name}.txt`);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { childrenText, planText } from '../support/plan-text.ts';
-import { ROUTE_CASES } from '../support/routed-cases.ts';
+import { ROUTE_CASES } from '../support/cases/routed-cases.ts';
+import { childrenText, planText } from '../support/models/plan-text.ts';
 
 const golden = (name: string) => join(import.meta.dirname, 'vif-route', `${name}.txt`);
 

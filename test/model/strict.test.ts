@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import type { Prefix } from '../../lib/contract/addresses.ts';
-import { parseAddressList } from '../../lib/contract/addresses.ts';
 import { type StrictGuest, strictBase, strictElements, strictExtras } from '../../lib/filter/strict.ts';
 import { STRICT_TABLE } from '../../lib/filter/strict-rules.ts';
-import { falseClaims } from '../support/claims.ts';
-import { NftModel } from '../support/nft-model.ts';
+import type { Prefix } from '../../lib/request/addresses.ts';
+import { parseAddressList } from '../../lib/request/addresses.ts';
+import { falseClaims } from '../support/frames/false-claims.ts';
+import { honestFrames, type Identity } from '../support/frames/honest.ts';
+import { randomFrames } from '../support/frames/random.ts';
+import { NftModel } from '../support/models/nft-model.ts';
 import { pick, type Random, randomNumbers } from '../support/random.ts';
-import { randomFrames } from '../support/random-frames.ts';
-import { honestFrames, type Identity } from '../support/strict-frames.ts';
 
 function modelOf(guests: readonly StrictGuest[]): NftModel {
   const elements = guests.flatMap(strictElements);

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { Host } from '../support/host.ts';
-import type { Ran } from '../support/namespace.ts';
-import { OWNER } from '../support/vif-host.ts';
+import { Host } from '../support/hosts/host.ts';
+import type { Ran } from '../support/hosts/namespace.ts';
+import { OWNER } from '../support/hosts/vif-host.ts';
 
 const PROGRAM = '/etc/xen/scripts/xen-network';
 const PACKAGED = join(import.meta.dirname, '../../dist/xen-network-pkg');

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { xlEnv } from '../support/host.ts';
-import { FINE } from '../support/namespace.ts';
-import { VifHost } from '../support/vif-host.ts';
+import { xlEnv } from '../support/hosts/host.ts';
+import { FINE } from '../support/hosts/namespace.ts';
+import { VifHost } from '../support/hosts/vif-host.ts';
 
 let vif: VifHost;
 

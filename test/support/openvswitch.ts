@@ -1,4 +1,4 @@
-import type { Host } from './host.ts';
+import type { Host } from './hosts/host.ts';
 
 // The switch in user space, by hand: its own scripts look for systemd and the kernel's module.
 const START = `

@@ -1,4 +1,4 @@
-import type { Namespace } from './namespace.ts';
+import type { Namespace } from './hosts/namespace.ts';
 
 /** Counts the frames of one sender that come in at a machine's card. */
 export class Watch {

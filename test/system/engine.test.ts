@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PLAIN_ENV } from '../support/namespace.ts';
+import { PLAIN_ENV } from '../support/hosts/namespace.ts';
 
 const root = join(import.meta.dirname, '../..');
 let folder: string;
@@ -11,7 +11,7 @@ let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'xen-network-engine-'));
   const script = `const { compileProgram } = await import('./tools/engine.ts');
-    await compileProgram('test/support/engine-facts.ts', '${join(folder, 'facts')}')`;
+    await compileProgram('test/support/kernel/engine-facts.ts', '${join(folder, 'facts')}')`;
   const done = spawnSync('sh', ['tools/bun.sh', '-e', script], { cwd: root, encoding: 'utf8' });
   if (done.status !== 0) throw new Error(`The program cannot be compiled: ${done.stderr}`);
 });

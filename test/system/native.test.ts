@@ -17,7 +17,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { runScenario } from '../support/native-scenarios.ts';
+import { runScenario } from '../support/kernel/native-scenarios.ts';
 
 let dir: string;
 let servers: Server[];
@@ -326,7 +326,7 @@ test.each([
   ['nothing', 'sleep 600'],
   ['a little at a time', 'for i in $(seq 2000); do head -c 4096; sleep 0.3; done'],
 ])('a reader that takes %s of many messages holds up none of what follows', async (_what, reader) => {
-  const program = join(import.meta.dirname, '../support/native-scenarios.ts');
+  const program = join(import.meta.dirname, '../support/kernel/native-scenarios.ts');
   const bun = join(import.meta.dirname, '../../tools/bun.sh');
   const fifo = openSync(makeFifo(), 'r+');
   children.push(spawn('bash', ['-c', reader], { stdio: [fifo, 'ignore', 'ignore'] }));

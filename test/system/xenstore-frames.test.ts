@@ -3,20 +3,20 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { encodeFrame } from '../../lib/contract/xenstore-wire.ts';
 import { serveXenstore } from '../../lib/sandbox/xenstored.ts';
-import { nodeNative } from '../../lib/system/native-node.ts';
-import { findBun } from '../support/faults.ts';
+import { nodeNative } from '../../lib/system/node/native-node.ts';
+import { encodeFrame } from '../../lib/wire/xenstore.ts';
+import { findBun } from '../support/bun.ts';
 import { pick, type Random, randomNumbers } from '../support/random.ts';
-import { FrameClient, type Kind, type Reply } from '../support/xenstore-frames.ts';
+import { FrameClient, type Kind, type Reply } from '../support/xenstore/xenstore-frames.ts';
 import {
   type RunningXenstored,
   startRealXenstored,
   startSandboxXenstored,
   whyNoRealXenstored,
-} from '../support/xenstored.ts';
+} from '../support/xenstore/xenstored.ts';
 
-const SERVER = join(import.meta.dirname, '../support/serve-xenstore.ts');
+const SERVER = join(import.meta.dirname, '../support/xenstore/serve-xenstore.ts');
 const missing = whyNoRealXenstored();
 let dir: string;
 let real: RunningXenstored;

@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { serveXenstore } from '../../lib/sandbox/xenstored.ts';
-import { nodeNative } from '../../lib/system/native-node.ts';
-import { PLAIN_ENV } from '../support/namespace.ts';
+import { nodeNative } from '../../lib/system/node/native-node.ts';
+import { PLAIN_ENV } from '../support/hosts/namespace.ts';
 import {
   isServed,
   type RunningXenstored,
   startRealXenstored,
   startSandboxXenstored,
   whyNoRealXenstored,
-} from '../support/xenstored.ts';
+} from '../support/xenstore/xenstored.ts';
 
 const noTools = spawnSync('xenstore-ls', ['--help']).error;
 const missing = noTools

@@ -3,13 +3,17 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { XS_TYPE } from '../../lib/contract/xenstore-wire.ts';
-import { loadNative } from '../../lib/system/load-native.ts';
-import type { Native } from '../../lib/system/native.ts';
-import { openXenstore } from '../../lib/system/xenstore.ts';
-import { runScenario } from '../support/native-scenarios.ts';
-import { FrameClient } from '../support/xenstore-frames.ts';
-import { startRealXenstored, startSandboxXenstored, whyNoRealXenstored } from '../support/xenstored.ts';
+import { loadNative } from '../../lib/system/kernel/load-native.ts';
+import type { Native } from '../../lib/system/kernel/native.ts';
+import { openXenstore } from '../../lib/system/xenstore/open.ts';
+import { XS_TYPE } from '../../lib/wire/xenstore.ts';
+import { runScenario } from '../support/kernel/native-scenarios.ts';
+import { FrameClient } from '../support/xenstore/xenstore-frames.ts';
+import {
+  startRealXenstored,
+  startSandboxXenstored,
+  whyNoRealXenstored,
+} from '../support/xenstore/xenstored.ts';
 
 const missing = whyNoRealXenstored();
 let dir: string;

@@ -2,7 +2,7 @@
 
 import { short } from './numbers.ts';
 import { type Panel, panels } from './panels.ts';
-import type { Results } from './report.ts';
+import type { Results } from './targets.ts';
 import { isReached, type Target, targets, verdict } from './targets.ts';
 
 const COLOURS: Readonly<Record<string, string>> = {

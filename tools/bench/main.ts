@@ -10,16 +10,9 @@ import { measureGrowth } from './growth.ts';
 import { measureHooks } from './hooks.ts';
 import { short } from './numbers.ts';
 import { measureOutages } from './outage.ts';
-import {
-  growthTable,
-  hookTable,
-  outageTable,
-  type Results,
-  stormTable,
-  targetTable,
-  throughputTable,
-} from './report.ts';
+import { growthTable, hookTable, outageTable, stormTable, targetTable, throughputTable } from './report.ts';
 import { measureStorms } from './storm.ts';
+import type { Results } from './targets.ts';
 import { targets } from './targets.ts';
 import { type Lane, measureThroughput } from './throughput.ts';
 

@@ -3,8 +3,8 @@
 import { spawn } from 'node:child_process';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
-import { Host } from '../../test/support/host.ts';
-import { PLAIN_ENV } from '../../test/support/namespace.ts';
+import { Host } from '../../test/support/hosts/host.ts';
+import { PLAIN_ENV } from '../../test/support/hosts/namespace.ts';
 import { sleep, waitUntil } from '../../test/support/wait.ts';
 import { compiled } from './c-program.ts';
 import { median } from './numbers.ts';

@@ -1,6 +1,6 @@
 // What the picture shows: the results as groups of bars that are to be compared.
 
-import type { Results } from './report.ts';
+import type { Results } from './targets.ts';
 
 export interface Bar {
   /** What tells it from the others of its group where its colour does not. */

@@ -8,25 +8,6 @@ import type { StormResult } from './storm.ts';
 import { type Target, verdict } from './targets.ts';
 import type { ThroughputResult } from './throughput.ts';
 
-/** All that one run found. */
-export interface Results {
-  readonly machine: {
-    readonly kernel: string;
-    readonly cpus: number;
-    readonly model: string /** Of the last minute before the run. */;
-    readonly load: number;
-  };
-  readonly date: string;
-  readonly long: boolean;
-  readonly hooks: readonly HookResult[];
-  readonly storms: readonly StormResult[];
-  readonly growth: readonly GrowthResult[];
-  readonly throughput: readonly ThroughputResult[];
-  readonly outages: readonly OutageResult[];
-  /** What a reader has to know beside the numbers. */
-  readonly notes: readonly string[];
-}
-
 /**
  * A table with its columns in line: the first one to the left, the others to the right.
  * @param rows the cells; the first row is the heading

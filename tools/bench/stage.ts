@@ -12,9 +12,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { Host, xlEnv } from '../../test/support/host.ts';
-import { PLAIN_ENV } from '../../test/support/namespace.ts';
-import type { Store } from '../../test/support/store.ts';
+import { Host, xlEnv } from '../../test/support/hosts/host.ts';
+import { PLAIN_ENV } from '../../test/support/hosts/namespace.ts';
+import type { Store } from '../../test/support/xenstore/store.ts';
 import type { Job } from './meter.ts';
 
 /** Ours, the distribution's own, and the smallest shell script that does the same work. */

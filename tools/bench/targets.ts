@@ -4,9 +4,27 @@ import type { GrowthResult } from './growth.ts';
 import type { HookResult } from './hooks.ts';
 import { ratio } from './numbers.ts';
 import type { OutageResult } from './outage.ts';
-import type { Results } from './report.ts';
 import type { StormResult } from './storm.ts';
 import type { ThroughputResult } from './throughput.ts';
+
+/** All that one run found. */
+export interface Results {
+  readonly machine: {
+    readonly kernel: string;
+    readonly cpus: number;
+    readonly model: string /** Of the last minute before the run. */;
+    readonly load: number;
+  };
+  readonly date: string;
+  readonly long: boolean;
+  readonly hooks: readonly HookResult[];
+  readonly storms: readonly StormResult[];
+  readonly growth: readonly GrowthResult[];
+  readonly throughput: readonly ThroughputResult[];
+  readonly outages: readonly OutageResult[];
+  /** What a reader has to know beside the numbers. */
+  readonly notes: readonly string[];
+}
 
 /** A number to reach. */
 export interface Target {

@@ -1,0 +1,124 @@
+import { failuresOf } from '../../apply/already.ts';
+import { applyTeardown } from '../../apply/apply.ts';
+import { recoverRun } from '../../apply/recover.ts';
+import { XenNetworkError } from '../../errors.ts';
+import { listRules } from '../../observe/filter/rules.ts';
+import { readStrictRecords } from '../../observe/filter/strict.ts';
+import { deviceExists } from '../../observe/host/port.ts';
+import { readVifRecord, readVifRecords } from '../../observe/records.ts';
+import { deviceCall, hereFinder, observeVif } from '../../observe/vif/vif.ts';
+import { planUnrouted } from '../../plan/routed/routed.ts';
+import type { Plan } from '../../plan/step.ts';
+import { planLeave } from '../../plan/vif/bridge.ts';
+import { planSwitchLeave } from '../../plan/vif/openvswitch.ts';
+import { vifRecordPath } from '../../record/paths.ts';
+import { isGuestDevice } from '../../request/names.ts';
+import { SETTINGS_MARK } from '../../request/vif.ts';
+import type { System } from '../../system/system.ts';
+import { openXenstore } from '../../system/xenstore/open.ts';
+import type { Context } from '../context.ts';
+import { withFreeLocks } from '../locks.ts';
+import { releaseOf } from '../vif/lease.ts';
+import { letGoOfPort, unguardSteps } from '../vif/port-filter.ts';
+import { letGoSteps } from '../vif/routed.ts';
+import { wayOut } from '../vif/switch.ts';
+import { forgetLeaving, leftDevices, readLeaving } from './leaving.ts';
+import { listAllRules } from './refilter-records.ts';
+
+/**
+ * Takes away what devices have left whose offline was ended half-way, or never came: rules, elements of the strict filter,
+ * proxies, DHCP entries, a switch's port, records. How, is planned by what is there now. A device whose lock is held is
+ * left to him who has it.
+ * @param context the call
+ * @param devices the kernel's names of devices
+ * @returns a sentence for each device of which something was left
+ */
+export async function collect(context: Context, devices: readonly string[]): Promise<string[]> {
+  const { system } = context;
+  const sentences: string[] = [];
+  for (const device of devices) {
+    await withFreeLocks(system, [device], async () => {
+      // A hook that had the lock until now may have seen to it, or put the device to use again.
+      // One that was ended while it waited has done nothing yet.
+      if (hereFinder(system)(device) && readLeaving(system, device) !== 'begun')
+        return forgetLeaving(system, device);
+      sentences.push(...(await recoverRun(system, device)), ...(await finish(context, device)));
+    });
+  }
+  return sentences;
+}
+
+/**
+ * The devices that this host has not any more and of which it has something yet.
+ * @param system the way to the records and the firewall
+ * @returns the kernel's names of them
+ */
+export function goneDevices(system: System): string[] {
+  const isHere = hereFinder(system);
+  const rules = listAllRules(system);
+  const known = [
+    ...readVifRecords(system).keys(),
+    ...[...readStrictRecords(system).values()].map(({ device }) => device),
+    ...rules[4].keys(),
+    ...rules[6].keys(),
+  ];
+  const gone = known.filter((device) => isGuestDevice(device) && !isHere(device));
+  return [...new Set([...leftDevices(system), ...gone])];
+}
+
+/** The device's lock is held. */
+async function finish(context: Context, device: string): Promise<string[]> {
+  const { system } = context;
+  const bridge = readVifRecord(system, device)?.bridge ?? '';
+  const plan = await leavePlan(context, device);
+  const failures = [...(await applyTeardown(system, plan))];
+  const isDone = plan.steps.length > 0;
+  const ports = () =>
+    [...readStrictRecords(system)].filter(([, record]) => record.device === device).map(([port]) => port);
+  const isHeld = ports().length > 0;
+  failures.push(...(await letGoOfPort(system, bridge, () => unguardSteps(system, device, ports()))));
+  await forgetMark(context, device);
+  forgetLeaving(system, device);
+  if (!isDone && !isHeld) return [];
+  // The offline may have come further than the record tells.
+  const wrong = failures.filter((sentence) => failuresOf({ error: sentence }).length > 0);
+  return [`What ${device} had left on this host was taken away.`, ...wrong];
+}
+
+/** Where xenstore is away, or the guest is gone from it, there is no mark. A tap's settings are its vif's. */
+async function forgetMark({ system, env }: Context, device: string): Promise<void> {
+  const [, domid, devid] = /^vif(\d+)\.(\d+)$/.exec(device) ?? [];
+  if (devid === undefined) return;
+  const path = `backend/vif/${domid}/${devid}/${SETTINGS_MARK}`;
+  try {
+    const store = await openXenstore(await system.native(), env);
+    try {
+      const [mark] = await store.readMany([path]);
+      if (mark !== undefined) await store.remove(path);
+    } finally {
+      store.close();
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+  }
+}
+
+/** As its own hook's offline would do it. */
+async function leavePlan(context: Context, device: string): Promise<Plan> {
+  const { system } = context;
+  const state = observeVif(system, deviceCall(device), undefined);
+  const { port, record } = state;
+  const name = port?.name ?? record?.name ?? device;
+  const path = vifRecordPath(device);
+  const rules = listRules(system, device);
+  if (record?.switchPort !== undefined) {
+    const isTaken = port === undefined && deviceExists(system, name);
+    const leave = isTaken ? 'none' : await wayOut({ context, dryRun: false }, name);
+    return planSwitchLeave(state, name, rules, path, leave);
+  }
+  if (record?.laid === undefined) return planLeave(state, name, rules, path);
+  return planUnrouted(state, name, rules, path, {
+    before: releaseOf(system, record, { device: name }),
+    after: letGoSteps(system, device, record.proxyNdp),
+  });
+}

@@ -1,0 +1,276 @@
+import { applyTeardown } from '../../apply/apply.ts';
+import { locked } from '../../apply/locked.ts';
+import { HostError, LockError, messageOf, XenNetworkError, XenstoreError } from '../../errors.ts';
+import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
+import { listRules } from '../../observe/filter/rules.ts';
+import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict.ts';
+import { damagedChains, isWhole, strictDamage } from '../../observe/filter/strict-health.ts';
+import { listStrictTable, type StrictListing } from '../../observe/filter/strict-listing.ts';
+import { readVifRecord } from '../../observe/records.ts';
+import { deviceFinder, hereFinder } from '../../observe/vif/vif.ts';
+import { replaceForwardRules } from '../../plan/filter/rules.ts';
+import { planStrict, planStrictTable } from '../../plan/filter/strict.ts';
+import type { Step } from '../../plan/step.ts';
+import { rememberStep } from '../../plan/vif/device.ts';
+import { STRICT_LOCK_PATH, strictRecordPath, vifRecordPath } from '../../record/paths.ts';
+import type { RunResult } from '../../system/processes/exec.ts';
+import type { System } from '../../system/system.ts';
+import { openXenstore } from '../../system/xenstore/open.ts';
+import type { Xenstore } from '../../system/xenstore/xenstore.ts';
+import type { Context } from '../context.ts';
+import { isHeldForUs, withFreeLocks, withLocks } from '../locks.ts';
+import { learningSteps } from '../vif/learning.ts';
+import { sharedElements } from '../vif/port-filter.ts';
+import { collect, goneDevices } from './leftovers.ts';
+import {
+  listAllRules,
+  type Restored,
+  type RulesInPlace,
+  restoreRules,
+  restoreStrict,
+  rulesIn,
+  straySteps,
+} from './refilter-records.ts';
+import {
+  type Backend,
+  deviceNames,
+  listBackends,
+  type RunningVif,
+  runningVifs,
+  wantedFilter,
+} from './running.ts';
+import { strictBridges } from './strict-table.ts';
+
+/** Less than a hook may hold its device's lock: one that hangs is named, and the others are done by then. */
+const BUSY_WAIT_MS = 30_000;
+
+/** What is in place, looked at once for all guests. */
+interface Look {
+  readonly rules: RulesInPlace;
+  readonly listing: StrictListing | undefined;
+}
+
+/** A refilter under way. */
+interface Refilter {
+  readonly context: Context;
+  /** Asks the host once what is the same for all guests. */
+  readonly shared: System;
+  readonly look: Look;
+  /** What devices are to have, by the kernel's names of them. */
+  readonly wanted: Map<string, RuleSet>;
+  readonly failures: string[];
+  /** Something was not as it is to be. */
+  changed: boolean;
+}
+
+/**
+ * Puts the filters of all running guests back. First what the records say, of all guests at once and with no lock but the
+ * table's and the firewall's; then, guest by guest, what xenstore says, each under its own lock. What is in place stays,
+ * so that no guest is unfiltered meanwhile. Nothing of it is undone when a part fails: a filter that could be put back is
+ * better than none.
+ * @param context the call
+ * @returns the number of devices
+ * @throws HostError naming what could not be put back
+ */
+export async function refilter(context: Context): Promise<number> {
+  const { system } = context;
+  const isHere = hereFinder(system);
+  const strict = await attempted(() => restoreStrict(system, isHere));
+  const rules = await attempted(() => restoreRules(system, isHere));
+  const failures = [...strict.failures, ...rules.failures];
+  const run: Refilter = {
+    context,
+    shared: askedOnce(system),
+    look: {
+      rules: rules.found ?? listAllRules(system),
+      listing: 'found' in strict ? strict.found : listStrictTable(system),
+    },
+    wanted: new Map(),
+    failures,
+    changed: false,
+  };
+  failures.push(...(await attempted(() => settleAll(run))).failures);
+  for (const sentence of await collect(context, goneDevices(system))) context.log.info(sentence);
+  if (run.changed) failures.push(...missing(run));
+  if (failures.length > 0) throw new HostError([...new Set(failures)].join(' '));
+  return run.wanted.size;
+}
+
+async function attempted<T>(work: () => Promise<Restored<T>>): Promise<Restored<T>> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    return { failures: [messageOf(thrown)] };
+  }
+}
+
+/** Those that come meanwhile are looked for again; those whose own hook is under way are waited for last. */
+async function settleAll(run: Refilter): Promise<Restored<never>> {
+  const { system, env } = run.context;
+  const store = await openXenstore(await system.native(), env);
+  try {
+    const known = new Set<string>();
+    const end = performance.now() + BUSY_WAIT_MS;
+    for (;;) {
+      const fresh = (await listBackends(store)).filter((backend) => {
+        const [vif, tap] = deviceNames(backend);
+        // A device whose own hook waits for us is being attached or detached by it.
+        return !known.has(vif) && !isHeldForUs(system, vif) && !isHeldForUs(system, tap);
+      });
+      if (fresh.length === 0) return { failures: [] };
+      const busy: Backend[] = [];
+      const find = deviceFinder(system);
+      for (const backend of fresh) {
+        const names = deviceNames(backend);
+        known.add(names[0]);
+        const isDone = await withFreeLocks(system, names, () => settle(run, store, backend, find));
+        if (!isDone) busy.push(backend);
+      }
+      for (const backend of busy) await settleBusy(run, store, backend, end - performance.now());
+    }
+  } finally {
+    store.close();
+  }
+}
+
+async function settleBusy(run: Refilter, store: Xenstore, backend: Backend, waitMs: number): Promise<void> {
+  try {
+    await withLocks(
+      run.context.system,
+      deviceNames(backend),
+      () => settle(run, store, backend, deviceFinder(run.context.system)),
+      Math.max(0, waitMs),
+    );
+  } catch (thrown) {
+    if (!(thrown instanceof LockError)) throw thrown;
+    run.failures.push(
+      `What xenstore says of ${deviceNames(backend)[0]} was not looked at: ${thrown.message}`,
+    );
+  }
+}
+
+/** The locks of the card's devices are held. */
+async function settle(
+  run: Refilter,
+  store: Xenstore,
+  backend: Backend,
+  find: ReturnType<typeof deviceFinder>,
+): Promise<void> {
+  const context = { ...run.context, system: run.shared };
+  for (const vif of await runningVifs(context, store, [backend], find)) {
+    // Gone from xenstore since it was listed: its records say more.
+    if (Object.values(vif.run.stored).every((value) => value === undefined)) continue;
+    try {
+      await settleDevice(run, vif);
+    } catch (thrown) {
+      if (!(thrown instanceof XenNetworkError) || thrown instanceof XenstoreError) throw thrown;
+      run.failures.push(`${vif.run.call.device} has no new filter: ${messageOf(thrown)}`);
+    }
+  }
+}
+
+async function settleDevice(run: Refilter, vif: RunningVif): Promise<void> {
+  const { device } = vif.run.call;
+  const { rules, strict } = wantedFilter(vif);
+  const ruleSteps = settleRules(run, vif, rules);
+  const failures = await applyTeardown(run.context.system, { steps: ruleSteps, warnings: [] });
+  const port = vif.state.port.name;
+  if (!isHeldAs(run.context.system, run.look.listing, port, strict))
+    failures.push(...(await settleStrict(run, vif, strict)));
+  if (failures.length > 0) throw new HostError(failures.join(' '));
+  run.wanted.set(device, rules);
+}
+
+/** What was in place when all was looked at need not be listed once more. */
+function settleRules(run: Refilter, { run: { call }, state, bridge }: RunningVif, wanted: RuleSet): Step[] {
+  const { system } = run.context;
+  const { device } = call;
+  const { name } = state.port;
+  const steps: Step[] = [];
+  if (!sameRules(rulesIn(run.look.rules, device), wanted)) {
+    run.changed = true;
+    steps.push(...replaceForwardRules(name, listRules(system, device), wanted));
+  }
+  const record = readVifRecord(system, device);
+  const saved = record ?? (bridge === undefined ? undefined : { name, bridge: bridge.name, rules: NO_RULES });
+  if (saved !== undefined && (record === undefined || !sameRules(record.rules, wanted)))
+    steps.push(rememberStep(vifRecordPath(device), record, { ...saved, rules: wanted }));
+  return steps;
+}
+
+function sameRules(one: RuleSet, other: RuleSet): boolean {
+  return ([4, 6] as const).every((family) => one[family].join('\n') === other[family].join('\n'));
+}
+
+function isHeldAs(
+  system: System,
+  listing: StrictListing | undefined,
+  port: string,
+  wanted: StrictRecord | undefined,
+): boolean {
+  if (JSON.stringify(readStrictRecord(system, port)) !== JSON.stringify(wanted)) return false;
+  return listing === undefined ? wanted === undefined : isWhole(listing, port, wanted);
+}
+
+function settleStrict(
+  run: Refilter,
+  { state: { port }, bridge }: RunningVif,
+  fresh: StrictRecord | undefined,
+): Promise<string[]> {
+  const { system } = run.context;
+  run.changed = true;
+  return locked(system, STRICT_LOCK_PATH, async () => {
+    const listing = listStrictTable(system);
+    const old = readStrictRecord(system, port.name);
+    const isTableWhole =
+      listing !== undefined && damagedChains(listing, fresh === undefined ? [] : [fresh]).length === 0;
+    const isClean = listing === undefined || isWhole(listing, port.name, old);
+    const change = { port: port.name, recordPath: strictRecordPath(port.name), old, fresh, flushed: true };
+    const steps = [
+      ...(bridge === undefined || fresh === undefined ? [] : learningSteps(system, bridge.name)),
+      ...(isTableWhole || fresh === undefined ? [] : planStrictTable([])),
+      ...(isClean ? [] : straySteps(listing, port.name, fresh)),
+      ...planStrict({ ...change, shared: sharedElements(system, port.name, fresh) }),
+    ];
+    return applyTeardown(system, { steps, warnings: [] }, { held: STRICT_LOCK_PATH });
+  });
+}
+
+/** The second look: rules, elements and modes, once all is done. */
+function missing({ context: { system }, wanted }: Refilter): string[] {
+  const rules = listAllRules(system);
+  const damage = strictDamage(system, strictBridges(system));
+  const unfiltered = [...wanted].filter(([device, wish]) => {
+    // Its own hook may have changed it, or taken it away, since its lock was let go.
+    const record = readVifRecord(system, device);
+    return record !== undefined && sameRules(record.rules, wish) && !sameRules(rulesIn(rules, device), wish);
+  });
+  return [
+    ...(damage === undefined ? [] : [damage]),
+    ...unfiltered.map(
+      ([device]) =>
+        `The rules of ${device} are not in place after all steps: something else changes the firewall at the same time.`,
+    ),
+  ];
+}
+
+/** What is the same for all guests, and grows with their number, is asked once: the firewall's chains, the addresses. */
+function askedOnce(system: System): System {
+  const answers = new Map<string, RunResult>();
+  const addresses = new Map<string, readonly string[]>();
+  return {
+    ...system,
+    ipv4Addresses(device) {
+      const answer = addresses.get(device) ?? system.ipv4Addresses(device);
+      addresses.set(device, answer);
+      return answer;
+    },
+    run(argv, options) {
+      const question = argv.join(' ');
+      const answer = answers.get(question) ?? system.run(argv, options);
+      answers.set(question, answer);
+      return answer;
+    },
+  };
+}

@@ -1,0 +1,21 @@
+import { messageOf, XenNetworkError } from '../../errors.ts';
+import type { Context } from '../context.ts';
+import { leftDevices } from './leaving.ts';
+
+/**
+ * Lets a hook that has done its own work take away what others left that were ended.
+ * @param context the call
+ */
+export async function sweepLeft(context: Context): Promise<void> {
+  const { system, log } = context;
+  try {
+    const devices = leftDevices(system);
+    if (devices.length === 0) return;
+    // Rarely needed, and it needs all kinds of hooks.
+    const { collect } = await import('./leftovers.ts');
+    for (const sentence of await collect(context, devices)) log.warn(sentence);
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    log.warn(messageOf(thrown));
+  }
+}

@@ -1,0 +1,107 @@
+import { movedPending } from '../../apply/confirm.ts';
+import { boundTo } from '../../observe/bridge/bound.ts';
+import { managedByIfupdown } from '../../observe/bridge/uplink.ts';
+import { forwardDrops, policyOwner, unfilterWords } from '../../observe/filter/forward-policy.ts';
+import { readLedgerFile } from '../../observe/filter/ledger.ts';
+import { readNatRecords } from '../../observe/forward/nat.ts';
+import { type Link, observeHost } from '../../observe/host/host.ts';
+import { readVifRecords } from '../../observe/records.ts';
+import type { BridgeLayout } from '../../plan/bridge/layout.ts';
+import { type AddressMove, followRecords, followSteps } from '../../plan/shared/moved-settings.ts';
+import type { Step } from '../../plan/step.ts';
+import type { Family } from '../../request/addresses.ts';
+import type { BridgeRequest, Topology } from '../../request/bridge.ts';
+import type { System } from '../../system/system.ts';
+import { listed } from '../../text.ts';
+import type { Context } from '../context.ts';
+
+/**
+ * Names the programs that know a device by its number, and so cannot follow where its addresses go.
+ * @param context the call
+ * @param from the device that the addresses leave
+ * @param to the name of the device that gets them
+ */
+export function warnOfBound({ system, log }: Context, from: Link, to: string): void {
+  // ifupdown starts its DHCP client anew.
+  const bound = managedByIfupdown(system, from.name) ? [] : boundTo(system, from);
+  if (bound.length === 0) return;
+  log.warn(
+    `What listens on ${from.name} itself hears nothing any more once the addresses are on another device, called ${to}, and has to be restarted then: ${listed(bound)}.`,
+  );
+}
+
+/**
+ * What the host has now: "xenbr0 has peth0 and vif0.0; eth0 has 192.0.2.2/24."
+ * @param system the way to the host
+ * @param bridge the bridge's name
+ * @param top the device with the host's addresses
+ */
+export function resultText(system: System, bridge: string, top: string): string {
+  const { links } = observeHost(system);
+  const ports = links.filter(({ master }) => master === bridge).map(({ name }) => name);
+  const own = links.find(({ name }) => name === top)?.addresses ?? [];
+  const addresses = own
+    .filter(({ scope }) => scope !== 'link')
+    .map(({ local, length }) => `${local}/${length}`);
+  const held = `${top} has ${addresses.length === 0 ? 'no address' : listed(addresses)}.`;
+  return ports.length === 0 ? held : `${bridge} has ${listed(ports)}; ${held}`;
+}
+
+/**
+ * Says that a bridge that runs already does not hold its guests, though antispoof=strict was asked for.
+ * @param bridge the bridge's name
+ */
+export function notStrict(bridge: string): string {
+  return (
+    `The bridge ${bridge} was started without antispoof=strict, and stays as it is: its guests are not held. ` +
+    'Stop it and start it again, or say antispoof=strict for each guest.'
+  );
+}
+
+/**
+ * Whether the card's frames take no connection in conntrack (docs/contract.md, "Filter rules").
+ * The host's own packets are seen to by their destination; but where the bridge has the host's addresses and the host
+ * forwards, it may masquerade guests' packets, which takes connections.
+ */
+export function untracksCard(system: System, { notrack }: BridgeRequest, topology: Topology): boolean {
+  if (notrack !== 'auto') return notrack === 'yes';
+  const forwards = ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'].some(
+    (path) => system.readText(`/proc/sys/${path}`) === '1',
+  );
+  return topology === 'classic' || !forwards;
+}
+
+/**
+ * Says where the administrator's firewall drops what no rule lets pass between a new bridge's ports.
+ * @param context the call
+ * @param layout the new bridge
+ * @returns the families in which rules of ours are needed for the host itself to stay reachable
+ */
+export function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): Family[] {
+  const drops = forwardDrops(system, bridge);
+  // What another started hook drops needs no word: the rules that are put there let pass what is to pass.
+  const isOurs = readLedgerFile(system).some(({ claim }) => claim.kind === 'policy');
+  for (const { chain, byIptables } of isOurs ? [] : drops) {
+    const what = byIptables
+      ? 'Rules that let its card pass are put there, and vif-bridge adds those of each guest'
+      : `Add a rule there (iifname "${bridge}" oifname "${bridge}" accept)`;
+    log.warn(
+      `Bridged packets go through iptables here, and the chain ${chain} drops what no rule lets pass (${policyOwner(system)}). ` +
+        `${what}; or ${unfilterWords(system, bridge)}.`,
+    );
+  }
+  return drops.filter(({ byIptables }) => byIptables).map(({ family }) => family);
+}
+
+/**
+ * The steps by which what our own hooks hold for a device follows its addresses.
+ * @param system the way to the host
+ * @param move from which device to which
+ */
+export function followAddresses(system: System, move: AddressMove): Step[] {
+  return [
+    ...followSteps(readNatRecords(system), move),
+    ...followRecords(readVifRecords(system), move),
+    ...movedPending(system, move),
+  ];
+}

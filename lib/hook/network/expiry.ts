@@ -1,0 +1,67 @@
+import { undoJournal } from '../../apply/apply.ts';
+import { confirmRun, keepParts, type PendingRun, pendingRuns, type TakeBack } from '../../apply/confirm.ts';
+import { messageOf } from '../../errors.ts';
+import type { Context } from '../context.ts';
+import { forgetCalls, MULTI_HOOK } from './multi-list.ts';
+import { FORCED, perform } from './transaction.ts';
+
+/**
+ * Takes back the runs whose time is over, each by the stops of what it started, as the host is now; the lock of all network
+ * hooks must be held. What cannot be taken back waits on, for who tries next.
+ * @param context the call
+ * @returns sentences for the log
+ */
+export async function expireRuns(context: Context): Promise<string[]> {
+  const sentences: string[] = [];
+  for (const run of pendingRuns(context.system).filter(({ remainingMs }) => remainingMs === 0))
+    sentences.push(...(await expireRun(context, run)));
+  return sentences;
+}
+
+async function expireRun(context: Context, run: PendingRun): Promise<string[]> {
+  const { system } = context;
+  const said: string[] = [];
+  const failed: string[] = [];
+  let rest = run.parts ?? partsByName(run.id, [...(await context.networkHooks()).keys()]);
+  for (const part of [...rest].reverse()) {
+    try {
+      said.push(...(await takeBack(context, run.id, part)));
+      rest = rest.filter((other) => other !== part);
+      if (run.parts !== undefined) keepParts(system, run.id, rest);
+    } catch (thrown) {
+      failed.push(messageOf(thrown));
+    }
+  }
+  if (failed.length > 0)
+    return [...said, `Nobody confirmed ${run.id} in time, and it is not taken back yet: ${failed.join(' ')}`];
+  confirmRun(system, run.id);
+  return [`Nobody confirmed ${run.id} in time: it was taken back.`, ...said];
+}
+
+async function takeBack(context: Context, id: string, { hook, values, steps }: TakeBack): Promise<string[]> {
+  const { system } = context;
+  if (steps !== undefined) {
+    const journal = { key: `pending.${id}`, steps, begun: steps.length, indexes: [] };
+    const failures = await undoJournal(system, journal);
+    return failures.map((text) => `While ${id} was taken back: ${text}.`);
+  }
+  const said: string[] = [];
+  const log = { ...context.log, warn: (sentence: string) => void said.push(sentence) };
+  const call = { ...context, hook, log };
+  const hooks = await context.networkHooks();
+  const work = () => (hook === MULTI_HOOK ? forgetCalls(call, values) : hooks.get(hook)?.stop(call, values));
+  await perform(call, [work], FORCED);
+  return said;
+}
+
+/** A run of which only the name is known is taken back by it: what nobody confirmed may have cut the host off. */
+function partsByName(id: string, networkHooks: readonly string[]): TakeBack[] {
+  const [, hook = '', subjects = ''] = /^([^.]*)\.(.*)$/.exec(id) ?? [];
+  const hooks = hook === MULTI_HOOK ? networkHooks : [hook];
+  return subjects.split('+').flatMap((subject) =>
+    hooks.map((name) => ({
+      hook: name,
+      values: { [/bridge|virtual/.test(name) ? 'bridge' : 'netdev']: subject },
+    })),
+  );
+}

@@ -1,0 +1,73 @@
+import { isRecord, readJson } from '../../observe/records.ts';
+import { remember } from '../../plan/write-record.ts';
+import { MULTI_RECORD } from '../../record/paths.ts';
+import type { Values } from '../../request/arguments.ts';
+import type { HookCall } from '../../request/multi-bridge.ts';
+import type { System } from '../../system/system.ts';
+import type { Context, NetworkWork } from '../context.ts';
+
+/** The hook that starts several networks. */
+export const MULTI_HOOK = 'network-multi-bridge';
+
+/**
+ * The calls that were started as one, in order.
+ * @param system the way to the record
+ */
+export function readStarted(system: System): readonly HookCall[] | undefined {
+  return readJson(system, MULTI_RECORD, isCallList);
+}
+
+function isCallList(value: unknown): value is readonly HookCall[] {
+  return (
+    Array.isArray(value) &&
+    value.every((call) => isRecord(call) && typeof call['hook'] === 'string' && Array.isArray(call['words']))
+  );
+}
+
+/**
+ * A call as it is shown, and told from others.
+ * @param call a hook and its words
+ */
+export function titleOf({ hook, words }: HookCall): string {
+  return [hook, ...words].join(' ');
+}
+
+/**
+ * Writes down what was started as one.
+ * @param context the call
+ * @param before what is written down now
+ * @param after what is to be; undefined where nothing is started
+ * @returns undefined where that is the same
+ */
+export function noteWork(
+  context: Context,
+  before: readonly HookCall[] | undefined,
+  after: readonly HookCall[] | undefined,
+): NetworkWork | undefined {
+  const steps = remember(MULTI_RECORD, before, after, `what ${MULTI_HOOK} has started`);
+  if (steps.length === 0) {
+    context.log.info('The networks of the list are as they should be.');
+    return undefined;
+  }
+  const known = new Set((before ?? []).map(titleOf));
+  const fresh = (after ?? []).map(titleOf).filter((title) => !known.has(title));
+  return {
+    subject: 'list',
+    plan: { steps, warnings: [] },
+    verify: () => [],
+    done: 'The list of networks is done.',
+    takeBack: { hook: MULTI_HOOK, values: Object.fromEntries(fresh.map((title, i) => [`${i}`, title])) },
+  };
+}
+
+/**
+ * Forgets calls that were taken back.
+ * @param context the call
+ * @param titles the calls' titles, by any keys
+ */
+export function forgetCalls(context: Context, titles: Values): NetworkWork | undefined {
+  const gone = new Set(Object.values(titles));
+  const before = readStarted(context.system);
+  const rest = before?.filter((call) => !gone.has(titleOf(call)));
+  return noteWork(context, before, rest?.length === 0 ? undefined : rest);
+}

@@ -1,0 +1,83 @@
+import { damagedJournals } from '../../apply/journal.ts';
+import { readBridgeRecords } from '../../observe/bridge/uplink.ts';
+import { readLedger } from '../../observe/filter/ledger.ts';
+import { readStrictRecords } from '../../observe/filter/strict.ts';
+import { strictDamage } from '../../observe/filter/strict-health.ts';
+import { type HostState, type Link, observeHost } from '../../observe/host/host.ts';
+import { damagedRecords } from '../../observe/records.ts';
+import type { Values } from '../../request/arguments.ts';
+import type { System } from '../../system/system.ts';
+import { listed } from '../../text.ts';
+import type { Context } from '../context.ts';
+import { strictBridges } from '../guests/strict-table.ts';
+import { lostClaims } from './shared-settings.ts';
+
+interface BridgeStatus {
+  readonly name: string;
+  readonly id: string;
+  readonly stp: boolean;
+  readonly ports: readonly string[];
+}
+
+/**
+ * Prints what an administrator looks at: addresses, bridges as `brctl show` lists them, routes; or the same as JSON.
+ * @param context where to print
+ * @param _values no variable changes the answer
+ * @param json print JSON
+ */
+export function printStatus(context: Context, _values: Values, json: boolean): void {
+  const { system, print, log } = context;
+  const state = observeHost(system);
+  const bridges = state.links
+    .filter((link) => link.kind === 'bridge')
+    .map((link) => bridgeStatus(system, state, link));
+  const strict = { bridges: strictBridges(system), ports: [...readStrictRecords(system).keys()] };
+  const damage = strictDamage(system, strict.bridges);
+  if (damage !== undefined) log.warn(damage);
+  for (const sentence of [...damagedJournals(system), ...damagedRecords(system), ...lostClaims(system)])
+    log.warn(sentence);
+  if (json) {
+    const found = {
+      links: state.links.map(linkJson),
+      bridges,
+      routes: state.routes,
+      bridged: readBridgeRecords(system),
+      shared: readLedger(system),
+      strict: { ...strict, damage: damage ?? null },
+    };
+    print(`${JSON.stringify(found, null, 2)}\n`);
+    return;
+  }
+  const show = (...args: string[]) => system.run(['ip', ...args], { isListing: true }).stdout;
+  print(
+    `${rule}\n${show('address', 'show')}${rule}\n${bridgeTable(bridges)}${rule}\n${show('-4', 'route', 'show')}${show('-6', 'route', 'show')}${rule}\n${strictLines(strict)}`,
+  );
+}
+
+const rule = '='.repeat(60);
+
+/** Nothing where nobody asked for antispoof=strict. */
+function strictLines({ bridges, ports }: { bridges: readonly string[]; ports: readonly string[] }): string {
+  if (bridges.length === 0 && ports.length === 0) return '';
+  const on = bridges.length === 0 ? '' : ` on ${listed(bridges)}`;
+  return `antispoof=strict${on}; held: ${ports.join(' ') || 'no guest yet'}\n${rule}\n`;
+}
+
+function bridgeStatus(system: System, state: HostState, link: Link): BridgeStatus {
+  const read = (file: string) => system.readText(`/sys/class/net/${link.name}/bridge/${file}`) ?? '';
+  const ports = state.links.filter((port) => port.master === link.name).map((port) => port.name);
+  return { name: link.name, id: read('bridge_id'), stp: read('stp_state') !== '0', ports: ports.sort() };
+}
+
+function bridgeTable(bridges: readonly BridgeStatus[]): string {
+  const lines = bridges.flatMap(({ name, id, stp, ports }) => [
+    `${name}\t\t${id}\t${stp ? 'yes' : 'no'}\t\t${ports[0] ?? ''}`,
+    ...ports.slice(1).map((port) => `\t\t\t\t\t\t\t${port}`),
+  ]);
+  return ['bridge name\tbridge id\t\tSTP enabled\tinterfaces', ...lines, ''].join('\n');
+}
+
+function linkJson(link: Link) {
+  const plain = link.addresses.map((address) => ({ ...address, flags: [...address.flags] }));
+  return { ...link, flags: [...link.flags], addresses: plain };
+}

@@ -1,0 +1,167 @@
+import { applyParts, type Part, UNDONE } from '../../apply/apply.ts';
+import { deferTakeBack, forgetPart, type TakeBack } from '../../apply/confirm.ts';
+import { HostError, RequestError, VerifyError, XenNetworkError } from '../../errors.ts';
+import { type Step, sharesRules } from '../../plan/step.ts';
+import { VIF_RECORDS } from '../../record/paths.ts';
+import { parsePrefix } from '../../request/addresses.ts';
+import { type Values, wholeNumber } from '../../request/arguments.ts';
+import type { System } from '../../system/system.ts';
+import { quote } from '../../text.ts';
+import type { Context, NetworkWork } from '../context.ts';
+import { noteTables } from './tables.ts';
+
+const CHECK_SECONDS = 10;
+
+/**
+ * What start and stop give where there is nothing to do.
+ * @param context where to say so
+ * @param sentence why
+ */
+export function nothing(context: Context, sentence: string): undefined {
+  context.log.info(sentence);
+  tell(context, sentence);
+}
+
+/** For a person at a terminal; where nobody looks a hook that did its work is silent, as the stock scripts are. */
+function tell(context: Context, sentence: string): void {
+  if (context.system.terminalWidth('out') !== undefined) context.print(`${sentence}\n`);
+}
+
+/**
+ * How what a hook starts is taken back; what it stops is told by the same words, so that nothing waits for it any more.
+ * @param hook the hook's name
+ * @param values names to its stop what was started
+ * @param steps what start did, where it only changed what was started before
+ */
+export function takeBackBy(hook: string, values: Values, steps?: readonly Step[]): TakeBack {
+  return { hook, values, ...(steps === undefined ? {} : { steps }) };
+}
+
+/** What one of several calls is to do, asked for once those before it are done. */
+export type WorkOf = () => NetworkWork | undefined;
+
+/** How start guards itself against cutting its user off. */
+export interface Guards {
+  /** An address that has to answer a ping. */
+  readonly check: string | undefined;
+  /** Seconds until all is undone. */
+  readonly confirm: number | undefined;
+  /** What speaks against it is said, and it is done nevertheless. */
+  readonly force?: boolean;
+}
+
+/** For what puts back what was there before, when the host may be cut off already. */
+export const FORCED: Guards = { check: undefined, confirm: undefined, force: true };
+
+/** No guards, for stop. */
+export const UNGUARDED: Guards = { check: undefined, confirm: undefined };
+
+/**
+ * The variables check and confirm.
+ * @param values the variables
+ * @throws RequestError naming the one that is wrong
+ */
+export function parseGuards(values: Values): Guards {
+  const check = values['check'];
+  const prefix = check === undefined || check.includes('/') ? undefined : parsePrefix(check);
+  if (check !== undefined && prefix === undefined)
+    throw new RequestError(`check is ${quote(check)}; say one IPv4 or IPv6 address, such as the gateway's.`);
+  return { check: prefix?.address, confirm: wholeNumber(values, 'confirm', 1, 86_400) };
+}
+
+/**
+ * Carries the works of network hooks out as one transaction; their common lock must be held.
+ * @param context the call
+ * @param works in order
+ * @param guards what start was told to guard itself by
+ * @throws what a part throws; the host is then as it was
+ */
+export async function perform(context: Context, works: readonly WorkOf[], guards: Guards): Promise<void> {
+  const { system, log } = context;
+  const done: NetworkWork[] = [];
+  const parts = works.map((work) => partOf(system, work, done, guards));
+  await applyParts(system, parts, {
+    key: context.hook,
+    warn: log.warn,
+    hurried: true,
+    interrupted: context.interrupted,
+    check: async () => {
+      if (guards.check !== undefined) await mustAnswer(context, guards.check);
+      if (context.interrupted()) throw new VerifyError(`The run was interrupted by a signal. ${UNDONE}`);
+      const parts = done.flatMap(({ takeBack }) => (takeBack === undefined ? [] : [takeBack]));
+      // Whatever waits for its confirmation is not to be taken back any more once it is stopped, or started for good.
+      for (const part of parts) if (part.steps === undefined) forgetPart(system, part);
+      if (guards.confirm !== undefined) deferTakeBack(system, idOf(context, done), parts, guards.confirm);
+    },
+  });
+  await refilterGuests(context, done);
+  for (const sentence of done.flatMap(({ look }) => look?.() ?? [])) log.warn(sentence);
+  for (const { done: sentence, result } of done) {
+    log.info(sentence);
+    if (system.terminalWidth('out') === undefined) continue;
+    tell(context, result === undefined ? sentence : `${sentence} ${result()}`);
+  }
+  if (guards.confirm !== undefined && done.length > 0)
+    context.print(
+      `${done.map((work) => work.done).join(' ')} It is undone in ${guards.confirm} s unless you run "xen-network confirm".\n`,
+    );
+}
+
+/** What a guest's rules let pass depends on what FORWARD drops, and on which device leads outside. */
+async function refilterGuests(context: Context, done: readonly NetworkWork[]): Promise<void> {
+  const { system, log } = context;
+  const steps = done.flatMap(({ plan }) => plan.steps);
+  if (!steps.some(changesFilter) || system.list(VIF_RECORDS).length === 0) return;
+  const { refilter } = await import('../guests/refilter.ts');
+  try {
+    await refilter(context);
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    log.warn(`The filters of running guests could not be put in order: ${thrown.message}`);
+  }
+}
+
+function changesFilter({ do: command, undo }: Step): boolean {
+  return command.tool === 'follow' || [command, ...undo].some(sharesRules);
+}
+
+/** "network-bridge.xenbr0" */
+function idOf({ hook }: Context, done: readonly NetworkWork[]): string {
+  const subjects = done.map(({ subject }) => subject).sort();
+  return `${hook}.${subjects.join('+')}`;
+}
+
+/** Notes what there was to do once that is known. */
+function partOf(system: System, work: WorkOf, done: NetworkWork[], guards: Guards): Part {
+  let found: NetworkWork | undefined;
+  return {
+    plan() {
+      found = work();
+      const { check, force } = guards;
+      if (found?.refusal !== undefined && check === undefined && force !== true)
+        throw new HostError(found.refusal);
+      if (found !== undefined) done.push(found);
+      noteTables(system, found?.plan.steps ?? []);
+      return found?.plan;
+    },
+    async check() {
+      const wrong = (await found?.verify()) ?? [];
+      if (wrong.length > 0) throw new VerifyError(`${wrong.join(' ')} ${UNDONE}`);
+    },
+  };
+}
+
+async function mustAnswer(context: Context, address: string): Promise<void> {
+  for (let second = 0; second < CHECK_SECONDS; second++) {
+    const begun = performance.now();
+    const { status } = context.system.run(['ping', '-n', '-q', '-c', '1', '-W', '1', address]);
+    if (status === 0) return;
+    if (status === 127)
+      throw new VerifyError(`check=${address} needs the program ping, which is not installed. ${UNDONE}`);
+    await context.system.sleep(Math.max(0, 1000 - (performance.now() - begun)));
+    if (context.interrupted()) return;
+  }
+  throw new VerifyError(
+    `${address} did not answer a ping within ${CHECK_SECONDS} s after the start. ${UNDONE}`,
+  );
+}

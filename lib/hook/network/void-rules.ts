@@ -1,0 +1,67 @@
+import { type Move, voidRules } from '../../filter/void-rules.ts';
+import { readFirewall } from '../../observe/filter/firewall-rules.ts';
+import { readLedger } from '../../observe/filter/ledger.ts';
+import type { System } from '../../system/system.ts';
+import { listed } from '../../text.ts';
+
+/** What is to be said of the firewall before addresses move. */
+export interface FirewallWords {
+  readonly warnings: readonly string[];
+  /** Why the move would cut the host off; undefined where it would not. */
+  readonly refusal: string | undefined;
+}
+
+export const NO_WORDS: FirewallWords = { warnings: [], refusal: undefined };
+
+/** So many rules are named; a firewall may have hundreds. */
+const NAMED = 6;
+/** Part of the comment of every rule of a guest's. */
+const GUESTS = '"xen-network vif';
+
+/**
+ * Looks for rules of the administrator's that mean a device whose addresses go to another one.
+ * @param system the way to the firewall
+ * @param move from which device to which
+ * @param force whether the host may be cut off
+ */
+export function firewallWords(system: System, move: Move, force: boolean): FirewallWords {
+  const chains = readFirewall(system);
+  const { rules, closing } = voidRules(chains, move);
+  const own = readLedger(system).flatMap(({ claim }) =>
+    claim.kind === 'rule'
+      ? [`ip${claim.family === 4 ? '' : '6'} ${claim.table} ${claim.rule.replace(/^\S+/, '$&:')}`]
+      : [],
+  );
+  // Guests' rules are put in order once it is done.
+  const isOurs = (rule: string) => own.includes(rule) || rule.includes(GUESTS);
+  const others = rules.filter((rule) => !isOurs(rule));
+  const shut = closing.filter((rule) => !isOurs(rule));
+  if (others.length === 0) return NO_WORDS;
+  const device = move.present === undefined ? `the new device ${move.to}` : `the card ${move.to}`;
+  const after =
+    move.from === move.to
+      ? `${device}, which has another index, gets the addresses`
+      : `${move.to} gets the addresses`;
+  const said =
+    `The firewall has rules that mean ${move.from} and count no more for the host once ${after}: ` +
+    `${shown(others)}.`;
+  // A stop is not guarded by check=.
+  const guard =
+    move.present === undefined
+      ? 'check=ADDRESS to have the start undone when that address does not answer, or '
+      : '';
+  const advice = `Let them name ${move.to} by iifname or oifname (-i or -o)`;
+  if (shut.length === 0 || force) return { warnings: [`${said} ${advice}.`], refusal: undefined };
+  return {
+    warnings: [`${said} ${advice}. Without ${shown(shut)} the host lets nobody in.`],
+    refusal:
+      `Nothing was changed, since the firewall would drop what comes in: it lets packets in by ${shown(shut)}, which ` +
+      `means ${move.from} and counts no more once ${after}. ${advice} first, or say ${guard}force=yes.`,
+  };
+}
+
+function shown(rules: readonly string[]): string {
+  const quoted = rules.map((rule) => `"${rule}"`);
+  const rest = quoted.length - NAMED;
+  return listed(rest > 0 ? [...quoted.slice(0, NAMED), `${rest} more`] : quoted);
+}

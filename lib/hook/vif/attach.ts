@@ -1,0 +1,234 @@
+import { applyParts, applyTeardown, type Part, UNDONE } from '../../apply/apply.ts';
+import { StepError } from '../../errors.ts';
+import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
+import { listRules, unrestrictedFamilies } from '../../observe/filter/rules.ts';
+import { readPort } from '../../observe/host/port.ts';
+import type { VifState } from '../../observe/vif/vif.ts';
+import type { Plan, Refusable } from '../../plan/step.ts';
+import { STRICT_LOCK_PATH } from '../../record/paths.ts';
+import type { VifSettings } from '../../request/vif.ts';
+import { about } from '../../text.ts';
+import { printPlan } from '../context.ts';
+import {
+  type Guard,
+  guardSteps,
+  isGuarded,
+  leavesNames,
+  letGoOfPort,
+  markSettings,
+  strayGuardSteps,
+  unguardSteps,
+} from './port-filter.ts';
+import { runPostHooks } from './post.ts';
+import { reportConnected, type VifRun } from './run.ts';
+
+/** How a guest's device is put to use. */
+export interface Attachment {
+  /** The device's name once it is attached. */
+  readonly name: string;
+  readonly bridge: string;
+  /** The rules that let its packets pass. */
+  readonly rules: RuleSet;
+  /**
+   * Whether somebody asked for these rules: without an `ip` nobody did, unless antispoof drops the rest. `if-any` for rules
+   * that a host without iptables does as well without, since they match nothing where no rule says otherwise.
+   */
+  readonly restricted: boolean | 'if-any';
+  /** The steps, with the rules that can be had, and without what the DHCP server refuses. */
+  readonly plan: (rules: RuleSet, unserved: boolean) => Plan;
+  /** The guest is connected without DHCP where the server refuses it. */
+  readonly mayBeUnserved?: boolean;
+  /** What went wrong already and keeps the guest from nothing else. */
+  readonly notes?: readonly string[];
+  /** Looks at the host again, but for what the device refused; throws VerifyError. */
+  readonly verify: (refused: ReadonlySet<Refusable>) => void;
+  /** What post hooks find set beside the usual. */
+  readonly more?: Readonly<Record<string, string>>;
+  /** What the guest is told as its MTU, in bytes, unless the device refused it. */
+  readonly mtu: number | undefined;
+  /** The settings that say so; for hooks that filter. */
+  readonly settings?: VifSettings;
+  /** What the strict filter does for the device; for hooks that have one. */
+  readonly guard?: Guard;
+}
+
+/** What a run falls back to when the host has less than it could have. */
+interface Means {
+  readonly rules: RuleSet;
+  /** Make the strict filter's table first, since it is not there, or not whole. */
+  readonly makeTable: boolean;
+  /** Why the guest has no DHCP entry. */
+  readonly unserved?: string;
+}
+
+/**
+ * Carries an online or add out: plan, second look, post hooks, and the word to xenstore, all or nothing.
+ * @param run the call
+ * @param attachment the hook's own part
+ * @throws StepError, VerifyError, HostError; the host is then as it was
+ */
+export async function attachVif(run: VifRun, attachment: Attachment): Promise<void> {
+  const { system, log, hook } = run.context;
+  let means: Means | undefined = { rules: attachment.rules, makeTable: false };
+  let notes: string[] = [];
+  let refused = new Set<Refusable>();
+  if (run.dryRun) return printPlan(run.context, guardedPlan(run, attachment, means));
+  const check = async () => {
+    attachment.verify(refused);
+    const { name: dev, bridge, more = {} } = attachment;
+    runPostHooks(system, hook, run.call, {
+      dev,
+      bridge,
+      ...given(run),
+      more: { ...called(run), ...more },
+      held: [run.call.device],
+    });
+    if (attachment.settings !== undefined)
+      await markSettings(run, attachment.settings, attachment.guard?.fresh !== undefined);
+    const mtu = refused.has('mtu') ? readPort(system, dev)?.mtu : attachment.mtu;
+    await reportConnected(run, mtu, notes);
+  };
+  while (means !== undefined) {
+    refused = new Set();
+    notes = [...(attachment.notes ?? []), ...(means.unserved === undefined ? [] : [means.unserved])];
+    try {
+      return await applyParts(system, attachParts(run, attachment, means), {
+        key: run.call.device,
+        warn: log.warn,
+        note: (sentence) => void notes.push(about(attachment.name, sentence)),
+        refused: (what) => void refused.add(what),
+        check,
+        makesNone: true,
+      });
+    } catch (thrown) {
+      means = otherMeans(run, attachment, means, thrown);
+      if (means === undefined) throw thrown;
+    }
+  }
+}
+
+/**
+ * The filter is in place before the link comes up. Its lock is held while it changes, and let go before post hooks and
+ * DHCP servers are waited for.
+ */
+function attachParts(run: VifRun, { guard, plan }: Attachment, means: Means): Part[] {
+  const { system } = run.context;
+  const { device } = run.call;
+  const check = () => {};
+  const main: Part = { plan: () => plan(means.rules, means.unserved !== undefined), check };
+  if (guard === undefined || !isGuarded(system, device, guard)) return [main];
+  const guarding = (when: 'before' | 'after'): Part => ({
+    plan: () => ({ steps: guardSteps(system, device, guard, means.makeTable)[when], warnings: [] }),
+    check,
+    lock: STRICT_LOCK_PATH,
+  });
+  return [guarding('before'), main, ...(leavesNames(system, device, guard) ? [guarding('after')] : [])];
+}
+
+/** As it is shown. */
+function guardedPlan(run: VifRun, { guard, plan }: Attachment, means: Means): Plan {
+  const { system } = run.context;
+  const { steps, warnings } = plan(means.rules, means.unserved !== undefined);
+  if (guard === undefined) return { steps, warnings };
+  const { before, after } = guardSteps(system, run.call.device, guard, means.makeTable);
+  return { steps: [...before, ...steps, ...after], warnings };
+}
+
+function otherMeans(run: VifRun, attachment: Attachment, means: Means, thrown: unknown): Means | undefined {
+  const { system, log } = run.context;
+  if (!(thrown instanceof StepError)) return undefined;
+  // The first strict guest of this host, or somebody flushed the whole ruleset.
+  if (thrown.tool === 'nft' && !means.makeTable && /No such file/.test(thrown.message))
+    return { ...means, makeTable: true };
+  if (thrown.tool === 'service' && attachment.mayBeUnserved && means.unserved === undefined) {
+    const why = thrown.message.replace(` ${UNDONE}`, '');
+    return { ...means, unserved: `${attachment.name} is connected without DHCP: ${why}` };
+  }
+  // A host with no working iptables still gets its guest, where nobody asked for rules.
+  // Where iptables works, it names the line that it refuses.
+  const asked =
+    attachment.restricted === 'if-any' ? /line \d+ failed/.test(thrown.message) : attachment.restricted;
+  if (
+    asked ||
+    unrestrictedFamilies(system).length > 1 ||
+    !thrown.tool.includes('tables') ||
+    means.rules === NO_RULES
+  )
+    return undefined;
+  log.warn(`${attachment.name} is connected without filter rules: ${thrown.message}`);
+  return { ...means, rules: NO_RULES };
+}
+
+/** How a guest's device is let go. */
+export interface Detachment {
+  readonly state: VifState;
+  /** The name that the device has, or had. */
+  readonly name: string;
+  readonly bridge: string;
+  /** What post hooks find set beside the usual. */
+  readonly more?: Readonly<Record<string, string>>;
+  /** The steps, with the rules that are in place. */
+  readonly plan: (rules: RuleSet) => Plan;
+}
+
+/**
+ * Carries an offline or remove out: everything is tried, whatever is missing.
+ * @param run the call
+ * @param detachment the hook's own part
+ */
+export async function detachVif(run: VifRun, detachment: Detachment): Promise<void> {
+  const { system, hook, log } = run.context;
+  const { state, name, plan } = detachment;
+  const { device } = run.call;
+  const names = [name, device, ...(state.record === undefined ? [] : [state.record.name])];
+  const { steps, warnings } = plan(state.record?.rules ?? listRules(system, device));
+  if (run.dryRun)
+    return printPlan(run.context, { steps: [...steps, ...unguardSteps(system, device, names)], warnings });
+  const failures = await applyTeardown(system, { steps, warnings }, { note: log.warn });
+  if (failures.length > 0) {
+    // Somebody may have flushed some of the rules: what is left of them is looked up and taken one by one.
+    await applyTeardown(system, plan(listRules(system, device)));
+  }
+  await unguard(run, state.port?.name, names, state.record?.bridge ?? detachment.bridge);
+  const more = { ...called(run), ...detachment.more };
+  runPostHooks(system, hook, run.call, {
+    dev: name,
+    bridge: detachment.bridge,
+    ...given(run),
+    more,
+    held: [device],
+  });
+}
+
+/** The strict filter lets go of a device last: until the link is down the guest may still send. */
+async function unguard(
+  run: VifRun,
+  own: string | undefined,
+  names: readonly string[],
+  bridge: string,
+): Promise<void> {
+  const { system, log } = run.context;
+  const { device } = run.call;
+  const port = own === undefined ? undefined : readPort(system, own);
+  if (port?.up && port.master !== undefined)
+    return log.warn(`${own} could not be taken off ${port.master}, so what filters it stays.`);
+  await letGoOfPort(system, bridge, () => [
+    ...unguardSteps(system, device, names),
+    ...strayGuardSteps(run, names),
+  ]);
+  await markSettings(run, undefined, false);
+}
+
+/** What the caller said of the call; xl sets all of it. */
+function called({ context: { env } }: VifRun): Readonly<Record<string, string>> {
+  return {
+    script: env['script'] ?? '',
+    netdev: env['netdev'] ?? '',
+    XENBUS_BASE_PATH: env['XENBUS_BASE_PATH'] || 'backend',
+  };
+}
+
+function given(run: VifRun): { readonly ip: string; readonly vifname: string; readonly mac: string } {
+  const value = (key: string) => run.stored[key] ?? run.given[key] ?? '';
+  return { ip: value('ip'), vifname: value('vifname'), mac: value('mac') };
+}

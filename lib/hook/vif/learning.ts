@@ -1,0 +1,46 @@
+import { readBridgeRecords } from '../../observe/bridge/uplink.ts';
+import { readVirtualRecords } from '../../observe/forward/virtual.ts';
+import { lastingStep, record, type Step, setting } from '../../plan/step.ts';
+import { learningNotePath, strictRecordPath } from '../../record/paths.ts';
+import type { System } from '../../system/system.ts';
+
+const switchOf = (bridge: string): string => `/sys/class/net/${bridge}/bridge/no_linklocal_learn`;
+
+/**
+ * Frames to 01:80:c2:00:00:00 and 0e pass no filter of the bridge family, and yet the bridge learns their source: one of
+ * them, and another guest's packets go the wrong way (net/bridge/br_input.c; ip-link(8), no_linklocal_learn). It is not
+ * undone with the run: the bridge's other guests may rely on it by then. Of an administrator's bridge it is noted.
+ * @param system the way to the bridge
+ * @param bridge its name
+ */
+export function learningSteps(system: System, bridge: string): Step[] {
+  if (system.readText(switchOf(bridge)) !== '0') return [];
+  const why = `let ${bridge} learn no address from frames that pass no filter`;
+  const path = learningNotePath(bridge);
+  const noted = isOurs(system, bridge)
+    ? []
+    : [{ do: record(path, '0'), undo: [record(path, undefined)], why: `remember that ${bridge} learned so` }];
+  return [...noted, lastingStep(setting(switchOf(bridge), '1'), why)];
+}
+
+/** Those go away with what start made. */
+function isOurs(system: System, bridge: string): boolean {
+  return [...readBridgeRecords(system), ...readVirtualRecords(system)].some(
+    (started) => started.bridge === bridge && started.madeBridge,
+  );
+}
+
+/**
+ * Lets an administrator's bridge learn again as it did before the first strict guest, once the last one has left it.
+ * @param system the way to the bridge
+ * @param bridge its name
+ */
+export function unlearningSteps(system: System, bridge: string): Step[] {
+  const path = learningNotePath(bridge);
+  if (bridge === '' || !system.exists(path)) return [];
+  const ports = system.list(`/sys/class/net/${bridge}/brif`);
+  if (ports.some((port) => system.exists(strictRecordPath(port)))) return [];
+  const why = `let ${bridge} learn addresses as it did before`;
+  const back = system.readText(switchOf(bridge)) === '1' ? [setting(switchOf(bridge), '0')] : [];
+  return [...back, record(path, undefined)].map((command) => lastingStep(command, why));
+}

@@ -1,0 +1,248 @@
+import { VerifyError } from '../../errors.ts';
+import { NO_RULES } from '../../filter/forward.ts';
+import { readLedgerFile } from '../../observe/filter/ledger.ts';
+import { listRules } from '../../observe/filter/rules.ts';
+import { readPaths } from '../../observe/forward/forwarding.ts';
+import { readKernelRoutes } from '../../observe/host/kernel-routes.ts';
+import { readPort } from '../../observe/host/port.ts';
+import { readVifRecords } from '../../observe/records.ts';
+import { stillLaid, type Uplink } from '../../observe/vif/address.ts';
+import { guestsAmong, hostAddresses, recordedRoutes } from '../../observe/vif/guest-routes.ts';
+import { observeVif, type PresentVif, type VifState } from '../../observe/vif/vif.ts';
+import { sameLaid } from '../../plan/routed/assignment.ts';
+import { mustBeApart, mustBeUnrouted } from '../../plan/routed/check.ts';
+import { ROUTE_METRIC, rangeWarnings } from '../../plan/routed/route.ts';
+import { planRouted, planUnrouted, routeSettings } from '../../plan/routed/routed.ts';
+import { type Step, shareStep } from '../../plan/step.ts';
+import { heardPaths } from '../../plan/unheard.ts';
+import { isRouted, type Laid } from '../../record/assignment.ts';
+import { settingPath, vifRecordPath } from '../../record/paths.ts';
+import { type Claim, claimKey, claimsOf, guestUser } from '../../record/shared-settings.ts';
+import type { Family, Prefix } from '../../request/addresses.ts';
+import { mergeValues } from '../../request/arguments.ts';
+import { deviceName, TAP_SUFFIX } from '../../request/names.ts';
+import { formerRename, VIF_KEYS, VIF_VARIABLES, type VifSettings } from '../../request/vif.ts';
+import type { System } from '../../system/system.ts';
+import { attachVif, detachVif } from './attach.ts';
+import type { GuestLease } from './lease.ts';
+import { guestRules, outsideDevices, wantsRules } from './routed-rules.ts';
+import type { VifRun } from './run.ts';
+
+/** A guest whose packets are routed: what vif-route and vif-nat have in common. */
+export interface RoutedGuest {
+  readonly state: PresentVif;
+  readonly settings: VifSettings;
+  /** What the filter lets the guest send from. */
+  readonly addresses: readonly Prefix[];
+  /** The network's device, where the guest has IPv6 addresses. */
+  readonly uplink: Uplink | undefined;
+  /** IPv4 addresses that must lie on no other network of this host. */
+  readonly apart?: readonly string[];
+  /** All that is laid for it. */
+  readonly laid: readonly Laid[];
+  readonly dhcp: GuestLease;
+}
+
+/**
+ * The name that a guest's device has once it is attached.
+ * @param state the device as it is
+ * @param settings what it is to get
+ */
+export function attachedName(state: PresentVif, settings: VifSettings): string {
+  return settings.rename?.name ?? state.port.name;
+}
+
+/**
+ * The network's device as the call names it: xl's gatewaydev, or netdev (docs/contract.md, "vif-route online").
+ * @param run the call
+ * @throws RequestError when it is no name of a device
+ */
+export function wantedNetdev(run: VifRun): string | undefined {
+  const { given, stored } = run;
+  const values = [stored['gatewaydev'], given['netdev'], given['gatewaydev']];
+  const name = values.find((value) => value !== undefined && value !== '');
+  return name === undefined ? undefined : deviceName(name, 'netdev');
+}
+
+/**
+ * Says what cannot be done for a guest's IPv6 ranges.
+ * @param run the call
+ * @param name the guest's device
+ * @param uplink the network's device, where the guest has IPv6 addresses
+ * @param addresses the guest's
+ */
+export function warnOfRanges(
+  run: VifRun,
+  name: string,
+  uplink: Uplink | undefined,
+  addresses: readonly Prefix[],
+): void {
+  if (uplink === undefined) return;
+  for (const warning of rangeWarnings(name, uplink.device, addresses)) run.context.log.warn(warning);
+}
+
+/**
+ * Carries an online or add of a routed guest out.
+ * @param run the call
+ * @param guest what it is to get
+ * @throws HostError when another device has one of its addresses; StepError, VerifyError; the host is then as it was
+ */
+export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
+  const { system } = run.context;
+  const { state, settings, addresses, uplink, laid, dhcp } = guest;
+  const name = attachedName(state, settings);
+  const before = state.record?.laid ?? [];
+  const own = ownNames(run, state, name);
+  const apart = guest.apart ?? [];
+  const routes = readKernelRoutes(system, familiesOf([...laid, ...before]), {
+    prefixes: [...prefixesOf([...laid, ...before]), ...apart],
+    devices: own,
+  });
+  const records = readVifRecords(system);
+  const recorded = recordedRoutes(system, records);
+  const guests = guestsAmong(records, [...routes, ...recorded]);
+  mustBeUnrouted(name, own, laid, [...routes, ...hostAddresses(system, laid), ...recorded], guests);
+  mustBeApart(name, own, apart, routes, guests);
+  const stale = before.filter((item) => !laid.some((wanted) => sameLaid(wanted, item)));
+  const facts = {
+    routes,
+    uplink,
+    stale: stale.length === 0 ? [] : stillLaid(system, stale, routes),
+    settings: readPaths(system, [
+      ...routeSettings(state.port.name, uplink !== undefined),
+      ...heardPaths(state.port.name),
+    ]),
+  };
+  // A device that nobody has attached yet has no rules: then there is no need to list them all.
+  const known = state.record !== undefined || state.port.up;
+  const request = {
+    call: run.call,
+    rename: settings.rename,
+    mtu: settings.mtu,
+    laid,
+    shared: sharedSteps(run, state.record?.proxyNdp, uplink),
+    inPlace: known ? listRules(system, run.call.device) : NO_RULES,
+    rules: settings.filter
+      ? guestRules(run, name, addresses, outsideDevices(system, records, routes))
+      : NO_RULES,
+    recordPath: vifRecordPath(run.call.device),
+  };
+  return attachVif(run, {
+    name,
+    bridge: '',
+    rules: request.rules,
+    restricted: wantsRules(run, request.rules),
+    plan: (rules, unserved) =>
+      planRouted(state, facts, {
+        ...request,
+        rules,
+        leaseSteps: unserved ? (dhcp.withoutLease ?? []) : dhcp.leaseSteps,
+        lease: unserved ? undefined : dhcp.lease,
+      }),
+    mayBeUnserved: dhcp.withoutLease !== undefined,
+    notes: dhcp.unserved === undefined ? [] : [dhcp.unserved],
+    more: laidVariables(run, laid),
+    verify: () => verify(system, name, uplink, laid),
+    mtu: settings.mtu,
+    settings,
+  });
+}
+
+/**
+ * Carries an offline or remove of a routed guest out.
+ * @param run the call
+ * @param release steps that take the guest's lease away
+ */
+export function detachRouted(
+  run: VifRun,
+  release: (state: VifState, name: string) => readonly Step[],
+): Promise<void> {
+  const { system } = run.context;
+  const rename = formerRename(run.call, mergeValues([...VIF_VARIABLES, ...VIF_KEYS], run.given, run.stored));
+  const state = observeVif(system, run.call, rename);
+  const name = state.port?.name ?? state.record?.name ?? rename?.name ?? run.call.device;
+  return detachVif(run, {
+    state,
+    name,
+    bridge: '',
+    more: laidVariables(run, state.record?.laid ?? []),
+    plan: (rules) =>
+      planUnrouted(state, name, rules, vifRecordPath(run.call.device), {
+        before: release(state, name),
+        after: letGoSteps(system, run.call.device, state.record?.proxyNdp),
+      }),
+  });
+}
+
+/** What the scripts of these names have had set for what is laid, and published post hooks use. */
+function laidVariables(run: VifRun, laid: readonly Laid[]): Record<string, string> {
+  const bare = (kind: 'address' | 'route') =>
+    laid
+      .flatMap((item) => (item.kind === kind && !item.prefix.includes(':') ? [item.prefix] : []))[0]
+      ?.replace(/\/\d+$/, '') ?? '';
+  const { type } = run.call;
+  return run.context.hook === 'vif-nat'
+    ? { vif_ip: bare('route'), router_ip: bare('address') }
+    : { main_ip: bare('address'), metric: `${ROUTE_METRIC[type]}` };
+}
+
+const prefixesOf = (laid: readonly Laid[]): string[] =>
+  laid.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
+
+function familiesOf(laid: readonly Laid[]): Family[] {
+  const isSix = (item: Laid) => item.kind !== 'proxy' && item.prefix.includes(':');
+  return laid.some(isSix) ? [4, 6] : [4];
+}
+
+/** Under all its names, before and after a rename; a tap and its vif have the same addresses. */
+function ownNames(run: VifRun, state: PresentVif, name: string): string[] {
+  const twin = (own: string) =>
+    own.endsWith(TAP_SUFFIX) ? own.slice(0, -TAP_SUFFIX.length) : `${own}${TAP_SUFFIX}`;
+  return [name, state.port.name, run.call.device].flatMap((own) => [own, twin(own)]);
+}
+
+/** What the guest needs of the network's device from now on, which it may need no more. */
+function sharedSteps(
+  { call: { device } }: VifRun,
+  had: { readonly device: string } | undefined,
+  wants: { readonly device: string } | undefined,
+): Step[] {
+  if (had === undefined && wants === undefined) return [];
+  return [shareStep(guestUser(device), answering(had), answering(wants))];
+}
+
+/**
+ * Steps that let go of what a guest has held of the network's device.
+ * @param system the way to the ledger
+ * @param device the kernel's name of the guest's device
+ * @param had the network's device by the guest's record; an offline that could not do all has left none, the ledger knows
+ */
+export function letGoSteps(
+  system: System,
+  device: string,
+  had: { readonly device: string } | undefined,
+): Step[] {
+  const user = guestUser(device);
+  const held = had === undefined ? claimsOf(readLedgerFile(system), user) : answering(had);
+  return held.length === 0 ? [] : [shareStep(user, held, [])];
+}
+
+/** Guests share the setting of the network's device: the ledger knows what it was before the first of them. */
+function answering(uplink: { readonly device: string } | undefined): Claim[] {
+  if (uplink === undefined) return [];
+  return [{ kind: 'setting', path: settingPath('net/ipv6/conf/proxy_ndp', uplink.device), value: '1' }];
+}
+
+function verify(system: System, name: string, uplink: Uplink | undefined, laid: readonly Laid[]): void {
+  const routes = readKernelRoutes(system, familiesOf(laid), { prefixes: [], devices: [name] });
+  const missing = laid.filter((item) => item.kind === 'route').find((route) => !isRouted(routes, route));
+  const paths = [...routeSettings(name, uplink !== undefined), ...answering(uplink).map(claimKey)];
+  const settings = readPaths(system, paths);
+  const off = paths.find((path) => settings[path] === '0');
+  if (readPort(system, name)?.up === true && missing === undefined && off === undefined) return;
+  const what = missing === undefined ? (off ?? 'the device is down') : `no route to ${missing.prefix}`;
+  throw new VerifyError(
+    `${name} is not routed to as planned after all steps (${what}): something else changes it at the same time ` +
+      '(NetworkManager, systemd-networkd?). Keep it away from vif devices.',
+  );
+}

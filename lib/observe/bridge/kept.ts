@@ -1,0 +1,172 @@
+import type { VlanRange } from '../../request/vlan.ts';
+import type { System } from '../../system/system.ts';
+import type { Link } from '../host/host.ts';
+import { jsonList } from '../records.ts';
+import { parseVlanListings } from '../vif/vlan.ts';
+
+/**
+ * What a fresh bridge of ours has: files below /sys/class/net/BRIDGE/bridge, and their values (net/bridge/br_device.c,
+ * br_multicast.c). In the order in which they can be given: VLANs' own cannot be changed once they are kept apart.
+ */
+const BRIDGE_OPTIONS = {
+  stp_state: '0',
+  forward_delay: '0',
+  hello_time: '200',
+  max_age: '2000',
+  priority: '32768',
+  ageing_time: '30000',
+  group_addr: '01:80:c2:00:00:00',
+  group_fwd_mask: '0x0',
+  no_linklocal_learn: '0',
+  nf_call_arptables: '0',
+  nf_call_ip6tables: '0',
+  nf_call_iptables: '0',
+  hash_max: '4096',
+  multicast_igmp_version: '2',
+  multicast_mld_version: '1',
+  multicast_last_member_count: '2',
+  multicast_last_member_interval: '100',
+  multicast_membership_interval: '26000',
+  multicast_querier_interval: '25500',
+  multicast_query_interval: '12500',
+  multicast_query_response_interval: '1000',
+  multicast_query_use_ifaddr: '0',
+  multicast_startup_query_count: '2',
+  multicast_startup_query_interval: '3124',
+  multicast_stats_enabled: '0',
+  multicast_router: '1',
+  multicast_querier: '0',
+  multicast_snooping: '1',
+  vlan_stats_enabled: '0',
+  vlan_stats_per_port: '0',
+  vlan_protocol: '0x8100',
+  default_pvid: '1',
+  vlan_filtering: '0',
+} as const;
+
+/** What a port has that has just joined: files below /sys/class/net/PORT/brport, and their values (br_if.c). */
+const PORT_OPTIONS = {
+  bpdu_guard: '0',
+  broadcast_flood: '1',
+  group_fwd_mask: '0x0',
+  hairpin_mode: '0',
+  isolated: '0',
+  learning: '1',
+  multicast_fast_leave: '0',
+  multicast_flood: '1',
+  multicast_router: '1',
+  multicast_to_unicast: '0',
+  neigh_suppress: '0',
+  priority: '32',
+  proxyarp: '0',
+  proxyarp_wifi: '0',
+  root_block: '0',
+  unicast_flood: '1',
+} as const;
+
+/** What a port costs of itself by its speed in Mbit/s (br_if.c, port_cost); 100 where the speed is not known. */
+const COSTS: Readonly<Record<string, string>> = { 10000: '2', 5000: '3', 2500: '4', 1000: '4', 100: '19' };
+
+/** An entry of a bridge's table of addresses that somebody has put there. */
+export interface StaticEntry {
+  readonly mac: string;
+  readonly state: 'static' | 'local';
+  readonly vlan: number | undefined;
+  readonly isSticky: boolean;
+}
+
+/** What a port, or the bridge itself, has on a bridge and loses with it. */
+export interface KeptPort {
+  /** Options that differ from a fresh port's: file below /sys/class/net/PORT/brport, and value. */
+  readonly options: ReadonlyMap<string, string>;
+  /** Undefined where it has those alone that the bridge gives every port. */
+  readonly vlans: readonly VlanRange[] | undefined;
+  readonly entries: readonly StaticEntry[];
+}
+
+/** What a bridge and its ports lose where the bridge is made again. */
+export interface KeptBridge {
+  /** Its name. */
+  readonly bridge: string;
+  /** Those options that differ from what start gives it: file below /sys/class/net/BRIDGE/bridge, and value. */
+  readonly options: ReadonlyMap<string, string>;
+  /** The VLAN that it gives every port; 0 for none. */
+  readonly defaultPvid: number;
+  /** By name; the bridge's own too. */
+  readonly ports: ReadonlyMap<string, KeptPort>;
+}
+
+/**
+ * Reads what a bridge and its ports lose where the bridge is made again.
+ * @param system the way to sysfs and to bridge(8)
+ * @param links the host's devices
+ * @param bridge the bridge's name
+ */
+export function readKept(system: System, links: readonly Link[], bridge: string): KeptBridge {
+  const folder = `/sys/class/net/${bridge}/bridge`;
+  if (!system.exists(folder)) return { bridge, options: new Map(), defaultPvid: 0, ports: new Map() };
+  const members = links.filter(({ name, master }) => name === bridge || master === bridge);
+  const defaultPvid = Number(system.readText(`${folder}/default_pvid`) ?? 0);
+  const vlans = system.exists(`${folder}/vlan_filtering`)
+    ? parseVlanListings(system.run(['bridge', '-j', 'vlan', 'show'], { isListing: true }).stdout)
+    : new Map<string, VlanRange[]>();
+  const usual = defaultPvid === 0 ? [] : [{ from: defaultPvid, to: defaultPvid, pvid: true, untagged: true }];
+  const table = system.run(['bridge', '-j', 'fdb', 'show', 'br', bridge], { isListing: true }).stdout;
+  const entries = parseEntries(table, bridge, new Set(members.map(({ mac }) => mac)));
+  const kept = members.map(({ name }) => {
+    const own = vlans.get(name);
+    const port: KeptPort = {
+      options: name === bridge ? new Map<string, string>() : portOptions(system, name),
+      vlans: own === undefined || sameRanges(own, usual) ? undefined : own,
+      entries: entries.get(name) ?? [],
+    };
+    return [name, port] as const;
+  });
+  return { bridge, options: differing(system, folder, BRIDGE_OPTIONS), defaultPvid, ports: new Map(kept) };
+}
+
+function portOptions(system: System, port: string): Map<string, string> {
+  const path = `/sys/class/net/${port}`;
+  const cost = COSTS[system.readText(`${path}/speed`) ?? ''] ?? '100';
+  const options = differing(system, `${path}/brport`, { ...PORT_OPTIONS, path_cost: cost });
+  const backup = system.readText(`${path}/brport/backup_port`) ?? '';
+  return backup === '' ? options : options.set('backup_port', backup);
+}
+
+function differing(
+  system: System,
+  folder: string,
+  usual: Readonly<Record<string, string>>,
+): Map<string, string> {
+  const options = Object.entries(usual).map(
+    ([file, value]) => [file, system.readText(`${folder}/${file}`) ?? value] as const,
+  );
+  return new Map(options.filter(([file, value]) => value !== usual[file]));
+}
+
+function sameRanges(some: readonly VlanRange[], others: readonly VlanRange[]): boolean {
+  const text = ({ from, to, pvid, untagged }: VlanRange) => `${from}-${to} ${pvid} ${untagged}`;
+  return some.map(text).join() === others.map(text).join();
+}
+
+/**
+ * The entries of `bridge -j fdb show br BRIDGE` that neither the bridge has learnt nor the kernel has made for the ports'
+ * own addresses.
+ */
+function parseEntries(text: string, bridge: string, own: ReadonlySet<string>): Map<string, StaticEntry[]> {
+  const found = new Map<string, StaticEntry[]>();
+  for (const entry of jsonList(text)) {
+    const { mac, ifname, master, state, vlan } = entry;
+    if (typeof mac !== 'string' || typeof ifname !== 'string' || master !== bridge || own.has(mac)) continue;
+    if (state !== 'static' && state !== 'permanent') continue;
+    const flags = Array.isArray(entry['flags']) ? entry['flags'] : [];
+    const kept: StaticEntry = {
+      mac,
+      state: state === 'static' ? 'static' : 'local',
+      vlan: typeof vlan === 'number' ? vlan : undefined,
+      isSticky: flags.includes('sticky'),
+    };
+    found.set(ifname, [...(found.get(ifname) ?? []), kept]);
+  }
+  return found;
+}

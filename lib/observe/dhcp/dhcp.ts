@@ -1,0 +1,182 @@
+import { HostError } from '../../errors.ts';
+import type { DhcpServer, DhcpWish, Resolver } from '../../request/dhcp.ts';
+import type { System } from '../../system/system.ts';
+import { hostEntries, variableWords } from '../../wire/dhcp-conf.ts';
+import { type DhcpRecord, readNatRecords } from '../forward/nat.ts';
+import { readVirtualRecords } from '../forward/virtual.ts';
+import { deviceExists } from '../host/port.ts';
+import { controlOf, processOf, type Service } from '../host/service.ts';
+import { type DnsmasqState, dnsmasqHolders, dnsmasqState } from './dnsmasq.ts';
+import { isGone, readResolver, type ServerState, type Shared } from './server.ts';
+
+/** A file as it is, each byte one character. */
+export interface FoundFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** ISC dhcpd and its files. */
+export interface DhcpdState extends ServerState {
+  readonly server: 'dhcpd';
+  readonly conf: FoundFile;
+  /** Where the devices are listed that it serves, if the distribution has such a file. */
+  readonly args: (FoundFile & { readonly variable: string }) | undefined;
+  /** Names of guests' devices in that list that are gone: the server would not start with them. */
+  readonly goneDevices: readonly string[];
+  /** Names of guests' entries whose devices are gone: a host that lost its power left them. */
+  readonly goneHosts: readonly string[];
+  /** The lines of subnets that started hooks hold. */
+  readonly heldLines: readonly string[];
+}
+
+export type DhcpState = DhcpdState | DnsmasqState;
+
+const SBIN = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
+// The places of the stock scripts, and of today's distributions (docs/contract.md, "DHCP").
+const CONF_FILES = ['/etc/dhcp/dhcpd.conf', '/etc/dhcp3/dhcpd.conf', '/etc/dhcpd.conf'];
+const ARG_FILES = [
+  '/etc/default/isc-dhcp-server',
+  '/etc/sysconfig/dhcpd',
+  '/etc/defaults/dhcp',
+  '/etc/default/dhcp-server',
+  '/etc/default/dhcp3-server',
+  '/etc/conf.d/dhcpd',
+];
+const ARG_VARIABLES = ['INTERFACESv4', 'INTERFACES', 'DHCPDARGS', 'DHCPD_INTERFACE', 'DHCPD_IFACE'];
+const DHCPD_SERVICES = ['isc-dhcp-server', 'dhcp-server', 'dhcp3-server', 'dhcp', 'dhcpd', 'dhcpd4'];
+const DHCPD_PIDS = [
+  '/run/dhcpd.pid',
+  '/run/dhcp-server/dhcpd.pid',
+  '/var/run/dhcp3-server/dhcpd.pid',
+  '/var/lib/dhcp/var/run/dhcpd.pid',
+];
+/**
+ * Looks for the DHCP server that guests behind vif-nat are to get their addresses from.
+ * @param system the way to the files and processes
+ * @param wish what dhcp= asks for; unsaid means dhcpd where it is installed and has its file, else none
+ * (docs/contract.md, "network-nat")
+ * @returns undefined where no DHCP is wanted
+ * @throws HostError when DHCP is asked for and the host has no such server
+ */
+export function observeDhcp(system: System, wish: DhcpWish = 'unsaid'): DhcpState | undefined {
+  const server = chooseServer(system, wish);
+  if (server === undefined) return undefined;
+  const shared = { demanded: wish !== 'unsaid', resolver: readResolver(system) };
+  return server === 'dhcpd'
+    ? dhcpdState(system, shared, startedWith(system, server)?.files)
+    : dnsmasqState(system, shared);
+}
+
+/** What hands out addresses on a bridge: dhcpd, or a dnsmasq of the bridge's own. */
+export type BridgeDhcp = DhcpdState | { readonly server: 'dnsmasq'; readonly resolver: Resolver };
+
+/**
+ * Looks for the DHCP server of a bridge: a dnsmasq of its own leaves the host's servers alone, so it comes first.
+ * @param system the way to the files and processes
+ * @param wish what dhcp= asks for; unsaid means none
+ * @returns undefined where no DHCP is wanted
+ * @throws HostError when DHCP is asked for and the host has no such server
+ */
+export function observeBridgeDhcp(system: System, wish: DhcpWish): BridgeDhcp | undefined {
+  if (wish === 'unsaid' || wish === 'none') return undefined;
+  if (wish !== 'dhcpd' && isInstalled(system, 'dnsmasq'))
+    return { server: 'dnsmasq', resolver: readResolver(system) };
+  const state = observeDhcp(system, wish);
+  return state?.server === 'dhcpd' ? state : undefined;
+}
+
+/**
+ * Whether a server's program is there, and for dhcpd its file.
+ * @param system the way to the files
+ * @param server which one
+ */
+export function isInstalled(system: System, server: DhcpServer): boolean {
+  const program = SBIN.some((folder) => system.exists(`${folder}/${server}`));
+  return program && (server === 'dnsmasq' || CONF_FILES.some((path) => system.exists(path)));
+}
+
+function chooseServer(system: System, wish: DhcpWish): DhcpServer | undefined {
+  if (wish === 'none') return undefined;
+  const dhcpd = isInstalled(system, 'dhcpd');
+  const started = startedWith(system)?.server;
+  if (wish === 'unsaid') return started ?? (dhcpd ? 'dhcpd' : undefined);
+  if (wish === 'any' && started !== undefined && isInstalled(system, started)) return started;
+  if (wish !== 'dnsmasq' && dhcpd) return 'dhcpd';
+  if (wish !== 'dhcpd' && isInstalled(system, 'dnsmasq')) return 'dnsmasq';
+  throw new HostError(missingServer(wish));
+}
+
+/** What network-nat was started with: its server, or one that is named. */
+function startedWith(system: System, server?: DhcpServer): DhcpRecord | undefined {
+  return readNatRecords(system)
+    .map(({ dhcp }) => dhcp)
+    .find((dhcp) => dhcp !== undefined && (server ?? dhcp.server) === dhcp.server);
+}
+
+function missingServer(wish: DhcpWish): string {
+  if (wish === 'any')
+    return 'dhcp=yes needs a DHCP server, and this host has none. Install dnsmasq or the ISC DHCP server, or leave dhcp out.';
+  const file = wish === 'dhcpd' ? `, or has none of its files ${CONF_FILES.join(', ')}` : '';
+  return `dhcp=${wish} needs the program ${wish}, which is not installed${file}. Install it, or say dhcp=yes for whichever server there is.`;
+}
+
+/** With the files that an earlier run used, as far as they are there still. */
+function dhcpdState(system: System, shared: Shared, files: readonly string[] = []): DhcpdState {
+  const [usedConf, usedArgs] = files.map((path) => (system.exists(path) ? path : undefined));
+  const conf = found(system, usedConf ?? firstOf(system, CONF_FILES) ?? CONF_FILES[0] ?? '');
+  const path = usedArgs ?? firstOf(system, ARG_FILES);
+  const file = path === undefined ? undefined : found(system, path);
+  const variable = ARG_VARIABLES.find((name) => variableWords(file?.text ?? '', name) !== undefined);
+  const args = file === undefined || variable === undefined ? undefined : { ...file, variable };
+  const words = args === undefined ? [] : (variableWords(args.text, args.variable) ?? []);
+  const service: Service = {
+    program: 'dhcpd',
+    control: controlOf(system, DHCPD_SERVICES) ?? {
+      kind: 'process',
+      argv: ['dhcpd', '-q', '-cf', conf.path, '-pf', DHCPD_PIDS[0] ?? ''],
+    },
+    pidFiles: DHCPD_PIDS,
+    files: [conf.path, ...(args === undefined ? [] : [args.path])],
+  };
+  return {
+    ...shared,
+    server: 'dhcpd',
+    conf,
+    args,
+    goneHosts: hostEntries(conf.text)
+      .map(({ name }) => name)
+      .filter((name) => isGone(system, name)),
+    heldLines: [...readNatRecords(system), ...readVirtualRecords(system)].flatMap(
+      ({ dhcp }) => dhcp?.subnet?.line ?? [],
+    ),
+    goneDevices: words.filter((word) => /^vif\d+\.\d+$/.test(word) && !deviceExists(system, word)),
+    service,
+    running: processOf(system, service) !== undefined,
+  };
+}
+
+/**
+ * Every server of a kind that may have a guest's entry, whichever would be chosen now: the host's own dnsmasq may have been
+ * started or stopped since, other files made, programs removed.
+ * @param system the way to the files and processes
+ * @param used which kind, and the files that were used, where that is known
+ */
+export function observeHolders(
+  system: System,
+  { server, files }: Pick<DhcpRecord, 'server' | 'files'>,
+): DhcpState[] {
+  const shared = { demanded: false, resolver: readResolver(system) };
+  if (server === 'dhcpd') {
+    const [conf] = [...(files ?? []), ...CONF_FILES].filter((path) => system.exists(path));
+    return conf === undefined ? [] : [dhcpdState(system, shared, files ?? [conf])];
+  }
+  return dnsmasqHolders(system, shared);
+}
+
+function found(system: System, path: string): FoundFile {
+  return { path, text: system.readBytes(path) ?? '' };
+}
+
+function firstOf(system: System, paths: readonly string[]): string | undefined {
+  return paths.find((path) => system.exists(path));
+}

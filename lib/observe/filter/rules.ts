@@ -1,0 +1,86 @@
+import { HostError } from '../../errors.ts';
+import { type RuleSet, rulesOf } from '../../filter/forward.ts';
+import type { Family } from '../../request/addresses.ts';
+import { failureText } from '../../system/processes/exec.ts';
+import type { System } from '../../system/system.ts';
+import { readBridgeRecords } from '../bridge/uplink.ts';
+import { families } from '../host/host.ts';
+import { readLedgerFile } from './ledger.ts';
+
+/** A firewall line that puts a rule in or takes it out: "-I FORWARD …", "-A FORWARD …" or "-D FORWARD …". */
+export interface RuleLine {
+  readonly tool: 'iptables' | 'ip6tables';
+  readonly table: string;
+  readonly line: string;
+}
+
+/**
+ * The rules of one device that are in place, in both families; a family whose tool is missing or refuses has none.
+ * @param system the way to iptables
+ * @param device the kernel's name of the device, vif1.0 or vif1.0-emu
+ */
+export function listRules(system: System, device: string): RuleSet {
+  const list = (tool: string): readonly string[] => {
+    const listing = system.run([`${tool}-save`], { isListing: true });
+    return listing.status === 0 ? rulesOf(listing.stdout, device) : [];
+  };
+  return { 4: list('iptables'), 6: list('ip6tables') };
+}
+
+/**
+ * Whether the rule that a restore line puts in or takes out is there now.
+ * @param system the way to iptables
+ * @param line "-I CHAIN …" or "-D CHAIN …"
+ */
+export function isRuleInPlace(system: System, line: RuleLine): boolean {
+  const words = line.line.match(/"[^"]*"|\S+/g) ?? [];
+  const rule = words.slice(1).map((word) => word.replace(/^"|"$/g, ''));
+  return system.run([line.tool, '-w', '-t', line.table, '-C', ...rule]).status === 0;
+}
+
+/**
+ * The families in which a guest without any address needs a rule to pass: IPv4 as ever, IPv6 where antispoof drops it.
+ * @param system the way to the records
+ */
+export function unrestrictedFamilies(system: System): readonly Family[] {
+  return isAntispoofed(system) ? [4, 6] : [4];
+}
+
+/**
+ * Whether a started hook drops what no rule lets pass.
+ * @param system the way to the records
+ */
+export function isAntispoofed(system: System): boolean {
+  return (
+    readBridgeRecords(system).some((record) => record.antispoof !== undefined) ||
+    readLedgerFile(system).some(({ claim }) => claim.kind === 'policy')
+  );
+}
+
+/**
+ * Whether it is a started hook that makes bridged packets pass iptables, and drops what no rule lets pass.
+ * @param system the way to the records
+ */
+export function filtersBridged(system: System): boolean {
+  return (
+    readBridgeRecords(system).some(({ antispoof }) => Object.keys(antispoof?.policy ?? {}).length > 0) ||
+    readLedgerFile(system).some(({ claim }) => claim.kind === 'policy')
+  );
+}
+
+/**
+ * The families in which FORWARD can be made to drop what no rule lets pass: all that the host has.
+ * @param system the way to iptables
+ * @throws HostError when iptables does not work here
+ */
+export function filteredFamilies(system: System): readonly Family[] {
+  const all = families(system);
+  for (const tool of all.map((family) => (family === 4 ? 'iptables' : 'ip6tables'))) {
+    const listing = system.run([tool, '-w', '-S', 'FORWARD'], { isListing: true });
+    if (/^-P FORWARD \S+/m.test(listing.stdout)) continue;
+    throw new HostError(
+      `antispoof=yes needs ${tool}, which does not work here (${failureText(listing)}). Install iptables, or leave antispoof out.`,
+    );
+  }
+  return all;
+}

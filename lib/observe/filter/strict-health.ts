@@ -1,0 +1,69 @@
+import { BASES, BASES_ON_DEMAND, CHAINS } from '../../filter/strict-rules.ts';
+import type { System } from '../../system/system.ts';
+import { listed } from '../../text.ts';
+import { readStrictRecords, type StrictRecord } from './strict.ts';
+import { listStrictTable, type StrictListing } from './strict-listing.ts';
+
+const REPAIR = 'run "xen-network refilter"';
+
+/**
+ * Looks whether the strict filter's table is as these hooks made it: somebody may have flushed all of it, or a part.
+ * @param system the way to nft and the records
+ * @param bridges those that were started with antispoof=strict
+ * @returns a sentence that says what is missing and what to do; undefined where nothing is, or nobody needs the table
+ */
+export function strictDamage(system: System, bridges: readonly string[]): string | undefined {
+  const records = readStrictRecords(system);
+  if (records.size === 0 && bridges.length === 0) return undefined;
+  const listing = listStrictTable(system);
+  if (listing === undefined) return `The table of the strict filter is not there: ${REPAIR}.`;
+  const ports = [...records]
+    .filter(([port, record]) => !isWhole(listing, port, record))
+    .map(([port]) => port);
+  const damaged = [
+    ...damagedChains(listing, [...records.values()]).map((name) => `the chain ${name}`),
+    ...ports.map((port) => `what holds ${port}`),
+  ];
+  if (damaged.length === 0) return undefined;
+  return `The strict filter is not whole: ${listed(damaged)} ${damaged.length > 1 ? 'are' : 'is'} not as made: ${REPAIR}.`;
+}
+
+/**
+ * The chains that do not have as many rules as they were made with.
+ * @param listing the table
+ * @param records what ports were given, on which some chains depend
+ */
+export function damagedChains(listing: StrictListing, records: readonly StrictRecord[]): string[] {
+  const isUsed = (set: string) =>
+    records.some(({ elements }) => elements.some((element) => element.startsWith(`${set} `)));
+  const onDemand = Object.entries(BASES_ON_DEMAND).filter(([set]) => isUsed(set));
+  const wanted: [string, number][] = [
+    ...CHAINS.map(([name, rules]): [string, number] => [name, rules.length]),
+    // Where it hangs stands in a line of its own.
+    ...[...BASES, ...onDemand.map(([, base]) => base)].map(([name, , rules]): [string, number] => [
+      name,
+      rules.length + 1,
+    ]),
+  ];
+  return wanted.filter(([name, lines]) => listing.chains.get(name)?.length !== lines).map(([name]) => name);
+}
+
+/**
+ * Whether the table holds of a port what its record says, its mode too, and nothing else.
+ * @param listing the table
+ * @param port its name
+ * @param record what it was given; undefined where that is not known
+ */
+export function isWhole(listing: StrictListing, port: string, record: StrictRecord | undefined): boolean {
+  const own = record?.elements.filter((element) => element.includes(` "${port}" `)) ?? [];
+  const there = listing.elements.get(port) ?? [];
+  const verdict = own.flatMap((element) => / : (\w+ [\w-]+) \}$/.exec(element)?.[1] ?? [])[0];
+  const [wanted, found] = [new Set(own.map(plain)), new Set(there.map(plain))];
+  const isSame = wanted.size === found.size && [...wanted].every((element) => found.has(element));
+  return isSame && verdict === listing.verdicts.get(port);
+}
+
+/** As nft lists it: no zeros before a number, no verdict. */
+function plain(element: string): string {
+  return element.replace(/ : [^}]*/, ' ').replace(/0x0+(?=[0-9a-f])/g, '0x');
+}

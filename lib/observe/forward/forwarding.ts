@@ -1,0 +1,152 @@
+import { wrappedTable } from '../../filter/wrapped.ts';
+import { BRIDGE_NF_FOLDER, IP_FORWARD, IP6_FORWARD, settingPath } from '../../record/paths.ts';
+import { type Claim, claimKey } from '../../record/shared-settings.ts';
+import type { Family } from '../../request/addresses.ts';
+import type { System } from '../../system/system.ts';
+import { readLedger } from '../filter/ledger.ts';
+import { readStrictRecords, strictTableState } from '../filter/strict.ts';
+import type { HostState } from '../host/host.ts';
+
+/** How claims are met now, by claimKey; for a rule undefined when it is not there. */
+export type Present = ReadonlyMap<string, string | undefined>;
+
+/**
+ * How claims are met now. The firewall is listed once for each family, however many rules are asked for.
+ * @param system the way to the settings and the firewall
+ * @param claims the claims
+ */
+export function readPresent(system: System, claims: readonly Claim[]): Present {
+  const listings = new Map<Family, Listing | undefined>();
+  const listing = (family: Family): Listing | undefined => {
+    if (!listings.has(family)) listings.set(family, listFirewall(system, family));
+    return listings.get(family);
+  };
+  return new Map(claims.map((claim) => [claimKey(claim), stateOf(system, claim, listing)]));
+}
+
+/** By table: the rules, without -A, and FORWARD's policy among them as iptables-save tells it. */
+type Listing = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** @returns undefined where the tool does not work */
+function listFirewall(system: System, family: Family): Listing | undefined {
+  const tables = new Map<string, Set<string>>();
+  const tool = family === 4 ? 'iptables-save' : 'ip6tables-save';
+  const listing = system.run([tool], { isListing: true });
+  if (listing.status !== 0) return undefined;
+  let lines = new Set<string>();
+  for (const line of listing.stdout.split('\n')) {
+    if (line.startsWith('*')) {
+      lines = new Set();
+      tables.set(line.slice(1), lines);
+    } else if (line.startsWith('-A ')) lines.add(line.slice('-A '.length));
+    else if (line.startsWith(':')) lines.add(line.slice(0, line.indexOf(' [')));
+  }
+  return tables;
+}
+
+function stateOf(
+  system: System,
+  claim: Claim,
+  listing: (family: Family) => Listing | undefined,
+): string | undefined {
+  switch (claim.kind) {
+    case 'setting':
+      return system.readText(claim.path) ?? unloaded(claim.path);
+    case 'policy':
+      return policyIn(listing(claim.family));
+    case 'rule':
+      return listing(claim.family)?.get(claim.table)?.has(claim.rule) === true ? claim.rule : undefined;
+    case 'strict':
+      return tableState(system);
+    case 'wrapped':
+      return system.run(['nft', 'list', 'table', ...wrappedTable(claim.bridge).split(' ')], {
+        isListing: true,
+      }).status === 0
+        ? 'there'
+        : undefined;
+  }
+}
+
+/** @returns undefined where the firewall could not be listed */
+function policyIn(listing: Listing | undefined): string | undefined {
+  if (listing === undefined) return undefined;
+  const filter = listing.get('filter');
+  // What has no table yet lets everything pass.
+  if (filter === undefined) return 'ACCEPT';
+  return ['ACCEPT', 'DROP'].find((policy) => filter.has(`:FORWARD ${policy}`));
+}
+
+/** "bare" where it can go; "held" where a guest is in it. */
+function tableState(system: System): string | undefined {
+  const state = strictTableState(system);
+  return state === 'bare' && readStrictRecords(system).size > 0 ? 'held' : state;
+}
+
+/** Without the module br_netfilter no bridged packet was filtered, which with it is the value 0. */
+function unloaded(path: string): string | undefined {
+  return path.startsWith(BRIDGE_NF_FOLDER) ? '0' : undefined;
+}
+
+/**
+ * Whether bridged packets can be given to iptables.
+ * @param system the way to the settings
+ */
+export function filtersBridges(system: System): boolean {
+  return system.exists(BRIDGE_NF_FOLDER);
+}
+
+/**
+ * What the kernel changes together with the switches for forwarding, and does not change back (net/ipv4/devinet.c,
+ * net/ipv6/addrconf.c): each device's own switch and, for IPv4, accept_redirects.
+ * @param system the way to the settings
+ * @returns by the switch's path: the settings that differ from what the kernel would make of them, and their values
+ */
+export function readBeside(system: System): Map<string, Record<string, string>> {
+  const redirects = '/proc/sys/net/ipv4/conf/all/accept_redirects';
+  const four = { ...switches(system, 4, IP_FORWARD), ...settingOf(system, redirects) };
+  return new Map([
+    [IP_FORWARD, four],
+    [IP6_FORWARD, switches(system, 6, IP6_FORWARD)],
+  ]);
+}
+
+function switches(system: System, family: 4 | 6, main: string): Record<string, string> {
+  const folder = `/proc/sys/net/ipv${family}/conf`;
+  const usual = system.readText(main);
+  const all = system.list(folder).filter((device) => device !== 'all');
+  const values = all.map((device) => settingOf(system, `${folder}/${device}/forwarding`));
+  return Object.fromEntries(values.flatMap(Object.entries<string>).filter(([, value]) => value !== usual));
+}
+
+function settingOf(system: System, path: string): Record<string, string> {
+  const value = system.readText(path);
+  return value === undefined ? {} : { [path]: value };
+}
+
+/**
+ * The devices that learn IPv6 routes from router advertisements, and would not if the host began to forward or if they
+ * were told so by another hook alone.
+ * @param system the way to the settings
+ * @param state the host
+ * @param netdev the device that leads outside
+ * @returns their accept_ra, by path
+ */
+export function readListening(system: System, state: HostState, netdev: string): string[] {
+  const isOff = system.readText(IP6_FORWARD) === '0';
+  const held = new Set(readLedger(system).map(({ claim }) => claimKey(claim)));
+  const learned = state.routes.filter(({ family, protocol }) => family === 6 && protocol === 'ra');
+  const devices = [netdev, ...learned.flatMap(({ hops }) => hops.map((hop) => hop.dev ?? netdev))];
+  return [...new Set(devices)]
+    .map((device) => settingPath('net/ipv6/conf/accept_ra', device))
+    .filter((path) => held.has(path) || (isOff && system.readText(path) === '1'));
+}
+
+/**
+ * Kernel settings as they are.
+ * @param system the way to them
+ * @param paths below /proc/sys
+ * @returns by path; undefined where the kernel has not got it
+ */
+export function readPaths(system: System, paths: readonly string[]): Record<string, string | undefined> {
+  return Object.fromEntries(paths.map((path) => [path, system.readText(path)]));
+}

@@ -1,0 +1,158 @@
+import { isSix, type PresentRoute } from '../../record/assignment.ts';
+import { type Family, ipv6Text } from '../../request/addresses.ts';
+import type { System } from '../../system/system.ts';
+import { deviceExists } from './port.ts';
+import { parseRoutes, type Route } from './routes.ts';
+
+/** A route as the kernel lists it below /proc/net, without asking any program. */
+export interface KernelRoute extends PresentRoute {
+  readonly family: Family;
+  /** The address is one of the host itself; only IPv6 tells. */
+  readonly local: boolean;
+  /** The next hop, where the route has one. */
+  readonly gateway?: string;
+}
+
+const RTF_UP = 1;
+const RTF_LOCAL = 0x80000000;
+
+/** What has to be known of routes where they are too many to be read all. */
+export interface RouteQuestion {
+  /** ADDRESS/LENGTH whose way is to be known. */
+  readonly prefixes: readonly string[];
+  /** Devices all of whose routes are to be known, as far as they are there. */
+  readonly devices: readonly string[];
+}
+
+/** Some 250 routes; a router of the internet has a million. */
+const MOST_BYTES = 32_768;
+const DEFAULTS_BYTES = 4096;
+
+/**
+ * The main table's IPv4 routes (proc(5), /proc/net/route) and all IPv6 routes (/proc/net/ipv6_route). Where there are
+ * hundreds of them: the first ones, the default route's, those of this host's own networks, and those that are asked for.
+ * @param system the way to /proc and ip
+ * @param families which of them
+ * @param question what is asked for
+ */
+export function readKernelRoutes(
+  system: System,
+  families: readonly Family[],
+  question: RouteQuestion = { prefixes: [], devices: [] },
+): KernelRoute[] {
+  return families.flatMap((family) => {
+    const { routes, isCut } = firstRoutes(system, family, MOST_BYTES);
+    return isCut ? [...routes, ...askedRoutes(system, family, question)] : routes;
+  });
+}
+
+function firstRoutes(
+  system: System,
+  family: Family,
+  bytes: number,
+): { readonly routes: readonly KernelRoute[]; readonly isCut: boolean } {
+  const text = system.readStart(family === 4 ? '/proc/net/route' : '/proc/net/ipv6_route', bytes) ?? '';
+  const isCut = text.length === bytes;
+  const lines = text.split('\n').map((line) => line.trim().split(/\s+/));
+  const routes = (isCut ? lines.slice(0, -1) : lines)
+    .map(family === 4 ? ipv4Route : ipv6Route)
+    .filter((route) => route !== undefined);
+  return { routes, isCut };
+}
+
+/** Addresses that nobody has: they take the default route, or what stands in its place. */
+const NOWHERE = { 4: ['240.0.0.1'], 6: ['4000::1', '2000::1'] } as const;
+
+/**
+ * A child for each list, of which the kernel then sends nothing else: in a batch ip would be sent the whole table.
+ */
+function askedRoutes(system: System, family: Family, { prefixes, devices }: RouteQuestion): KernelRoute[] {
+  const argv = ['ip', `-${family}`, '-d', '-o'];
+  const show = (...which: string[]) => system.run([...argv, 'route', 'show', ...which]).stdout;
+  const parsed = (text: string, device?: string) =>
+    parseRoutes(family, text)
+      .filter(({ table }) => table === 'main' || table === 'local')
+      .flatMap((route) => kernelRoutes(family, route, device));
+  const own = devices
+    .filter((device) => deviceExists(system, device))
+    .flatMap((device) => parsed(show('dev', device), device));
+  return prefixes.length === 0 && devices.length > 0
+    ? own
+    : [...around().flatMap((text) => parsed(text)), ...own];
+
+  function around(): string[] {
+    const wanted = prefixes.filter((prefix) => isSix(prefix) === (family === 6));
+    const addresses = [...NOWHERE[family], ...wanted.map((prefix) => prefix.replace(/\/.*/, ''))];
+    const input = addresses.map((address) => `route get fibmatch ${address}\n`).join('');
+    return [system.run([...argv, '-force', '-batch', '-'], { input }).stdout, show('proto', 'kernel')];
+  }
+}
+
+/** ip does not tell the device whose routes alone it lists. */
+function kernelRoutes(
+  family: Family,
+  { destination, hops, metric, type }: Route,
+  device: string | undefined,
+): KernelRoute[] {
+  const all = family === 4 ? '0.0.0.0/0' : '::/0';
+  const whole = destination.includes('/') ? destination : `${destination}/${family === 4 ? 32 : 128}`;
+  return hops.flatMap(({ dev = device, gateway }) =>
+    dev === undefined
+      ? []
+      : [
+          {
+            family,
+            prefix: destination === 'default' ? all : whole,
+            device: dev,
+            metric: metric ?? 0,
+            local: type === 'local',
+            ...(gateway === undefined ? {} : { gateway }),
+          },
+        ],
+  );
+}
+
+/** Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT; the addresses lie as in memory. */
+function ipv4Route(fields: readonly string[]): KernelRoute | undefined {
+  const [device = '', destination = '', gateway = '', flags = '', , , metric = '', mask = ''] = fields;
+  const isRoute = /^[0-9A-F]{8}$/.test(destination) && (Number.parseInt(flags, 16) & RTF_UP) !== 0;
+  // A route that leads nowhere (unreachable, blackhole) has no device.
+  if (!isRoute || device === '*') return undefined;
+  const octets = (hex: string) => (hex.match(/../g) ?? []).reverse().map((pair) => Number.parseInt(pair, 16));
+  const length = octets(mask).reduce((sum, octet) => sum + octet.toString(2).replaceAll('0', '').length, 0);
+  return {
+    family: 4,
+    prefix: `${octets(destination).join('.')}/${length}`,
+    device,
+    metric: Number(metric),
+    local: false,
+    ...(/^0*$/.test(gateway) ? {} : { gateway: octets(gateway).join('.') }),
+  };
+}
+
+/** Destination, its length, source, its length, next hop, metric, references, use, flags, device. */
+function ipv6Route(fields: readonly string[]): KernelRoute | undefined {
+  const [destination = '', length = '', , , gateway = '', metric = '', , , flags = '', device] = fields;
+  if (device === undefined || destination.length !== 32) return undefined;
+  const text = (hex: string) =>
+    ipv6Text((hex.match(/.{4}/g) ?? []).map((group) => Number.parseInt(group, 16)));
+  return {
+    family: 6,
+    prefix: `${text(destination)}/${Number.parseInt(length, 16)}`,
+    device,
+    metric: Number.parseInt(metric, 16),
+    local: (Number.parseInt(flags, 16) & RTF_LOCAL) !== 0,
+    ...(/^0*$/.test(gateway) ? {} : { gateway: text(gateway) }),
+  };
+}
+
+/**
+ * The device of the IPv4 default route with the lowest metric.
+ * @param system the way to /proc
+ */
+export function defaultRouteDevice(system: System): string | undefined {
+  // They come first, in the order of the addresses.
+  const { routes } = firstRoutes(system, 4, DEFAULTS_BYTES);
+  const defaults = routes.filter((route) => route.prefix === '0.0.0.0/0');
+  return defaults.sort((a, b) => a.metric - b.metric)[0]?.device;
+}

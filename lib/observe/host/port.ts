@@ -1,0 +1,104 @@
+import type { System } from '../../system/system.ts';
+
+const NET = '/sys/class/net';
+const IFF_UP = 1;
+const IFF_PROMISC = 0x100;
+
+/** What tells whose a device is. */
+export interface Owner {
+  readonly alias: string;
+  /** The backend's name on the Xen bus, such as vif-1-0; only a real vif has one. */
+  readonly backend: string | undefined;
+}
+
+/** A network device as sysfs shows it, without asking any program. */
+export interface Port extends Owner {
+  readonly name: string;
+  readonly index: number;
+  readonly up: boolean;
+  readonly mtu: number;
+  /** Lower-case MAC address. */
+  readonly address: string;
+  /** The bridge it is a port of, if any. */
+  readonly master: string | undefined;
+}
+
+/**
+ * Reads one device.
+ * @param system the way to sysfs
+ * @param name the device's name
+ * @returns undefined when there is no such device
+ */
+export function readPort(system: System, name: string): Port | undefined {
+  const read = (file: string) => system.readText(`${NET}/${name}/${file}`);
+  const index = read('ifindex');
+  if (index === undefined) return undefined;
+  return {
+    name,
+    index: Number(index),
+    up: (Number(read('flags')) & IFF_UP) !== 0,
+    mtu: Number(read('mtu')),
+    address: read('address') ?? '',
+    master: baseName(system.linkTarget(`${NET}/${name}/master`)),
+    ...readOwner(system, name),
+  };
+}
+
+/**
+ * Reads what tells whose a device is.
+ * @param system the way to sysfs
+ * @param name the device's name
+ */
+export function readOwner(system: System, name: string): Owner {
+  return {
+    alias: system.readText(`${NET}/${name}/ifalias`) ?? '',
+    backend: baseName(system.linkTarget(`${NET}/${name}/device`)),
+  };
+}
+
+/**
+ * Whether a device is there.
+ * @param system the way to sysfs
+ * @param name the device's name
+ */
+export function deviceExists(system: System, name: string): boolean {
+  return system.exists(`${NET}/${name}/ifindex`);
+}
+
+/**
+ * Whether a device takes all packets that pass, as the ports of switches and bridges do.
+ * @param system the way to sysfs
+ * @param name the device's name
+ */
+export function isPromiscuous(system: System, name: string): boolean {
+  return (Number(system.readText(`${NET}/${name}/flags`)) & IFF_PROMISC) !== 0;
+}
+
+/**
+ * The names of all devices of the host.
+ * @param system the way to sysfs
+ */
+export function listDevices(system: System): string[] {
+  return system.list(NET);
+}
+
+/**
+ * Whether a device is a Linux bridge.
+ * @param system the way to sysfs
+ * @param name the device's name
+ */
+export function isBridge(system: System, name: string): boolean {
+  return system.exists(`${NET}/${name}/bridge`);
+}
+
+/**
+ * The host's Linux bridges, in the order in which `brctl show` lists them.
+ * @param system the way to sysfs
+ */
+export function listBridges(system: System): string[] {
+  return system.list(NET).filter((name) => isBridge(system, name));
+}
+
+function baseName(path: string | undefined): string | undefined {
+  return path?.slice(path.lastIndexOf('/') + 1);
+}

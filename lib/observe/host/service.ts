@@ -1,0 +1,159 @@
+import type { System } from '../../system/system.ts';
+
+/** A server of this host, and how it is controlled. */
+export interface Service {
+  /** The program's name, by which its process is known. */
+  readonly program: 'dhcpd' | 'dnsmasq';
+  readonly control: ServiceControl;
+  /** Where its process's number may be found. */
+  readonly pidFiles: readonly string[];
+  /** What it reads when it starts. */
+  readonly files: readonly string[];
+  /** A folder of ours: with nothing left in it, the server has nothing to do and is stopped. */
+  readonly neededFor?: string;
+  /** Files of its own that go with it when it is stopped. */
+  readonly leavings?: readonly string[];
+}
+
+export type ServiceControl =
+  | { readonly kind: 'systemd'; readonly unit: string }
+  | { readonly kind: 'init'; readonly script: string }
+  /** No service manager knows it: its process is ended, and started by these words. */
+  | { readonly kind: 'process'; readonly argv: readonly string[] };
+
+const UNIT_FOLDERS = [
+  '/etc/systemd/system',
+  '/run/systemd/system',
+  '/run/systemd/generator.late',
+  '/usr/lib/systemd/system',
+  '/lib/systemd/system',
+];
+
+/**
+ * How a service of this host is controlled: by systemd where that runs, else by its init script.
+ * @param system the way to the files
+ * @param names what the service is called by the distributions, in the order to be tried
+ * @returns undefined where the host knows no such service
+ */
+export function controlOf(system: System, names: readonly string[]): ServiceControl | undefined {
+  if (system.exists('/run/systemd/system')) {
+    const unit = names.find((name) =>
+      UNIT_FOLDERS.some((folder) => system.exists(`${folder}/${name}.service`)),
+    );
+    if (unit !== undefined) return { kind: 'systemd', unit };
+  }
+  const script = names.map((name) => `/etc/init.d/${name}`).find((path) => system.exists(path));
+  return script === undefined ? undefined : { kind: 'init', script };
+}
+
+/**
+ * The process of a service.
+ * @param system the way to its number
+ * @param service which one
+ * @returns undefined where it does not run; a number that belongs to another program by now does not count
+ */
+export function processOf(system: System, service: Service): number | undefined {
+  const numbers = service.pidFiles.map((path) => Number(system.readText(path)?.trim() || Number.NaN));
+  if (service.control.kind === 'systemd') {
+    const asked = ['systemctl', 'show', '--property=MainPID', '--value', service.control.unit];
+    numbers.unshift(Number(system.run(asked).stdout.trim()));
+  }
+  return numbers.find((pid) => pid > 0 && isProcess(system, pid, service)) ?? byWords(system, service);
+}
+
+/** The file with its number may be gone, or another run's. Other namespaces have servers with the same words. */
+function byWords(system: System, service: Service): number | undefined {
+  const network = (pid: number | string) => system.linkTarget(`/proc/${pid}/ns/net`);
+  return system
+    .list('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .find(
+      (pid) =>
+        isProcess(system, pid, service) &&
+        readsFilesOf(system, pid, service) &&
+        network(pid) === network('self'),
+    );
+}
+
+/** A server that a service manager starts has words that are the distribution's, but they name its files. */
+function readsFilesOf(system: System, pid: number, { control, files, pidFiles }: Service): boolean {
+  const places = [...files, ...pidFiles];
+  const names = (word: string) =>
+    places.some((path) => word === path || word.endsWith(`=${path}`) || word.startsWith(`${path},`));
+  return control.kind === 'process' || wordsOf(system, pid).some(names);
+}
+
+function isProcess(system: System, pid: number, { program, control }: Service): boolean {
+  if (system.readText(`/proc/${pid}/comm`) !== program || processFields(system, pid)[STATE] === 'Z')
+    return false;
+  if (control.kind !== 'process') return true;
+  // One of several dnsmasq: it is the one that was started by these very words.
+  const words = wordsOf(system, pid);
+  return control.argv.slice(1).every((word) => words.includes(word));
+}
+
+/**
+ * The words by which a process was started.
+ * @param system the way to /proc
+ * @param pid its number
+ */
+export function wordsOf(system: System, pid: number): string[] {
+  return (system.readText(`/proc/${pid}/cmdline`) ?? '').split('\0').filter((word) => word !== '');
+}
+
+/** The fields of proc(5)'s stat that follow the program's name, which may hold anything. */
+function processFields(system: System, pid: number): string[] {
+  const stat = system.readText(`/proc/${pid}/stat`) ?? '';
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** How exactly the beginning of a process is known. */
+const CLOCK_ERROR_MS = 50;
+
+/**
+ * Whether a server began after the last change of its files, so that it has read them.
+ * @param system the way to /proc and the files
+ * @param service which one
+ * @param pid its process
+ */
+export function hasRead(system: System, service: Service, pid: number): boolean {
+  const changed = service.files.map((path) => system.modifiedAt(path) ?? 0);
+  return startedAt(system, pid) > Math.max(...changed) + CLOCK_ERROR_MS;
+}
+
+const STATE = 0;
+const START_TIME = 19;
+const CLOCK_TICK_MS = 10;
+
+/** How far the time of day may go from the clock that nobody sets: a call lasts too short for it to drift so far. */
+const SET_MS = 50;
+const sinceEpoch = (): number => Date.now() - performance.now();
+const atFirst = sinceEpoch();
+
+/**
+ * When a process began, to be compared with the times of files that this call has changed.
+ * @returns milliseconds since 1970; long ago where the time of day was set during this call, as when a host boots, since
+ * files changed before that have times of another clock
+ */
+function startedAt(system: System, pid: number): number {
+  if (Math.abs(sinceEpoch() - atFirst) > SET_MS) return Number.NEGATIVE_INFINITY;
+  return Date.now() - ageOf(system, pid);
+}
+
+/**
+ * Whether a process began no longer ago than that.
+ * @param system the way to /proc
+ * @param pid its number
+ * @param ms milliseconds
+ */
+export function beganWithin(system: System, pid: number, ms: number): boolean {
+  return ageOf(system, pid) < ms + CLOCK_ERROR_MS;
+}
+
+/** How long a process has been running, in milliseconds, exact to a few hundredths of a second. */
+function ageOf(system: System, pid: number): number {
+  const ticks = Number(processFields(system, pid)[START_TIME]);
+  const uptime = Number((system.readText('/proc/uptime') ?? '').split(' ')[0]);
+  return uptime * 1000 - ticks * CLOCK_TICK_MS;
+}

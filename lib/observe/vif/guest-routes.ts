@@ -1,0 +1,62 @@
+import { isSix, type Laid, metricOf } from '../../record/assignment.ts';
+import { isGuestDevice } from '../../request/names.ts';
+import type { System } from '../../system/system.ts';
+import type { KernelRoute } from '../host/kernel-routes.ts';
+import { deviceExists } from '../host/port.ts';
+import type { VifRecord } from '../records.ts';
+
+/** The guests' records, by the kernel's names of their devices. */
+export type VifRecords = ReadonlyMap<string, VifRecord>;
+
+/**
+ * The host's own among a guest's IPv4 addresses, in the form of routes; /proc/net/route tells nothing of them.
+ * @param system the way to the kernel
+ * @param laid what the guest is to get
+ */
+export function hostAddresses(system: System, laid: readonly Laid[]): KernelRoute[] {
+  const wanted = laid.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
+  const single = wanted.filter((prefix) => prefix.endsWith('/32')).map((prefix) => prefix.slice(0, -3));
+  const hasRange = wanted.some((prefix) => !prefix.includes(':') && !prefix.endsWith('/32'));
+  return (hasRange ? system.ownIpv4() : system.ownIpv4(single)).map(({ device, address }) => ({
+    family: 4,
+    prefix: `${address}/32`,
+    device,
+    metric: 0,
+    local: true,
+  }));
+}
+
+/**
+ * Where guests' packets go, by what online laid: for a host with more routes than can be read.
+ * @param system the way to the records
+ */
+export function recordedRoutes(system: System, records: VifRecords): KernelRoute[] {
+  return [...records.values()]
+    .filter(({ name }) => deviceExists(system, name))
+    .flatMap(({ laid = [] }) =>
+      laid.flatMap((item) =>
+        item.kind === 'route'
+          ? [
+              {
+                family: isSix(item.prefix) ? 6 : 4,
+                prefix: item.prefix,
+                device: item.device,
+                metric: metricOf(item),
+                local: false,
+              } as const,
+            ]
+          : [],
+      ),
+    );
+}
+
+/**
+ * The devices among those of routes that are guests'.
+ * @param system the way to the records
+ * @param routes the kernel's
+ */
+export function guestsAmong(records: VifRecords, routes: readonly KernelRoute[]): Set<string> {
+  const names = new Set([...records.values()].map((record) => record.name));
+  const isGuest = (device: string) => isGuestDevice(device) || names.has(device);
+  return new Set(routes.map((route) => route.device).filter(isGuest));
+}

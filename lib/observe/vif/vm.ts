@@ -1,0 +1,21 @@
+import type { Xenstore } from '../../system/xenstore/xenstore.ts';
+
+/** What the toolstack calls a guest. */
+export interface Vm {
+  readonly name: string | undefined;
+  readonly uuid: string | undefined;
+}
+
+/**
+ * A guest's name and uuid, by way of its domain's entry in xenstore (docs/contract.md, "vif-openvswitch online").
+ * @param store absent where no xenstore answers
+ * @param domid the guest's domain, in digits
+ */
+export async function readVm(store: Xenstore | undefined, domid: string): Promise<Vm> {
+  const unknown = { name: undefined, uuid: undefined };
+  if (store === undefined || !/^\d{1,5}$/.test(domid)) return unknown;
+  const [path] = await store.readMany([`/local/domain/${domid}/vm`]);
+  if (path === undefined || !/^\/vm\/[\w-]+$/.test(path)) return unknown;
+  const [name, uuid] = await store.readMany([`${path}/name`, `${path}/uuid`]);
+  return { name, uuid };
+}

@@ -1,0 +1,98 @@
+import type { CardRecord, Settings } from '../../observe/bridge/uplink.ts';
+import type { HostState, Link } from '../../observe/host/host.ts';
+import { damageOf } from '../bridge/found.ts';
+import { presentMark, type StopFacts, settingsOf } from '../bridge/stop-facts.ts';
+import { ownAddresses, ownRoutes } from './addressing.ts';
+import { ACCEPT_DAD, DISABLE_IPV6, FAMILIES, type Giver } from './source.ts';
+import { labelsOf } from './target.ts';
+
+/**
+ * What a card has, for a stop that finds the device which took it over deleted. What has a lifetime is somebody else's to
+ * give, and so are the routes of its family, which may lead through it.
+ * @param state the host
+ * @param link the card
+ * @param settings its kernel settings
+ */
+export function cardRecord(state: HostState, link: Link, settings: Settings): CardRecord {
+  const lent = new Set(
+    link.addresses.filter(({ validSeconds }) => validSeconds !== undefined).map(({ family }) => family),
+  );
+  const addresses = FAMILIES.flatMap((family) => ownAddresses(link, family)).filter(
+    ({ validSeconds, scope }) => validSeconds === undefined && scope !== 'link',
+  );
+  const routes = FAMILIES.filter((family) => !lent.has(family))
+    .flatMap((family) => ownRoutes(state, link.name, family))
+    .filter(({ hops, words }) => hops.every(({ dev }) => dev === link.name) && !words.includes('ra'));
+  const changed = [DISABLE_IPV6, ACCEPT_DAD].flatMap((key) => {
+    const value = settings.get(key);
+    return value === undefined ? [] : [[key, value] as const];
+  });
+  return {
+    addresses: addresses.map((address) => ({ ...address, flags: [...address.flags] })),
+    routes,
+    settings: Object.fromEntries(changed),
+    ...labelsOf(link),
+  };
+}
+
+/**
+ * Stands in for the device that had the host's addresses and was deleted: what the card had at the start, but for what
+ * another device of the host has by now.
+ * @param facts the host and what start left
+ */
+export function standIn(facts: StopFacts): Giver {
+  const { state, record: saved, nic } = facts;
+  const had: CardRecord = saved.had ?? { addresses: [], routes: [], settings: { [DISABLE_IPV6]: '0' } };
+  const isElsewhere = (local: string) =>
+    state.links.some(
+      (link) => link.index !== nic.index && link.addresses.some((address) => address.local === local),
+    );
+  const addresses = had.addresses
+    .filter(({ local }) => !isElsewhere(local))
+    .map((address) => ({ ...address, flags: new Set(address.flags) }));
+  const isTaken = ({ family, destination, table, metric }: (typeof had.routes)[number]) =>
+    state.routes.some(
+      (route) =>
+        route.family === family &&
+        route.destination === destination &&
+        route.table === table &&
+        route.metric === metric,
+    );
+  const isWhole = addresses.length === had.addresses.length;
+  const mtu = saved.mtu ?? nic.mtu;
+  const link: Link = { ...nic, ...labelsOf(had), name: saved.netdev, mac: saved.mac, mtu, addresses };
+  return {
+    state: {
+      links: [link],
+      routes: isWhole ? had.routes.filter((route) => !isTaken(route)) : [],
+      rules: [],
+      neighbours: [],
+    },
+    link,
+    settings: new Map([...settingsOf(facts, nic.name), ...Object.entries(had.settings)]),
+    mark: presentMark(nic, nic.name),
+  };
+}
+
+/**
+ * What was changed by others since the start and stop cannot take back, or had to find out; a sentence each.
+ * @param facts the host and what start left
+ */
+export function lossesOf(facts: StopFacts): string[] {
+  const { record: saved, top, bridge } = facts;
+  const damage = damageOf(facts.state, saved);
+  if (damage === undefined) return [];
+  const isSaidBelow = top === undefined && (bridge !== undefined || saved.topology !== 'classic');
+  const sentences = isSaidBelow ? [] : [`Since the start of network-bridge ${damage}.`];
+  if (top !== undefined) return sentences;
+  const lost = saved.topology === 'classic' ? saved.netdev : saved.bridge;
+  const back = standIn(facts).link.addresses.map(({ local, length }) => `${local}/${length}`);
+  const gets =
+    back.length === 0
+      ? `give ${saved.netdev} its addresses and routes again`
+      : `${saved.netdev} gets back what it had at the start (${back.join(', ')}), and what was changed since then is lost`;
+  return [
+    ...sentences,
+    `${lost}, which had the host's addresses, was deleted, and these with it: ${gets}. A lease has to be asked for anew.`,
+  ];
+}

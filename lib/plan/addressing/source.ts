@@ -1,0 +1,210 @@
+import type { Settings } from '../../observe/bridge/uplink.ts';
+import type { Address, HostState, Link, Neighbour, Route } from '../../observe/host/host.ts';
+import { settingPath } from '../../record/paths.ts';
+import type { Family } from '../../request/addresses.ts';
+import { type Command, type DeviceMark, ip, type Step, setting } from '../step.ts';
+import {
+  addressCommand,
+  creation,
+  neighbourCommand,
+  ownAddresses,
+  ownRoutes,
+  routeCommand,
+} from './addressing.ts';
+import { nexthopCommand, ownNexthops } from './nexthops.ts';
+
+export const ACCEPT_DAD = 'net/ipv6/conf/accept_dad';
+const ADDR_GEN_MODE = 'net/ipv6/conf/addr_gen_mode';
+export const DISABLE_IPV6 = 'net/ipv6/conf/disable_ipv6';
+export const FAMILIES: readonly Family[] = [4, 6];
+
+/** A device that gives its place in the network away. */
+export interface Giver {
+  readonly state: HostState;
+  readonly link: Link;
+  /** Its kernel settings. */
+  readonly settings: Settings;
+  /** How undo knows it. */
+  readonly mark: DeviceMark;
+}
+
+/**
+ * Takes all addresses and routes off a device. IPv6 is switched off on it, which removes its addresses too, and whose
+ * undo makes the kernel give it a link-local address again.
+ * @param giver the device, under its present name
+ */
+export function release(giver: Giver): Step[] {
+  return [...releaseNexthops(giver), ...releaseAddresses(giver)];
+}
+
+function releaseAddresses(giver: Giver): Step[] {
+  const { link, settings, mark } = giver;
+  const { name } = link;
+  const steps = lingeringRoutes(giver);
+  steps.push({
+    // The prefix stands for the family. IPv6 goes last, so that undo has it back before IPv4 routes through it.
+    do: ip('address', 'flush', 'dev', name, 'to', '0.0.0.0/0'),
+    undo: restore(giver, 4),
+    why: `take the IPv4 addresses off ${name}`,
+    device: mark,
+  });
+  if (settings.get(DISABLE_IPV6) === '0') {
+    const dad = (value: string) => setting(settingPath(ACCEPT_DAD, name), value);
+    const off = (value: string) => setting(settingPath(DISABLE_IPV6, name), value);
+    steps.push({
+      do: off('1'),
+      undo: [dad('0'), off('0'), ...restore(giver, 6), dad(settings.get(ACCEPT_DAD) ?? '1')],
+      why: `take the IPv6 addresses off ${name}`,
+      device: mark,
+    });
+  }
+  return steps;
+}
+
+/**
+ * As `release`, for a device that ifupdown brought up: ifdown lets a DHCP client go, and ifup takes it back.
+ * @param giver the device, under its present name
+ */
+export function releaseByIfupdown(giver: Giver): Step[] {
+  const { link, mark } = giver;
+  const { name } = link;
+  const [restore6, restore4] = ([6, 4] as const).map((family) => restore(giver, family, true));
+  const up = link.flags.has('UP') ? [ip('link', 'set', 'dev', name, 'up')] : [];
+  return [
+    ...releaseNexthops(giver),
+    {
+      do: { tool: 'run', argv: ['ifdown', name] },
+      undo: [{ tool: 'run', argv: ['ifup', name] }, ...up, ...(restore6 ?? []), ...(restore4 ?? [])],
+      why: `let ifupdown take down ${name}`,
+      device: mark,
+    },
+    // What is left; addresses come back with the undo above, since ifup stumbles over those that are there.
+    ...releaseAddresses(giver).map((step) => ({
+      ...step,
+      undo: step.undo.filter(({ tool }) => tool === 'write'),
+    })),
+  ];
+}
+
+/** With its last address a device loses its routes, but for those that lead through another device as well. */
+function lingeringRoutes(giver: Giver): Step[] {
+  const { state, link, mark } = giver;
+  const { name } = link;
+  const hasIpv4 = link.addresses.some((address) => address.family === 4);
+  const lingers = (route: Route) => isShared(route, name) || (route.family === 4 && !hasIpv4);
+  return FAMILIES.flatMap((family) => plainRoutes(giver, family).filter(lingers).reverse()).map((route) => ({
+    do: routeCommand('del', route, name, name),
+    undo: [routeCommand(creation(state, name, route), route, name, name)],
+    why: `take the route to ${route.destination} off ${name}`,
+    device: mark,
+  }));
+}
+
+/**
+ * Whether a route leads through another device too.
+ * @param route the route
+ * @param dev the one device
+ */
+export function isShared({ hops }: Route, dev: string): boolean {
+  return hops.some((hop) => hop.dev !== dev);
+}
+
+/** What puts back a device's addresses and routes; run with failures let pass, since some may be there still. */
+function restore(giver: Giver, family: Family, skipDynamic = false): Command[] {
+  const { state, link } = giver;
+  const addresses = addressesOf(giver, family, skipDynamic);
+  return [
+    ...addresses.map((address) => addressCommand('add', undetected(address), link.name, link.name)),
+    ...plainRoutes(giver, family).map((route) =>
+      routeCommand(creation(state, link.name, route), route, link.name, link.name),
+    ),
+    ...addresses.filter(isDetected).map((address) => addressCommand('change', address, link.name, link.name)),
+    ...neighboursOf(giver, family).map((neighbour) => neighbourCommand(neighbour, link.name)),
+  ];
+}
+
+/**
+ * A device's routes but for those that lead by a nexthop object.
+ * @param giver the device
+ * @param family one family only
+ */
+export function plainRoutes({ state, link }: Giver, family: Family): Route[] {
+  return ownRoutes(state, link.name, family).filter(({ nhid }) => nhid === undefined);
+}
+
+/**
+ * A device's routes that lead by a nexthop object.
+ * @param giver the device
+ */
+export function objectRoutes({ state, link }: Giver): Route[] {
+  const all = FAMILIES.flatMap((family) => ownRoutes(state, link.name, family));
+  return all.filter(({ nhid }) => nhid !== undefined);
+}
+
+/**
+ * Takes a device's nexthop objects away, with the routes that lead by them: the kernel would take them with the device's
+ * carrier, without a word and for good (net/ipv4/nexthop.c).
+ */
+function releaseNexthops(giver: Giver): Step[] {
+  const { state, link, mark } = giver;
+  const { name } = link;
+  return [
+    ...objectRoutes(giver)
+      .reverse()
+      .map((route) => ({
+        do: routeCommand('del', route, name, name),
+        undo: [routeCommand(creation(state, name, route), route, name, name)],
+        why: `take the route to ${route.destination} off ${name}`,
+        device: mark,
+      })),
+    ...ownNexthops(state, name)
+      .reverse()
+      .map((nexthop) => ({
+        do: ip('nexthop', 'del', 'id', `${nexthop.id}`),
+        undo: [nexthopCommand(nexthop, name, name)],
+        why: `take the next hop ${nexthop.id} off ${name}`,
+        device: mark,
+      })),
+  ];
+}
+
+/**
+ * The neighbours behind a device that were set by hand.
+ * @param giver the device
+ * @param family one family only
+ */
+export function neighboursOf({ state, link }: Giver, family: Family): Neighbour[] {
+  return state.neighbours.filter((other) => other.family === family && other.dev === link.name);
+}
+
+/**
+ * A device's addresses, in the order in which they have to come so that they are listed as before: the kernel lists
+ * the newest IPv6 address first, and the order decides which one is the source of what the host sends.
+ * @param giver the device
+ * @param family one family only
+ * @param skipDynamic leave out what a DHCP client brings by itself
+ */
+export function addressesOf({ link, settings }: Giver, family: Family, skipDynamic: boolean): Address[] {
+  const eui64 = (settings.get(ADDR_GEN_MODE) ?? '0') === '0';
+  const addresses = ownAddresses(link, family, eui64).filter(
+    ({ flags }) => !(skipDynamic && flags.has('dynamic')),
+  );
+  return family === 4 ? addresses : addresses.reverse();
+}
+
+/**
+ * Whether the kernel looks for duplicates of an address before it uses it.
+ * @param address the address
+ */
+export function isDetected(address: Address): boolean {
+  return address.family === 6 && !address.flags.has('nodad');
+}
+
+/**
+ * The same address, to be used at once. While the detection runs, an address can be no route's source, and one with
+ * a lifetime dies if there is no carrier yet.
+ * @param address the address
+ */
+export function undetected(address: Address): Address {
+  return isDetected(address) ? { ...address, flags: new Set([...address.flags, 'nodad']) } : address;
+}

@@ -1,0 +1,221 @@
+import type { BridgeBefore, BridgeRecord } from '../../observe/bridge/uplink.ts';
+import type { Link } from '../../observe/host/host.ts';
+import { bridgeRecordPath } from '../../record/paths.ts';
+import { bridgeUser, type Claim } from '../../record/shared-settings.ts';
+import { cardRecord } from '../addressing/left.ts';
+import { type Giver, release, releaseByIfupdown } from '../addressing/source.ts';
+import { differingSettings, labelSteps, settle, type Taker, takeOver, unmute } from '../addressing/target.ts';
+import { antispoofClaims, cardRules, passageClaims } from '../filter/antispoof.ts';
+import { type DeviceMark, ip, type Plan, record, type Step, shareStep } from '../step.ts';
+import { PORT_MAC } from '../vif/device.ts';
+import { type BridgeLayout, freeName } from './layout.ts';
+import { bridgeThere, makeBridge, makePair, NEW, raise, set, silence } from './parts.ts';
+import type { StartFacts } from './start-facts.ts';
+
+/**
+ * Bridges a card (docs/contract.md, "network-bridge start"). All that can be made beforehand is made beforehand, so
+ * that the host is off the network only while its addresses move.
+ * @param facts the host, the card and the names to be used
+ */
+export function planStart(facts: StartFacts): Plan {
+  const { layout } = facts;
+  const giver = giverOf(facts);
+  const early = earlyName(facts);
+  const taker = takerOf(facts, layout.top);
+  const byIfupdown = usesIfupdown(facts);
+  const steps = [
+    ...makeBridge(facts, layout.topology === 'rename' ? early : layout.bridge),
+    ...(layout.topology === 'classic' ? [makePair(facts), ...silence(facts), ...raise(facts)] : []),
+    ...(byIfupdown ? [] : settle(giver, takerOf(facts, early))),
+    ...silentTop(facts, takerOf(facts, early).mark),
+    ...detach(facts, giver),
+    ...(early === layout.top ? [] : [takeName(early, layout.top)]),
+    ...portSteps(facts),
+    // What ifup sets is not what was found.
+    ...(byIfupdown ? [...unmute(giver, taker), ifupStep(layout), ...settle(giver, taker)] : []),
+    ...takeOver(giver, taker, byIfupdown),
+    ...labelsAway(facts, taker.mark),
+  ];
+  const antispoof = filterOf(facts);
+  const path = bridgeRecordPath(layout.bridge);
+  const user = bridgeUser(layout.bridge);
+  steps.push(...(antispoof === undefined ? [] : [shareStep(user, [], antispoof.claims)]), {
+    do: record(path, JSON.stringify(recordOf(facts, antispoof))),
+    undo: [record(path, undefined)],
+    why: `remember how ${layout.netdev} was`,
+  });
+  const table = facts.strict ? [shareStep(user, [], [{ kind: 'strict' }])] : [];
+  return { steps: [...table, ...steps], warnings: leaseWarnings(facts) };
+}
+
+/** What the bridge needs in the filter, so that the card's side passes and, with antispoof=yes, nobody else. */
+function filterOf({
+  layout,
+  filtered,
+  wrapped,
+  untracked,
+  dropping = [],
+}: StartFacts): FilterNeeds | undefined {
+  const ports = [layout.nic, ...(layout.topology === 'classic' ? [layout.vif0] : [])];
+  if (filtered !== undefined) {
+    const rules = cardRules(ports, untracked);
+    return {
+      rules,
+      claims: [...antispoofClaims(filtered, rules), ...(wrapped === undefined ? [] : [wrapped])],
+    };
+  }
+  const rules = cardRules(ports);
+  return dropping.length === 0 ? undefined : { rules, claims: passageClaims(dropping, rules) };
+}
+
+interface FilterNeeds {
+  readonly rules: readonly string[];
+  readonly claims: readonly Claim[];
+}
+
+function recordOf(facts: StartFacts, antispoof: FilterNeeds | undefined): BridgeRecord {
+  const { layout, link } = facts;
+  const there = bridgeThere(facts);
+  return {
+    topology: layout.topology,
+    bridge: layout.bridge,
+    netdev: layout.netdev,
+    nic: layout.nic,
+    nicIndex: link.index,
+    madeBridge: there === undefined,
+    wasUp: link.flags.has('UP'),
+    hadArp: !link.flags.has('NOARP'),
+    mac: link.mac,
+    ifupdown: usesIfupdown(facts),
+    mtu: link.mtu,
+    had: cardRecord(facts.state, link, facts.settings),
+    ...(there === undefined ? {} : { before: beforeOf(facts, there) }),
+    ...(antispoof === undefined ? {} : { antispoof: { rules: antispoof.rules } }),
+    ...(facts.strict ? { strict: true } : {}),
+  };
+}
+
+/** A card that resolves no addresses has none do so in its place; its neighbours would be forgotten if that came later. */
+function silentTop({ link }: StartFacts, top: DeviceMark): Step[] {
+  if (top.index !== 'new' || !link.flags.has('NOARP')) return [];
+  const command = set(top.name, 'arp', 'off');
+  return [{ do: command, undo: [], why: `switch ARP off on ${top.name}, as it is`, device: top }];
+}
+
+/** They are on the host's side from now on; a bridge that was there before has its own. */
+function labelsAway({ layout, link }: StartFacts, top: DeviceMark): Step[] {
+  if (top.index !== 'new') return [];
+  return [...labelSteps({}, link, top), ...labelSteps(link, {}, { name: layout.nic, index: link.index })];
+}
+
+/** How the bridge is that start found, as far as start changes it. */
+function beforeOf({ layout, settings, topSettings }: StartFacts, there: Link): BridgeBefore {
+  const base = { mtu: there.mtu, up: there.flags.has('UP') };
+  if (layout.top !== layout.bridge) return base;
+  const changed = [...differingSettings(settings, topSettings).keys()];
+  return {
+    ...base,
+    mac: there.mac,
+    promisc: there.flags.has('PROMISC'),
+    allmulti: there.flags.has('ALLMULTI'),
+    settings: Object.fromEntries(changed.map((key) => [key, topSettings.get(key) ?? ''])),
+  };
+}
+
+/** ifup knows interfaces by name: it can serve only where the name goes on holding the addresses. */
+function usesIfupdown({ ifupdown, layout }: StartFacts): boolean {
+  return ifupdown && layout.top === layout.netdev;
+}
+
+/** A DHCP client listens on the device that it was started for, and that is to be a port. */
+function leaseWarnings(facts: StartFacts): string[] {
+  const { link, layout } = facts;
+  const lease = link.addresses.find(({ family, flags }) => family === 4 && flags.has('dynamic'));
+  if (lease === undefined || usesIfupdown(facts)) return [];
+  return [
+    `${lease.local} on ${link.name} was given by DHCP for another ${lease.validSeconds} s, and the client that renews it ` +
+      `stays with the card: restart it for ${layout.top}, or configure the address of ${layout.top} by hand.`,
+  ];
+}
+
+/** From here on the host is off the network: addresses away, and but for plain the card gets another name. */
+function detach(facts: StartFacts, giver: Giver): Step[] {
+  const { layout, link } = facts;
+  const { netdev, nic, topology } = layout;
+  const step = (name: string, why: string, words: string[], undo: string[]): Step => ({
+    do: ip('link', 'set', 'dev', ...words),
+    undo: undo.length === 0 ? [] : [ip('link', 'set', 'dev', ...undo)],
+    why,
+    device: { name, index: link.index },
+  });
+  const steps = usesIfupdown(facts) ? releaseByIfupdown(giver) : release(giver);
+  if (topology === 'plain') return steps;
+  steps.push(
+    step(netdev, `take down ${netdev}`, [netdev, 'down'], link.flags.has('UP') ? [netdev, 'up'] : []),
+    step(nic, `rename ${netdev} to ${nic}`, [netdev, 'name', nic], [nic, 'name', netdev]),
+  );
+  if (topology === 'rename') return steps;
+  steps.push(
+    step(
+      nic,
+      `give the MAC address of a port to ${nic}`,
+      [nic, 'address', PORT_MAC],
+      [nic, 'address', link.mac],
+    ),
+  );
+  if (!link.flags.has('NOARP'))
+    steps.push(step(nic, `switch ARP off on ${nic}`, [nic, 'arp', 'off'], [nic, 'arp', 'on']));
+  return steps;
+}
+
+/** The name of the device that is to hold the addresses, as long as the card may still have the name that it gets. */
+function earlyName({ state, layout }: StartFacts): string {
+  if (layout.topology === 'classic') return layout.veth;
+  return layout.top === layout.netdev ? freeName(state, `b${layout.netdev}`) : layout.top;
+}
+
+function takeName(early: string, name: string): Step {
+  return {
+    do: set(early, 'name', name),
+    undo: [set(name, 'name', early)],
+    why: `let ${early} take the name ${name}`,
+    device: NEW(name),
+  };
+}
+
+function portSteps({ layout, link }: StartFacts): Step[] {
+  const { nic, bridge, topology } = layout;
+  const device = { name: nic, index: link.index };
+  const wasUp = topology === 'plain' && link.flags.has('UP');
+  return [
+    {
+      do: set(nic, 'master', bridge),
+      undo: [set(nic, 'nomaster')],
+      why: `enslave ${nic} to ${bridge}`,
+      device,
+    },
+    { do: set(nic, 'up'), undo: wasUp ? [] : [set(nic, 'down')], why: `bring up ${nic}`, device },
+  ];
+}
+
+function ifupStep({ netdev }: BridgeLayout): Step {
+  return {
+    do: { tool: 'run', argv: ['ifup', netdev] },
+    // Where ifup failed half-way, ifupdown does not count the device as brought up.
+    undo: [{ tool: 'run', argv: ['ifdown', '--force', netdev] }],
+    why: `let ifupdown bring up ${netdev}`,
+    device: NEW(netdev),
+  };
+}
+
+function giverOf({ state, link, settings }: StartFacts): Giver {
+  return { state, link, settings, mark: { name: link.name, index: link.index } };
+}
+
+/** The device that gets the addresses, under the name that it has at that time. */
+function takerOf(facts: StartFacts, name: string): Taker {
+  const { layout, topSettings } = facts;
+  const there = layout.top === layout.bridge ? bridgeThere(facts) : undefined;
+  const mark: DeviceMark = there === undefined ? NEW(name) : { name, index: there.index };
+  return { name, settings: topSettings, mark, flags: there?.flags ?? new Set() };
+}

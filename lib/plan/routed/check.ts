@@ -1,0 +1,135 @@
+import { HostError, RequestError } from '../../errors.ts';
+import type { KernelRoute } from '../../observe/host/kernel-routes.ts';
+import { isSix, type Laid, type LaidRoute, metricOf } from '../../record/assignment.ts';
+import { parsePrefix, prefixText } from '../../request/addresses.ts';
+
+/**
+ * Makes sure that nobody else has an address that a guest is to get.
+ * @param device the guest's device, for the message
+ * @param own the device's names, and its twin's, which has the same addresses
+ * @param laid what is to be laid
+ * @param routes the kernel's routes
+ * @param guests the names of all guests' devices
+ * @throws HostError naming both devices; RequestError for a range of everything
+ */
+export function mustBeUnrouted(
+  device: string,
+  own: readonly string[],
+  laid: readonly Laid[],
+  routes: readonly KernelRoute[],
+  guests: ReadonlySet<string>,
+): void {
+  for (const item of laid) {
+    if (item.kind !== 'route') continue;
+    const { prefix } = item;
+    if (prefix.endsWith('/0')) {
+      throw new RequestError(
+        `${device} cannot have ${prefix}: a route for everything to one guest would cut off this host. Give the guest's own addresses.`,
+      );
+    }
+    mustHoldNoGateway(device, own, item, routes);
+    const single = /\/(32|128)$/.test(prefix);
+    const other = routes.find(
+      (route) =>
+        !own.includes(route.device) &&
+        (route.prefix === prefix
+          ? single || guests.has(route.device)
+          : guests.has(route.device) && overlaps(route, prefix)),
+    );
+    if (other === undefined) continue;
+    const bare = (text: string) => text.replace(/\/(32|128)$/, '');
+    const whose = other.local
+      ? "is this host's own, on"
+      : `${other.prefix === prefix ? '' : `overlaps ${bare(other.prefix)}, which `}is routed to`;
+    throw new HostError(
+      `${device} cannot have ${bare(prefix)}, which ${whose} ${other.device}; ${other.device} keeps it. ` +
+        `Give this guest another ip=, or take the address from ${other.device} first.`,
+    );
+  }
+}
+
+/** One of both holds the other. What leads on by a guest, as where that is a router, is not its own. */
+function overlaps({ prefix, gateway, local }: KernelRoute, wanted: string): boolean {
+  if (local || gateway !== undefined || lengthOf(prefix) === 0 || isSix(prefix) !== isSix(wanted))
+    return false;
+  const [address, other] = [prefix, wanted].map((text) => text.replace(/\/.*/, ''));
+  return holds(wanted, address ?? '') || holds(prefix, other ?? '');
+}
+
+/**
+ * Whatever this host sends to a gateway or a neighbour of its own would go to the guest, where no other route leads there
+ * that is more specific, or as specific and of a better metric.
+ */
+function mustHoldNoGateway(
+  device: string,
+  own: readonly string[],
+  laid: LaidRoute,
+  routes: readonly KernelRoute[],
+): void {
+  const { prefix } = laid;
+  const family = prefix.includes(':') ? 6 : 4;
+  const others = routes.filter((route) => route.family === family && !own.includes(route.device));
+  const metric = metricOf(laid);
+  const isSafe = (address: string) =>
+    others.some(
+      (route) =>
+        !route.local &&
+        holds(route.prefix, address) &&
+        (lengthOf(route.prefix) > lengthOf(prefix) ||
+          (route.prefix === prefix && route.metric <= metric && route.gateway === undefined)),
+    );
+  for (const route of others) {
+    const address = route.local ? route.prefix.replace(/\/\d+$/, '') : route.gateway;
+    if (address === undefined || (route.local && lengthOf(prefix) === (family === 6 ? 128 : 32))) continue;
+    if (!holds(prefix, address) || isSafe(address)) continue;
+    const bare = prefix.replace(/\/(32|128)$/, '');
+    const what = `${route.local ? "this host's own address" : "this host's gateway"} on ${route.device}`;
+    throw new HostError(
+      `${device} cannot have ${bare}, which ${bare === address ? 'is' : `holds ${address},`} ${what}: ` +
+        "this host would lose its network. Give the guest's own addresses by ip=.",
+    );
+  }
+}
+
+/**
+ * Makes sure that addresses of a network of its own lie on no network that this host is on by another device, where
+ * somebody else may have them.
+ * @param device the guest's device, for the message
+ * @param own the device's names, and its twin's
+ * @param apart the addresses, without lengths
+ * @param routes the kernel's routes
+ * @param guests the names of all guests' devices
+ * @throws HostError naming the network and its device
+ */
+export function mustBeApart(
+  device: string,
+  own: readonly string[],
+  apart: readonly string[],
+  routes: readonly KernelRoute[],
+  guests: ReadonlySet<string>,
+): void {
+  for (const address of apart) {
+    const found = routes.find(
+      (route) =>
+        route.family === 4 &&
+        lengthOf(route.prefix) > 0 &&
+        !own.includes(route.device) &&
+        !guests.has(route.device) &&
+        holds(route.prefix, address),
+    );
+    if (found === undefined) continue;
+    throw new HostError(
+      `${device} cannot be given ${address}: this host reaches ${found.prefix} by ${found.device}, where that address may be somebody else's. ` +
+        'Give the guest an ip= of a network that is not used here.',
+    );
+  }
+}
+
+function lengthOf(prefix: string): number {
+  return Number(prefix.slice(prefix.indexOf('/') + 1));
+}
+
+function holds(prefix: string, address: string): boolean {
+  const range = parsePrefix(`${address}/${lengthOf(prefix)}`);
+  return range !== undefined && prefixText(range) === prefix;
+}

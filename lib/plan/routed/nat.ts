@@ -1,0 +1,46 @@
+import type { Uplink } from '../../observe/vif/address.ts';
+import type { Laid, LaidRoute } from '../../record/assignment.ts';
+import type { Prefix } from '../../request/addresses.ts';
+import type { NatAddresses } from '../../request/nat-address.ts';
+import { routedLaid } from './route.ts';
+
+/**
+ * What vif-nat lays for a guest: the router's address on its device, a route to each of its IPv4 addresses
+ * (docs/contract.md, "vif-nat online"), and for IPv6 what vif-route lays.
+ * @param name the device's name once it is attached
+ * @param addresses the guest's and the router's
+ * @param uplink the network's device, where the guest has IPv6 addresses
+ * @param metric of the IPv6 routes
+ */
+export function natLaid(
+  name: string,
+  addresses: NatAddresses,
+  uplink: Uplink | undefined,
+  metric: number,
+): Laid[] {
+  const { guest, router, others } = addresses;
+  const route = (address: string): LaidRoute => ({
+    kind: 'route',
+    device: name,
+    prefix: `${address}/32`,
+    source: router,
+  });
+  const four = others.filter(({ family }) => family === 4);
+  const six = others.filter(({ family }) => family === 6);
+  return [
+    { kind: 'address', device: name, prefix: `${router}/32` },
+    route(guest),
+    ...four.map(({ address }) => route(address)),
+    ...(uplink === undefined || six.length === 0
+      ? []
+      : routedLaid(name, { ...uplink, main4: undefined }, six, metric)),
+  ];
+}
+
+/**
+ * All addresses of a guest behind vif-nat, as its filter rules take them.
+ * @param addresses the guest's and the router's
+ */
+export function natGuestAddresses(addresses: NatAddresses): Prefix[] {
+  return [{ family: 4, address: addresses.guest, length: 32 }, ...addresses.others];
+}

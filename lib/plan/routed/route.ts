@@ -1,0 +1,57 @@
+import type { Uplink } from '../../observe/vif/address.ts';
+import type { Laid, LaidRoute } from '../../record/assignment.ts';
+import type { Prefix } from '../../request/addresses.ts';
+import { prefixText } from '../../request/addresses.ts';
+
+/**
+ * A tap is the guest's way until its own driver takes over, so its routes come before the vif's (docs/contract.md,
+ * "vif-route online").
+ */
+export const ROUTE_METRIC = { vif: 2, tap: 1 } as const;
+
+/**
+ * What vif-route lays for a guest: dom0's main addresses on the device, a route for each of the guest's addresses and
+ * ranges, and for single IPv6 addresses an entry by which the network's device answers for them (docs/contract.md,
+ * "vif-route online").
+ * @param name the device's name once it is attached
+ * @param uplink the network's device
+ * @param addresses the guest's
+ * @param metric of the routes: a tap's come before its vif's
+ */
+export function routedLaid(
+  name: string,
+  uplink: Uplink,
+  addresses: readonly Prefix[],
+  metric: number,
+): Laid[] {
+  const { device, main4, main6 } = uplink;
+  const hasSix = addresses.some(({ family }) => family === 6);
+  const address = (prefix: string): Laid => ({ kind: 'address', device: name, prefix });
+  return [
+    ...(main4 === undefined ? [] : [address(`${main4}/32`)]),
+    ...(main6 === undefined || !hasSix ? [] : [address(`${main6}/128`)]),
+    ...addresses.map((prefix): LaidRoute => {
+      const route = { kind: 'route', device: name, prefix: prefixText(prefix), metric } as const;
+      return prefix.family === 4 && main4 !== undefined ? { ...route, source: main4 } : route;
+    }),
+    ...addresses
+      .filter(({ family, length }) => family === 6 && length === 128)
+      .map((prefix): Laid => ({ kind: 'proxy', device, address: prefix.address })),
+  ];
+}
+
+/**
+ * What is to be said of IPv6 ranges, for which no neighbour entry can be made; nothing where there is none.
+ * @param device the guest's device
+ * @param uplink the network's device
+ * @param addresses the guest's
+ */
+export function rangeWarnings(device: string, uplink: string, addresses: readonly Prefix[]): string[] {
+  return addresses
+    .filter(({ family, length }) => family === 6 && length < 128)
+    .map(
+      (prefix) =>
+        `${device}: ${prefixText(prefix)} is routed to the guest, but ${uplink} answers for single IPv6 addresses only; ` +
+        "the network's router needs a route to this range by this host.",
+    );
+}

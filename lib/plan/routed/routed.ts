@@ -1,0 +1,196 @@
+import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
+import type { KernelRoute } from '../../observe/host/kernel-routes.ts';
+import type { Port } from '../../observe/host/port.ts';
+import type { VifRecord } from '../../observe/records.ts';
+import type { Uplink } from '../../observe/vif/address.ts';
+import type { PresentVif, VifState } from '../../observe/vif/vif.ts';
+import { isRouted, type Laid } from '../../record/assignment.ts';
+import { settingPath } from '../../record/paths.ts';
+import type { VifCall, VifSettings } from '../../request/vif.ts';
+import { replaceForwardRules } from '../filter/rules.ts';
+import { type DeviceMark, ip, type Plan, type Step, setting } from '../step.ts';
+import { unheardSteps } from '../unheard.ts';
+import {
+  deviceStep,
+  downStep,
+  forgetSteps,
+  markOf,
+  mtuStep,
+  mustBeFree,
+  nameSteps,
+  nameWarnings,
+  rememberStep,
+  setLink,
+} from '../vif/device.ts';
+import { laidText, layWords, sameLaid, takeWords } from './assignment.ts';
+
+/** What of the host decides how a guest's routes are laid. */
+export interface RouteFacts {
+  readonly routes: readonly KernelRoute[];
+  /** What an earlier online laid, is not wanted any more and still there. */
+  readonly stale: readonly Laid[];
+  /** Kernel settings by path, as they are; the device's by its present name. */
+  readonly settings: Readonly<Record<string, string | undefined>>;
+  /** The network's device, where the guest has IPv6 addresses. */
+  readonly uplink: Uplink | undefined;
+}
+
+/** What decides how packets are routed to a guest's device. */
+export interface RouteRequest {
+  readonly call: VifCall;
+  readonly rename: VifSettings['rename'];
+  /** Bytes; undefined leaves the device's own. */
+  readonly mtu: number | undefined;
+  readonly laid: readonly Laid[];
+  /** What the guest needs of what the host shares. */
+  readonly shared: readonly Step[];
+  /** FORWARD rules of the device that are in place. */
+  readonly inPlace: RuleSet;
+  /** FORWARD rules that it is to have. */
+  readonly rules: RuleSet;
+  /** What gives the guest a lease, or takes an earlier one away. */
+  readonly leaseSteps: readonly Step[];
+  /** The lease that it then has. */
+  readonly lease: VifRecord['lease'];
+  readonly recordPath: string;
+}
+
+const PROXY_ARP = 'net/ipv4/conf/proxy_arp';
+const PROXY_NDP = 'net/ipv6/conf/proxy_ndp';
+
+/**
+ * The kernel settings of a routed guest's device that have to be 1: it answers for the whole network.
+ * @param name the guest's device
+ * @param six whether the guest has IPv6 addresses
+ */
+export function routeSettings(name: string, six: boolean): string[] {
+  const own = settingPath(PROXY_ARP, name);
+  return six ? [own, settingPath(PROXY_NDP, name)] : [own];
+}
+
+/**
+ * Routes a guest's addresses to its device (docs/contract.md, "vif-route online" and "vif-nat online").
+ * @param state the device as it is
+ * @param facts the host
+ * @param request what it is to become
+ * @throws HostError when the name it is to take belongs to another device
+ */
+export function planRouted(state: PresentVif, facts: RouteFacts, request: RouteRequest): Plan {
+  const { call, rename, mtu, rules } = request;
+  const { port, record } = state;
+  const target = rename?.name ?? port.name;
+  mustBeFree(state, call.device, target);
+  const isUp = port.up && target === port.name;
+  const { uplink } = facts;
+  const proxyNdp = uplink === undefined ? {} : { proxyNdp: { device: uplink.device } };
+  const lease = request.lease === undefined ? {} : { lease: request.lease };
+  const saved: VifRecord = { name: target, bridge: '', rules, laid: request.laid, ...proxyNdp, ...lease };
+  return {
+    warnings: nameWarnings(call.device, rename),
+    steps: [
+      ...replaceForwardRules(target, request.inPlace, rules),
+      // Routes before the addresses that they start from, which would take them along.
+      ...[...facts.stale].reverse().map((item) => staleStep(port, item)),
+      ...(target === port.name ? [] : [downStep(port), ...nameSteps(port, target, call, rename)]),
+      ...(mtu === undefined || mtu === port.mtu ? [] : [mtuStep(port, target, mtu)]),
+      ...unheardSteps(markOf(port, target), facts.settings, port.name),
+      ...(isUp ? [] : [deviceStep(port, target, 'bring up', setLink(target, 'up'), setLink(target, 'down'))]),
+      ...request.laid.flatMap((item) => layStep(port, facts, record?.laid ?? [], item)),
+      ...settingSteps(port, target, facts),
+      ...request.leaseSteps,
+      rememberStep(request.recordPath, record, saved),
+      // With the record, since a guest without one counts as gone.
+      ...request.shared,
+    ],
+  };
+}
+
+function markFor(port: Port, facts: RouteFacts, laid: Laid): DeviceMark {
+  const { uplink } = facts;
+  if (laid.kind === 'proxy' && uplink !== undefined) return { name: uplink.device, index: uplink.index };
+  return markOf(port, laid.device);
+}
+
+function staleStep(port: Port, laid: Laid): Step {
+  const step = {
+    do: ip(...takeWords(laid)),
+    undo: [ip(...layWords(laid))],
+    why: `take ${laidText(laid)} off ${laid.device}`,
+  };
+  return laid.kind === 'proxy' ? step : { ...step, device: markOf(port, laid.device) };
+}
+
+/** What the last online laid and the kernel still has is left alone; what it had beforehand stays when this run is undone. */
+function layStep(port: Port, facts: RouteFacts, before: readonly Laid[], laid: Laid): Step[] {
+  const known = before.some((item) => sameLaid(item, laid));
+  const step = (words: readonly string[], undo: readonly string[][]): Step => ({
+    do: ip(...words),
+    undo: undo.map((line) => ip(...line)),
+    why: `lay ${laidText(laid)} on ${laid.device}`,
+    device: markFor(port, facts, laid),
+  });
+  if (laid.kind !== 'route') return [step(layWords(laid), known ? [] : [takeWords(laid)])];
+  const twin = facts.routes.some(
+    (route) => route.device !== laid.device && isRouted([route], { ...laid, device: route.device }),
+  );
+  // With a twin's route to the same place, the kernel would replace that one.
+  if (isRouted(facts.routes, laid)) return known || twin ? [] : [step(layWords(laid, 'replace'), [])];
+  const verb = laid.device.endsWith('-emu') ? 'prepend' : 'append';
+  return [step(layWords(laid, twin ? verb : 'add'), [takeWords(laid)])];
+}
+
+function settingSteps(port: Port, target: string, { settings, uplink }: RouteFacts): Step[] {
+  const six = uplink !== undefined;
+  const now = routeSettings(port.name, six).map((path) => settings[path]);
+  return routeSettings(target, six).flatMap((path, i) => {
+    const value = now[i];
+    if (value === '1' || value === undefined) return [];
+    const device = markOf(port, target);
+    const undo = [setting(path, value)];
+    return [{ do: setting(path, '1'), undo, why: `let ${device.name} answer for others`, device }];
+  });
+}
+
+/**
+ * Takes away what was laid for a guest, and its rules (docs/contract.md, "vif-route offline" and "vif-nat offline").
+ * Whatever is gone already needs no step.
+ * @param state the device as it is
+ * @param name its name, or the one that it had
+ * @param rules its rules that are in place
+ * @param recordPath where its record lies
+ * @param others what else is to be done: steps before and after
+ */
+export function planUnrouted(
+  state: VifState,
+  name: string,
+  rules: RuleSet,
+  recordPath: string,
+  others: { readonly before: readonly Step[]; readonly after: readonly Step[] },
+): Plan {
+  const { port, record } = state;
+  const laid = (record?.laid ?? [])
+    .map((item) =>
+      item.device === record?.name && port !== undefined ? { ...item, device: port.name } : item,
+    )
+    .filter((item) => item.kind === 'proxy' || port !== undefined)
+    .reverse();
+  const take = (item: Laid): Step => ({
+    do: ip(...takeWords(item)),
+    undo: [ip(...layWords(item))],
+    why: `take ${laidText(item)} off ${item.device}`,
+  });
+  const flush = (device: Port) =>
+    deviceStep(device, name, 'take all addresses from', ['address', 'flush', 'dev', device.name], []);
+  return {
+    warnings: [],
+    steps: [
+      ...others.before,
+      ...laid.map(take),
+      ...(port !== undefined && record?.laid === undefined ? [flush(port)] : []),
+      ...(port?.up === true ? [downStep(port)] : []),
+      ...others.after,
+      ...replaceForwardRules(name, rules, NO_RULES),
+      ...forgetSteps(recordPath, record, name),
+    ],
+  };
+}

@@ -1,0 +1,186 @@
+import { bridgedRule, masqueradeRule } from '../../filter/masquerade.ts';
+import type { Move } from '../../filter/void-rules.ts';
+import type { Present } from '../../observe/forward/forwarding.ts';
+import type { NatRecord } from '../../observe/forward/nat.ts';
+import type { VifRecord } from '../../observe/records.ts';
+import { natRecordPath, vifRecordPath } from '../../record/paths.ts';
+import { type Claim, claimKey, type Held, type Ledger } from '../../record/shared-settings.ts';
+import type { Family } from '../../request/addresses.ts';
+import { lastingStep, type Step } from '../step.ts';
+import { remember } from '../write-record.ts';
+import { ruleLine, type SharedChange } from './shared-settings.ts';
+
+/** Hooks whose notes name the device that leads outside. */
+export const BY_DEVICE = /^(network-nat|network-route) (.+)$/;
+
+/** A move of addresses, and which of the two devices is a bridge. */
+export interface AddressMove extends Move {
+  readonly wasBridge: boolean;
+  readonly isBridge: boolean;
+}
+
+/**
+ * Lets what started hooks hold for a device follow where another one takes its addresses.
+ * @param nats what network-nat left
+ * @param move from which device to which
+ */
+export function followSteps(nats: readonly NatRecord[], move: AddressMove): Step[] {
+  const { from, to, wasBridge, isBridge } = move;
+  if (from === to && wasBridge === isBridge) return [];
+  const back = { from: to, to: from, wasBridge: isBridge, isBridge: wasBridge };
+  return [
+    {
+      do: { tool: 'follow', ...move },
+      undo: [{ tool: 'follow', ...back }],
+      why: `let what other hooks hold for ${from} follow to ${to}`,
+    },
+    ...renamedNat(nats, move),
+  ];
+}
+
+/**
+ * The ledger once what is held for one device is held for another. Where that is a bridge, packets that cross it are kept
+ * from being masqueraded; where it is none any more, there are none such.
+ * @param ledger who holds what
+ * @param move from which device to which
+ */
+export function movedLedger(ledger: Ledger, move: AddressMove): Ledger {
+  const exempt = move.isBridge ? exemptions(ledger, move) : [];
+  return merged([...staying(ledger, move).map((held) => movedHeld(held, move)), ...exempt]);
+}
+
+/**
+ * Rules that are put anew, and a ledger that names the new device. Its kernel settings move with the addresses.
+ * @param ledger who holds what
+ * @param present the state of the ledger's claims, before and after the move
+ * @param move from which device to which
+ */
+export function follow(ledger: Ledger, present: Present, move: AddressMove): SharedChange {
+  const moved = movedLedger(ledger, move);
+  const known = new Set(ledger.map(({ claim }) => claimKey(claim)));
+  const stays = staying(ledger, move);
+  const isThere = ({ claim }: Held) => present.get(claimKey(claim)) !== undefined;
+  const exempt = move.isBridge ? exemptions(ledger, move) : [];
+  const needless = ledger.filter((held) => !stays.includes(held) && held.before === undefined);
+  return {
+    steps: [
+      ...stays.filter(isThere).flatMap((held) => swap(held, movedHeld(held, move), isThere)),
+      // On top of the rules for its device.
+      ...exempt.flatMap((held) => swap(undefined, held, isThere)),
+      ...needless.filter(isThere).flatMap((held) => swap(held, undefined, isThere)),
+    ],
+    meanwhile: [...ledger, ...moved.filter(({ claim }) => !known.has(claimKey(claim)))],
+    ledger: moved,
+  };
+}
+
+/** What is not only held because the device is a bridge. */
+function staying(ledger: Ledger, { from, isBridge }: AddressMove): Held[] {
+  return ledger.filter(({ claim }) => isBridge || !isExemption(claim, from));
+}
+
+/** What has to be held, for whoever masquerades by the device, once it is a bridge. */
+function exemptions(ledger: Ledger, { from, to }: Move): Held[] {
+  return ledger.flatMap((held): Held[] => {
+    const { claim } = held;
+    const isMasquerade =
+      claim.kind === 'rule' && claim.table === 'nat' && claim.rule === masqueradeRule(from);
+    if (!isMasquerade || ledger.some((other) => isExemption(other.claim, from, claim.family))) return [];
+    const rule: Claim = { ...claim, rule: bridgedRule(to), place: 'top' };
+    const users = held.users.map((user) => movedUser(user, { from, to }));
+    return [{ claim: rule, before: undefined, beside: {}, users }];
+  });
+}
+
+function isExemption(claim: Claim, device: string, family?: Family): boolean {
+  return (
+    claim.kind === 'rule' &&
+    claim.rule === bridgedRule(device) &&
+    (family === undefined || claim.family === family)
+  );
+}
+
+/**
+ * Lets the records of guests name the device that answers for them from now on.
+ * @param records by the kernel's name of each guest's device
+ * @param move from which device to which
+ */
+export function followRecords(records: ReadonlyMap<string, VifRecord>, { from, to }: Move): Step[] {
+  if (from === to) return [];
+  return [...records].flatMap(([device, saved]) => {
+    const laid = saved.laid?.map((item) =>
+      item.kind === 'proxy' && item.device === from ? { ...item, device: to } : item,
+    );
+    const proxyNdp = saved.proxyNdp?.device === from ? { ...saved.proxyNdp, device: to } : saved.proxyNdp;
+    const moved = {
+      ...saved,
+      ...(laid === undefined ? {} : { laid }),
+      ...(proxyNdp === undefined ? {} : { proxyNdp }),
+    };
+    return remember(vifRecordPath(device), saved, moved, `what answers for ${device}`);
+  });
+}
+
+function renamedNat(nats: readonly NatRecord[], move: Move): Step[] {
+  const nat = nats.find(({ netdev }) => netdev === move.from);
+  if (nat === undefined || move.from === move.to) return [];
+  return [
+    ...remember(
+      natRecordPath(move.to),
+      undefined,
+      { ...nat, netdev: move.to },
+      `what network-nat did on ${move.to}`,
+    ),
+    ...remember(natRecordPath(move.from), nat, undefined, `what network-nat did on ${move.from}`),
+  ];
+}
+
+/** Puts a rule in the place of another one; either may be left out. */
+function swap(from: Held | undefined, to: Held | undefined, isThere: (held: Held) => boolean): Step[] {
+  const [old, fresh] = [from?.claim, to?.claim];
+  if (old !== undefined && fresh !== undefined && claimKey(old) === claimKey(fresh)) return [];
+  return [
+    ...(fresh?.kind === 'rule' && to !== undefined && !isThere(to)
+      ? [lastingStep(ruleLine(fresh, fresh.place === 'top' ? '-I' : '-A'), `have the rule "${fresh.rule}"`)]
+      : []),
+    ...(old?.kind === 'rule' ? [lastingStep(ruleLine(old, '-D'), `drop the rule "${old.rule}"`)] : []),
+  ];
+}
+
+function movedHeld(held: Held, move: Move): Held {
+  const users = held.users.map((user) => movedUser(user, move));
+  return { ...held, claim: movedClaim(held.claim, move.from, move.to), users };
+}
+
+function movedUser(user: string, { from, to }: Move): string {
+  const [, hook, device] = BY_DEVICE.exec(user) ?? [];
+  return device === from ? `${hook} ${to}` : user;
+}
+
+function movedClaim(claim: Claim, from: string, to: string): Claim {
+  if (claim.kind === 'setting') {
+    const parts = claim.path.split('/');
+    return {
+      ...claim,
+      path: parts.map((part, i) => (i === parts.length - 2 && part === from ? to : part)).join('/'),
+    };
+  }
+  if (claim.kind !== 'rule') return claim;
+  const words = claim.rule.split(' ');
+  const isDevice = (i: number) => words[i] === from && /^-[io]$/.test(words[i - 1] ?? '');
+  return { ...claim, rule: words.map((word, i) => (isDevice(i) ? to : word)).join(' ') };
+}
+
+/** What was held for both devices is held once. */
+function merged(ledger: Ledger): Ledger {
+  const all = new Map<string, Held>();
+  for (const held of ledger) {
+    const key = claimKey(held.claim);
+    const known = all.get(key);
+    all.set(
+      key,
+      known === undefined ? held : { ...known, users: [...new Set([...known.users, ...held.users])] },
+    );
+  }
+  return [...all.values()];
+}

@@ -1,0 +1,162 @@
+import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
+import type { Port } from '../../observe/host/port.ts';
+import type { VifRecord } from '../../observe/records.ts';
+import type { PresentVif, VifState } from '../../observe/vif/vif.ts';
+import type { VifCall, VifSettings } from '../../request/vif.ts';
+import type { PortVlans } from '../../request/vlan.ts';
+import { replaceForwardRules } from '../filter/rules.ts';
+import { ip, type Plan, type Step } from '../step.ts';
+import { unheardSteps } from '../unheard.ts';
+import {
+  addressStep,
+  deviceStep,
+  downStep,
+  forgetSteps,
+  markOf,
+  mtuStep,
+  mustBeFree,
+  nameSteps,
+  nameWarnings,
+  PORT_MAC,
+  rememberStep,
+  setLink,
+} from './device.ts';
+import { vlanCommands, vlanSteps } from './vlan.ts';
+
+/** What decides how a guest's device joins a bridge. */
+export interface JoinRequest {
+  readonly call: VifCall;
+  readonly rename: VifSettings['rename'];
+  readonly bridge: Port;
+  /** Bytes. */
+  readonly mtu: number;
+  /** Its VLANs; undefined leaves it the bridge's default. */
+  readonly vlans?: PortVlans | undefined;
+  /** What the device hears of routers (`heardPaths` of its present name). */
+  readonly heard: Readonly<Record<string, string | undefined>>;
+  /** FORWARD rules of the device that are in place. */
+  readonly inPlace: RuleSet;
+  /** FORWARD rules that it is to have. */
+  readonly rules: RuleSet;
+  readonly recordPath: string;
+}
+
+/**
+ * Makes a guest's device a port of a bridge and lets its packets pass (docs/contract.md, "vif-bridge online").
+ * @param state the device as it is
+ * @param request what it is to become
+ * @throws HostError when the name it is to take belongs to another device
+ */
+export function planJoin(state: PresentVif, request: JoinRequest): Plan {
+  const { call, rename, bridge } = request;
+  const target = rename?.name ?? state.port.name;
+  mustBeFree(state, call.device, target);
+  const vlans = request.vlans === undefined ? {} : { vlans: request.vlans };
+  const saved: VifRecord = { name: target, bridge: bridge.name, rules: request.rules, ...vlans };
+  // The VLANs that a port was given are known by its record alone.
+  const sameVlans = state.record?.vlans?.text === request.vlans?.text;
+  return {
+    warnings: nameWarnings(call.device, rename),
+    steps: [
+      ...replaceForwardRules(target, request.inPlace, request.rules),
+      ...(isJoined(state.port, target, request) && sameVlans ? [] : portSteps(state, target, request)),
+      rememberStep(request.recordPath, state.record, saved),
+    ],
+  };
+}
+
+/**
+ * Whether a device is already all that it is to become, so that a repeated online need not take it down.
+ * @param port the device as it is
+ * @param target the name it is to have
+ * @param request what it is to become
+ */
+export function isJoined(port: Port, target: string, request: Pick<JoinRequest, 'bridge' | 'mtu'>): boolean {
+  return (
+    port.name === target &&
+    port.up &&
+    port.master === request.bridge.name &&
+    port.mtu === request.mtu &&
+    port.address === PORT_MAC
+  );
+}
+
+function portSteps({ port, record }: PresentVif, target: string, request: JoinRequest): Step[] {
+  const { bridge, rename, call, vlans } = request;
+  const step = (why: string, args: string[], undo: string[]): Step =>
+    deviceStep(port, target, why, args, undo);
+  const leave = leaveSteps(port, target, record?.vlans, vlans);
+  return [
+    downStep(port),
+    ...nameSteps(port, target, call, rename),
+    addressStep(port, target),
+    step('take all addresses from', ['address', 'flush', 'dev', target], []),
+    mtuStep(port, target, request.mtu),
+    ...leave,
+    step(
+      `enslave to ${bridge.name} the device`,
+      setLink(target, 'master', bridge.name),
+      port.master === undefined || leave.length > 0
+        ? setLink(target, 'nomaster')
+        : setLink(target, 'master', port.master),
+    ),
+    ...vlanSteps(port, target, vlans),
+    // Frames to the few addresses that bridges keep to themselves come to the port's own device.
+    ...unheardSteps(markOf(port, target), request.heard, port.name),
+    step('bring up', setLink(target, 'up'), setLink(target, 'down')),
+  ];
+}
+
+/** A port that joins a bridge again has the bridge's default VLAN and no other. */
+function leaveSteps(
+  port: Port,
+  target: string,
+  before: PortVlans | undefined,
+  wanted: PortVlans | undefined,
+): Step[] {
+  if (port.master === undefined || (before === undefined && wanted === undefined)) return [];
+  const leave = deviceStep(
+    port,
+    target,
+    `release from ${port.master} the device`,
+    setLink(target, 'nomaster'),
+    [],
+  );
+  return [
+    { ...leave, undo: [ip(...setLink(target, 'master', port.master)), ...vlanCommands(target, before)] },
+  ];
+}
+
+/**
+ * Takes a guest's device off its bridge and its rules away (docs/contract.md, "vif-bridge offline"). Whatever is gone
+ * already needs no step.
+ * @param state the device as it is
+ * @param name its name, or the one that it had
+ * @param rules its rules that are in place
+ * @param recordPath where its record lies
+ */
+export function planLeave(state: VifState, name: string, rules: RuleSet, recordPath: string): Plan {
+  const { port } = state;
+  const steps: Step[] = [];
+  if (port !== undefined) {
+    const set = (...rest: string[]) => ip('link', 'set', 'dev', port.name, ...rest);
+    if (port.up)
+      steps.push({
+        do: set('down'),
+        undo: [set('up')],
+        why: `take down ${name}`,
+        device: markOf(port, name),
+      });
+    if (port.master !== undefined) {
+      const undo = [set('master', port.master)];
+      steps.push({
+        do: set('nomaster'),
+        undo,
+        why: `release ${name} from ${port.master}`,
+        device: markOf(port, name),
+      });
+    }
+  }
+  steps.push(...replaceForwardRules(name, rules, NO_RULES), ...forgetSteps(recordPath, state.record, name));
+  return { steps, warnings: [] };
+}

@@ -1,0 +1,174 @@
+import { isolationRules, masqueradeRule, virtualForwardRules } from '../../filter/masquerade.ts';
+import type { VirtualRecord } from '../../observe/forward/virtual.ts';
+import type { HostState, Link } from '../../observe/host/host.ts';
+import type { Claim } from '../../record/shared-settings.ts';
+import { type Prefix, parsePrefix, prefixText } from '../../request/addresses.ts';
+import type { BridgeAddress, VirtualForm, VirtualRequest } from '../../request/forward.ts';
+import { NEW, newBridge, set } from '../bridge/parts.ts';
+import { type DeviceMark, ip, type Step } from '../step.ts';
+import { unheardSteps } from '../unheard.ts';
+
+/** What a bridge of network-virtual gets, and what of it start has to remember. */
+export interface VirtualLaying {
+  readonly steps: readonly Step[];
+  readonly addresses: readonly string[];
+  readonly networks: readonly string[];
+}
+
+/**
+ * Makes a bridge with no physical port, gives it its addresses and the routes that lead by it (docs/contract.md,
+ * "network-virtual"). What is in place already is left as it is.
+ * @param state the host
+ * @param request what was asked for
+ * @param known what an earlier start left
+ * @param heard what a new device hears of routers (`heardPaths` of "default")
+ */
+export function layVirtual(
+  state: HostState,
+  request: VirtualRequest,
+  known: VirtualRecord | undefined,
+  heard: Readonly<Record<string, string | undefined>>,
+): VirtualLaying {
+  const { bridge } = request;
+  const link = state.links.find(({ name }) => name === bridge);
+  const device = link === undefined ? NEW(bridge) : { name: bridge, index: link.index };
+  const addresses = request.addresses.filter((own) => !hasAddress(link, own));
+  const networks = request.networks.filter((network) => !isReached(state, request, network));
+  const steps = [
+    ...(link === undefined ? [makeStep(bridge, device), ...unheardSteps(device, heard, 'default')] : []),
+    ...addresses.map((own) => addressStep(bridge, own, device)),
+    ...(link?.flags.has('UP') === true
+      ? []
+      : [{ do: set(bridge, 'up'), undo: [set(bridge, 'down')], why: `bring up ${bridge}`, device }]),
+    ...networks.map((network) => routeStep(bridge, network, device)),
+  ];
+  const merge = (old: readonly string[] = [], fresh: readonly string[]) => [...new Set([...old, ...fresh])];
+  return {
+    steps,
+    addresses: merge(known?.addresses, addresses.map(addressText)),
+    networks: merge(known?.networks, networks.map(prefixText)),
+  };
+}
+
+/**
+ * An address as `ip address` takes it.
+ * @param own the address
+ */
+export function addressText({ address, subnet }: BridgeAddress): string {
+  return `${address}/${subnet.length}`;
+}
+
+function hasAddress(link: Link | undefined, { address, subnet }: BridgeAddress): boolean {
+  return link?.addresses.some(({ local, length }) => local === address && length === subnet.length) === true;
+}
+
+/** The kernel lays the route to an address's own subnet by itself. */
+function isReached({ routes }: HostState, request: VirtualRequest, network: Prefix): boolean {
+  const text = prefixText(network);
+  const own = request.addresses.some(({ subnet }) => prefixText(subnet) === text);
+  return (
+    own ||
+    routes.some(
+      ({ destination, hops, table, family }) =>
+        table === 'main' &&
+        family === network.family &&
+        hops.some(({ dev }) => dev === request.bridge) &&
+        prefixText(parsePrefix(destination) ?? network) === text &&
+        destination !== 'default',
+    )
+  );
+}
+
+/** With an address of its own a bridge does not take that of a port, so guests need not learn it anew. */
+function makeStep(bridge: string, device: DeviceMark): Step {
+  return {
+    do: newBridge(bridge, bridgeMac(bridge)),
+    undo: [ip('link', 'del', 'dev', bridge)],
+    why: `make the bridge ${bridge}`,
+    device,
+  };
+}
+
+/**
+ * The MAC address of a bridge of network-virtual: locally administered, and the same at every start, so that guests who
+ * sleep meanwhile find their gateway again.
+ * @param bridge the bridge's name
+ */
+export function bridgeMac(bridge: string): string {
+  let hash = 0x811c9dc5;
+  for (const char of bridge) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193) >>> 0;
+  const octets = [24, 16, 8, 0].map((bits) => ((hash >>> bits) & 0xff).toString(16).padStart(2, '0'));
+  return `02:16:${octets.join(':')}`;
+}
+
+function addressStep(bridge: string, own: BridgeAddress, device: DeviceMark): Step {
+  const text = addressText(own);
+  const broadcast = own.subnet.family === 4 && own.subnet.length < 31 ? ['broadcast', '+'] : [];
+  return {
+    do: ip('address', 'add', text, ...broadcast, 'dev', bridge),
+    undo: device.index === 'new' ? [] : [ip('address', 'del', text, 'dev', bridge)],
+    why: `put ${text} on ${bridge}`,
+    device,
+  };
+}
+
+function routeStep(bridge: string, network: Prefix, device: DeviceMark): Step {
+  const text = prefixText(network);
+  return {
+    do: ip('route', 'add', text, 'dev', bridge),
+    undo: device.index === 'new' ? [] : [ip('route', 'del', text, 'dev', bridge)],
+    why: `lead the route to ${text} through ${bridge}`,
+    device,
+  };
+}
+
+/**
+ * What a bridge of network-virtual needs of the host's filter (docs/contract.md, "network-virtual").
+ * @param request what was asked for
+ * @param netdev the device that leads outside
+ * @param families the families that the host has
+ */
+export function virtualClaims(
+  request: VirtualRequest,
+  netdev: string,
+  families: readonly (4 | 6)[],
+): Claim[] {
+  const { bridge, form, antispoof } = request;
+  const rule =
+    (family: 4 | 6, table: string, place: 'top' | 'end') =>
+    (text: string): Claim => ({
+      kind: 'rule',
+      family,
+      table,
+      rule: text,
+      place,
+    });
+  const subnets = servedSubnets(request);
+  return families.flatMap((family) => {
+    const own = subnets.filter((subnet) => subnet.family === family);
+    const passing = own.flatMap((subnet) =>
+      virtualForwardRules(bridge, subnet, form === 'nat' ? netdev : undefined),
+    );
+    const masks = form === 'nat' ? own.map((subnet) => masqueradeRule(netdev, subnet)) : [];
+    return [
+      ...(form === 'host-only'
+        ? isolationRules(bridge).map(rule(family, 'mangle', 'top'))
+        : passing.map(rule(family, 'filter', 'top'))),
+      ...(antispoof ? [{ kind: 'policy', family, value: 'DROP' } as const] : []),
+      ...masks.map(rule(family, 'nat', 'end')),
+    ];
+  });
+}
+
+/** The subnets whose hosts are on the bridge or behind it, each once. */
+function servedSubnets({ addresses, networks }: VirtualRequest): Prefix[] {
+  const all = [...addresses.map(({ subnet }) => subnet), ...networks];
+  return [...new Map(all.map((subnet) => [prefixText(subnet), subnet])).values()];
+}
+
+/** Words for a form, as the log says it. */
+export const FORM_WORDS: Readonly<Record<VirtualForm, string>> = {
+  'host-only': 'its guests reach each other and this host, and nobody else',
+  routed: 'its guests are reached by a route through this host',
+  nat: 'its guests go outside as this host',
+};

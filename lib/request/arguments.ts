@@ -1,0 +1,179 @@
+import { RequestError } from '../errors.ts';
+import { listed, quote } from '../text.ts';
+
+/** Variables by name; an empty value counts as unset and is never stored. */
+export type Values = Readonly<Record<string, string>>;
+
+/** What stands on a hook's command line. */
+export interface HookArguments {
+  /** The first word without "=", if any. */
+  readonly command: string | undefined;
+  readonly values: Values;
+  /** Words that start with "--", without the dashes; -n counts as dry-run. */
+  readonly options: ReadonlySet<string>;
+  /** One sentence for each word that was ignored. */
+  readonly warnings: readonly string[];
+}
+
+/** The options that every hook has. */
+export const HOOK_OPTIONS: readonly string[] = ['help', 'version', 'dry-run', 'json'];
+
+/**
+ * Takes a hook's command line apart (docs/contract.md, "Arguments"). Nothing is ever evaluated: a name must be a known
+ * variable, and a value is taken as it is.
+ * @param argv the words after the program's name
+ * @param known the variables that this hook knows
+ */
+export function parseArguments(argv: readonly string[], known: readonly string[]): HookArguments {
+  const values: Record<string, string> = {};
+  const options = new Set<string>();
+  const warnings: string[] = [];
+  let command: string | undefined;
+  for (const word of argv) {
+    // xend splits at every single blank, and so makes empty words.
+    if (word.trim() === '') continue;
+    const at = word.indexOf('=');
+    const name = word.slice(0, Math.max(at, 0));
+    if (at > 0 && known.includes(name)) {
+      if (word.length > at + 1) values[name] = word.slice(at + 1);
+      else delete values[name];
+    } else if (at >= 0) {
+      warnings.push(
+        `The argument ${quote(word)} sets no variable of this hook and is ignored; it knows ${listed(known)}.`,
+      );
+    } else if (word === '-n') {
+      options.add('dry-run');
+    } else if (word.startsWith('--') && HOOK_OPTIONS.includes(word.slice(2))) {
+      options.add(word.slice(2));
+    } else if (command === undefined) {
+      command = word;
+    } else if (command !== word) {
+      warnings.push(`The argument ${quote(word)} is ignored: the command is ${quote(command)} already.`);
+    }
+  }
+  return { command, values, options, warnings };
+}
+
+/**
+ * Lays sources of variables over each other, the later winning; empty values do not count (docs/contract.md,
+ * "Arguments").
+ * @param known the variables that are taken; all others are left out
+ * @param sources environment, arguments, xenstore, in that order
+ */
+export function mergeValues(
+  known: readonly string[],
+  ...sources: readonly Readonly<Record<string, string | undefined>>[]
+): Values {
+  const merged: Record<string, string> = {};
+  for (const source of sources) {
+    for (const name of known) {
+      const value = source[name];
+      if (value !== undefined && value !== '') merged[name] = value;
+    }
+  }
+  return merged;
+}
+
+/**
+ * The command word, once it is known to be one of the hook's.
+ * @param command what was given, undefined when nothing was
+ * @param valid the hook's words, in the order to be named
+ * @throws RequestError naming the valid words (docs/contract.md, "Exit status")
+ */
+export function commandWord<T extends string>(command: string | undefined, valid: readonly T[]): T {
+  const found = valid.find((word) => word === command);
+  if (found !== undefined) return found;
+  const given =
+    command === undefined ? 'No command was given' : `${quote(command)} is no command of this hook`;
+  throw new RequestError(`${given}; say one of ${listed(valid)}.`);
+}
+
+/**
+ * A yes/no variable.
+ * @param values the variables
+ * @param name the variable's name
+ * @param unset what holds when it is not set
+ * @throws RequestError when it is neither yes nor no (on, off, true, false, 1, 0 count too)
+ */
+export function yesOrNo(values: Values, name: string, unset: boolean): boolean {
+  const value = values[name]?.toLowerCase();
+  if (value === undefined) return unset;
+  if (['yes', 'on', 'true', '1'].includes(value)) return true;
+  if (['no', 'off', 'false', '0'].includes(value)) return false;
+  throw new RequestError(`${name} is ${quote(value)}; say yes or no.`);
+}
+
+/**
+ * A variable that is one of a few words.
+ * @param values the variables
+ * @param name the variable's name
+ * @param words what it may be
+ * @returns undefined when it is not set
+ * @throws RequestError when it is something else
+ */
+export function oneOf<T extends string>(values: Values, name: string, words: readonly T[]): T | undefined {
+  const value = values[name];
+  const found = words.find((word) => word === value);
+  if (value === undefined || found !== undefined) return found;
+  throw new RequestError(`${name} is ${quote(value)}; say one of ${listed(words)}.`);
+}
+
+/** How much spoofing is stopped: not at all, by iptables as the stock scripts do, or by a filter of the bridge's own. */
+export type Antispoof = 'no' | 'yes' | 'strict';
+
+/**
+ * The variable antispoof.
+ * @param values the variables
+ * @throws RequestError when it is neither yes, no nor strict
+ */
+export function parseAntispoof(values: Values): Antispoof {
+  if (values['antispoof']?.toLowerCase() === 'strict') return 'strict';
+  return yesOrNo(values, 'antispoof', false) ? 'yes' : 'no';
+}
+
+/** What a guest under the strict filter may be, in XenServer's words: only itself, anything, nothing. */
+export const LOCKING_MODES = ['locked', 'unlocked', 'disabled'] as const;
+export type LockingMode = (typeof LOCKING_MODES)[number];
+
+/** Whether guests' bridged packets stay out of connection tracking; auto leaves it to what antispoof needs. */
+export type Notrack = 'yes' | 'no' | 'auto';
+
+/**
+ * The variable notrack.
+ * @param values the variables
+ * @throws RequestError when it is neither yes, no nor auto
+ */
+export function parseNotrack(values: Values): Notrack {
+  const value = values['notrack'];
+  if (value === undefined || value === 'auto') return 'auto';
+  return yesOrNo(values, 'notrack', false) ? 'yes' : 'no';
+}
+
+/**
+ * A whole-number variable.
+ * @param values the variables
+ * @param name the variable's name
+ * @param least the smallest value allowed
+ * @param most the largest value allowed
+ * @throws RequestError when it is no whole number in that range
+ */
+export function wholeNumber(values: Values, name: string, least: number, most: number): number | undefined {
+  const value = values[name];
+  if (value === undefined) return undefined;
+  const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+  if (number >= least && number <= most) return number;
+  throw new RequestError(`${name} is ${quote(value)}; say a whole number from ${least} to ${most}.`);
+}
+
+/**
+ * The values without the pair of quotes that the guides put around them in xend-config.sxp, as in
+ * (network-script 'network-virtual bridgeip="10.0.0.1/24"'): xend hands them over, and no value of a network hook has any.
+ * @param values the variables
+ */
+export function withoutQuotes(values: Values): Values {
+  const entries = Object.entries(values).map(([name, value]) => [
+    name,
+    value.replace(/^(["'])(.*)\1$/s, '$2'),
+  ]);
+  return Object.fromEntries(entries.filter(([, value]) => value !== ''));
+}

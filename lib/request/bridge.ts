@@ -1,0 +1,65 @@
+import { RequestError } from '../errors.ts';
+import { listed, quote } from '../text.ts';
+import {
+  type Notrack,
+  parseAntispoof,
+  parseNotrack,
+  type Values,
+  wholeNumber,
+  yesOrNo,
+} from './arguments.ts';
+import { deviceName } from './names.ts';
+
+/** How a card and its bridge stand to each other (docs/contract.md, "network-bridge start"). */
+export type Topology = 'classic' | 'rename' | 'plain';
+export const TOPOLOGIES: readonly Topology[] = ['classic', 'rename', 'plain'];
+
+/** Variables of network-bridge, beside those of all network hooks. */
+export const BRIDGE_VARIABLES: readonly string[] = [
+  'netdev',
+  'bridge',
+  'vifnum',
+  'topology',
+  'antispoof',
+  'notrack',
+  'force',
+];
+
+/** What network-bridge was asked for; undefined where nothing was said. */
+export interface BridgeRequest {
+  readonly netdev: string | undefined;
+  readonly bridge: string | undefined;
+  readonly vifnum: number | undefined;
+  readonly topology: Topology | undefined;
+  /** antispoof=yes: FORWARD drops what no rule lets pass. */
+  readonly antispoof: boolean;
+  /** antispoof=strict: guests that join are held to what they are configured to be. */
+  readonly strict: boolean;
+  readonly notrack: Notrack;
+  /** To be started even where the host's firewall then lets nobody in. */
+  readonly force: boolean;
+}
+
+/**
+ * Reads what network-bridge was asked for (docs/contract.md, "network-bridge start").
+ * @param values its variables
+ * @returns undefined for bridge=null, which asks for nothing
+ * @throws RequestError naming the variable that is wrong
+ */
+export function parseBridgeRequest(values: Values): BridgeRequest | undefined {
+  const { bridge, netdev, topology } = values;
+  if (bridge === 'null') return undefined;
+  const known = TOPOLOGIES.find((word) => word === topology);
+  if (topology !== undefined && known === undefined)
+    throw new RequestError(`topology is ${quote(topology)}; say one of ${listed(TOPOLOGIES)}.`);
+  return {
+    netdev: netdev === undefined ? undefined : deviceName(netdev, 'netdev'),
+    bridge: bridge === undefined ? undefined : deviceName(bridge, 'bridge'),
+    vifnum: wholeNumber(values, 'vifnum', 0, 99_999),
+    topology: known,
+    antispoof: parseAntispoof(values) === 'yes',
+    strict: parseAntispoof(values) === 'strict',
+    notrack: parseNotrack(values),
+    force: yesOrNo(values, 'force', false),
+  };
+}

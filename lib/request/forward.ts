@@ -1,0 +1,160 @@
+import { RequestError } from '../errors.ts';
+import { quote } from '../text.ts';
+import { ipv4Octets, type Prefix, parsePrefix, prefixText } from './addresses.ts';
+import { parseAntispoof, type Values, wholeNumber, yesOrNo } from './arguments.ts';
+import { type DhcpWish, parseDhcpWish } from './dhcp.ts';
+import { deviceName } from './names.ts';
+
+/** Variables of the hooks that forward, beside those of all network hooks. */
+export const NAT_VARIABLES: readonly string[] = ['netdev', 'dhcp', 'antispoof', 'ipv6'];
+export const ROUTE_VARIABLES: readonly string[] = ['netdev', 'ipv6'];
+export const VIRTUAL_VARIABLES: readonly string[] = [
+  'bridge',
+  'vifnum',
+  'bridgeip',
+  'brnet',
+  'antispoof',
+  'masquerade',
+  'dhcp',
+  'netdev',
+];
+
+/** What network-route was asked for; undefined where nothing was said. */
+export interface RouteRequest {
+  readonly netdev: string | undefined;
+  readonly ipv6: boolean;
+}
+
+/** What network-nat was asked for. */
+export interface NatRequest extends RouteRequest {
+  readonly antispoof: boolean;
+  readonly dhcp: DhcpWish;
+}
+
+/** An address of a bridge, and the subnet that it is in. */
+export interface BridgeAddress {
+  /** Without a length. */
+  readonly address: string;
+  readonly subnet: Prefix;
+}
+
+/**
+ * How a bridge of network-virtual is connected: with nothing but dom0, with everybody who has a route to it, or with
+ * everybody as dom0.
+ */
+export type VirtualForm = 'host-only' | 'routed' | 'nat';
+
+/** What network-virtual was asked for. */
+export interface VirtualRequest {
+  readonly bridge: string;
+  readonly addresses: readonly BridgeAddress[];
+  readonly networks: readonly Prefix[];
+  readonly form: VirtualForm;
+  readonly antispoof: boolean;
+  /** antispoof=strict: guests that join are held to what they are configured to be. */
+  readonly strict: boolean;
+  readonly dhcp: DhcpWish;
+  readonly netdev: string | undefined;
+}
+
+/**
+ * Reads what network-route was asked for (docs/contract.md, "network-route").
+ * @param values its variables
+ * @throws RequestError naming the variable that is wrong
+ */
+export function parseRouteRequest(values: Values): RouteRequest {
+  const { netdev } = values;
+  return {
+    netdev: netdev === undefined ? undefined : deviceName(netdev, 'netdev'),
+    ipv6: yesOrNo(values, 'ipv6', false),
+  };
+}
+
+/**
+ * Reads what network-nat was asked for (docs/contract.md, "network-nat").
+ * @param values its variables
+ * @throws RequestError naming the variable that is wrong
+ */
+export function parseNatRequest(values: Values): NatRequest {
+  return {
+    ...parseRouteRequest(values),
+    antispoof: yesOrNo(values, 'antispoof', false),
+    dhcp: parseDhcpWish(values),
+  };
+}
+
+/**
+ * Reads what network-virtual was asked for (docs/contract.md, "network-virtual").
+ * @param values its variables
+ * @returns undefined for bridge=null, which asks for nothing
+ * @throws RequestError naming the variable that is wrong
+ */
+export function parseVirtualRequest(values: Values): VirtualRequest | undefined {
+  const { bridge, netdev } = values;
+  if (bridge === 'null') return undefined;
+  const vifnum = wholeNumber(values, 'vifnum', 0, 99_999) ?? 0;
+  const networks = words(values['brnet']).map(parseNetwork);
+  const masquerade = yesOrNo(values, 'masquerade', false);
+  return {
+    bridge: deviceName(bridge ?? `xenbr${vifnum}`, 'bridge'),
+    addresses: [
+      ...new Map(
+        words(values['bridgeip'])
+          .map(parseBridgeAddress)
+          .map((own) => [own.address, own]),
+      ).values(),
+    ],
+    networks: [...new Map(networks.map((network) => [prefixText(network), network])).values()],
+    form: masquerade ? 'nat' : networks.length > 0 ? 'routed' : 'host-only',
+    antispoof: parseAntispoof(values) === 'yes',
+    strict: parseAntispoof(values) === 'strict',
+    dhcp: parseDhcpWish(values),
+    netdev: netdev === undefined ? undefined : deviceName(netdev, 'netdev'),
+  };
+}
+
+function words(value = ''): string[] {
+  return value.split(/[\s,]+/).filter((word) => word !== '');
+}
+
+function parseNetwork(word: string): Prefix {
+  const network = parsePrefix(word);
+  if (network !== undefined) return network;
+  throw new RequestError(`brnet holds ${quote(word)}, which is no network; say NETWORK/LENGTH.`);
+}
+
+function parseBridgeAddress(word: string): BridgeAddress {
+  const [address = '', length] = word.split('/');
+  const own = parsePrefix(address);
+  const subnet = parsePrefix(word);
+  if (own === undefined || subnet === undefined || length === undefined)
+    throw new RequestError(
+      `bridgeip holds ${quote(word)}, which is no address of a bridge; say ADDRESS/LENGTH, such as 10.1.1.1/24.`,
+    );
+  const room = (own.family === 4 ? 32 : 128) - subnet.length;
+  if (room > 1 && own.address === subnet.address)
+    throw new RequestError(
+      `bridgeip holds ${quote(word)}, which is the network's own address. Give the bridge one inside it.`,
+    );
+  const kind = unusable(own, subnet);
+  if (kind !== undefined)
+    throw new RequestError(
+      `bridgeip holds ${quote(word)}, which is ${kind}. Give the bridge an address of a host in its network.`,
+    );
+  return { address: own.address, subnet };
+}
+
+/** What an address is that no device can have for itself; undefined for the others (RFC 6890). */
+function unusable({ family, address }: Prefix, subnet: Prefix): string | undefined {
+  if (family === 6) {
+    if (address === '::' || address === '::1') return 'the loopback or no address';
+    return /^ff/i.test(address) ? 'a multicast address' : undefined;
+  }
+  const [first = 0, ...rest] = ipv4Octets(address) ?? [];
+  if (first === 127) return 'a loopback address';
+  if (first === 0) return 'no address of a host';
+  if (first >= 224) return first < 240 ? 'a multicast address' : 'no address of a host';
+  const number = [first, ...rest].reduce((sum, octet) => sum * 256 + octet, 0);
+  const size = 2 ** (32 - subnet.length);
+  return size > 2 && number % size === size - 1 ? 'the broadcast address of its network' : undefined;
+}

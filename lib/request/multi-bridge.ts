@@ -1,0 +1,67 @@
+import { RequestError } from '../errors.ts';
+import { listed, quote } from '../text.ts';
+
+/** Where the list lies unless told. */
+export const MULTI_LIST = '/etc/xen/network-multi-bridge.conf';
+
+/** One call of a network hook, as by hand but without start or stop. */
+export interface HookCall {
+  readonly hook: string;
+  /** VARIABLE=VALUE each. */
+  readonly words: readonly string[];
+}
+
+/** What stands on the command line of network-multi-bridge. */
+export interface MultiArguments {
+  /** Its own words: command, variables, options. */
+  readonly own: readonly string[];
+  /** The calls that are named there; none where a list is to be read. */
+  readonly calls: readonly HookCall[];
+}
+
+/**
+ * Takes the command line apart: the name of a hook begins a call, and the variables that follow belong to it, up to the
+ * next name. No blank is needed within a word, so that the line survives xend, which splits at blanks
+ * (docs/contract.md, "Arguments").
+ * @param argv the words after the program's name
+ * @param hooks the hooks that can be called
+ */
+export function parseMultiArguments(argv: readonly string[], hooks: readonly string[]): MultiArguments {
+  const own: string[] = [];
+  const calls: { hook: string; words: string[] }[] = [];
+  for (const word of argv) {
+    const last = calls.at(-1);
+    if (hooks.includes(word)) calls.push({ hook: word, words: [] });
+    else if (last !== undefined && word.includes('=')) last.words.push(word);
+    else own.push(word);
+  }
+  return { own, calls };
+}
+
+/**
+ * Reads a list of calls (docs/contract.md, "network-multi-bridge"): one a line, "#" begins a comment, blanks separate
+ * words, quotes mean nothing. A start after the hook's name, as one types it by hand, is taken for granted.
+ * @param text the file
+ * @param path its name, for messages
+ * @param hooks the hooks that can be called
+ * @throws RequestError naming the first line that is no call
+ */
+export function parseMultiList(text: string, path: string, hooks: readonly string[]): HookCall[] {
+  return text.split(/\r?\n/).flatMap((line, i) => {
+    const [hook = '', ...rest] = line
+      .replace(/(^|\s)#.*$/, '')
+      .split(/\s+/)
+      .filter((word) => word !== '');
+    if (hook === '') return [];
+    const place = `Line ${i + 1} of ${path}`;
+    if (!hooks.includes(hook))
+      throw new RequestError(`${place} begins with ${quote(hook)}, which is none of ${listed(hooks)}.`);
+    const words = rest[0] === 'start' ? rest.slice(1) : rest;
+    const wrong = words.find((word) => word.indexOf('=') < 1);
+    if (wrong !== undefined)
+      throw new RequestError(
+        `${place} holds ${quote(wrong)}; after the hook's name it takes VARIABLE=VALUE.`,
+      );
+    return [{ hook, words }];
+  });
+}

@@ -1,0 +1,262 @@
+import { RequestError } from '../errors.ts';
+import { quote } from '../text.ts';
+import { type Prefix, parseAddressList } from './addresses.ts';
+import {
+  type Antispoof,
+  commandWord,
+  LOCKING_MODES,
+  type LockingMode,
+  mergeValues,
+  type Notrack,
+  oneOf,
+  parseAntispoof,
+  parseNotrack,
+  type Values,
+  wholeNumber,
+  yesOrNo,
+} from './arguments.ts';
+import { deviceName, type FittedName, fitVifname, TAP_SUFFIX } from './names.ts';
+
+export type VifCommand = 'online' | 'offline' | 'add' | 'remove';
+const VIF_COMMANDS: readonly VifCommand[] = ['online', 'offline', 'add', 'remove'];
+
+/**
+ * The key beside a device's own in xenstore under which online leaves those settings that xenstore does not tell: they
+ * came by arguments, or from the bridge. A refilter finds everything there.
+ */
+export const SETTINGS_MARK = 'xen-network';
+
+/** The keys under XENBUS_PATH that every vif hook reads (docs/contract.md, "xenstore"). */
+export const VIF_KEYS: readonly string[] = [
+  'bridge',
+  'ip',
+  'mac',
+  'vifname',
+  'mtu',
+  'vlan',
+  'handle',
+  'frontend-id',
+  'gatewaydev',
+  'script',
+  'domain',
+  'antispoof',
+  'locking',
+  'notrack',
+  SETTINGS_MARK,
+  'uuid',
+  'iface-id',
+];
+
+/** The variables that a vif hook takes from its environment and its arguments. */
+export const VIF_VARIABLES: readonly string[] = [
+  'vif',
+  'type_if',
+  'bridge',
+  'ip',
+  'mac',
+  'vifname',
+  'mtu',
+  'vlan',
+  'netdev',
+  'filter',
+  'antispoof',
+  'locking',
+  'notrack',
+  'script',
+  'gatewaydev',
+  'handle',
+  'domain',
+  'dhcp',
+  'iface-id',
+  'INTERFACE',
+  'XENBUS_PATH',
+];
+
+/** Who is calling about which device; known before xenstore is asked. */
+export interface VifCall {
+  readonly command: VifCommand;
+  readonly type: 'vif' | 'tap';
+  /** Whether this pairing of command and type is one that hooks act on (docs/contract.md, "Callers"). */
+  readonly acts: boolean;
+  /** The device's name as the kernel gave it, whatever it is called by now: vif1.0 or vif1.0-emu. */
+  readonly device: string;
+  /** Absolute, or relative to dom0's home as libxl gives it. */
+  readonly path: string;
+  readonly domid: number;
+  readonly devid: number;
+  /** Whether the guest's NIC has an emulated twin. */
+  readonly hasTap: boolean;
+}
+
+/**
+ * Reads the command, the device and the xenstore path of a call (docs/contract.md, "Environment" and "xenstore").
+ * @param word the command word as given
+ * @param values environment and arguments, merged
+ * @throws RequestError when a word, a name or a path is not as xl, xend and udev give it
+ */
+export function parseVifCall(word: string | undefined, values: Values): VifCall {
+  const command = commandWord(word, VIF_COMMANDS);
+  const type = commandWordOfType(values['type_if']);
+  const acts = (command === 'online' || command === 'offline') === (type === 'vif');
+  const tap = values['INTERFACE'];
+  const device = type === 'vif' ? values['vif'] : tap;
+  if (!acts) return { command, type, acts, device: '', path: '', domid: 0, devid: 0, hasTap: false };
+  if (device === undefined) {
+    const variable = type === 'vif' ? 'vif' : 'INTERFACE';
+    throw new RequestError(
+      `${variable} is not set, so there is no device to work on; xl and udev set it to vifDOMID.DEVID.`,
+    );
+  }
+  const hasTap = type === 'tap' || tap?.endsWith(TAP_SUFFIX) === true;
+  deviceName(device, type);
+  const backend = backendPath(type, device, values['XENBUS_PATH']);
+  // A device may be named as it is called by then, which a vifname may have changed; domain and number stay.
+  const own = `vif${backend.domid}.${backend.devid}`;
+  return { command, type, acts, hasTap, device: type === 'vif' ? own : `${own}${TAP_SUFFIX}`, ...backend };
+}
+
+function commandWordOfType(type: string | undefined): 'vif' | 'tap' {
+  if (type === undefined || type === 'vif') return 'vif';
+  if (type === 'tap') return 'tap';
+  throw new RequestError(`type_if is ${quote(type)}; say vif or tap.`);
+}
+
+/** A NIC's place in xenstore. */
+export interface BackendPath {
+  readonly path: string;
+  readonly domid: number;
+  readonly devid: number;
+}
+
+/**
+ * Takes a backend's path apart (docs/contract.md, "Environment").
+ * @param path absolute, or relative as libxl gives it
+ * @returns undefined when it has another form
+ */
+export function parseBackendPath(path: string): BackendPath | undefined {
+  const found = /^(?:\/local\/domain\/\d{1,5}\/)?backend\/vif\/(\d{1,5})\/(\d{1,5})$/.exec(path);
+  return found === null ? undefined : { path, domid: Number(found[1]), devid: Number(found[2]) };
+}
+
+/** A tap's path comes from its name and, where a vifname has changed that, from XENBUS_PATH; a vif's the other way round. */
+function backendPath(type: 'vif' | 'tap', device: string, path: string | undefined): BackendPath {
+  const named = /^vif(\d{1,5})\.(\d{1,5})(-emu)?$/.exec(device);
+  const isRenamedTap = type === 'tap' && named === null && device.endsWith(TAP_SUFFIX);
+  if ((type === 'vif' || isRenamedTap) && path !== undefined) {
+    const found = parseBackendPath(path);
+    if (found === undefined) {
+      throw new RequestError(
+        `XENBUS_PATH is ${quote(path)}; it must be backend/vif/DOMID/DEVID, or the same with /local/domain/N/ before it.`,
+      );
+    }
+    return found;
+  }
+  if (named === null) {
+    throw new RequestError(
+      `The device ${device} is not named vifDOMID.DEVID and XENBUS_PATH is not set, so its place in xenstore is unknown.`,
+    );
+  }
+  const [domid, devid] = [Number(named[1]), Number(named[2])];
+  return { path: `/local/domain/0/backend/vif/${domid}/${devid}`, domid, devid };
+}
+
+/** What a guest's NIC is to get; every value is checked. */
+export interface VifSettings {
+  readonly bridge: string | undefined;
+  readonly addresses: readonly Prefix[];
+  /** What the device is to be called, with -emu for a tap; undefined when no vifname is set. */
+  readonly rename: FittedName | undefined;
+  readonly mtu: number | undefined;
+  readonly filter: boolean;
+  /** yes and no are network-bridge's business; strict holds this device to what it is configured to be. */
+  readonly antispoof: Antispoof;
+  /** Undefined where nobody said it: then it is locked where antispoof is strict. */
+  readonly locking: LockingMode | undefined;
+  readonly notrack: Notrack;
+  /** Lower-case. */
+  readonly mac: string | undefined;
+  /** Why a value cannot be used: as with the stock scripts a guest is connected all the same, where it needs none. */
+  readonly unfit: Readonly<Partial<Record<'mac' | 'mtu', string>>>;
+}
+
+/**
+ * Checks what environment, arguments and xenstore say of a NIC (docs/contract.md, "Arguments" and "xenstore").
+ * @param call the call it belongs to
+ * @param given environment and arguments, merged
+ * @param stored what xenstore holds under the call's path, by key
+ * @throws RequestError naming the first value that cannot be used
+ */
+export function parseVifSettings(
+  call: VifCall,
+  given: Values,
+  stored: Readonly<Record<string, string | undefined>>,
+): VifSettings {
+  const values = mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored);
+  const bridge = values['bridge'];
+  const mac = usable(() => macAddress(values['mac']));
+  const mtu = usable(() => wholeNumber(values, 'mtu', 68, 65535));
+  return {
+    bridge: bridge === undefined ? undefined : deviceName(bridge, 'bridge'),
+    addresses: parseAddressList(values['ip'] ?? ''),
+    rename: vifRename(call, values),
+    mtu: mtu.value,
+    filter: yesOrNo(values, 'filter', true),
+    antispoof: parseAntispoof(values),
+    locking: oneOf(values, 'locking', LOCKING_MODES),
+    notrack: parseNotrack(values),
+    mac: mac.value,
+    unfit: {
+      ...(mac.fault === undefined ? {} : { mac: mac.fault }),
+      ...(mtu.fault === undefined ? {} : { mtu: mtu.fault }),
+    },
+  };
+}
+
+function usable<T>(read: () => T | undefined): {
+  readonly value: T | undefined;
+  readonly fault: string | undefined;
+} {
+  try {
+    return { value: read(), fault: undefined };
+  } catch (thrown) {
+    if (!(thrown instanceof RequestError)) throw thrown;
+    return { value: undefined, fault: thrown.message };
+  }
+}
+
+function macAddress(value: string | undefined): string | undefined {
+  if (value === undefined || /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(value)) return value?.toLowerCase();
+  throw new RequestError(
+    `mac is ${quote(value)}, which is no MAC address; give six hexadecimal octets such as 00:16:3e:00:00:01.`,
+  );
+}
+
+/**
+ * The name that a NIC's device takes, if a vifname is set.
+ * @param call the call
+ * @param values environment, arguments and xenstore, merged
+ * @throws RequestError when the vifname is no usable name
+ */
+export function vifRename(call: VifCall, values: Values): FittedName | undefined {
+  const vifname = values['vifname'];
+  if (vifname === undefined || vifname === call.device) return undefined;
+  const fitted = fitVifname(vifname, call.hasTap);
+  if (call.type === 'vif') return fitted;
+  const name = `${fitted.name}${TAP_SUFFIX}`;
+  return fitted.altname === undefined ? { name } : { name, altname: `${fitted.altname}${TAP_SUFFIX}` };
+}
+
+/**
+ * The name that a NIC's device may have been given, for a call that ends its use: a vifname that no device can have
+ * was never given, and must not keep the rest from being taken away.
+ * @param call the call
+ * @param values environment, arguments and xenstore, merged
+ */
+export function formerRename(call: VifCall, values: Values): FittedName | undefined {
+  try {
+    return vifRename(call, values);
+  } catch (thrown) {
+    if (thrown instanceof RequestError) return undefined;
+    throw thrown;
+  }
+}

@@ -1,0 +1,196 @@
+import { CString } from 'bun:ffi';
+import { concatBytes, decodeText, encodeText } from '../../wire/xenstore.ts';
+import { CallError, checked, cString, lastErrno, libc } from '../kernel/libc.ts';
+import { OPEN } from '../kernel/native-errors.ts';
+import type { FileStat, FileSystem, OpenFiles, WriteOptions } from './files.ts';
+
+const ENOENT = 2;
+const EEXIST = 17;
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
+// struct statx, the same on every machine: what is asked for, and where it lies.
+const [STATX_MODE, STATX_UID, STATX_GID, STATX_MTIME, STATX_INO] = [0x2, 0x8, 0x10, 0x40, 0x100];
+const STATX_SIZE = 256;
+const STATX_AT = { uid: 20, gid: 24, mode: 28, inode: 32, mtime: 112, mtimeNs: 120, device: 136 } as const;
+/** Where struct dirent has its name, on x86-64 and arm64. */
+const NAME_AT = 19;
+const PATH_MAX = 4096;
+/** How many characters are made of bytes at once: each is an argument of a call. */
+const CHARACTERS = 4096;
+/** For whatever is read; nothing is kept in it from one call to the next. */
+const buffer = new Uint8Array(65_536);
+
+/** Open files by the C library. */
+export const libcOpenFiles: OpenFiles = {
+  open: (path, flags, mode) => checked(libc().open(cString(path), flags | OPEN.closeOnExec, mode)),
+  read: (fd, buffer) => checked(libc().read(fd, buffer, buffer.length)),
+  write: (fd, bytes) => (bytes.length === 0 ? 0 : checked(libc().write(fd, bytes, bytes.length))),
+  close: (fd) => void checked(libc().close(fd)),
+  isAt(fd, path) {
+    const ours = identity(fd, '', AT_EMPTY_PATH);
+    return ours !== undefined && ours === identity(AT_FDCWD, path, 0);
+  },
+};
+
+/** Inode and device of a file; undefined when it is not there. */
+function identity(fd: number, path: string, flags: number): string | undefined {
+  const stat = statx(fd, path, flags, STATX_INO);
+  return stat && `${stat.getBigUint64(STATX_AT.inode, true)} ${stat.getBigUint64(STATX_AT.device, true)}`;
+}
+
+function statx(fd: number, path: string, flags: number, wanted: number): DataView | undefined {
+  const stat = new Uint8Array(STATX_SIZE);
+  return libc().statx(fd, cString(path), flags, wanted, stat) === 0 ? new DataView(stat.buffer) : undefined;
+}
+
+function statOf(path: string, flags = 0): FileStat {
+  const stat = statx(AT_FDCWD, path, flags, STATX_MODE | STATX_UID | STATX_GID | STATX_MTIME);
+  if (stat === undefined) throw new CallError(lastErrno());
+  const seconds = Number(stat.getBigInt64(STATX_AT.mtime, true));
+  return {
+    mtimeMs: seconds * 1000 + stat.getUint32(STATX_AT.mtimeNs, true) / 1e6,
+    mode: stat.getUint16(STATX_AT.mode, true),
+    uid: stat.getUint32(STATX_AT.uid, true),
+    gid: stat.getUint32(STATX_AT.gid, true),
+  };
+}
+
+function readWhole(path: string, most = Number.POSITIVE_INFINITY): Uint8Array {
+  const fd = libcOpenFiles.open(path, 0, 0);
+  try {
+    for (let whole = buffer, length = 0; ; ) {
+      const got = libcOpenFiles.read(fd, whole.subarray(length, Math.min(whole.length, most)));
+      length += got;
+      if (got === 0 || length >= most) return whole.subarray(0, Math.min(length, most));
+      if (length === whole.length) whole = concatBytes([whole, new Uint8Array(length)]);
+    }
+  } finally {
+    libcOpenFiles.close(fd);
+  }
+}
+
+function writeWhole(path: string, flags: number, mode: number, bytes: Uint8Array): void {
+  const fd = libcOpenFiles.open(path, flags, mode);
+  try {
+    for (let rest = bytes; rest.length > 0; ) rest = rest.subarray(libcOpenFiles.write(fd, rest));
+  } finally {
+    libcOpenFiles.close(fd);
+  }
+}
+
+function writeFile(path: string, text: string, { flag, mode, encoding }: WriteOptions): void {
+  const fresh = OPEN.writeOnly | OPEN.create;
+  const flags = flag === 'r+' ? OPEN.readWrite : fresh | (flag === 'wx' ? OPEN.exclusive : OPEN.truncate);
+  writeWhole(path, flags, mode ?? 0o666, encoding === 'latin1' ? encodeLatin1(text) : encodeText(text));
+}
+
+function encodeLatin1(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+function decodeLatin1(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += CHARACTERS)
+    text += String.fromCharCode(...bytes.subarray(at, at + CHARACTERS));
+  return text;
+}
+
+function makeFolders(path: string, mode: number): void {
+  if (libc().mkdir(cString(path), mode) === 0) return;
+  const errno = lastErrno();
+  if (errno === EEXIST) return;
+  const above = path.slice(0, path.lastIndexOf('/'));
+  if (errno !== ENOENT || above === '') throw new CallError(errno);
+  makeFolders(above, mode);
+  checked(libc().mkdir(cString(path), mode));
+}
+
+function namesIn(path: string): string[] {
+  const folder = libc().opendir(cString(path));
+  if (folder === null) throw new CallError(lastErrno());
+  const names: string[] = [];
+  for (let entry = libc().readdir(folder); entry !== null; entry = libc().readdir(folder))
+    names.push(`${new CString(entry, NAME_AT)}`);
+  libc().closedir(folder);
+  return names.filter((name) => name !== '.' && name !== '..');
+}
+
+function linkTarget(path: string): string {
+  return decodeText(buffer.subarray(0, checked(libc().readlink(cString(path), buffer, buffer.length))));
+}
+
+/** The path without links in it. */
+function realPath(path: string): string {
+  const found = new Uint8Array(PATH_MAX);
+  if (libc().realpath(cString(path), found) === null) throw new CallError(lastErrno());
+  return decodeText(found.subarray(0, found.indexOf(0)));
+}
+
+/** What the kernel makes of a file's content by itself, and would be wrong for another content. */
+const OF_THE_CONTENT: ReadonlySet<string> = new Set(['security.ima', 'security.evm']);
+const [ENODATA, ENOTSUP] = [61, 95];
+
+function copyAttributes(from: string, to: string): void {
+  for (const name of attributeNames(from).filter((each) => !OF_THE_CONTENT.has(each))) {
+    const value = attribute(from, name);
+    // To set a label, even the one that it has, may be allowed to fewer programs than to make a file.
+    if (value === undefined || sameBytes(value, attribute(to, name))) continue;
+    const bytes = value.length === 0 ? buffer : value;
+    checked(libc().setxattr(cString(to), cString(name), bytes, value.length, 0));
+  }
+}
+
+function attributeNames(path: string): string[] {
+  const length = Number(libc().listxattr(cString(path), buffer, buffer.length));
+  if (length >= 0) return decodeText(buffer.subarray(0, length)).split('\0').slice(0, -1);
+  if (lastErrno() === ENOTSUP) return [];
+  throw new CallError(lastErrno());
+}
+
+function attribute(path: string, name: string): Uint8Array | undefined {
+  const length = Number(libc().getxattr(cString(path), cString(name), buffer, buffer.length));
+  if (length >= 0) return buffer.slice(0, length);
+  if (lastErrno() === ENODATA) return undefined;
+  throw new CallError(lastErrno());
+}
+
+function sameBytes(one: Uint8Array, other: Uint8Array | undefined): boolean {
+  return one.length === other?.length && one.every((byte, at) => byte === other[at]);
+}
+
+function syncFile(path: string): void {
+  const fd = libcOpenFiles.open(path, 0, 0);
+  try {
+    checked(libc().fsync(fd));
+  } finally {
+    libcOpenFiles.close(fd);
+  }
+}
+
+/** Files by the C library. */
+export const libcFiles: FileSystem = {
+  readFileSync: (path, encoding) => {
+    const bytes = readWhole(path);
+    return encoding === 'utf8' ? decodeText(bytes) : decodeLatin1(bytes);
+  },
+  readStart: (path, bytes) => decodeLatin1(readWhole(path, bytes)),
+  writeFileSync: writeFile,
+  appendFileSync: (path, text) =>
+    // Not blocking: a fifo in a log's place would hold the hook up.
+    writeWhole(path, OPEN.writeOnly | OPEN.create | OPEN.append | OPEN.nonBlocking, 0o666, encodeText(text)),
+  readdirSync: namesIn,
+  readlinkSync: linkTarget,
+  existsSync: (path) => libc().access(cString(path), 0) === 0,
+  mkdirSync: (path, { mode }) => makeFolders(path, mode ?? 0o777),
+  renameSync: (path, to) => void checked(libc().rename(cString(path), cString(to))),
+  symlinkSync: (target, path) => void checked(libc().symlink(cString(target), cString(path))),
+  unlinkSync: (path) => void checked(libc().unlink(cString(path))),
+  statSync: (path) => statOf(path),
+  lstatSync: (path) => statOf(path, AT_SYMLINK_NOFOLLOW),
+  chmodSync: (path, mode) => void checked(libc().chmod(cString(path), mode)),
+  chownSync: (path, uid, gid) => void checked(libc().chown(cString(path), uid, gid)),
+  realpathSync: realPath,
+  copyAttributes,
+  sync: syncFile,
+};

@@ -1,0 +1,112 @@
+import { RUN_FOLDER } from '../../record/paths.ts';
+import type { Family } from '../../request/addresses.ts';
+import { CHILD_ENVIRONMENT } from '../processes/exec.ts';
+import type { System } from '../system.ts';
+
+const TOOL = /^(ip6?tables)(-save|-restore)?$/;
+/** Where the choice is kept until the next boot: rules have to be taken out where they were put in. */
+const CHOICE = `${RUN_FOLDER}/iptables`;
+const HELD = /^(-A |:\S+ DROP)/m;
+
+type BackEnd = 'usual' | 'legacy';
+/** Of IPv4 and of IPv6. */
+type BackEnds = readonly [four: BackEnd, six: BackEnd];
+
+/**
+ * The system, with iptables and ip6tables in the back ends that are in use here: those that the commands have, but the
+ * legacy one where its tables hold rules or a policy of DROP, and those of nftables hold neither. A family of which
+ * nobody holds anything goes with the other.
+ * @param system the system itself
+ */
+export function withFirewall(system: System): System {
+  let known: BackEnds | undefined;
+  let unsaved = false;
+  const backEnds = (): BackEnds => {
+    // The kernel lists the tables of the legacy back end, and only once somebody used them.
+    const tables = ['ip', 'ip6'].map((family) => system.readText(`/proc/net/${family}_tables_names`) ?? '');
+    if (tables.join('') === '' || isLegacy(system)) return ['usual', 'usual'];
+    const kept = /^(usual|legacy) (usual|legacy)$/.exec(system.readText(CHOICE) ?? '');
+    if (kept !== null) return [backEndOf(kept[1]), backEndOf(kept[2])];
+    unsaved = true;
+    return chosen(system);
+  };
+  const program = (name: string): string => {
+    if (!TOOL.test(name)) return name;
+    known ??= backEnds();
+    return known[name.startsWith('ip6') ? 1 : 0] === 'usual' ? name : named(name, 'legacy');
+  };
+  const save = (): void => {
+    if (!unsaved || known === undefined) return;
+    system.replaceFile(CHOICE, known.join(' '));
+    unsaved = false;
+  };
+  return {
+    ...system,
+    program,
+    run([name = '', ...rest], options) {
+      const own = program(name);
+      if (name.endsWith('-restore')) save();
+      return system.run([own, ...rest], options);
+    },
+    forwardDrops: (family) =>
+      usesNft({ ...system, program }, family) ? system.forwardDrops?.(family) : undefined,
+    nfTables(family, lines) {
+      if (!usesNft({ ...system, program }, family)) return undefined;
+      save();
+      return system.nfTables?.(family, lines);
+    },
+  };
+}
+
+/**
+ * Whether a family's rules are put in by iptables-nft.
+ * @param system as withFirewall gives it
+ * @param family IPv4 or IPv6
+ */
+export function usesNft(system: System, family: Family): boolean {
+  const restore = family === 4 ? 'iptables-restore' : 'ip6tables-restore';
+  return (system.program?.(restore) ?? restore) === restore && isNft(system, restore);
+}
+
+function backEndOf(word: string | undefined): BackEnd {
+  return word === 'legacy' ? 'legacy' : 'usual';
+}
+
+function chosen(system: System): BackEnds {
+  const holds = (tool: string, backEnd: 'legacy' | 'nft') =>
+    HELD.test(system.run([named(`${tool}-save`, backEnd)], { isListing: true }).stdout);
+  const [four, six] = ['iptables', 'ip6tables'].map((tool) => {
+    const legacy = holds(tool, 'legacy');
+    return holds(tool, 'nft') ? 'usual' : legacy ? 'legacy' : undefined;
+  });
+  return [four ?? six ?? 'usual', six ?? four ?? 'usual'];
+}
+
+/** Whether the command `iptables` is the legacy one, behind all its links. */
+function isLegacy(system: System): boolean {
+  const usual = ['/usr/sbin/iptables', '/sbin/iptables'].find((path) => system.exists(path));
+  return usual !== undefined && isLinkedTo(system, usual, 'legacy');
+}
+
+/** Whether a program is that of iptables-nft; one of which this cannot be told may be anything. */
+function isNft(system: System, name: string): boolean {
+  const paths = (CHILD_ENVIRONMENT['PATH'] ?? '').split(':').map((folder) => `${folder}/${name}`);
+  const first = paths.find((path) => system.exists(path));
+  return first !== undefined && isLinkedTo(system, first, 'tables-nft');
+}
+
+/** Whether a path, or one of the links behind it, has a word in it. */
+function isLinkedTo(system: System, start: string, word: string): boolean {
+  let path: string | undefined = start;
+  for (let links = 0; path !== undefined && links < 8; links++) {
+    if (path.includes(word)) return true;
+    const folder = path.slice(0, path.lastIndexOf('/'));
+    const target = system.linkTarget(path);
+    path = target === undefined || target.startsWith('/') ? target : `${folder}/${target}`;
+  }
+  return false;
+}
+
+function named(tool: string, backEnd: 'legacy' | 'nft'): string {
+  return tool.replace('tables', `tables-${backEnd}`);
+}

@@ -1,0 +1,236 @@
+// The port by the C library.
+
+import { XenNetworkError } from '../../errors.ts';
+import { encodeText } from '../../wire/xenstore.ts';
+import { type Taken, takeLock } from '../files/file-lock.ts';
+import { libcFiles, libcOpenFiles } from '../files/files-libc.ts';
+import { passByLibc, runByLibc, startDetachedByLibc } from '../processes/child-libc.ts';
+import { areWaitsInterrupted } from '../processes/deadline.ts';
+import { FdChannel, openFdDevice } from '../xenstore/fd-channel.ts';
+import { AF_UNIX, CallError, checked, lastErrno, libc, unixAddress } from './libc.ts';
+import type { ByteChannel, Native, StreamService } from './native.ts';
+import { errnoWords, OPEN } from './native-errors.ts';
+import type { NetlinkProtocol, NetlinkSocket } from './netlink.ts';
+
+// Linux's numbers; the same on x86-64 and arm64.
+const SOCK_STREAM = 1;
+const QUEUE = 64;
+const SOCK_DGRAM = 2;
+const SOL_SOCKET = 1;
+const SO_RCVTIMEO = 20;
+const SO_SNDTIMEO = 21;
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12;
+const NETLINK_SECONDS = 10n;
+const POLLIN = 1;
+const POLLOUT = 4;
+const [LOCK_EX, LOCK_NB] = [2, 4];
+const [EINTR, EAGAIN] = [4, 11];
+const [SCHED_OTHER, SCHED_FIFO, SCHED_RESET_ON_FORK] = [0, 1, 0x40000000];
+const [SIGINT, SIGALRM, SIGTERM] = [2, 14, 15];
+const PIPE_BUF = 4096;
+/** How long one reader may hold up what this process says in all: a line of it, or an answer over a slow serial line. */
+const printWaitsMs = { err: 1000, out: 10_000 };
+const ITIMER_REAL = 0;
+const TIOCGWINSZ = 0x5413;
+/** What terminals have that do not tell. */
+const USUAL_WIDTH = 80;
+
+const LONGEST_SOCKET_PATH = 107;
+
+/** A socket that is connected, or the number of the error that kept it from being so. */
+type Connected = { readonly fd: number; readonly error?: undefined } | { readonly error: number };
+
+/**
+ * Connects a socket of the given type and flags. With a time above 0 that is the bound of connecting and of each later
+ * read and write, which then fail with EAGAIN.
+ */
+function connectUnix(type: number, path: string, timeoutMs: number): Connected {
+  const address = unixAddress(path);
+  const limit = new BigInt64Array([
+    BigInt(Math.floor(timeoutMs / 1000)),
+    BigInt(Math.round((timeoutMs % 1000) * 1000)),
+  ]);
+  const fd = libc().socket(AF_UNIX, type | OPEN.closeOnExec, 0);
+  if (
+    fd >= 0 &&
+    libc().setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, limit, limit.byteLength) === 0 &&
+    libc().setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, limit, limit.byteLength) === 0 &&
+    libc().connect(fd, address, address.length) === 0
+  ) {
+    return { fd };
+  }
+  const error = lastErrno();
+  if (fd >= 0) {
+    libcOpenFiles.close(fd);
+  }
+  return { error };
+}
+
+/** How soon the clock of a wait goes off again. */
+const TIMER_AGAIN_MS = 50;
+/** How long a wait may miss a signal that came just before it. */
+const LOOK_UP_MS = 1000;
+
+/** @returns whether the file may be used now */
+function waitByPoll(fd: number, direction: 'in' | 'out', timeoutMs: number): boolean {
+  const request = new Uint8Array(8);
+  const fields = new DataView(request.buffer);
+  fields.setInt32(0, fd, true);
+  fields.setInt16(4, direction === 'in' ? POLLIN : POLLOUT, true);
+  return libc().poll(request, 1, Math.ceil(timeoutMs)) > 0;
+}
+
+async function connectStream(path: string, timeoutMs: number): Promise<ByteChannel> {
+  if (encodeText(path).length > LONGEST_SOCKET_PATH) {
+    throw new XenNetworkError(
+      `The socket ${path} cannot be reached: its path is over ${LONGEST_SOCKET_PATH} bytes long.`,
+    );
+  }
+  const connected = connectUnix(SOCK_STREAM, path, timeoutMs);
+  if (connected.error !== undefined) {
+    throw new XenNetworkError(`The socket ${path} cannot be reached: ${errnoWords(connected.error)}.`);
+  }
+  return new FdChannel(connected.fd, path, timeoutMs, waitByPoll, libcOpenFiles);
+}
+
+async function serveStream(path: string, service: StreamService): Promise<never> {
+  const lib = libc();
+  const address = unixAddress(path);
+  try {
+    const fd = checked(lib.socket(AF_UNIX, SOCK_STREAM | OPEN.closeOnExec | OPEN.nonBlocking, 0));
+    checked(lib.bind(fd, address, address.length));
+    // Nobody can connect before it listens.
+    libcFiles.chmodSync(path, 0o600);
+    checked(lib.listen(fd, QUEUE));
+    return (await import('../processes/serve-libc.ts')).serveClients(lib, fd, service);
+  } catch (thrown) {
+    if (!(thrown instanceof CallError)) throw thrown;
+    throw new XenNetworkError(`Nothing can listen at ${path}: ${errnoWords(thrown)}.`, { cause: thrown });
+  }
+}
+
+async function sendDatagram(path: string, bytes: Uint8Array): Promise<boolean> {
+  if (encodeText(path).length > LONGEST_SOCKET_PATH) {
+    return false;
+  }
+  const connected = connectUnix(SOCK_DGRAM | OPEN.nonBlocking, path, 0);
+  if (connected.error !== undefined) {
+    return false;
+  }
+  try {
+    return libcOpenFiles.write(connected.fd, bytes) === bytes.length;
+  } catch {
+    return false;
+  } finally {
+    libcOpenFiles.close(connected.fd);
+  }
+}
+
+/** The kernel lets those who wait have the lock one by one in their order; a timer's signal ends the wait. */
+async function flock(fd: number, timeoutMs: number): Promise<Taken> {
+  const lib = libc();
+  if (lib.flock(fd, LOCK_EX | LOCK_NB) === 0) return 'free';
+  if (lastErrno() !== EAGAIN) throw new CallError(lastErrno());
+  const end = performance.now() + timeoutMs;
+  process.on('SIGALRM', () => {});
+  // Without this the call would begin again after a signal.
+  for (const signal of [SIGALRM, SIGTERM, SIGINT]) lib.siginterrupt(signal, 1);
+  for (let rest = timeoutMs; rest > 0; rest = end - performance.now()) {
+    lib.setitimer(ITIMER_REAL, timer(Math.min(rest, LOOK_UP_MS), TIMER_AGAIN_MS), null);
+    const result = lib.flock(fd, LOCK_EX);
+    const errno = lastErrno();
+    lib.setitimer(ITIMER_REAL, timer(0, 0), null);
+    if (result === 0) return 'waited';
+    if (errno !== EINTR) throw new CallError(errno);
+    // Signal handlers have their turn now.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    if (areWaitsInterrupted()) break;
+  }
+  return 'busy';
+}
+
+/**
+ * A struct itimerval that goes off after a time, and then again and again: the first signal may come before the sleep that
+ * it is to end. 0 and 0 switch it off.
+ */
+function timer(ms: number, againMs: number): BigInt64Array {
+  const parts = [againMs, ms].flatMap((each) => {
+    const microseconds = Math.ceil(each * 1000);
+    return [Math.floor(microseconds / 1_000_000), microseconds % 1_000_000];
+  });
+  return new BigInt64Array(parts.map(BigInt));
+}
+
+/** A netlink socket that filters dumps and explains errors where the kernel can (netlink(7)). */
+function openNetlink(protocol: NetlinkProtocol): NetlinkSocket {
+  const lib = libc();
+  const fd = lib.socket(AF_NETLINK, SOCK_RAW | OPEN.closeOnExec, protocol);
+  if (fd < 0) {
+    throw new XenNetworkError(`No netlink socket can be opened: ${errnoWords(lastErrno())}.`);
+  }
+  const limit = new BigInt64Array([NETLINK_SECONDS, 0n]);
+  lib.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, limit, limit.byteLength);
+  for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
+    lib.setsockopt(fd, SOL_NETLINK, option, new Int32Array([1]), 4);
+  }
+  const buffer = new Uint8Array(65_536);
+  return {
+    send: (bytes) => void libcOpenFiles.write(fd, bytes),
+    receive: () => buffer.subarray(0, libcOpenFiles.read(fd, buffer)),
+    errorText: (errno) => `${lib.strerror(errno)}`,
+    close: () => libcOpenFiles.close(fd),
+  };
+}
+
+/** Where that is not allowed, as in some containers, things go on as they are. */
+function hurry(on: boolean): void {
+  const [policy, priority] = on ? [SCHED_FIFO, 1] : [SCHED_OTHER, 0];
+  libc().sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, new Int32Array([priority]));
+}
+
+/** A terminal that is gone, or a reader that takes nothing, or little at a time, must not end or hold up the run. */
+function print(text: string, to: 'out' | 'err'): void {
+  const fd = to === 'out' ? 1 : 2;
+  for (let rest = encodeText(text); rest.length > 0; ) {
+    // A full pipe would hold the write up; one that has room has it for so many bytes (pipe(7), PIPE_BUF).
+    const began = performance.now();
+    const isReady = waitByPoll(fd, 'out', Math.max(0, printWaitsMs[to]));
+    printWaitsMs[to] -= performance.now() - began;
+    if (!isReady) return;
+    const piece = rest.subarray(0, PIPE_BUF);
+    const written = Number(libc().write(fd, piece, piece.length));
+    if (written >= 0) rest = rest.subarray(written);
+    else if (lastErrno() !== EAGAIN) return;
+  }
+}
+
+/** The columns stand after the rows in struct winsize (ioctl_tty(2)). */
+function terminalWidth(of: 'in' | 'out'): number | undefined {
+  const size = new Uint16Array(4);
+  return libc().ioctl(of === 'in' ? 0 : 1, TIOCGWINSZ, size) === 0 ? size[1] || USUAL_WIDTH : undefined;
+}
+
+/** The port for the compiled program; it does for Bun as well. */
+export const libcNative: Native = {
+  connectStream,
+  openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitByPoll, libcOpenFiles),
+  serveStream,
+  sendDatagram,
+  lock: (path, timeoutMs) => takeLock(path, timeoutMs, flock, { ...libcFiles, ...libcOpenFiles }),
+  openNetlink,
+  files: libcFiles,
+  run: runByLibc,
+  pass: passByLibc,
+  startDetached: startDetachedByLibc,
+  kill: (pid, signal) => void checked(libc().kill(pid, signal)),
+  hurry,
+  print,
+  umask: (mask) => void libc().umask(mask),
+  userId: () => libc().geteuid(),
+  terminalWidth,
+};

@@ -1,0 +1,260 @@
+import { encodeIp, isKernelRequest, RTM, type RtFlush, type RtMessage } from '../../wire/rtnetlink.ts';
+import { IFA } from '../../wire/rtnetlink-address.ts';
+import { AF_INET } from '../../wire/rtnetlink-bytes.ts';
+import { encodeLookup } from '../../wire/rtnetlink-route.ts';
+import {
+  attributes,
+  framed,
+  frames,
+  HEADER,
+  type NetlinkFrame,
+  type NetlinkSocket,
+  NLMSG_ERROR,
+} from './netlink.ts';
+
+/** How far a list of commands came; `undefined` when they are not all of a kind that the kernel is asked for directly. */
+export interface RtOutcome {
+  readonly done: number;
+  readonly error?: string;
+  /** Of a run that goes on after failures: each of them. */
+  readonly refusals?: readonly Refusal[];
+}
+
+/** A command that the kernel refused. */
+export interface Refusal {
+  /** 0 where there was none. */
+  readonly errno: number;
+  readonly text: string;
+}
+
+/** An address of one of the host's devices. */
+export interface DeviceAddress {
+  readonly device: string;
+  /** Without its prefix length. */
+  readonly address: string;
+}
+
+const NLMSG_DONE = 3;
+const NLM_F_REQUEST = 1;
+const NLM_F_REQUEST_ACK = 1 | 4;
+const NLM_F_REQUEST_DUMP = 1 | 0x300;
+const NLM_F_CAPPED = 0x100;
+const NLM_F_ACK_TLVS = 0x200;
+const NLMSGERR_ATTR_MSG = 1;
+/** struct ifaddrmsg: family, prefix length, flags, scope, index. */
+const ADDRESS_HEADER = 8;
+/** Where struct rtmsg tells a route's type, and that of the host's own addresses. */
+const [ROUTE_TYPE_AT, RTN_LOCAL] = [7, 2];
+const [ENODEV, EADDRNOTAVAIL] = [19, 99];
+/** Deleting an address may make the kernel promote another one, which is then there to be deleted. */
+const FLUSH_ROUNDS = 10;
+
+/**
+ * Does what `ip -batch` would do for these commands, without the child process.
+ * @param open makes the socket
+ * @param commands the words of each command
+ * @param indexOf gives a device's index, undefined when there is none
+ * @param force go on after a command that fails
+ * @returns undefined, with nothing done, when one of them is beyond what is encoded here
+ */
+export function runRtnetlink(
+  open: () => NetlinkSocket,
+  commands: readonly (readonly string[])[],
+  indexOf: IndexOf,
+  force: boolean,
+): RtOutcome | undefined {
+  // The host may be off the network until the last one is done: names are looked up and bytes put together beforehand.
+  const ready = prepare(commands, indexOf);
+  if (ready === undefined) return undefined;
+  const socket = open();
+  const errors: Refusal[] = [];
+  try {
+    for (const [done, args] of commands.entries()) {
+      const message = errors.length === 0 ? ready[done] : undefined;
+      const error = message === undefined ? runOne(socket, args, indexOf) : perform(socket, message);
+      if (error === undefined) continue;
+      errors.push(error);
+      if (!force) return { done, error: error.text };
+    }
+  } finally {
+    socket.close();
+  }
+  return errors.length === 0
+    ? { done: commands.length }
+    : { done: commands.length, error: errors.map(({ text }) => text).join('; '), refusals: errors };
+}
+
+class NoSuchDevice extends Error {}
+
+type IndexOf = (name: string) => number | undefined;
+
+/**
+ * The messages, as far as the devices are there already, under the names that they will have by then.
+ * @returns undefined when a command is beyond what is encoded here
+ */
+function prepare(
+  commands: readonly (readonly string[])[],
+  indexOf: IndexOf,
+): (RtMessage | RtFlush | undefined)[] | undefined {
+  const names = new Map<string, number | undefined>();
+  const known: IndexOf = (name) => {
+    if (!names.has(name)) names.set(name, indexOf(name));
+    return names.get(name);
+  };
+  const ready: (RtMessage | RtFlush | undefined)[] = [];
+  for (const args of commands) {
+    const message = encodedYet(args, known);
+    if (message === undefined && !isKernelRequest(args)) return undefined;
+    ready.push(message);
+    follow(args, names);
+  }
+  return ready;
+}
+
+/** @returns undefined as well while a device is not there */
+function encodedYet(args: readonly string[], indexOf: IndexOf): RtMessage | RtFlush | undefined {
+  try {
+    return encoded(args, indexOf);
+  } catch (thrown) {
+    if (thrown instanceof NoSuchDevice) return undefined;
+    throw thrown;
+  }
+}
+
+function follow(
+  [object, verb, word, name = '', what, to = '']: readonly string[],
+  names: Map<string, number | undefined>,
+): void {
+  if (object !== 'link') return;
+  if (verb === 'add' || verb === 'del') names.set(name, undefined);
+  if (verb !== 'set' || word !== 'dev' || what !== 'name') return;
+  names.set(to, names.get(name));
+  names.set(name, undefined);
+}
+
+function encoded(args: readonly string[], indexOf: IndexOf): RtMessage | RtFlush | undefined {
+  return encodeIp(args, (name) => {
+    const index = indexOf(name);
+    if (index === undefined) throw new NoSuchDevice(`Cannot find device "${name}"`);
+    return index;
+  });
+}
+
+function runOne(socket: NetlinkSocket, args: readonly string[], indexOf: IndexOf): Refusal | undefined {
+  try {
+    const message = encoded(args, indexOf);
+    return message === undefined
+      ? { errno: 0, text: 'this command needs ip itself' }
+      : perform(socket, message);
+  } catch (thrown) {
+    if (thrown instanceof NoSuchDevice) return { errno: ENODEV, text: thrown.message };
+    throw thrown;
+  }
+}
+
+function perform(socket: NetlinkSocket, message: RtMessage | RtFlush): Refusal | undefined {
+  return 'flush' in message ? flush(socket, message) : request(socket, message);
+}
+
+/** Sends a request and waits for its acknowledgement. */
+function request(socket: NetlinkSocket, message: RtMessage): Refusal | undefined {
+  socket.send(framed(message.type, NLM_F_REQUEST_ACK | message.flags, message.payload));
+  for (const reply of frames(socket.receive())) {
+    if (reply.type !== NLMSG_ERROR) continue;
+    const errno = -reply.view.getInt32(HEADER, true);
+    return errno === 0
+      ? undefined
+      : { errno, text: extendedText(reply) ?? `RTNETLINK answers: ${socket.errorText(errno)}` };
+  }
+  return { errno: 0, text: 'RTNETLINK gave no answer' };
+}
+
+/**
+ * The IPv4 addresses of a device in the kernel's order, by one question.
+ * @param open makes the socket
+ * @param index the device's
+ */
+export function readIpv4Addresses(open: () => NetlinkSocket, index: number): string[] {
+  return opened(open, (socket) =>
+    dumpAddresses(socket, index, AF_INET).map((payload) => deviceAddress(payload).address),
+  );
+}
+
+/**
+ * The host's own IPv4 addresses, or those of some that are. The addresses of all devices are listed only where one is.
+ * @param open makes the socket
+ * @param among the addresses, without prefix lengths; all where it is left out
+ */
+export function readOwnIpv4(open: () => NetlinkSocket, among?: readonly string[]): DeviceAddress[] {
+  return opened(open, (socket) =>
+    among === undefined || among.some((address) => isLocal(socket, address))
+      ? dumpAddresses(socket, 0, AF_INET)
+          .map(deviceAddress)
+          .filter(({ address }) => among?.includes(address) !== false)
+      : [],
+  );
+}
+
+/** What the kernel would do with a packet to the address. */
+function isLocal(socket: NetlinkSocket, address: string): boolean {
+  socket.send(framed(RTM.getRoute, NLM_F_REQUEST, encodeLookup(address)));
+  return frames(socket.receive()).some(
+    ({ type, bytes }) => type === RTM.newRoute && bytes[HEADER + ROUTE_TYPE_AT] === RTN_LOCAL,
+  );
+}
+
+function deviceAddress(payload: Uint8Array): DeviceAddress {
+  const found = attributes(payload, ADDRESS_HEADER);
+  const label = new TextDecoder().decode(found.get(IFA.label)).replace(/\0+$/, '');
+  return {
+    // The label is the device's name, and ":" with something more where there are several addresses (ip-address(8)).
+    device: label.replace(/:.*/, ''),
+    address: (found.get(IFA.local) ?? found.get(IFA.address) ?? new Uint8Array(0)).join('.'),
+  };
+}
+
+function opened<T>(open: () => NetlinkSocket, ask: (socket: NetlinkSocket) => T): T {
+  const socket = open();
+  try {
+    return ask(socket);
+  } finally {
+    socket.close();
+  }
+}
+
+function flush(socket: NetlinkSocket, { index, family }: RtFlush): Refusal | undefined {
+  for (let round = 0; round < FLUSH_ROUNDS; round++) {
+    const addresses = dumpAddresses(socket, index, family);
+    if (addresses.length === 0) return undefined;
+    for (const payload of addresses) {
+      const refusal = request(socket, { type: RTM.delAddress, flags: 0, payload });
+      if (refusal !== undefined && refusal.errno !== EADDRNOTAVAIL) return refusal;
+    }
+  }
+  return { errno: 0, text: 'addresses keep coming back while they are taken away' };
+}
+
+/** The payloads of all address messages of one device, or with index 0 of all; of one family, or with 0 of both. */
+function dumpAddresses(socket: NetlinkSocket, index: number, family: number): Uint8Array[] {
+  const question = new Uint8Array(ADDRESS_HEADER);
+  question[0] = family;
+  new DataView(question.buffer).setUint32(4, index, true);
+  socket.send(framed(RTM.getAddress, NLM_F_REQUEST_DUMP, question));
+  const found: Uint8Array[] = [];
+  for (;;) {
+    for (const { type, view, bytes } of frames(socket.receive())) {
+      if (type === NLMSG_DONE || type === NLMSG_ERROR) return found;
+      // An old kernel knows no filter and tells the addresses of all devices.
+      if (type === RTM.newAddress && (index === 0 || view.getUint32(HEADER + 4, true) === index))
+        found.push(bytes.slice(HEADER));
+    }
+  }
+}
+
+/** The kernel's own sentence behind an error number, where it gives one (NETLINK_EXT_ACK). */
+function extendedText({ flags, view, bytes }: NetlinkFrame): string | undefined {
+  if ((flags & NLM_F_ACK_TLVS) === 0) return undefined;
+  const original = (flags & NLM_F_CAPPED) === 0 ? view.getUint32(HEADER + 4, true) : HEADER;
+  const message = attributes(bytes, HEADER + 4 + ((original + 3) & ~3)).get(NLMSGERR_ATTR_MSG);
+  return message && `Error: ${new TextDecoder().decode(message).replace(/\0+$/, '')}.`;
+}

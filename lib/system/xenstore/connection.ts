@@ -1,0 +1,145 @@
+import { messageOf, XenstoreError } from '../../errors.ts';
+import {
+  concatBytes,
+  decodeStrings,
+  encodeFrame,
+  type Frame,
+  FrameDecoder,
+  XS_TYPE,
+} from '../../wire/xenstore.ts';
+import type { ByteChannel } from '../kernel/native.ts';
+
+/** One request to xenstored. */
+export interface Request {
+  readonly type: number;
+  readonly payload: Uint8Array;
+  /** The transaction that it belongs to; 0 for none. */
+  readonly transactionId: number;
+}
+
+/** xenstored's reply: a payload, or the errno name of its refusal. */
+export type Answer =
+  | { readonly payload: Uint8Array; readonly error?: undefined }
+  | { readonly payload?: undefined; readonly error: string };
+
+interface Pending {
+  readonly request: Request;
+  resolve(answer: Answer): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * A conversation with one xenstored. Requests that are asked together go out together. When anything goes wrong on
+ * the way (not: when xenstored refuses), all that is under way and all later requests fail with that reason.
+ */
+export class XenstoreConnection {
+  readonly #channel: ByteChannel;
+  readonly #place: string;
+  readonly #depth: number;
+  readonly #decoder = new FrameDecoder();
+  #queue: Pending[] = [];
+  #busy = false;
+  #lastId = 0;
+  #broken: XenstoreError | undefined;
+
+  /**
+   * @param channel the open socket or device, which the connection owns from now on
+   * @param place its path, for messages
+   * @param depth how many requests may be under way at once
+   */
+  constructor(channel: ByteChannel, place: string, depth: number) {
+    this.#channel = channel;
+    this.#place = place;
+    this.#depth = depth;
+  }
+
+  /**
+   * Sends a request and waits for its reply.
+   * @throws XenstoreError when xenstored goes away, keeps silent or answers nonsense
+   */
+  ask(request: Request): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ request, resolve, reject });
+      if (!this.#busy) {
+        this.#busy = true;
+        // After the caller has queued all that it asks together.
+        queueMicrotask(() => void this.#work());
+      }
+    });
+  }
+
+  /** Ends the conversation. */
+  close(): void {
+    if (this.#broken === undefined) {
+      this.#broken = new XenstoreError(`The connection to xenstored at ${this.#place} is closed already.`);
+      this.#channel.close();
+    }
+  }
+
+  async #work(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const batch = this.#queue.splice(0, this.#depth);
+      try {
+        await this.#exchange(batch);
+      } catch (error) {
+        const broken = this.#break(error);
+        for (const pending of [...batch, ...this.#queue.splice(0)]) {
+          pending.reject(broken);
+        }
+      }
+    }
+    this.#busy = false;
+  }
+
+  #break(error: unknown): XenstoreError {
+    if (this.#broken === undefined) {
+      this.#broken = new XenstoreError(
+        `xenstored at ${this.#place} gave no proper answer. ${messageOf(error)} Look whether xenstored still runs.`,
+        { cause: error },
+      );
+      this.#channel.close();
+    }
+    return this.#broken;
+  }
+
+  async #exchange(batch: readonly Pending[]): Promise<void> {
+    if (this.#broken !== undefined) {
+      throw this.#broken;
+    }
+    const waiting = new Map<number, Pending>();
+    for (const pending of batch) {
+      this.#lastId = (this.#lastId + 1) >>> 0;
+      waiting.set(this.#lastId, pending);
+    }
+    const frames = [...waiting].map(([requestId, { request }]) => encodeFrame({ ...request, requestId }));
+    await this.#channel.send(concatBytes(frames));
+    while (waiting.size > 0) {
+      const piece = this.#channel.receive();
+      for (const frame of this.#decoder.push(piece instanceof Uint8Array ? piece : await piece)) {
+        settle(frame, waiting);
+      }
+    }
+  }
+}
+
+/** Gives a reply to whoever waits for it. The events of a watch, which nobody here set, are passed over. */
+function settle(frame: Frame, waiting: Map<number, Pending>): void {
+  if (frame.type === XS_TYPE.watchEvent) {
+    return;
+  }
+  const pending = waiting.get(frame.requestId);
+  if (pending === undefined) {
+    throw new XenstoreError('It answered a request that was not made.');
+  }
+  if (frame.type !== pending.request.type && frame.type !== XS_TYPE.error) {
+    throw new XenstoreError(
+      `It answered a request of type ${pending.request.type} by one of type ${frame.type}.`,
+    );
+  }
+  waiting.delete(frame.requestId);
+  if (frame.type === XS_TYPE.error) {
+    pending.resolve({ error: decodeStrings(frame.payload)[0] ?? 'EIO' });
+  } else {
+    pending.resolve({ payload: frame.payload });
+  }
+}

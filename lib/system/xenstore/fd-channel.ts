@@ -1,0 +1,127 @@
+import { XenNetworkError } from '../../errors.ts';
+import type { OpenFiles } from '../files/files.ts';
+import type { ByteChannel } from '../kernel/native.ts';
+import { errnoName, errnoWords, OPEN } from '../kernel/native-errors.ts';
+import { waitText, within } from '../processes/deadline.ts';
+
+/** Waits until an open file may be read or written, or for the given time at most. */
+export type WaitReady = (fd: number, direction: 'in' | 'out', timeoutMs: number) => unknown;
+
+/** A channel over a file descriptor that does not block for longer than the channel may: a socket or a device. */
+export class FdChannel implements ByteChannel {
+  readonly #fd: number;
+  readonly #path: string;
+  readonly #timeoutMs: number;
+  /** What the present send or receive has of it. */
+  #allowedMs = 0;
+  readonly #wait: WaitReady;
+  readonly #files: OpenFiles;
+
+  /**
+   * @param fd an open file with O_NONBLOCK or with that time as its own limit; close() closes it
+   * @param path its name, for messages
+   * @param timeoutMs the bound of each send and receive
+   * @param wait how this runtime waits for a file
+   * @param files how it reads and writes one
+   */
+  constructor(fd: number, path: string, timeoutMs: number, wait: WaitReady, files: OpenFiles) {
+    this.#files = files;
+    this.#fd = fd;
+    this.#path = path;
+    this.#timeoutMs = timeoutMs;
+    this.#wait = wait;
+  }
+
+  send(bytes: Uint8Array): void | Promise<void> {
+    this.#allowedMs = within(this.#timeoutMs);
+    const deadline = performance.now() + this.#allowedMs;
+    const rest = bytes.subarray(this.#attempt('written to', () => this.#files.write(this.#fd, bytes)) ?? 0);
+    return rest.length === 0 ? undefined : this.#sendRest(rest, deadline);
+  }
+
+  /** At once where the file has something, as a socket that blocks always has: a promise would cost more than that. */
+  receive(): Uint8Array | Promise<Uint8Array> {
+    this.#allowedMs = within(this.#timeoutMs);
+    const deadline = performance.now() + this.#allowedMs;
+    const buffer = new Uint8Array(16_384);
+    // The socket's own limit would be too long.
+    if (this.#allowedMs < this.#timeoutMs) return this.#receiveLater(buffer, deadline);
+    const length = this.#attempt('read', () => this.#files.read(this.#fd, buffer));
+    return length === undefined ? this.#receiveLater(buffer, deadline) : this.#received(buffer, length);
+  }
+
+  async #sendRest(bytes: Uint8Array, deadline: number): Promise<void> {
+    for (let rest = bytes; rest.length > 0; ) {
+      const piece = rest;
+      rest = rest.subarray(
+        await this.#retry('out', 'written to', deadline, () => this.#files.write(this.#fd, piece)),
+      );
+    }
+  }
+
+  async #receiveLater(buffer: Uint8Array, deadline: number): Promise<Uint8Array> {
+    return this.#received(
+      buffer,
+      await this.#retry('in', 'read', deadline, () => this.#files.read(this.#fd, buffer)),
+    );
+  }
+
+  #received(buffer: Uint8Array, length: number): Uint8Array {
+    if (length === 0) {
+      throw new XenNetworkError(`The other side of ${this.#path} has closed the connection.`);
+    }
+    return buffer.subarray(0, length);
+  }
+
+  close(): void {
+    this.#files.close(this.#fd);
+  }
+
+  /** Makes a call; undefined when the file is not ready. */
+  #attempt(what: string, call: () => number): number | undefined {
+    try {
+      return call();
+    } catch (error) {
+      const name = errnoName(error);
+      if (name === 'EAGAIN' || name === 'EINTR') return undefined;
+      throw new XenNetworkError(`${this.#path} cannot be ${what}: ${errnoWords(error)}.`, { cause: error });
+    }
+  }
+
+  /** Makes a call once the file is ready, or fails when the time is over. */
+  async #retry(direction: 'in' | 'out', what: string, deadline: number, call: () => number): Promise<number> {
+    for (;;) {
+      const rest = deadline - performance.now();
+      if (rest <= 0) {
+        throw new XenNetworkError(
+          `${this.#path} did not answer within ${waitText(this.#timeoutMs, this.#allowedMs)}.`,
+        );
+      }
+      await this.#wait(this.#fd, direction, rest);
+      const result = this.#attempt(what, call);
+      if (result !== undefined) return result;
+    }
+  }
+}
+
+/**
+ * Opens a character device for reading and writing.
+ * @param path the device
+ * @param timeoutMs the bound of each send and receive
+ * @param wait how this runtime waits for a file
+ * @param files how it opens, reads and writes one
+ * @throws XenNetworkError when it cannot be opened
+ */
+export function openFdDevice(
+  path: string,
+  timeoutMs: number,
+  wait: WaitReady,
+  files: OpenFiles,
+): ByteChannel {
+  try {
+    const fd = files.open(path, OPEN.readWrite | OPEN.nonBlocking, 0);
+    return new FdChannel(fd, path, timeoutMs, wait, files);
+  } catch (error) {
+    throw new XenNetworkError(`The device ${path} cannot be opened: ${errnoWords(error)}.`, { cause: error });
+  }
+}

@@ -1,0 +1,62 @@
+import { messageOf, XenstoreError } from '../../errors.ts';
+import type { Native } from '../kernel/native.ts';
+import { XenstoreClient } from './client.ts';
+import { XenstoreConnection } from './connection.ts';
+import type { Xenstore } from './xenstore.ts';
+
+const ANSWER_TIMEOUT_MS = 10_000;
+/** Requests under way at once on a socket: few enough that no buffer fills up and blocks either side. */
+const PIPELINE_DEPTH = 32;
+
+type Ways = Pick<Native, 'connectStream' | 'openDevice'>;
+
+/**
+ * The process's environment: XENSTORED_PATH and XENSTORED_RUNDIR name another xenstored (docs/contract.md,
+ * "Environment").
+ */
+export type XenstoreEnvironment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Connects to xenstored: where XENSTORED_PATH or XENSTORED_RUNDIR is set there and nowhere else; otherwise by one of
+ * the usual sockets, or by the kernel's device, which reaches a xenstored in another domain (docs/contract.md,
+ * "xenstore").
+ * @param native the port to sockets and devices
+ * @param env the process's environment
+ * @param timeoutMs how long xenstored may keep silent
+ * @throws XenstoreError when no place answers, with each one's reason
+ */
+export async function openXenstore(
+  native: Ways,
+  env: XenstoreEnvironment,
+  timeoutMs = ANSWER_TIMEOUT_MS,
+): Promise<Xenstore> {
+  const reasons: string[] = [];
+  for (const place of places(env)) {
+    try {
+      return new XenstoreClient(await connect(native, place, timeoutMs));
+    } catch (error) {
+      reasons.push(messageOf(error));
+    }
+  }
+  throw new XenstoreError(
+    `xenstore cannot be reached. ${reasons.join(' ')} Start xenstored, or set XENSTORED_PATH to its socket.`,
+  );
+}
+
+function places(env: XenstoreEnvironment): string[] {
+  if (env.XENSTORED_PATH) {
+    return [env.XENSTORED_PATH];
+  }
+  if (env.XENSTORED_RUNDIR) {
+    return [`${env.XENSTORED_RUNDIR}/socket`];
+  }
+  return ['/run/xenstored/socket', '/var/run/xenstored/socket', '/dev/xen/xenbus', '/proc/xen/xenbus'];
+}
+
+async function connect(native: Ways, place: string, timeoutMs: number): Promise<XenstoreConnection> {
+  if (place.endsWith('/xenbus')) {
+    // The driver takes one request in each write and drops what follows it.
+    return new XenstoreConnection(await native.openDevice(place, timeoutMs), place, 1);
+  }
+  return new XenstoreConnection(await native.connectStream(place, timeoutMs), place, PIPELINE_DEPTH);
+}

@@ -1,0 +1,206 @@
+// The bytes that xenstore clients and servers exchange: frames, payloads, paths. Pure: no sockets here.
+
+import { XenstoreError } from '../errors.ts';
+import { quote } from '../text.ts';
+
+/**
+ * The message types by their numbers on the wire (docs/contract.md, "xenstore"; Xen's io/xs_wire.h). 20 was retired.
+ */
+export const XS_TYPE = {
+  control: 0,
+  directory: 1,
+  read: 2,
+  getPerms: 3,
+  watch: 4,
+  unwatch: 5,
+  transactionStart: 6,
+  transactionEnd: 7,
+  introduce: 8,
+  release: 9,
+  getDomainPath: 10,
+  write: 11,
+  mkdir: 12,
+  rm: 13,
+  setPerms: 14,
+  watchEvent: 15,
+  error: 16,
+  isDomainIntroduced: 17,
+  resume: 18,
+  setTarget: 19,
+  resetWatches: 21,
+  directoryPart: 22,
+} as const;
+
+/** The errors that an ERROR reply may name (Xen's io/xs_wire.h), in words. */
+export const XS_ERRORS = {
+  EINVAL: 'the request or its path is malformed',
+  EACCES: 'permission is denied',
+  EEXIST: 'it exists already',
+  EISDIR: 'it is a directory',
+  ENOENT: 'there is no such entry',
+  ENOMEM: 'xenstored is out of memory',
+  ENOSPC: 'a quota of xenstored is used up',
+  EIO: 'xenstored has an input/output error',
+  ENOTEMPTY: 'it is not empty',
+  ENOSYS: 'xenstored does not know this request',
+  EROFS: 'the connection is read-only',
+  EBUSY: 'it is busy',
+  EAGAIN: 'another program changed it in between',
+  EISCONN: 'the domain is connected already',
+  E2BIG: 'it is too large for one message',
+  EPERM: 'the operation is not permitted',
+} as const;
+
+/** The name of an error that an ERROR reply may carry. */
+export type XsError = keyof typeof XS_ERRORS;
+
+/**
+ * Why xenstored refused a request, in words and with the error's name after them.
+ * @param name the payload of an ERROR reply
+ */
+export function xsErrorWords(name: string): string {
+  const words: string | undefined = Object.entries(XS_ERRORS).find(([known]) => known === name)?.[1];
+  return words === undefined ? `error ${quote(name)}` : `${words} (${name})`;
+}
+
+/** Bytes of a frame's header: type, request id, transaction id, payload length; each 32 bits, little-endian. */
+export const HEADER_BYTES = 16;
+/** The most bytes that a frame's payload may have, in either direction. */
+export const PAYLOAD_MAX = 4096;
+/** The longest absolute path, in bytes. */
+export const ABSOLUTE_PATH_MAX = 3072;
+/** The longest relative path, in bytes. */
+export const RELATIVE_PATH_MAX = 2048;
+
+/** One message in either direction. Ids are unsigned 32-bit numbers; transaction 0 means none. */
+export interface Frame {
+  readonly type: number;
+  readonly requestId: number;
+  readonly transactionId: number;
+  readonly payload: Uint8Array;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/**
+ * The frame as bytes, header first.
+ *
+ * @throws XenstoreError when the payload exceeds 4096 bytes; xenstored would drop the connection for it.
+ */
+export function encodeFrame(frame: Frame): Uint8Array {
+  const length = frame.payload.length;
+  if (length > PAYLOAD_MAX) {
+    throw new XenstoreError(
+      `A xenstore message of ${length} bytes was not sent, since the protocol allows ${PAYLOAD_MAX}; ` +
+        'shorten the value.',
+    );
+  }
+  const bytes = new Uint8Array(HEADER_BYTES + length);
+  const header = new DataView(bytes.buffer);
+  header.setUint32(0, frame.type, true);
+  header.setUint32(4, frame.requestId, true);
+  header.setUint32(8, frame.transactionId, true);
+  header.setUint32(12, length, true);
+  bytes.set(frame.payload, HEADER_BYTES);
+  return bytes;
+}
+
+/** Takes a byte stream in pieces of any size and gives the whole frames in it. */
+export class FrameDecoder {
+  #pending = new Uint8Array(0);
+
+  /**
+   * Adds a piece of the stream and gives, in order, the frames that it completes. The piece counts as added once
+   * the first of them is asked for.
+   * @throws XenstoreError after the whole frames, when a header announces more than 4096 bytes
+   */
+  *push(piece: Uint8Array): Generator<Frame, void> {
+    this.#pending = concatBytes([this.#pending, piece]);
+    for (let frame = this.#take(); frame !== undefined; frame = this.#take()) {
+      yield frame;
+    }
+  }
+
+  #take(): Frame | undefined {
+    const bytes = this.#pending;
+    if (bytes.length < HEADER_BYTES) {
+      return undefined;
+    }
+    const header = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
+    const length = header.getUint32(12, true);
+    if (length > PAYLOAD_MAX) {
+      throw new XenstoreError(
+        `A xenstore message announces ${length} bytes, but the protocol allows ${PAYLOAD_MAX}; ` +
+          'the other side does not speak the xenstore protocol.',
+      );
+    }
+    const end = HEADER_BYTES + length;
+    if (bytes.length < end) {
+      return undefined;
+    }
+    this.#pending = bytes.subarray(end);
+    return {
+      type: header.getUint32(0, true),
+      requestId: header.getUint32(4, true),
+      transactionId: header.getUint32(8, true),
+      payload: bytes.slice(HEADER_BYTES, end),
+    };
+  }
+}
+
+/** All pieces in one array of bytes. */
+export function concatBytes(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    whole.set(piece, offset);
+    offset += piece.length;
+  }
+  return whole;
+}
+
+/** Text as UTF-8. */
+export function encodeText(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** UTF-8 as text; what is not UTF-8 becomes U+FFFD. */
+export function decodeText(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
+/** A payload of strings, each followed by a NUL byte. */
+export function encodeStrings(strings: readonly string[]): Uint8Array {
+  return encodeText(strings.map((text) => `${text}\0`).join(''));
+}
+
+/** The strings of a payload, each ended by a NUL byte or by the payload's end. An empty payload has none. */
+export function decodeStrings(payload: Uint8Array): string[] {
+  const text = decodeText(payload);
+  if (text === '') {
+    return [];
+  }
+  return (text.endsWith('\0') ? text.slice(0, -1) : text).split('\0');
+}
+
+/**
+ * Why the path cannot name a node, as the rest of a sentence ("has …"); undefined when it can. Absolute paths
+ * start with a slash, relative ones belong to the caller's own domain (Xen's docs/misc/xenstore.txt).
+ */
+export function pathFault(path: string): string | undefined {
+  const max = path.startsWith('/') ? ABSOLUTE_PATH_MAX : RELATIVE_PATH_MAX;
+  if (path === '') {
+    return 'is empty';
+  }
+  if (!/^[-/_@A-Za-z0-9]*$/.test(path)) {
+    return 'has a character other than letters, digits, "-", "/", "_" and "@"';
+  }
+  if (path.length > max) {
+    return `has ${path.length} bytes, more than the ${max} that are allowed`;
+  }
+  if (path.includes('//') || (path.endsWith('/') && path !== '/')) {
+    return 'has an empty part between or after slashes';
+  }
+  return undefined;
+}

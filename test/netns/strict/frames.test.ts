@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { strictBase, strictElements } from '../../../lib/filter/strict.ts';
+import { STRICT_TABLE } from '../../../lib/filter/strict-rules.ts';
+import { parseAddressList } from '../../../lib/request/addresses.ts';
+import { borrowedFrames } from '../../support/frames/borrowed.ts';
+import { forgedFrames, UNFILTERED } from '../../support/frames/forged.ts';
+import { honestFrames, type Identity, numbered } from '../../support/frames/honest.ts';
+import { ether, type Hex, TYPE, zeros } from '../../support/frames/packets.ts';
+import { randomFrames } from '../../support/frames/random.ts';
+import type { End } from '../../support/frames/wire.ts';
+import { xlEnv } from '../../support/hosts/host.ts';
+import { guestMac, StrictHost } from '../../support/hosts/strict-host.ts';
+import { NftModel } from '../../support/models/nft-model.ts';
+
+const SELF: Identity = { mac: guestMac(1), v4: '192.0.2.1', v6: '2001:db8::1' };
+const OTHER: Identity = { mac: guestMac(2), v4: '192.0.2.2', v6: '2001:db8::2' };
+
+let host: StrictHost;
+
+beforeAll(async () => {
+  host = await StrictHost.create();
+  host.marker();
+});
+
+afterAll(() => host.vif.host.close());
+
+/** Sends frames as guest 1, by one of its cards, and gives the names of those that arrive. */
+function passing(frames: Readonly<Record<string, Hex>>, card?: End): string[] {
+  const sent = Object.entries(frames).map(([name, frame], i) => [numbered(frame, i), name] as const);
+  const names = new Map(sent);
+  return host
+    .send(1, [...names.keys()], card)
+    .map((frame) => names.get(frame) ?? '')
+    .toSorted();
+}
+
+const namesOf = (frames: Readonly<Record<string, Hex>>): string[] => Object.keys(frames).toSorted();
+
+describe.each([
+  ['single addresses', '192.0.2.1 2001:db8::1'],
+  ['ranges', '192.0.2.0/31 2001:db8::/127'],
+  ['both, one within another', '192.0.2.1 192.0.2.0/31 2001:db8::/127 2001:db8::1/128'],
+])('a guest with %s', (_what, ip) => {
+  beforeAll(() => {
+    host.guest(2, { ip: '192.0.2.2 2001:db8::2' });
+    host.guest(1, { ip });
+  });
+
+  test('may send what it is configured to be', () => {
+    const frames = honestFrames(SELF);
+    expect(passing(frames)).toEqual(namesOf(frames));
+  });
+
+  test('may send nothing else, and each frame is counted', () => {
+    const frames = { ...forgedFrames(SELF, OTHER), ...borrowedFrames(SELF, OTHER) };
+    const before = host.drops('vif1.0');
+    expect(passing(frames)).toEqual([]);
+    expect(host.drops('vif1.0') - before).toBe(Object.keys(frames).length - UNFILTERED.length);
+    expect(host.drops('vif2.0')).toBe(0);
+  });
+
+  test('teaches the bridge no forged address', () => {
+    const groups = Array.from({ length: 16 }, (_, i) => `01:80:c2:00:00:0${i.toString(16)}`);
+    const frames = groups.map((to) => ether(OTHER.mac, TYPE.lldp, zeros(40), { to }));
+    expect(host.send(1, frames)).toEqual([]);
+    const learned = host.vif.host.ok('bridge', 'fdb', 'show', 'dev', 'vif1.0');
+    expect(learned).toContain(SELF.mac);
+    expect(learned).not.toContain(OTHER.mac);
+  });
+});
+
+describe('a guest without addresses', () => {
+  beforeAll(() => {
+    host.guest(1);
+  });
+
+  test('may use any, with its own MAC address', () => {
+    const frames = { ...honestFrames(SELF), ...borrowedFrames(SELF, OTHER) };
+    expect(passing(frames)).toEqual(namesOf(frames));
+  });
+
+  test('is neither another card nor a router nor a server', () => {
+    const frames = forgedFrames(SELF, OTHER);
+    const before = host.drops('vif1.0');
+    expect(passing(frames)).toEqual([]);
+    expect(host.drops('vif1.0') - before).toBe(Object.keys(frames).length - UNFILTERED.length);
+  });
+});
+
+describe('the emulated card of an HVM guest', () => {
+  const tap: End = { netns: 'dom0', device: 'tap:vif1.0-emu' };
+
+  beforeAll(async () => {
+    host.vif.host.ok('ln', '-s', '/proc/1/ns/net', '/run/netns/dom0');
+    host.guest(1, { ip: '192.0.2.1 2001:db8::1' });
+    host.vif.host.tap(1);
+    const env = xlEnv(1, 0, { INTERFACE: 'vif1.0-emu' });
+    expect(host.vif.host.hook('vif-bridge', ['add', 'type_if=tap', 'antispoof=strict'], env).status).toBe(0);
+  });
+
+  test('may send what the guest may', () => {
+    const frames = honestFrames(SELF);
+    expect(passing(frames, tap)).toEqual(namesOf(frames));
+  });
+
+  test('may send nothing else, and each frame is counted', () => {
+    const frames = { ...forgedFrames(SELF, OTHER), ...borrowedFrames(SELF, OTHER) };
+    const [before, beside] = [host.drops('vif1.0-emu'), host.drops('vif1.0')];
+    expect(passing(frames, tap)).toEqual([]);
+    expect(host.drops('vif1.0-emu') - before).toBe(Object.keys(frames).length - UNFILTERED.length);
+    expect(host.drops('vif1.0')).toBe(beside);
+  });
+});
+
+describe('the model of the filter', () => {
+  test.each([
+    ['single addresses', '192.0.2.1 2001:db8::1'],
+    ['ranges', '192.0.2.0/31 2001:db8::/127'],
+    ['no addresses', ''],
+  ])('agrees with the kernel on frames of every kind, for %s', (_what, ip) => {
+    host.guest(1, ip === '' ? {} : { ip });
+    const elements = strictElements({
+      port: 'vif1.0',
+      mac: SELF.mac,
+      addresses: parseAddressList(ip),
+      mode: 'locked',
+    });
+    const model = new NftModel([
+      ...strictBase(),
+      ...elements.map((element) => `add element ${STRICT_TABLE} ${element}`),
+    ]);
+    const frames = randomFrames(SELF, OTHER, 4000);
+    const expected = frames.filter((frame) => model.fate(frame, 'vif1.0').verdict === 'accept');
+    const arrived = new Set(host.send(1, frames));
+    expect(expected.filter((frame) => !arrived.has(frame))).toEqual([]);
+    expect(arrived.size).toBe(expected.length);
+    // Neither all nor nothing passes: the frames are near what is allowed.
+    expect(expected.length).toBeGreaterThan(frames.length / 20);
+    expect(expected.length).toBeLessThan(frames.length / 2);
+  });
+});

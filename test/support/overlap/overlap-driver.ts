@@ -1,0 +1,356 @@
+// Lets a second run in at each boundary between the steps of a first, and tells what is left each time. Run by Bun in a
+// test host, fed with an Overlap as JSON. The first runs in this process, since it has to be held up between its steps;
+// the second is the program itself.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { HOOKS, loadNetworkHooks } from '../../../bin/hooks.ts';
+import { messageOf, XenNetworkError } from '../../../lib/errors.ts';
+import type { Applet } from '../../../lib/hook/context.ts';
+import { withFirewall } from '../../../lib/system/kernel/firewall.ts';
+import { loadNative } from '../../../lib/system/kernel/load-native.ts';
+import type { Native } from '../../../lib/system/kernel/native.ts';
+import { openSystem, type System } from '../../../lib/system/system.ts';
+import { adminTool } from '../../../scripts/admin/tool.ts';
+import { faultySystem, type StepWatch } from '../faults/faulty-system.ts';
+import { mortal } from '../faults/mortal.ts';
+import { xlEnv } from '../hosts/host.ts';
+import { Namespace, PLAIN_ENV } from '../hosts/namespace.ts';
+import { guestMac, strictElementsIn } from '../hosts/strict-host.ts';
+import { differences } from '../models/bridge-state.ts';
+import { type Snapshot, takeSnapshot } from '../models/snapshot.ts';
+import type { Act, Overlap, OverlapOutcome } from './overlap.ts';
+
+const MOST_STEPS = 400;
+/** What comes by itself a little later is waited for so long. */
+const SETTLE_MS = 10_000;
+const here = new Namespace([]);
+const native = await loadNative();
+
+/** Lets something happen once, after a number of steps. */
+class Boundary implements StepWatch {
+  readonly #at: number;
+  readonly #happens: () => void;
+  steps = 0;
+  passed = false;
+
+  /**
+   * @param at after so many steps
+   * @param happens what happens then
+   */
+  constructor(at: number, happens: () => void) {
+    this.#at = at;
+    this.#happens = happens;
+  }
+
+  through<T>(
+    count: number,
+    all: () => T,
+    upTo: (n: number, skipped: boolean) => T,
+    rest?: (n: number, done: T) => T,
+  ): T {
+    const n = this.#at - this.steps;
+    this.steps += count;
+    if (this.passed || n >= count) return all();
+    this.passed = true;
+    if (n === 0 || rest === undefined) {
+      this.#happens();
+      return all();
+    }
+    const done = upTo(n, false);
+    this.#happens();
+    return rest(n, done);
+  }
+}
+
+/** As the faulty system, and words to xenstore and locks are steps as well: a lock's boundary is before it is asked for. */
+function watched(watch: StepWatch, door: 'kernel' | 'ip', isDead: () => boolean): System {
+  const single = <T>(does: () => T): T => {
+    const alive = () => {
+      if (isDead()) throw new Error('The program is dead.');
+      return does();
+    };
+    return watch.through(1, alive, alive);
+  };
+  const system = withFirewall(openSystem(native));
+  const ways: Native = {
+    ...native,
+    lock: (path, waitMs) => single(() => native.lock(path, waitMs)),
+    async connectStream(path, timeoutMs) {
+      const channel = await native.connectStream(path, timeoutMs);
+      return {
+        send: (bytes) => single(() => channel.send(bytes)),
+        receive: () => channel.receive(),
+        close: () => channel.close(),
+      };
+    },
+  };
+  const steps = {
+    ...faultySystem(system, watch, door),
+    native: async () => ways,
+    // The clock of a start that waits for its confirmation is set on by hand.
+    startDetached: () => {},
+  };
+  return mortal(steps, isDead);
+}
+
+/** Runs something in this process, and gives its exit status. */
+async function runHere(act: Act, system: System, said: string[]): Promise<number> {
+  const [hook = '', ...argv] = act.run ?? [];
+  const applet: Applet | undefined = hook === 'xen-network' ? adminTool([]) : await HOOKS[hook]?.();
+  if (applet === undefined) throw new Error(`${JSON.stringify(act)} cannot be the first.`);
+  const log = {
+    error: () => {},
+    warn: (text: string) => void said.push(text),
+    info: () => {},
+    flush: async () => {},
+  };
+  const env = act.guest === undefined ? {} : xlEnv(act.guest);
+  try {
+    return await applet({
+      hook,
+      argv,
+      env,
+      system,
+      log,
+      print: () => {},
+      interrupted: () => false,
+      networkHooks: loadNetworkHooks,
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw new Error(messageOf(thrown), { cause: thrown });
+    said.push(thrown.message);
+    return thrown.exitCode;
+  }
+}
+
+function script(act: Act): { readonly argv: readonly string[]; readonly env: Record<string, string> } {
+  const { run: [hook = '', ...words] = [], guest, card, unplug, shell } = act;
+  if (card !== undefined) return { argv: ['sh', '-ec', cardScript(card, act.values ?? {})], env: PLAIN_ENV };
+  if (unplug !== undefined) return { argv: ['sh', '-c', unplugScript(unplug)], env: PLAIN_ENV };
+  if (shell !== undefined) return { argv: ['sh', '-c', shell], env: PLAIN_ENV };
+  const env = guest === undefined ? PLAIN_ENV : { ...PLAIN_ENV, ...xlEnv(guest) };
+  return { argv: [`/etc/xen/scripts/${hook}`, ...words], env };
+}
+
+function cardScript(domid: number, values: Readonly<Record<string, string>>): string {
+  const [backend, frontend] = [
+    `/local/domain/0/backend/vif/${domid}/0`,
+    `/local/domain/${domid}/device/vif/0`,
+  ];
+  const entries = Object.entries({
+    mac: guestMac(domid),
+    handle: '0',
+    'frontend-id': `${domid}`,
+    frontend,
+    online: '1',
+    state: '1',
+    script: '/etc/xen/scripts/vif-bridge',
+    ...values,
+  }).map(([key, value]) => `${backend}/${key} '${value}'`);
+  return `
+[ -e /run/netns/guest${domid} ] || ip netns add guest${domid}
+ip link add vif${domid}.0 address ${guestMac(domid).replace('00:16:3e', '02:00:5e')} type veth peer name eth0 \
+  address ${guestMac(domid)} netns guest${domid}
+xenstore-write -R ${entries.join(' ')} ${frontend}/backend ${backend}`;
+}
+
+const unplugScript = (domid: number): string => `
+ip netns exec guest${domid} ip link del dev eth0
+xenstore-rm /local/domain/0/backend/vif/${domid}/0 /local/domain/${domid}/device/vif/0 2>/dev/null`;
+
+/** Runs something as the program itself, to its end. */
+function runAway(act: Act): string {
+  const { argv, env } = script(act);
+  const { status, stderr } = here.run(argv, { env });
+  return `${status} ${stderr.trim()}`;
+}
+
+/** Starts something, and comes back when it has ended or waits for a lock. */
+function letIn(act: Act): Promise<string> {
+  const {
+    argv: [file = '', ...args],
+    env,
+  } = script(act);
+  const child = spawn(file, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+  const ended = once(child, 'close');
+  const waits = new RegExp(`-> FLOCK +ADVISORY +WRITE ${child.pid} `);
+  while (isRunning(child.pid ?? 0) && !waits.test(readFileSync('/proc/locks', 'utf8'))) Bun.sleepSync(1);
+  return ended.then(([status, signal]) => `${status ?? signal} ${said.trim()}`);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+/** What a look finds beside the snapshot: the strict filter's elements, and what xenstore says of guests. */
+function look(): Snapshot {
+  const { sysctl = [], iptables = [], ip6tables = [], addresses = [], ...rest } = takeSnapshot(here);
+  // The order of devices is that in which they came; that of one device's addresses counts.
+  const deviceOf = (line: string) => line.split(' ', 1)[0] ?? '';
+  // What a killed online noted for a guest that is not connected goes with the guest.
+  const isMark = (line: string) => {
+    const [, path] = /^(.*)\/xen-network = /.exec(line) ?? [];
+    return path !== undefined && store.includes(`${path}/hotplug-status = "connected"`);
+  };
+  const store = here.run(['xenstore-ls', '-f', '/local/domain/0/backend/vif']).stdout.split('\n');
+  return {
+    ...rest,
+    addresses: addresses.toSorted((a, b) => deviceOf(a).localeCompare(deviceOf(b))),
+    iptables: inAnyOrder(iptables),
+    ip6tables: inAnyOrder(ip6tables),
+    sysctl: sysctl.filter((line) => !/\/(stable_secret|retrans)/.test(line)),
+    strict: strictElementsIn(here),
+    store: store.filter((line) => /\/(hotplug-status|hotplug-error|locking) = /.test(line) || isMark(line)),
+  };
+}
+
+/** Neighbours among a chain's rules that end alike are sorted: which of them comes first makes no difference. */
+function inAnyOrder(lines: readonly string[]): string[] {
+  const runs: string[][] = [];
+  let kind = '';
+  for (const line of lines) {
+    const now = `${/^\S+ -A \S+/.exec(line)?.[0]} ${/ -j \S+/.exec(line)?.[0]}`;
+    if (now !== kind) runs.push([]);
+    kind = now;
+    runs.at(-1)?.push(line);
+  }
+  return runs.flatMap((run) => run.sort());
+}
+
+/** Looks until it is one of the expected; otherwise tells how it differs from the one that is nearest. */
+function wrongAfter(expected: readonly Snapshot[]): string[] {
+  const texts = expected.map((each) => JSON.stringify(each));
+  for (const end = performance.now() + SETTLE_MS; ; Bun.sleepSync(20)) {
+    const now = look();
+    if (texts.includes(JSON.stringify(now))) return [];
+    if (performance.now() < end) continue;
+    const all = expected.map((each) => differences(each, now));
+    return all.sort((a, b) => a.length - b.length)[0] ?? [];
+  }
+}
+
+/** Looks once the host has come to rest. */
+function settled(): Snapshot {
+  let before = '';
+  for (let tries = 0; ; tries++) {
+    const now = look();
+    const text = JSON.stringify(now);
+    if ((text === before && !text.includes('tentative')) || tries > 50) return now;
+    before = text;
+    Bun.sleepSync(100);
+  }
+}
+
+/** Does the two one after the other, as the model of what may come of both. */
+function inTurn(
+  overlap: Overlap,
+  acts: readonly Act[],
+  bare: Snapshot,
+): { state: Snapshot; wrong: string[] } {
+  const said: string[] = [];
+  const play = (act: Act) => void said.push(`${nameOf(act)}: ${runAway(act)}`);
+  for (const act of [...overlap.before, ...acts, ...overlap.after]) play(act);
+  const state = settled();
+  for (const act of overlap.end) runAway(act);
+  const wrong = wrongAfter([bare]);
+  return { state, wrong: wrong.length === 0 ? [] : ['left at the end:', ...wrong, 'of:', ...said] };
+}
+
+function nameOf({ run, guest, card, unplug, shell }: Act): string {
+  if (run !== undefined) return `${run.join(' ')}${guest === undefined ? '' : ` of guest ${guest}`}`;
+  return shell ?? `guest ${card ?? unplug} ${card === undefined ? 'goes' : 'comes'}`;
+}
+
+/** How one overlap ended. */
+interface Ended {
+  /** Whether the first had that boundary, or else its steps. */
+  readonly steps: number | undefined;
+  /** Whether the first and the second said that they failed; a killed one says nothing. */
+  readonly failed: readonly [boolean, boolean];
+  readonly said: readonly string[];
+}
+
+/** Lets the second in after `at` steps. */
+async function overlapAt(overlap: Overlap, at: number): Promise<Ended> {
+  let second: Promise<string> | undefined;
+  let dead = false;
+  let status = 0;
+  const heard: string[] = [];
+  const boundary = new Boundary(at, () => {
+    if (overlap.how === 'killed') dead = true;
+    else second = letIn(overlap.second);
+  });
+  const system = watched(boundary, at % 2 === 0 ? 'kernel' : 'ip', () => dead);
+  try {
+    status = await runHere(overlap.first, system, heard);
+  } catch (thrown) {
+    if (!dead) throw thrown;
+  }
+  const steps = boundary.passed ? undefined : boundary.steps;
+  if (overlap.how === 'killed' && boundary.passed) second = Promise.resolve(runAway(overlap.second));
+  const answer = (await second) ?? '';
+  const said = [`first: ${dead ? 'killed' : status} ${heard.join(' ')}`, `second: ${answer}`];
+  return { steps, failed: [dead || status !== 0, /^[1-9S]/.test(answer)], said };
+}
+
+/** What may come of both: one after the other, or, where one of them says that it failed, the other alone. */
+interface Model {
+  readonly state: Snapshot;
+  readonly may: (ended: Ended) => boolean;
+}
+
+function modelsOf(overlap: Overlap, bare: Snapshot): { readonly models: Model[]; readonly wrong: string[] } {
+  const { first, second } = overlap;
+  const always = () => true;
+  const cases: readonly (readonly [acts: readonly Act[], may: Model['may']])[] = [
+    [[first, second], always],
+    [[second, first], always],
+    [[second], ({ failed }) => failed[0]],
+    [[first], ({ failed }) => failed[1]],
+  ];
+  const played: Model[] = [];
+  for (const [acts, may] of cases) {
+    const { state, wrong } = inTurn(overlap, acts, bare);
+    if (wrong.length > 0) return { models: [], wrong };
+    played.push({ may, state });
+  }
+  const [one, other] = played.map(({ state: { files: _ours, ...rest } }) => rest);
+  const orders = overlap.anyOrder && one !== undefined && other !== undefined ? differences(one, other) : [];
+  const order = orders.length === 0 ? [] : ['the other order comes to something else:', ...orders];
+  return { models: played, wrong: order };
+}
+
+async function tryAll(overlap: Overlap): Promise<OverlapOutcome> {
+  const bare = settled();
+  const { models, wrong: faults } = modelsOf(overlap, bare);
+  if (faults.length > 0) return { steps: 0, wrong: ['already in turn:', ...faults] };
+  for (let at = 0; at < MOST_STEPS; at += overlap.every) {
+    for (const act of overlap.before) runAway(act);
+    const ended = await overlapAt(overlap, at);
+    for (const act of overlap.after) runAway(act);
+    const wrong =
+      ended.steps !== undefined
+        ? []
+        : wrongAfter(models.filter(({ may }) => may(ended)).map(({ state }) => state));
+    const ends = overlap.end.map((act) => `${nameOf(act)}: ${runAway(act)}`);
+    const left = wrongAfter([bare]);
+    if (ended.steps !== undefined) return { steps: ended.steps, wrong: left };
+    if (wrong.length + left.length === 0) continue;
+    const leftovers = left.length === 0 ? [] : ['left at the end:', ...left, ...ends];
+    return { steps: at, wrong: [`after ${at} steps:`, ...ended.said, ...wrong, ...leftovers] };
+  }
+  return { steps: MOST_STEPS, wrong: ['The first has no end.'] };
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const overlap: Overlap = JSON.parse(readFileSync(0, 'utf8'));
+  process.stdout.write(JSON.stringify(await tryAll(overlap)));
+}

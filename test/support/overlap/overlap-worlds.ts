@@ -1,0 +1,232 @@
+import { Host } from '../hosts/host.ts';
+import { type Act, card, hook, type Overlap, offline, online, shell, tool, unplug } from './overlap.ts';
+
+/** A host on which pairs of acts are tried. */
+export interface World {
+  readonly what: string;
+  /** Before anything of ours. */
+  readonly make: () => Promise<Host>;
+  readonly before: readonly Act[];
+  readonly end: readonly Act[];
+  /** What may overlap, by its name. */
+  readonly acts: Readonly<Record<string, Role>>;
+}
+
+/** An act of a pair. */
+export interface Role {
+  readonly act: Act;
+  /** What has to be done before it. */
+  readonly needs?: readonly Act[];
+  /** What it is about: two acts about different things come to the same in either order. */
+  readonly of?: string;
+  /** It is an expiry: the time of what waits for its confirmation is over right before it. */
+  readonly due?: true;
+}
+
+async function make(): Promise<Host> {
+  const host = await Host.create();
+  for (const [n, name] of ['eth0', 'eth1'].entries())
+    host.nic(name, {
+      address: `192.0.${2 + n}.2/24`,
+      address6: `2001:db8:${n}::2/64`,
+      ...(n === 0 ? { gateway: '192.0.2.1', gateway6: '2001:db8:0::1' } : {}),
+    });
+  host.write('/etc/resolv.conf', 'nameserver 192.0.2.1\n');
+  host.ok('rm', '-f', '/etc/dhcp/dhcpd.conf');
+  // Tables that are made by looking at them are there from the first.
+  host.ok('sh', '-c', 'for f in /proc/sys/net/bridge/bridge-nf-call-*; do echo 0 >$f; done');
+  for (const t of ['iptables', 'ip6tables']) host.ok('sh', '-c', `${t} -S; ${t} -t nat -S; ${t} -t raw -S`);
+  await host.xenstore();
+  return host;
+}
+
+const values = (domid: number, more: Readonly<Record<string, string>> = {}) => ({
+  bridge: 'xenbr0',
+  ip: `192.0.2.${100 + domid} 2001:db8::${100 + domid}`,
+  ...more,
+});
+
+/** Sets the clock of every start that waits for its confirmation to its end. */
+const DUE = 'for f in /run/xen-network/pending/*.deadline; do echo 0 >"$f"; done';
+const flush = shell('nft flush ruleset');
+
+const BRIDGE_END = [
+  ...[1, 2, 3].flatMap((domid) => [offline(domid), unplug(domid)]),
+  tool('recover'),
+  hook('network-bridge', 'stop', 'netdev=eth0'),
+];
+
+function bridged(antispoof: string): World {
+  return {
+    what: `a bridge with antispoof=${antispoof}`,
+    make,
+    before: [
+      hook('network-bridge', 'start', 'topology=plain', 'netdev=eth0', `antispoof=${antispoof}`),
+      card(1, values(1)),
+      online(1),
+      card(2, values(2)),
+      card(3, values(3)),
+      online(3),
+    ],
+    end: BRIDGE_END,
+    acts: {
+      online: { act: online(2), of: 'guest 2' },
+      offline: { act: offline(1), of: 'guest 1' },
+      'offline of another': { act: offline(3), of: 'guest 3' },
+      'online again': { act: online(1), of: 'guest 1' },
+      refilter: { act: tool('refilter') },
+      recover: { act: tool('recover') },
+      flush: { act: flush },
+      ...(antispoof === 'strict'
+        ? {
+            'vif disabled': { act: tool('vif', 'vif1.0', 'disabled'), of: 'guest 1' },
+            'vif unlocked of another': { act: tool('vif', 'vif3.0', 'unlocked'), of: 'guest 3' },
+            'vif log on': { act: tool('vif', 'vif1.0', 'log', 'on'), of: 'guest 1' },
+          }
+        : {}),
+    },
+  };
+}
+
+/** Two bridges, of which each may start, stop and expire while the other does. */
+function twoBridges(antispoof: string): World {
+  const start = (n: number, ...more: string[]) =>
+    hook(
+      'network-bridge',
+      'start',
+      'topology=plain',
+      `netdev=eth${n}`,
+      `bridge=xenbr${n}`,
+      `antispoof=${antispoof}`,
+      ...more,
+    );
+  const stop = (n: number) => hook('network-bridge', 'stop', `netdev=eth${n}`, `bridge=xenbr${n}`);
+  return {
+    what: `two bridges with antispoof=${antispoof}`,
+    make,
+    before: [],
+    end: [...[1, 2].flatMap((d) => [offline(d), unplug(d)]), tool('recover'), stop(0), stop(1)],
+    acts: {
+      'start 0': { act: start(0), of: '0' },
+      'start 1': { act: start(1), of: '1' },
+      'stop 0': { needs: [start(0)], act: stop(0), of: '0' },
+      'stop 0 too early': { act: stop(0), of: '0' },
+      'stop 1': { needs: [start(1)], act: stop(1), of: '1' },
+      'expiry 0': { needs: [start(0, 'confirm=3600')], act: tool('recover'), of: '0', due: true },
+      'expiry 1': { needs: [start(1, 'confirm=3600')], act: tool('recover'), of: '1', due: true },
+      'online on 1': { needs: [start(1), card(1, values(1, { bridge: 'xenbr1' }))], act: online(1), of: '1' },
+      'offline on 1': {
+        needs: [start(1), card(1, values(1, { bridge: 'xenbr1' })), online(1)],
+        act: offline(1),
+        of: '1',
+      },
+      refilter: { act: tool('refilter') },
+      flush: { act: flush },
+    },
+  };
+}
+
+const NAT = ['network-nat', 'start', 'ipv6=yes', 'antispoof=yes', 'dhcp=no'];
+const ROUTE = ['network-route', 'start', 'ipv6=yes'];
+const VIRTUAL = [
+  'network-virtual',
+  'start',
+  'bridge=vmnet8',
+  'bridgeip=10.1.1.1/24',
+  'masquerade=yes',
+  'antispoof=yes',
+];
+const stopOf = (words: readonly string[]) =>
+  hook(words[0] ?? '', 'stop', ...words.slice(2).filter((w) => /^(bridge|ipv6|dhcp)=/.test(w)));
+
+function routed(): World {
+  const three = { nat: NAT, route: ROUTE, virtual: VIRTUAL };
+  const acts = Object.entries(three).flatMap(([of, words]): [string, Role][] => [
+    [`${of} start`, { act: hook(...words), of }],
+    [`${of} stop too early`, { act: stopOf(words), of }],
+    [`${of} stop`, { needs: [hook(...words)], act: stopOf(words), of }],
+    [`${of} expiry`, { needs: [hook(...words, 'confirm=3600')], act: tool('recover'), of, due: true }],
+  ]);
+  const guest = { ip: '10.0.1.7', script: '/etc/xen/scripts/vif-nat' };
+  const routedGuest = { ip: '198.51.100.7 2001:db8:7::7', script: '/etc/xen/scripts/vif-route' };
+  return {
+    what: 'network-nat, network-route and network-virtual',
+    make,
+    before: [],
+    end: [
+      offline(1, 'vif-nat'),
+      unplug(1),
+      offline(2, 'vif-route'),
+      unplug(2),
+      tool('recover'),
+      ...Object.values(three).map(stopOf),
+    ],
+    acts: {
+      ...Object.fromEntries(acts),
+      'vif-nat online': { needs: [hook(...NAT), card(1, guest)], act: online(1, 'vif-nat'), of: 'nat' },
+      'vif-nat offline': {
+        needs: [hook(...NAT), card(1, guest), online(1, 'vif-nat')],
+        act: offline(1, 'vif-nat'),
+        of: 'nat',
+      },
+      'vif-route online': {
+        needs: [hook(...ROUTE), card(2, routedGuest)],
+        act: online(2, 'vif-route'),
+        of: 'route',
+      },
+      'vif-route offline': {
+        needs: [hook(...ROUTE), card(2, routedGuest), online(2, 'vif-route')],
+        act: offline(2, 'vif-route'),
+        of: 'route',
+      },
+      refilter: { act: tool('refilter') },
+      flush: { act: flush },
+    },
+  };
+}
+
+/** All hosts. */
+export const WORLDS: Readonly<Record<string, World>> = {
+  strict: bridged('strict'),
+  yes: bridged('yes'),
+  'two strict': twoBridges('strict'),
+  'two yes': twoBridges('yes'),
+  routed: routed(),
+};
+
+/** A pair of acts on a host, by their names. */
+export interface Pair {
+  readonly world: string;
+  readonly first: string;
+  readonly second: string;
+  readonly how: 'paused' | 'killed';
+}
+
+/**
+ * Puts a pair together.
+ * @param pair by names
+ * @param every every so many-th boundary
+ */
+export function overlapOf({ world: name, first, second, how }: Pair, every: number): Overlap {
+  const world = WORLDS[name];
+  const [one, other] = [world?.acts[first], world?.acts[second]];
+  if (world === undefined || one === undefined || other === undefined)
+    throw new Error(`There is no pair of ${first} and ${second} on ${name}.`);
+  const mends = [first, second].includes('flush') ? [tool('refilter')] : [];
+  // What both need is done once.
+  const needs = [...(one.needs ?? []), ...(other.needs ?? [])].map((act) => JSON.stringify(act));
+  return {
+    before: [
+      ...world.before,
+      ...[...new Set(needs)].map((text): Act => JSON.parse(text)),
+      ...(one.due === true ? [shell(DUE)] : []),
+    ],
+    first: one.act,
+    second: other.due === true ? shell(`${DUE}; exec /etc/xen/scripts/xen-network recover`) : other.act,
+    how,
+    anyOrder: one.of === undefined || one.of !== other.of,
+    after: [...(how === 'killed' ? [tool('recover')] : []), ...mends],
+    end: world.end,
+    every,
+  };
+}

@@ -1,0 +1,78 @@
+import { join } from 'node:path';
+import { findBun } from '../bun.ts';
+import type { Host } from '../hosts/host.ts';
+
+/** Something that is done on a host; one of `run`, `card`, `unplug` and `shell`. */
+export interface Act {
+  /** A hook, or xen-network, with its words. */
+  readonly run?: readonly string[];
+  /** The guest that it is called for as xl does. */
+  readonly guest?: number;
+  /** The domain of a guest that gets a network card, with its entries in xenstore. */
+  readonly card?: number;
+  /** What xenstore holds of that card beside the usual. */
+  readonly values?: Readonly<Record<string, string>>;
+  /** The domain of a guest whose network card and entries go. */
+  readonly unplug?: number;
+  /** A script for sh. */
+  readonly shell?: string;
+}
+
+/** Two runs, of which the second comes between two steps of the first. */
+export interface Overlap {
+  /** What leads to the host on which both begin. */
+  readonly before: readonly Act[];
+  readonly first: Act;
+  readonly second: Act;
+  /** paused: the first goes on once the second has ended or waits for a lock. killed: it is no more. */
+  readonly how: 'paused' | 'killed';
+  /** They are about different things, and come to the same in either order. */
+  readonly anyOrder: boolean;
+  /** What follows both. */
+  readonly after: readonly Act[];
+  /** What leads back to the host as it was at the very first. */
+  readonly end: readonly Act[];
+  /** Every so many-th boundary. */
+  readonly every: number;
+}
+
+/** How it came out. */
+export interface OverlapOutcome {
+  /** The steps of the first, or those after which it went wrong. */
+  readonly steps: number;
+  /** How the host differs from what comes of both in turn, and from what it was at the very first. */
+  readonly wrong: readonly string[];
+}
+
+/** Against hangs only. */
+const LIMIT_MS = 550_000;
+const DRIVER = join(import.meta.dirname, 'overlap-driver.ts');
+
+/**
+ * Lets the second run in at every boundary.
+ * @param host where; it has to be fresh where an earlier pair went wrong on it
+ * @param overlap the pair
+ * @throws Error when the driver itself fails
+ */
+export async function runOverlap(host: Host, overlap: Overlap): Promise<OverlapOutcome> {
+  const ran = await host.start([findBun(), DRIVER], { input: JSON.stringify(overlap), limitMs: LIMIT_MS });
+  if (ran.status !== 0) throw new Error(`The driver ended with status ${ran.status}: ${ran.stderr}`);
+  return JSON.parse(ran.stdout);
+}
+
+export const tool = (...words: string[]): Act => ({ run: ['xen-network', ...words] });
+export const hook = (...words: string[]): Act => ({ run: words });
+export const online = (guest: number, vif = 'vif-bridge'): Act => ({
+  run: [vif, 'online', 'type_if=vif'],
+  guest,
+});
+export const offline = (guest: number, vif = 'vif-bridge'): Act => ({
+  run: [vif, 'offline', 'type_if=vif'],
+  guest,
+});
+export const card = (domid: number, values: Readonly<Record<string, string>>): Act => ({
+  card: domid,
+  values,
+});
+export const unplug = (domid: number): Act => ({ unplug: domid });
+export const shell = (text: string): Act => ({ shell: text });

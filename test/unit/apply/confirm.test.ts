@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import {
+  confirmRun,
+  deferTakeBack,
+  forgetPart,
+  isPending,
+  keepParts,
+  pendingRuns,
+  remainingMs,
+} from '../../../lib/apply/confirm.ts';
+import { damagedRecords } from '../../../lib/observe/records.ts';
+import { PENDING_RUNS } from '../../../lib/record/paths.ts';
+import { memoryHost } from '../../support/hosts/memory.ts';
+
+const ID = 'network-bridge.xenbr0';
+const RUN = `${PENDING_RUNS}/${ID}.run`;
+const DEADLINE = `${PENDING_RUNS}/${ID}.deadline`;
+const PART = { hook: 'network-bridge', values: { netdev: 'eth0', bridge: 'xenbr0' } };
+const OTHER = { hook: 'network-nat', values: { netdev: 'eth0' } };
+
+/** A host on which a start waits for its confirmation for 100 s from its boot on. */
+function waitingHost() {
+  const host = memoryHost({ '/proc/uptime': '0.00 0.00\n' });
+  const clocks: (readonly string[])[] = [];
+  const system = { ...host.system, startDetached: (argv: readonly string[]) => void clocks.push(argv) };
+  deferTakeBack(system, ID, [PART, OTHER], 100);
+  return { ...host, system, clocks };
+}
+
+describe('a start that waits for its confirmation', () => {
+  test('has its time and its clock, and stays once it is confirmed', () => {
+    const { system, clocks, files } = waitingHost();
+    expect(pendingRuns(system)).toEqual([{ id: ID, remainingMs: 100_000, parts: [PART, OTHER] }]);
+    expect(clocks).toEqual([[process.execPath, 'expire', ID]]);
+    confirmRun(system, ID);
+    expect(pendingRuns(system)).toEqual([]);
+    expect(remainingMs(system, ID)).toBe(0);
+    expect(Object.keys(files()).filter((path) => path.startsWith(`${PENDING_RUNS}/`))).toEqual([]);
+  });
+
+  test.each(['', 'x', '1 00000000 100000\n', '2 00000000 100000\n'])(
+    'is over at once where its time reads %j: nobody knows how long it had',
+    (deadline) => {
+      const { system } = waitingHost();
+      system.replaceFile(DEADLINE, deadline);
+      expect(pendingRuns(system)).toMatchObject([{ id: ID, remainingMs: 0 }]);
+    },
+  );
+
+  test('forgets what is stopped meanwhile, and then waits no more', () => {
+    const { system } = waitingHost();
+    forgetPart(system, { hook: 'network-nat', values: { netdev: 'eth1' } });
+    forgetPart(system, { ...PART, values: { bridge: 'xenbr0', netdev: 'eth0' } });
+    expect(pendingRuns(system)).toMatchObject([{ parts: [OTHER] }]);
+    forgetPart(system, OTHER);
+    expect(isPending(system, ID)).toBe(false);
+  });
+
+  test('is known still when nobody can read any more what it did, which is put aside and named', () => {
+    const { system, files } = waitingHost();
+    system.replaceFile(RUN, '1 00000000 []\n');
+    expect(pendingRuns(system)).toEqual([{ id: ID, remainingMs: 100_000, parts: undefined }]);
+    expect(files()).toMatchObject({ [`${RUN}.damaged`]: '1 00000000 []\n' });
+    expect(damagedRecords(system)).toEqual([expect.stringContaining(`${RUN}.damaged`)]);
+    expect(pendingRuns(system)).toMatchObject([{ parts: undefined }]);
+    keepParts(system, ID, [OTHER]);
+    expect(pendingRuns(system)).toMatchObject([{ parts: [OTHER] }]);
+  });
+});

@@ -1,0 +1,60 @@
+import { expect, test } from 'vitest';
+import { execute } from '../../../lib/apply/execute.ts';
+import type { Command } from '../../../lib/plan/step.ts';
+import { nodeNative } from '../../../lib/system/node/native-node.ts';
+import { openSystem, type System } from '../../../lib/system/system.ts';
+
+const element = (name: string, verb = 'delete'): Command => ({
+  tool: 'nft',
+  line: `${verb} element bridge xen-network guests { "${name}" }`,
+});
+
+/** A kernel that has some elements, and refuses a transaction as a whole. */
+function systemWith(there: Set<string>, broken = ''): System {
+  return {
+    ...openSystem(nodeNative),
+    run(_argv, options) {
+      const names = [...(options?.input ?? '').matchAll(/"([^"]+)"/g)].map(([, name = '']) => name);
+      const said = (text: string) => ({
+        status: 1,
+        stdout: '',
+        stderr: `/dev/stdin:1:1-2: Error: ${text}\n`,
+      });
+      if (names.includes(broken)) return said('Could not process rule: Device or resource busy');
+      if (names.some((name) => !there.has(name)))
+        return said('Could not process rule: No such file or directory');
+      for (const name of names) there.delete(name);
+      return { status: 0, stdout: '', stderr: '' };
+    },
+  };
+}
+
+const COMMANDS = ['a', 'b', 'c', 'd', 'e'].map((name) => element(name));
+
+test('an element that is gone keeps no other from being taken out', () => {
+  const there = new Set(['a', 'b', 'd', 'e', 'z']);
+  expect(execute(systemWith(there), 'nft', COMMANDS, true)).toEqual({ done: 5, exact: true });
+  expect([...there]).toEqual(['z']);
+});
+
+test('what is refused for another reason is an error, and only that', () => {
+  const there = new Set(['a', 'b', 'c', 'd']);
+  const outcome = execute(systemWith(there, 'b'), 'nft', COMMANDS, true);
+  expect(outcome).toEqual({
+    done: 5,
+    exact: true,
+    error: 'Could not process rule: Device or resource busy',
+  });
+  expect([...there]).toEqual(['b']);
+});
+
+test('what is to be put in and has no place is no work done', () => {
+  const outcome = execute(systemWith(new Set()), 'nft', [element('a', 'add')], true);
+  expect(outcome.error).toBe('Could not process rule: No such file or directory');
+});
+
+test('a start stays all or nothing', () => {
+  const there = new Set(['a']);
+  expect(execute(systemWith(there), 'nft', COMMANDS).done).toBe(0);
+  expect([...there]).toEqual(['a']);
+});

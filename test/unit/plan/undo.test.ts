@@ -1,0 +1,254 @@
+import { describe, expect, test } from 'vitest';
+import { batches, stretches } from '../../../lib/apply/execute.ts';
+import { NO_RULES, type RuleSet } from '../../../lib/filter/forward.ts';
+import type { Port } from '../../../lib/observe/host/port.ts';
+import type { VifRecord } from '../../../lib/observe/records.ts';
+import { type Command, ip, type Plan, type Step } from '../../../lib/plan/step.ts';
+import { planUndo } from '../../../lib/plan/undo.ts';
+import { planLeave } from '../../../lib/plan/vif/bridge.ts';
+import { joinPlan, port, recordOf, rulesOf, state, type Wanted } from '../../support/cases/vif-cases.ts';
+import { ModelHost } from '../../support/models/model-host.ts';
+
+/** How far a run came: `done` steps took effect, and its journal says that `begun` may have. */
+interface Progress {
+  readonly done: number;
+  readonly begun: number;
+}
+
+/** Every point at which a run can fail or be killed: within a batch of `ip` anywhere, at a restore before or after. */
+function progresses(plan: Plan): Progress[] {
+  const found = new Map([['0 0', { done: 0, begun: 0 }]]);
+  let before = 0;
+  for (const stretch of stretches(batches(plan.steps, (step) => step.do))) {
+    const noted = before + stretch.flatMap(({ items }) => items).length;
+    for (const { tool, items } of stretch) {
+      const end = before + items.length;
+      for (let done = before; done <= end; done++) {
+        const inRestore = tool !== 'ip' && done > before && done < end;
+        for (const begun of inRestore ? [] : [done, noted]) found.set(`${done} ${begun}`, { done, begun });
+      }
+      before = end;
+    }
+  }
+  return [...found.values()];
+}
+
+/** Runs a part of a plan on a host and takes it back, as lib/apply does. */
+function runAndUndo(host: ModelHost, plan: Plan, { done, begun }: Progress): void {
+  const before = [...host.indexes().values()];
+  for (const step of plan.steps.slice(0, done)) host.run(step.do);
+  host.force(planUndo(plan.steps.slice(0, begun), host.indexes(), before));
+}
+
+interface Case {
+  readonly found: Port;
+  readonly wanted?: Wanted;
+  readonly inPlace?: RuleSet;
+  readonly record?: VifRecord;
+}
+
+const joined = { up: true, master: 'xenbr0', address: 'fe:ff:ff:ff:ff:ff' };
+const both = '192.0.2.7 2001:db8::7';
+
+const twoRules = rulesOf('vif1.0', '192.0.2.7 192.0.2.8');
+
+const CASES: Readonly<Record<string, Case>> = {
+  'a fresh vif': { found: port('vif1.0') },
+  'a fresh vif with addresses': { found: port('vif1.0'), wanted: { ip: both } },
+  'a vif that is up already': {
+    found: port('vif1.0', { up: true, mtu: 1400, alias: 'mine' }),
+    wanted: { vifname: 'web', mtu: 9000 },
+  },
+  'a vifname': { found: port('vif1.0'), wanted: { vifname: 'web', ip: '192.0.2.7' } },
+  'a vifname that is cut': { found: port('vif1.0'), wanted: { vifname: 'webserver-number-one', ip: both } },
+  'a tap': { found: port('vif1.0-emu'), wanted: { command: 'add', vifname: 'web' } },
+  'a vif on another bridge': {
+    found: port('vif1.0', { ...joined, master: 'br9' }),
+    wanted: { vifname: 'web', ip: both },
+  },
+  'other addresses': {
+    found: port('vif1.0', joined),
+    wanted: { ip: '192.0.2.8' },
+    inPlace: rulesOf('vif1.0', both),
+    record: recordOf('vif1.0', both),
+  },
+  'one address less': {
+    found: port('vif1.0', joined),
+    wanted: { ip: '192.0.2.8' },
+    inPlace: twoRules,
+    record: recordOf('vif1.0', '192.0.2.7 192.0.2.8'),
+  },
+};
+
+function hostOf({ found, inPlace = NO_RULES, record }: Case): ModelHost {
+  const host = new ModelHost();
+  host.device('lo', { index: 1, up: true });
+  host.device('xenbr0', { index: 3, up: true });
+  host.device('br9', { index: 4, up: true });
+  const { name, index, up, mtu, address, master, alias } = found;
+  host.device(name, { index, up, mtu, mac: address, master, alias });
+  for (const rule of inPlace[4]) host.rule('iptables', rule);
+  for (const rule of inPlace[6]) host.rule('ip6tables', rule);
+  host.rule('iptables', 'FORWARD -s 203.0.113.0/24 -j DROP');
+  if (record !== undefined) host.file('/run/xen-network/vif/vif1.0', JSON.stringify(record));
+  return host;
+}
+
+function planOf(given: Case): Plan {
+  const { found, wanted, inPlace = NO_RULES, record } = given;
+  return joinPlan(found, wanted, record === undefined ? { inPlace } : { inPlace, record });
+}
+
+describe.each(Object.entries(CASES))('joining a bridge, %s', (_name, given) => {
+  const plan = planOf(given);
+
+  test('the whole plan can be carried out', () => {
+    const host = hostOf(given);
+    for (const step of plan.steps) host.run(step.do);
+    const name =
+      given.wanted?.vifname === undefined
+        ? given.found.name
+        : plan.steps.find((step) => step.device)?.device?.name;
+    expect(name).toBeDefined();
+    const ports = host
+      .names()
+      .filter((device) => host.get(device)?.master === 'xenbr0' && host.get(device)?.up);
+    expect(ports).toHaveLength(1);
+  });
+
+  test.each(progresses(plan))('$done steps done and $begun begun are taken back to the start', (progress) => {
+    const host = hostOf(given);
+    const start = host.state();
+    runAndUndo(host, plan, progress);
+    expect(host.state()).toEqual(start);
+  });
+
+  test('a stranger that has the name by then is left alone', () => {
+    const host = hostOf(given);
+    for (const step of plan.steps) host.run(step.do);
+    const name = plan.steps.findLast((step) => step.device !== undefined)?.device?.name ?? given.found.name;
+    host.run(ip('link', 'del', 'dev', name));
+    host.device(name, { index: 99, up: true, master: 'xenbr0' });
+    const stranger = { ...host.get(name) };
+    host.force(planUndo(plan.steps, host.indexes(), [1, 3, 4, given.found.index]));
+    expect(host.get(name)).toEqual(stranger);
+  });
+});
+
+describe('leaving a bridge', () => {
+  const found = port('web', { ...joined, alias: 'xen-network vif1.0' });
+  const given: Case = { found, inPlace: rulesOf('web', both), record: recordOf('web', both) };
+  const plan = planLeave(
+    state(found, given.record),
+    'web',
+    rulesOf('web', both),
+    '/run/xen-network/vif/vif1.0',
+  );
+
+  test('leaves the device down and alone, and nothing of ours', () => {
+    const host = hostOf(given);
+    for (const step of plan.steps) host.run(step.do);
+    const { up, master } = host.get('web') ?? {};
+    expect({ up, master }).toEqual({ up: false, master: undefined });
+    expect(host.state()).toMatchObject({
+      rules: [['iptables', ['FORWARD -s 203.0.113.0/24 -j DROP']]],
+      files: [],
+    });
+  });
+
+  test.each(progresses(plan))('$done steps done and $begun begun are taken back to the start', (progress) => {
+    const host = hostOf(given);
+    const start = host.state();
+    runAndUndo(host, plan, progress);
+    expect(host.state()).toEqual(start);
+  });
+});
+
+/** A small generator of numbers, the same in every run (mulberry32). */
+function dice(seed: number): (sides: number) => number {
+  let at = seed;
+  return (sides) => {
+    at = (at + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(at ^ (at >>> 15), at | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % sides;
+  };
+}
+
+function baseHost(): ModelHost {
+  const host = new ModelHost();
+  for (const name of ['lo', 'eth0', 'eth1', 'br0']) host.device(name);
+  return host;
+}
+
+const set = (name: string, ...rest: string[]) => ip('link', 'set', 'dev', name, ...rest);
+const NAMES = ['eth0', 'eth1', 'peth0', 'peth1', 'br0', 'br1', 'veth0'];
+
+/** One change that can be made to the host as it is, with what takes it back: what real plans consist of. */
+function randomStep(
+  host: ModelHost,
+  before: readonly number[],
+  roll: (sides: number) => number,
+): Step | undefined {
+  const pick = (names: readonly string[]) => names[roll(names.length)] ?? '';
+  const name = pick(host.names());
+  const device = host.get(name);
+  if (device === undefined) return undefined;
+  const known = before.includes(device.index);
+  const step = (does: Command, undo: Command, called = name, isNew = !known): Step => ({
+    do: does,
+    undo: [undo],
+    why: 'change',
+    device: { name: called, index: isNew ? 'new' : device.index },
+  });
+  const free = pick(NAMES.filter((other) => !host.names().includes(other)));
+  switch (roll(6)) {
+    case 0:
+      return free === ''
+        ? undefined
+        : step(ip('link', 'add', 'name', free), ip('link', 'del', 'dev', free), free, true);
+    case 1:
+      return free === '' || device.up
+        ? undefined
+        : step(set(name, 'name', free), set(free, 'name', name), free);
+    case 2:
+      return step(set(name, device.up ? 'down' : 'up'), set(name, device.up ? 'up' : 'down'));
+    case 3:
+      return step(set(name, 'mtu', `${1000 + roll(500)}`), set(name, 'mtu', `${device.mtu}`));
+    case 4:
+      return device.up
+        ? undefined
+        : step(set(name, 'address', `02:00:00:00:01:${10 + roll(80)}`), set(name, 'address', device.mac));
+    default:
+      return step(set(name, 'alias', `alias ${roll(100)}`), set(name, 'alias', device.alias));
+  }
+}
+
+function randomPlan(seed: number): Plan {
+  const roll = dice(seed);
+  const host = baseHost();
+  const before = [...host.indexes().values()];
+  const steps: Step[] = [];
+  while (steps.length < 12) {
+    const step = randomStep(host, before, roll);
+    if (step === undefined) continue;
+    host.run(step.do);
+    steps.push(step);
+  }
+  return { steps, warnings: [] };
+}
+
+describe('any plan of renames, new devices and settings', () => {
+  test.each(Array.from({ length: 100 }, (_, seed) => seed))(
+    'number %i is taken back from every point',
+    (seed) => {
+      const plan = randomPlan(seed);
+      const start = baseHost().state();
+      for (const progress of progresses(plan)) {
+        const host = baseHost();
+        runAndUndo(host, plan, progress);
+        expect({ progress, state: host.state() }).toEqual({ progress, state: start });
+      }
+    },
+  );
+});

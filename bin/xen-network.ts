@@ -29,7 +29,7 @@ async function runTool(words: readonly string[]): Promise<number> {
   if (words[0] === '--hooks') return print(`${Object.keys(HOOKS).join('\n')}\n`);
   if (words[0] === '--version') return print(`xen-network ${manifest.version}\n`);
   return runApplet('xen-network', words, async () =>
-    (await import('../scripts/admin/tool.ts')).adminTool(Object.keys(HOOKS)),
+    (await import('../scripts/admin/tool.ts')).adminTool(HOOKS),
   );
 }
 

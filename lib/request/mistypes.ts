@@ -102,8 +102,13 @@ function wrongWord(word: string, before: string | undefined, known: KnownWords):
   return `${quote(word)} is no command of this hook; ${near} ${NOTHING}`;
 }
 
-/** The known word that this one is a slip of: other case, dashes, its beginning, one or two letters off. */
-function nearest(word: string, known: readonly string[]): string | undefined {
+/**
+ * The known word that this one is a slip of: other case, dashes, its beginning, one or two letters off.
+ * @param word what was typed
+ * @param known the words that are understood
+ * @returns undefined where it resembles none
+ */
+export function nearest(word: string, known: readonly string[]): string | undefined {
   const typed = plain(word);
   if (typed === '') return undefined;
   const begun = known.filter((other) => typed.length > 2 && plain(other).startsWith(typed));

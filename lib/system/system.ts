@@ -2,7 +2,7 @@ import { XenNetworkError } from '../errors.ts';
 import type { TableLine } from '../filter/nf-rules.ts';
 import { RUN_FOLDER, temporaryPath } from '../record/paths.ts';
 import type { Family } from '../request/addresses.ts';
-import type { FileSystem, WriteOptions } from './files/files.ts';
+import { type FileKind, type FileSystem, kindOf, type WriteOptions } from './files/files.ts';
 import type { Native } from './kernel/native.ts';
 import { errnoName, errnoWords } from './kernel/native-errors.ts';
 import { NETLINK, type NetlinkProtocol, type NetlinkSocket } from './kernel/netlink.ts';
@@ -45,6 +45,8 @@ export interface System {
   list(path: string): string[];
   linkTarget(path: string): string | undefined;
   exists(path: string): boolean;
+  /** What a path leads to, through links; other is a device, a pipe or a socket. Undefined when nothing is there. */
+  kindOf(path: string): FileKind | undefined;
   run(argv: readonly string[], options?: RunOptions): RunResult;
   /** What a program is called that run() runs under this name, where that differs. */
   program?(name: string): string;
@@ -168,6 +170,7 @@ export function openSystem(native: Native, fs = native.files): System {
     },
     linkTarget: (path) => attempt(() => fs.readlinkSync(path, 'utf8')),
     exists: (path) => fs.existsSync(path),
+    kindOf: (path) => attempt(() => kindOf(fs.statSync(path))),
     native: async () => native,
     ...(openNetlink === undefined ? waysByIp(run) : kernelWays(openNetlink, indexOf)),
     ...(hurry === undefined ? {} : { hurry }),
@@ -175,7 +178,7 @@ export function openSystem(native: Native, fs = native.files): System {
   };
 }
 
-const [FILE_KIND, FOLDER, OTHERS_WRITE] = [0o170000, 0o040000, 0o022];
+const OTHERS_WRITE = 0o022;
 
 function folderOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/'));
@@ -192,7 +195,7 @@ function folderTrust(fs: FileSystem): (folder: string) => void {
     trust(folderOf(folder));
     const stat = attempt(() => fs.lstatSync(folder));
     if (stat === undefined) return;
-    const isFolder = (stat.mode & FILE_KIND) === FOLDER;
+    const isFolder = kindOf(stat) === 'folder';
     if (!isFolder || stat.uid !== 0 || (stat.mode & OTHERS_WRITE) !== 0) {
       const what = isFolder
         ? `belongs to user ${stat.uid} and has the mode ${(stat.mode & 0o7777).toString(8)}`

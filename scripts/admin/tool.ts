@@ -2,8 +2,10 @@ import yargs, { type Argv } from 'yargs';
 import { RequestError } from '../../lib/errors.ts';
 import type { Applet, Context } from '../../lib/hook/context.ts';
 import { printStatus } from '../../lib/hook/network/status.ts';
+import type { Hooks } from '../../lib/hook/scripts.ts';
 import type { Topology } from '../../lib/observe/bridge/uplink.ts';
 import { confirm, expire } from './confirm.ts';
+import { deskCommands } from './desk.ts';
 import { recover } from './recover.ts';
 import { refilterAll } from './refilter.ts';
 import { vif } from './vif.ts';
@@ -15,66 +17,27 @@ const TOPOLOGIES: readonly Topology[] = ['classic', 'rename', 'plain'];
 
 /**
  * The administrator's tool, for the name xen-network itself.
- * @param hooks the names of all hooks, for the help text
+ * @param hooks all hooks, for the help text and what runs them
  */
-export function adminTool(hooks: readonly string[]): Applet {
+export function adminTool(hooks: Hooks): Applet {
   return async (context) => {
     let status = 0;
-    const run = (command: (context: Context) => Promise<number>) => async () => {
-      status = await command(context);
+    const done = (found: number) => {
+      status = found;
     };
-    await yargs()
+    const tool = yargs()
       .scriptName('xen-network')
       .wrap(helpWidth(context))
+      .parserConfiguration({ 'duplicate-arguments-array': false })
       .usage(
         '$0 COMMAND\n\nThe Xen network hooks as one program. A hook runs by its own name, or as: xen-network HOOK WORDS…',
       )
-      .epilogue(`Hooks: ${hooks.join(', ')}. "xen-network HOOK --help" explains each.`)
-      .command(
-        'status',
-        'show addresses, bridges and routes',
-        (y) => y.option('json', { type: 'boolean', default: false, describe: 'as JSON' }),
-        ({ json }) => printStatus(context, {}, json),
-      )
-      .command('confirm', 'let a start with confirm=SECONDS stand', {}, run(confirm))
-      .command('recover', 'take back what interrupted runs left', {}, run(recover))
-      .command(
-        'refilter',
-        "put all running guests' filters back, after a firewall was reloaded",
-        {},
-        run(refilterAll),
-      )
-      .command(
-        'vif [name] [setting] [value]',
-        'show what antispoof=strict holds each guest to; set locked, unlocked, disabled, "log on" or "log off"',
-        vifWords,
-        async ({ name, setting, value, json }) => {
-          status = await vif(context, { name, setting, value, json });
-        },
-      )
-      .command(
-        'sandbox',
-        'show the main job in throw-away network namespaces',
-        sandboxOptions,
-        async ({ topology, shell, inside }) => {
-          status = await (await import('./sandbox.ts')).sandbox(context, { topology, shell, inside }, hooks);
-        },
-      )
-      .command(
-        'expire <key>',
-        false,
-        (y) => y.positional('key', NEEDED),
-        async ({ key }) => {
-          status = await expire(context, key);
-        },
-      )
-      .command(
-        'serve-xenstore <socket>',
-        false,
-        (y) => y.positional('socket', NEEDED),
-        ({ socket }) => serveSandbox(context, socket),
-      )
-      .option('hooks', { type: 'boolean', describe: 'print the names of all hooks, one a line' })
+      .epilogue(`Hooks: ${Object.keys(hooks).join(', ')}. "xen-network HOOK --help" explains each.`)
+      .option('hooks', { type: 'boolean', describe: 'print the names of all hooks, one a line' });
+    runningCommands(tool, context, done);
+    deskCommands(tool, context, hooks, done);
+    ownCommands(tool, context, Object.keys(hooks), done);
+    await tool
       .demandCommand(1, 'Say what to do.')
       .strict()
       .version(false)
@@ -83,6 +46,61 @@ export function adminTool(hooks: readonly string[]): Applet {
       .parseAsync([...context.argv], {}, helpPrinter(context));
     return status;
   };
+}
+
+/** Commands for what runs. */
+function runningCommands(tool: Argv, context: Context, done: (status: number) => void): void {
+  const run = (command: (context: Context) => Promise<number>) => async () => done(await command(context));
+  tool
+    .command(
+      'status',
+      'show addresses, bridges and routes',
+      (y) => y.option('json', { type: 'boolean', default: false, describe: 'as JSON' }),
+      ({ json }) => printStatus(context, {}, json),
+    )
+    .command('confirm', 'let a start with confirm=SECONDS stand', {}, run(confirm))
+    .command('recover', 'take back what interrupted runs left', {}, run(recover))
+    .command(
+      'refilter',
+      "put all running guests' filters back, after a firewall was reloaded",
+      {},
+      run(refilterAll),
+    )
+    .command(
+      'vif [name] [setting] [value]',
+      'show what antispoof=strict holds each guest to; set locked, unlocked, disabled, "log on" or "log off"',
+      vifWords,
+      async ({ name, setting, value, json }) => done(await vif(context, { name, setting, value, json })),
+    );
+}
+
+/** The sandbox, and commands that the program itself calls. */
+function ownCommands(
+  tool: Argv,
+  context: Context,
+  names: readonly string[],
+  done: (status: number) => void,
+): void {
+  tool
+    .command(
+      'sandbox',
+      'show the main job in throw-away network namespaces',
+      sandboxOptions,
+      async ({ topology, shell, inside }) =>
+        done(await (await import('./sandbox.ts')).sandbox(context, { topology, shell, inside }, names)),
+    )
+    .command(
+      'expire <key>',
+      false,
+      (y) => y.positional('key', NEEDED),
+      async ({ key }) => done(await expire(context, key)),
+    )
+    .command(
+      'serve-xenstore <socket>',
+      false,
+      (y) => y.positional('socket', NEEDED),
+      ({ socket }) => serveSandbox(context, socket),
+    );
 }
 
 function helpWidth({ system }: Context): number {
@@ -96,9 +114,11 @@ function helpPrinter({ print }: Context) {
   };
 }
 
+/** What yargs does not understand; what a command throws goes on as it is. */
 function refuse(message: string, error: Error | undefined): never {
+  if (error !== undefined && error.name !== 'YError') throw error;
   const said = message.trim().replace(/\.?$/, '.');
-  throw error ?? new RequestError(`${said} "xen-network --help" shows what there is.`);
+  throw new RequestError(`${said} "xen-network --help" shows what there is.`, { exitCode: 2 });
 }
 
 /** Does not return before a signal ends this process. */

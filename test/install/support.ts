@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** What install.sh printed and how it ended. */
 export interface Ended {
@@ -26,6 +26,13 @@ export const hooks = ['network-bridge', 'vif-bridge', 'vif-route'];
 /** A new directory with a blank in its name. */
 export function tempDir(): string {
   return mkdtempSync(join(tmpdir(), 'xen-network install '));
+}
+
+/** Writes a file with its folders. */
+export function writeFile(path: string, text: string, mode = 0o644): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+  chmodSync(path, mode);
 }
 
 /** A small stand-in for the compiled program, which names its version and hooks as that does. */

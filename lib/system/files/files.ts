@@ -36,6 +36,20 @@ export interface FileStat {
   readonly gid: number;
 }
 
+export type FileKind = 'file' | 'folder' | 'other';
+
+/** Which kind of file a mode tells (inode(7)). */
+const [KIND, FOLDER, REGULAR] = [0o170000, 0o040000, 0o100000];
+
+/**
+ * What kind of file it is; other is a device, a pipe, a socket or, for lstat, a link.
+ * @param stat what is known of it
+ */
+export function kindOf({ mode }: FileStat): FileKind {
+  const kind = mode & KIND;
+  return kind === FOLDER ? 'folder' : kind === REGULAR ? 'file' : 'other';
+}
+
 export interface WriteOptions {
   /** r+ for a file that has to be there already, wx for one that must not be, a link included. */
   readonly flag?: 'r+' | 'wx';

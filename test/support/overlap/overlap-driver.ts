@@ -98,7 +98,7 @@ function watched(watch: StepWatch, door: 'kernel' | 'ip', isDead: () => boolean)
 /** Runs something in this process, and gives its exit status. */
 async function runHere(act: Act, system: System, said: string[]): Promise<number> {
   const [hook = '', ...argv] = act.run ?? [];
-  const applet: Applet | undefined = hook === 'xen-network' ? adminTool([]) : await HOOKS[hook]?.();
+  const applet: Applet | undefined = hook === 'xen-network' ? adminTool({}) : await HOOKS[hook]?.();
   if (applet === undefined) throw new Error(`${JSON.stringify(act)} cannot be the first.`);
   const log = {
     error: () => {},

@@ -1,0 +1,89 @@
+import { XenNetworkError } from '../errors.ts';
+import { openLog } from '../system/files/log.ts';
+import type { Environment, PassResult } from '../system/processes/exec.ts';
+import type { System } from '../system/system.ts';
+import type { Applet, Context } from './context.ts';
+
+/** Every hook by its name, loaded when it is called. */
+export type Hooks = Readonly<Record<string, () => Promise<Applet>>>;
+
+/** Where Xen's toolstacks look for a script that is named without a slash. */
+export const SCRIPTS = '/etc/xen/scripts';
+const MOST_LINKS = 8;
+
+/** A script that a configuration names. */
+export interface Script {
+  readonly path: string;
+  /** Without its folder. */
+  readonly name: string;
+  /** It is a hook of this program: a link to it, or a mere name whose link is missing. */
+  readonly isOurs: boolean;
+}
+
+/**
+ * What a script's name means.
+ * @param system the way to the files
+ * @param hooks our hooks
+ * @param script a name in the folder of scripts, or a path
+ */
+export function findScript(system: System, hooks: Hooks, script: string): Script {
+  const isPath = script.includes('/');
+  const path = isPath ? script : `${SCRIPTS}/${script}`;
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  const isOurs =
+    Object.hasOwn(hooks, name) && ((!isPath && !system.exists(path)) || isThisProgram(system, path));
+  return { path, name, isOurs };
+}
+
+function isThisProgram(system: System, path: string): boolean {
+  let file = path;
+  for (let links = 0; links < MOST_LINKS; links++) {
+    const target = system.linkTarget(file);
+    if (target === undefined) break;
+    file = target.startsWith('/') ? target : `${file.slice(0, file.lastIndexOf('/') + 1)}${target}`;
+  }
+  return file === system.linkTarget('/proc/self/exe');
+}
+
+/**
+ * Runs a hook of ours in this process, under its own name.
+ * @param context the call
+ * @param name the hook
+ * @param argv its words
+ * @param load loads it
+ * @returns its exit status
+ */
+export async function runHook(
+  context: Context,
+  name: string,
+  argv: readonly string[],
+  load: () => Promise<Applet>,
+): Promise<number> {
+  const log = openLog(context.system, name);
+  try {
+    return await (await load())({ ...context, hook: name, argv, log });
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    log.error(thrown.message);
+    return thrown.exitCode;
+  } finally {
+    await log.flush();
+  }
+}
+
+/**
+ * Runs a file in this process's place.
+ * @param system the way to it
+ * @param argv its path and its words
+ * @param env its environment
+ * @returns how it ended, or why it could not be started
+ */
+export async function runScript(
+  system: System,
+  argv: readonly string[],
+  env: Environment,
+): Promise<PassResult> {
+  const first = await system.pass(argv, env);
+  // As a shell that is asked to run it does: a text without "#!" is a script of the shell's own.
+  return first.code === 'ENOEXEC' ? system.pass(['bash', ...argv], env) : first;
+}

@@ -1,0 +1,40 @@
+import type { System } from '../../system/system.ts';
+import { decodeText } from '../../wire/xenstore.ts';
+
+/** A file of settings: what is in it, or why that cannot be looked at. */
+export type ConfigFile =
+  | { readonly text: string }
+  | { readonly isMissing: boolean; readonly problem: string };
+
+/** No file of settings has so many bytes. */
+const MOST_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Reads a file of settings that somebody named, whatever it is.
+ * @param system the way to it
+ * @param path the file
+ * @returns its text as it is, or a sentence that says why there is none
+ */
+export function readConfigFile(system: System, path: string): ConfigFile {
+  const kind = system.kindOf(path);
+  const isLink = system.linkTarget(path) !== undefined;
+  const problem = (text: string, isMissing = false) => ({ isMissing, problem: `${path} ${text}` });
+  if (kind === undefined && isLink)
+    return problem('is a link that leads nowhere, or not to where you may look.');
+  if (kind === undefined) return problem('is not there, or lies where you may not look.', true);
+  if (kind === 'folder') return problem('is a folder; name a file.');
+  if (kind === 'other') return problem('is a device, a pipe or a socket; name a file.');
+  const bytes = system.readStart(path, MOST_BYTES + 1);
+  if (bytes === undefined) return problem('cannot be read; try it as root.');
+  if (bytes.length > MOST_BYTES) return problem('is larger than 4 MB, which no file of settings is.');
+  if (bytes.includes('\0')) return problem('is no text: it has bytes that are 0.');
+  return { text: decodeText(Uint8Array.from(bytes, (character) => character.charCodeAt(0))) };
+}
+
+/**
+ * What this host is called.
+ * @param system the way to the kernel's settings
+ */
+export function hostName(system: System): string {
+  return system.readText('/proc/sys/kernel/hostname') ?? '';
+}

@@ -1,13 +1,10 @@
 #!/bin/sh
 # Puts xen-network in the place of the Xen network hook scripts, and takes it back.
 #
-# A stock script in a hook's place is kept in SCRIPTS/.xen-network-stock: hidden, in no PATH, and on the same
-# file system, so that it is moved by renaming and stays the very same file. On Debian each hook's name is also
-# diverted there: dpkg follows a link that stands in a configuration file's place, so without diversions a
-# purge of the scripts' package would delete our program, and its installation would stop at our links.
+# The hooks' names are the program's business: "xen-network hooks enable" puts links in their places and keeps the
+# stock scripts, "hooks disable" gives them back. This script puts the program there, and takes it away.
 #
-# At every moment a hook's name is either the old script or our link. What is to be done stands in the manifest
-# before it is done, so the next run completes, or takes back, an interrupted one.
+# What is made stands in the manifest before it is made, so the next run completes, or takes back, an interrupted one.
 set -euf
 umask 022
 unset CDPATH
@@ -19,6 +16,8 @@ usage: install.sh [options]
 
   --destdir DIR      install under DIR instead of /, for making a package
   --scripts-dir DIR  where Xen looks for its scripts (default: /etc/xen/scripts)
+  --boot KIND        also start the network at boot: systemd, openrc or sysv; where that is
+                     found out by itself: auto. Nothing is enabled; that takes a word to it
   --uninstall        remove xen-network and put the stock scripts back
   --dry-run          say what would be done and change nothing
   --help             print this help
@@ -60,7 +59,6 @@ report() {
 
 exists() { [ -e "$1" ] || [ -L "$1" ]; }
 is_link_to() { [ -L "$1" ] && [ "$(readlink -- "$1")" = "$2" ]; }
-is_same_file() { [ "$(stat -c %d:%i -- "$1")" = "$(stat -c %d:%i -- "$2")" ]; }
 
 # A path with its links resolved; its last parts need not exist yet.
 resolve() {
@@ -106,69 +104,68 @@ need_write() {
 
 make_dir() { [ -d "$1" ] || change "make the directory $1" mkdir -p -- "$1"; }
 write_file() { printf '%s\n' "$2" >"$1.new" && mv -fT -- "$1.new" "$1"; }
-copy_program() { cp -- "$1" "$2.new" && chmod 755 "$2.new" && mv -fT -- "$2.new" "$2"; }
+copy_file() { cp -- "$2" "$3.new" && chmod "$1" "$3.new" && mv -fT -- "$3.new" "$3"; }
 place_link() { ln -sfn -- "$1" "${2%/*}/.xen-network-new" && mv -fT -- "${2%/*}/.xen-network-new" "$2"; }
-keep() { mkdir -p -- "${2%/*}" && { ln -P -- "$1" "$2" 2>/dev/null || mv -nT -- "$1" "$2"; }; }
-# The directory has to be there, or dpkg could not unpack a package that brings the script.
-divert() { mkdir -p -- "${2%/*}" && dpkg-divert --local --no-rename --divert "$2" --add "$1"; }
-
 from_manifest() { if [ -f "$manifest" ]; then sed -n "s/^$1 //p" "$manifest"; fi; }
 
-# Writes the manifest for the hooks named, one in a line.
 save_manifest() {
   text=$(
     printf 'scripts %s\nabove %s\n' "$scripts" "$above"
     printf '%s\n' "$dirs" | grep . | sort -ru
-    printf '%s\n' "$1" | grep . | sort -u | sed 's/^/hook /'
+    printf '%s\n' "$files" | grep . | sort -u
   )
   if [ "$text" != "$(cat "$manifest" 2>/dev/null)" ]; then
     change "write $manifest" write_file "$manifest" "$text"
   fi
 }
 
-install_hook() {
-  path=$root$scripts/$1 stock=$root$scripts/.xen-network-stock/$1
-  if [ -d "$path" ] && [ ! -L "$path" ]; then
-    die "$path is a directory; move it away and run install.sh again."
+# The program's own business: links in the places of the hooks. $1 is the program that does it.
+change_hooks() {
+  told=$(
+    "$1" hooks "$2" --scripts-dir "$scripts" --program /usr/lib/xen-network/xen-network \
+      ${root:+--root "$root"} ${dry_run:+--dry-run}
+  ) && hooks_status=0 || hooks_status=$?
+  if [ -n "$told" ]; then
+    changes=$((changes + 1))
+    printf '%s\n' "$told"
   fi
-  if [ -n "$dpkg" ] && [ "$(dpkg-divert --truename "$path")" = "$path" ]; then
-    change "divert $path to $stock" divert "$path" "$stock"
-  fi
-  if is_link_to "$path" "$hook_link"; then return 0; fi
-  if exists "$path" && ! exists "$stock"; then
-    change "keep $path as $stock" keep "$path" "$stock"
-  elif exists "$path" && ! is_same_file "$path" "$stock"; then
-    foreign=yes
-    warn "$path is no longer our link and is left alone; move it away and run install.sh again."
-    return 0
-  fi
-  change "link $path to $hook_link" place_link "$hook_link" "$path"
+  [ "$hooks_status" -lt 2 ] || die "$1 could not $2 the hooks."
 }
 
-# Makes a hook's name what it was. A hook whose stock script cannot go back is added to `left`.
-take_back() {
-  path=$root$scripts/$1 stock=$root$scripts/.xen-network-stock/$1 ours=
-  if is_link_to "$path" "$hook_link"; then
-    ours=yes
-  elif exists "$path" && exists "$stock" && ! is_same_file "$path" "$stock"; then
-    left="$left$1
-"
-    warn "$path is not our link and is left alone; move it away and run install.sh --uninstall again," \
-      "which puts the stock script back from $stock."
-    return 0
+# Sets boot_file and boot_source for a way to boot, and boot_word, which makes it part of a boot.
+boot_of() {
+  case $1 in
+    systemd)
+      boot_file=/usr/lib/systemd/system/xen-network.service boot_source=xen-network.service boot_mode=644
+      boot_word='systemctl enable xen-network'
+      ;;
+    openrc)
+      boot_file=/etc/init.d/xen-network boot_source=xen-network.openrc boot_mode=755
+      boot_word='rc-update add xen-network default'
+      ;;
+    sysv)
+      boot_file=/etc/init.d/xen-network boot_source=xen-network.sysv boot_mode=755
+      boot_word='update-rc.d xen-network defaults'
+      ;;
+  esac
+}
+
+# What this system boots by.
+boot_here() {
+  if [ -d "$root/run/systemd/system" ] || [ -e "$root/usr/lib/systemd/systemd" ] || [ -e "$root/lib/systemd/systemd" ]; then
+    echo systemd
+  elif [ -e "$root/sbin/openrc-run" ] || [ -e "$root/usr/bin/openrc-run" ]; then
+    echo openrc
+  else
+    echo sysv
   fi
-  if [ -n "$dpkg" ] && [ "$(dpkg-divert --truename "$path")" = "$stock" ]; then
-    change "end the diversion of $path" dpkg-divert --local --no-rename --remove "$path"
-  fi
-  if exists "$stock" && exists "$path" && [ -z "$ours" ]; then
-    change "remove $stock, which $path is too" rm -f -- "$stock"
-  elif exists "$stock"; then
-    change "put the stock script $path back" mv -fT -- "$stock" "$path"
-  elif [ -n "$ours" ]; then
-    change "remove $path" rm -f -- "$path"
-  elif exists "$path"; then
-    warn "$path is not our link and is left alone."
-  fi
+}
+
+install_boot() {
+  make_dir "${boot_path%/*}"
+  cmp -s -- "$here/init/$boot_source" "$boot_path" && return
+  change "install $boot_path" copy_file "$boot_mode" "$here/init/$boot_source" "$boot_path"
+  [ "$dry_run" ] || printf 'to have it started at boot: %s\n' "$boot_word"
 }
 
 install_all() {
@@ -178,50 +175,56 @@ install_all() {
   [ -f "$program" ] || die "there is no $here/dist/xen-network; make it first with npm run build."
   version=$("$program" --version 2>/dev/null) ||
     die "$program does not run on this machine ($(uname -s) $(uname -m)); build it here with npm run build."
-  hooks=$("$program" --hooks) || hooks=
-  [ "$hooks" ] || die "$program does not name its hooks."
-  for hook in $hooks; do
-    case $hook in *[!a-z0-9-]*) die "$program names a hook that cannot be one: $hook." ;; esac
-  done
   if exists "$tool" && ! is_link_to "$tool" "$tool_link"; then
     die "$tool belongs to something else; move it away and run install.sh again."
   fi
 
-  old_hooks=$(from_manifest hook)
+  files=$(
+    if [ -f "$manifest" ]; then grep '^file ' "$manifest" || true; fi
+  )
+  if [ -n "$boot" ]; then
+    boot_path=$root$boot_file
+    [ -f "$here/init/$boot_source" ] || die "there is no $here/init/$boot_source to start the network at boot by."
+    if exists "$boot_path" && ! printf '%s\n' "$files" | grep -qxF -e "file $boot_file" &&
+      ! cmp -s -- "$here/init/$boot_source" "$boot_path"; then
+      die "$boot_path belongs to something else; move it away and run install.sh again."
+    fi
+    files="$files
+file $boot_file"
+  fi
   dirs=$(
     if [ -f "$manifest" ]; then grep '^dir ' "$manifest" || true; fi
-    printf 'dir %s\n' "$scripts/.xen-network-stock" /usr/lib/xen-network
-    for dir in "$scripts" /usr/lib /usr/sbin; do list_missing "$dir"; done
+    printf 'dir %s\n' /usr/lib/xen-network
+    for dir in "$scripts" /usr/lib /usr/sbin ${boot:+"${boot_file%/*}"}; do list_missing "$dir"; done
   )
   make_dir "$library"
-  save_manifest "$old_hooks
-$hooks"
+  save_manifest
   make_dir "$root$scripts"
   make_dir "${tool%/*}"
   if ! cmp -s -- "$program" "$library/xen-network"; then
-    change "install $library/xen-network" copy_program "$program" "$library/xen-network"
+    change "install $library/xen-network" copy_file 755 "$program" "$library/xen-network"
   fi
-  left='' foreign='' dropped=''
-  for hook in $hooks; do install_hook "$hook"; done
-  for hook in $old_hooks; do
-    printf '%s\n' "$hooks" | grep -qx -e "$hook" || { dropped=yes && take_back "$hook"; }
-  done
-  if [ -n "$dropped" ]; then save_manifest "$left$hooks"; fi
+  [ -z "$boot" ] || install_boot
+  change_hooks "$program" enable
   is_link_to "$tool" "$tool_link" || change "link $tool to $tool_link" place_link "$tool_link" "$tool"
-  [ -z "$foreign$left" ] || die "$version is installed but for the hooks named above."
+  [ "$hooks_status" -eq 0 ] || die "$version is installed but for the hooks named above."
   report "$version is installed with its hooks in $root$scripts"
 }
 
 uninstall_all() {
-  left=
   dirs=$(grep '^dir ' "$manifest" || true)
-  for hook in $(from_manifest hook); do take_back "$hook"; done
+  here=$(cd -P -- "$(dirname -- "$0")" && pwd -P)
+  for program in "$here/dist/xen-network" "$here/xen-network" "$library/xen-network" ''; do
+    [ "$program" ] || die "no xen-network is left to give the hooks back; make one with npm run build."
+    [ ! -f "$program" ] || break
+  done
+  change_hooks "$program" disable
   ! is_link_to "$tool" "$tool_link" || change "remove $tool" rm -f -- "$tool"
+  for file in $(from_manifest file); do
+    ! exists "$root$file" || change "remove $root$file" rm -f -- "$root$file"
+  done
   change "remove $library/xen-network" rm -f -- "$library/xen-network"
-  if [ -n "$left" ]; then
-    save_manifest "$left"
-    die "xen-network is uninstalled but for the hooks named above."
-  fi
+  [ "$hooks_status" -eq 0 ] || die "xen-network is uninstalled but for the hooks named above."
   change "remove $manifest and the directories that install.sh made" remove_traces
   report "xen-network is uninstalled"
 }
@@ -231,7 +234,8 @@ sweep() {
 }
 
 remove_traces() {
-  rm -f -- "$root$scripts/.xen-network-new" "${tool%/*}/.xen-network-new" "$library/xen-network.new" "$manifest.new"
+  rm -f -- "${tool%/*}/.xen-network-new" "$library/xen-network.new" "$manifest.new"
+  for file in $(from_manifest file); do rm -f -- "$root$file.new"; done
   sweep
   rm -f -- "$manifest"
   sweep
@@ -239,7 +243,7 @@ remove_traces() {
   while [ "$above" -gt 0 ] && rmdir -- "$dir" 2>/dev/null; do dir=${dir%/*} above=$((above - 1)); done
 }
 
-root='' scripts=/etc/xen/scripts given='' action=install_all dry_run='' changes=0
+root='' scripts=/etc/xen/scripts given='' action=install_all dry_run='' changes=0 boot=''
 while [ $# -gt 0 ]; do
   case $1 in
     --destdir | --scripts-dir)
@@ -247,6 +251,12 @@ while [ $# -gt 0 ]; do
       if [ "$1" = --destdir ]; then root=$2; else scripts=$2 given=yes; fi
       shift
       ;;
+    --boot)
+      [ $# -ge 2 ] || bad_usage "$1 needs systemd, openrc, sysv or auto"
+      boot=$2
+      shift
+      ;;
+    --boot=*) boot=${1#*=} ;;
     --destdir=*) root=${1#*=} ;;
     --scripts-dir=*) scripts=${1#*=} given=yes ;;
     --uninstall) action=uninstall_all ;;
@@ -265,9 +275,13 @@ case $scripts/ in
   *) bad_usage "--scripts-dir must be an absolute path below /" ;;
 esac
 if [ -n "$root" ]; then root=$(resolve "$(printf '%s\n' "$root" | sed 's,//*,/,g; s,\(.\)/$,\1,')"); fi
+case $boot in
+  '' | systemd | openrc | sysv | auto) ;;
+  *) bad_usage "--boot is $boot; say systemd, openrc, sysv or auto" ;;
+esac
+[ "$boot" != auto ] || boot=$(boot_here)
+boot_of "$boot"
 library=$root/usr/lib/xen-network manifest=$root/usr/lib/xen-network/manifest tool=$root/usr/sbin/xen-network
-dpkg=
-if [ -z "$root" ] && dpkg-query -W dpkg >/dev/null 2>&1; then dpkg=yes; fi
 
 installed=$(from_manifest scripts)
 if [ -n "$installed" ]; then
@@ -291,9 +305,8 @@ real_scripts=$(resolve "$root$scripts") real_library=$(resolve "$library") real_
 for dir in "$real_scripts" "$real_library" "$real_sbin"; do
   case $dir in "$root"/*) ;; *) die "a link leads out of $root to $dir, so nothing was changed." ;; esac
 done
-# Diversions need a script's name as its package has it, which knows nothing of the links on the way there.
-if [ -n "$dpkg" ] && dpkg-query -S "$real_scripts" >/dev/null 2>&1; then scripts=$real_scripts; fi
-hook_link=$(relative "$real_scripts" "$real_library/xen-network")
+# The program finds diverted scripts by the names that packages have for them, so those are written down.
+if [ -z "$root" ] && dpkg-query -S "$real_scripts" >/dev/null 2>&1; then scripts=$real_scripts; fi
 tool_link=$(relative "$real_sbin" "$real_library/xen-network")
 [ -n "$dry_run" ] || need_write
 "$action"

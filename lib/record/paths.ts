@@ -202,3 +202,6 @@ export const RECORD_FOLDERS: readonly string[] = [
   VIRTUAL_RECORDS,
   PENDING_RUNS,
 ];
+
+/** The folder in which the scripts are kept that our links replace: hidden, in no PATH, on the same file system. */
+export const STOCK_FOLDER = '.xen-network-stock';

@@ -1,9 +1,12 @@
 import type { Argv } from 'yargs';
 import { type Context, isDryRun } from '../../lib/hook/context.ts';
-import type { Hooks } from '../../lib/hook/scripts.ts';
+import { type Hooks, SCRIPTS } from '../../lib/hook/scripts.ts';
 import { XEND_CONFIG } from '../../lib/wire/config/xend-config.ts';
 import type { BootCommand } from './boot.ts';
+import type { HooksWord } from './hooks.ts';
 
+const HOOKS_WORDS: readonly HooksWord[] = ['enable', 'disable', 'status'];
+const JSON_OPTION = { type: 'boolean', default: false, describe: 'as JSON' } as const;
 const BOOT_COMMANDS: readonly (readonly [command: BootCommand, purpose: string])[] = [
   ['start', 'run the network-script of xend-config.sxp, as xend did at boot'],
   ['stop', 'run it with stop'],
@@ -29,6 +32,20 @@ export function deskCommands(
       const options = { config, dryRun: isDryRun(context, new Set(dryRun ? ['dry-run'] : [])) };
       done(await boot(context, command, options, hooks));
     });
+  tool.command(
+    'hooks <word>',
+    'put this program in the place of the scripts in /etc/xen/scripts, take it back, or tell how they stand',
+    hooksOptions,
+    async ({ word, scriptsDir, root, program, dryRun, json }) =>
+      done(
+        (await import('./hooks.ts')).hooksCommand(
+          context,
+          word,
+          { scriptsDir, root, program, dryRun, json },
+          Object.keys(hooks),
+        ),
+      ),
+  );
 }
 
 function bootOptions(y: Argv) {
@@ -45,4 +62,32 @@ function bootOptions(y: Argv) {
       default: false,
       describe: 'show what would be run, and change nothing',
     });
+}
+
+function hooksOptions(y: Argv) {
+  return y
+    .positional('word', { choices: HOOKS_WORDS, demandOption: true, describe: 'what to do' })
+    .option('scripts-dir', {
+      type: 'string',
+      requiresArg: true,
+      default: SCRIPTS,
+      describe: 'where Xen looks for its scripts',
+    })
+    .option('root', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'a tree to be treated as /, for a package',
+    })
+    .option('program', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'what the hooks lead to; this program unless told',
+    })
+    .option('dry-run', {
+      alias: 'n',
+      type: 'boolean',
+      default: false,
+      describe: 'say what would be done, and change nothing',
+    })
+    .option('json', JSON_OPTION);
 }

@@ -18,6 +18,7 @@ import { parseBackendPath } from '../../lib/request/vif.ts';
 import type { System } from '../../lib/system/system.ts';
 import { openXenstore } from '../../lib/system/xenstore/open.ts';
 import { listed, quote } from '../../lib/text.ts';
+import { table } from './table.ts';
 
 /** What is asked of the strict filter: to list its ports, or something about one of them. */
 export interface VifOptions {
@@ -88,19 +89,6 @@ function show(context: Context, name: string | undefined, json: boolean): number
   const damage = strictDamage(system, strictBridges(system));
   if (damage !== undefined) context.log.warn(damage);
   return 0;
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)));
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
 }
 
 function notHeld(name: string): HostError {

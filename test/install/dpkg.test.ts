@@ -172,21 +172,21 @@ would end the diversion of /etc/xen/scripts/vif-bridge
     const ended = inThrowAwaySystem(`
       package 1
       dpkg_quiet -i /mnt/1.deb
-      mkdir /mnt/bin
-      cat >/mnt/bin/dpkg-divert <<'EOF'
+      cat >/usr/local/sbin/dpkg-divert <<'EOF'
 #!/bin/sh
 case $* in *--add*vif-bridge) echo 'dpkg-divert: error: the database is locked' >&2; exit 2 ;; esac
 exec /usr/bin/dpkg-divert "$@"
 EOF
-      chmod 755 /mnt/bin/dpkg-divert
-      PATH=/mnt/bin:$PATH install "$1" >/mnt/log || echo "status $?"
+      chmod 755 /usr/local/sbin/dpkg-divert
+      install "$1" >/mnt/log || echo "status $?"
+      rm /usr/local/sbin/dpkg-divert
       "$S/vif-bridge"
       install "$1" >/mnt/log
       "$S/vif-bridge"`);
     expect(ended.stdout).toBe('status 1\nstock 1\ncalled as vif-bridge\n');
     expect(ended.stderr).toBe(
-      'install.sh: could not divert /etc/xen/scripts/vif-bridge to /etc/xen/scripts/.xen-network-stock/vif-bridge: ' +
-        'dpkg-divert: error: the database is locked\n',
+      'xen-network: It is not possible to divert /etc/xen/scripts/vif-bridge to /etc/xen/scripts/.xen-network-stock/vif-bridge: ' +
+        `dpkg-divert: error: the database is locked.\ninstall.sh: ${source}/dist/xen-network could not enable the hooks.\n`,
     );
   });
 
@@ -195,27 +195,27 @@ EOF
       package 1
       dpkg_quiet -i /mnt/1.deb
       state >/mnt/before
-      mkdir /mnt/bin
-      cat >/mnt/bin/dpkg-divert <<'EOF'
+      cat >/usr/local/sbin/dpkg-divert <<'EOF'
 #!/bin/sh
 /usr/bin/dpkg-divert "$@"
 case $* in *${option}*) kill -9 0 ;; esac
 EOF
-      chmod 755 /mnt/bin/dpkg-divert
       how=
       if [ ${option} = --remove ]; then
         install "$1" >/mnt/log
         how=--uninstall
       fi
       for hook in ${hooks.join(' ')}; do
-        { PATH=/mnt/bin:$PATH setsid -w sh "$1/install.sh" $how >/mnt/log || echo killed; } 2>/dev/null
+        chmod 755 /usr/local/sbin/dpkg-divert
+        { setsid -w sh "$1/install.sh" $how >/mnt/log || echo killed; } 2>/dev/null
         "$S/vif-bridge" >/mnt/log
       done
+      rm /usr/local/sbin/dpkg-divert
       install "$1" >/mnt/log
       "$S/vif-bridge"
       install "$1" --uninstall >/mnt/log
       state | diff /mnt/before - && echo as before`);
     expect(ended.stderr).toBe('');
-    expect(ended.stdout).toBe('killed\nkilled\nkilled\ncalled as vif-bridge\nas before\n');
+    expect(ended.stdout).toBe(`${'killed\n'.repeat(hooks.length)}called as vif-bridge\nas before\n`);
   });
 });

@@ -18,7 +18,8 @@ beforeEach(() => {
   mkdirSync(join(root, scripts), { recursive: true });
   writeFileSync(join(root, scripts, 'vif-bridge'), 'stock bridge\n', { mode: 0o750 });
   symlinkSync('vif-bridge', join(root, scripts, 'vif-route'));
-  // Each command that changes a file counts itself, and at the wanted number kills the whole run.
+  // Each command of install.sh that changes a file counts itself, and at the wanted number kills the whole run; those of
+  // the program, which changes the hooks, are killed in hooks.test.ts.
   mkdirSync(join(dir, 'bin'));
   for (const command of ['chmod', 'cp', 'ln', 'mkdir', 'mv', 'rm', 'rmdir']) {
     const path = join(dir, 'bin', command);
@@ -90,7 +91,7 @@ describe.each(['before', 'after'] as const)('install.sh killed %s any of its com
       rmSync(root, { recursive: true });
       run(['cp', '-a', pristine, root]);
     }
-    expect(at).toBeGreaterThan(10);
+    expect(at).toBeGreaterThan(7);
     expect(files()).toEqual(installed);
   });
 
@@ -109,7 +110,7 @@ describe.each(['before', 'after'] as const)('install.sh killed %s any of its com
       expect(files()).toEqual(installed);
       expect(hooks.every((hook) => lstatSync(join(root, scripts, hook)).isSymbolicLink())).toBe(true);
     }
-    expect(at).toBeGreaterThan(5);
+    expect(at).toBeGreaterThan(3);
     expect(files()).toEqual(stock);
   });
 });

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -21,7 +22,11 @@ export interface Ended {
   readonly stderr: string;
 }
 
-export const hooks = ['network-bridge', 'vif-bridge', 'vif-route'];
+/** The real program, whose links in the places of hooks are tried. */
+export const PROGRAM = join(import.meta.dirname, '../../dist/xen-network');
+
+/** The names of its hooks. */
+export const hooks = run([PROGRAM, '--hooks']).stdout.trim().split('\n').sort();
 
 /** A new directory with a blank in its name. */
 export function tempDir(): string {
@@ -35,14 +40,14 @@ export function writeFile(path: string, text: string, mode = 0o644): void {
   chmodSync(path, mode);
 }
 
-/** A small stand-in for the compiled program, which names its version and hooks as that does. */
-export function writeProgram(path: string, version: string, names: readonly string[] = hooks): void {
+/** A small stand-in for the compiled program, of a version of its own; what it does about hooks that does itself. */
+export function writeProgram(path: string, version: string): void {
   writeFileSync(
     path,
     `#!/bin/sh
 case \${1-} in
   --version) echo 'xen-network ${version}' ;;
-  --hooks) printf '%s\\n' ${names.join(' ')} ;;
+  hooks) exec '${PROGRAM}' "$@" ;;
   *) echo "called as \${0##*/}" ;;
 esac
 `,
@@ -55,6 +60,7 @@ export function makeSource(dir: string, version = '1.0.0'): string {
   const source = join(dir, 'the source');
   mkdirSync(join(source, 'dist'), { recursive: true });
   copyFileSync(join(import.meta.dirname, '../../install.sh'), join(source, 'install.sh'));
+  cpSync(join(import.meta.dirname, '../../init'), join(source, 'init'), { recursive: true });
   writeProgram(join(source, 'dist/xen-network'), version);
   return source;
 }

@@ -7,44 +7,13 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { FUNCTIONS } from '../lib/system/kernel/libc.ts';
+import { compileFlags, findCompiler, LIBRARIES, LINK_FLAGS, quickjs, WARNINGS } from './compiler.ts';
 import { root, run } from './runtime.ts';
 
-const quickjs = join(root, 'node_modules/qjsc/deps/quickjs_2021_03_27');
 const own = join(root, 'lib/engine');
 const cache = join(root, 'node_modules/.cache/xen-network');
 
 const QUICKJS_FILES = ['quickjs.c', 'libregexp.c', 'libunicode.c', 'cutils.c', 'libbf.c'];
-// BigInt is part of what QuickJS calls its big numbers.
-const FLAGS = [
-  '-O2',
-  '-D_GNU_SOURCE',
-  '-DCONFIG_BIGNUM',
-  '-DCONFIG_VERSION="2021-03-27"',
-  `-isystem${quickjs}`,
-];
-/** Ours is compiled with the compiler's advice; QuickJS is as it is. */
-const WARNINGS = [
-  '-Wall',
-  '-Wextra',
-  '-Werror',
-  '-Wno-unused-parameter',
-  '-Wno-deprecated-declarations',
-  '-Wno-missing-field-initializers',
-];
-const LIBRARIES = ['-lm', '-lpthread'];
-
-/**
- * The C compiler's name.
- * @throws Error without one, or without the static C library
- */
-async function compiler(): Promise<string> {
-  for (const name of ['cc', 'gcc', 'clang']) {
-    const found = await run({ nothrow: true })`${name} -print-file-name=libc.a`;
-    if (found.exitCode === 0 && found.stdout.trim().startsWith('/')) return name;
-  }
-  throw new Error('No C compiler with a static C library is here: apt-get install gcc libc6-dev');
-}
-
 /**
  * The engine as a library of objects, made once for each version of its sources.
  * @returns the path of the archive
@@ -52,7 +21,8 @@ async function compiler(): Promise<string> {
 async function engineLibrary(cc: string): Promise<string> {
   const hash = createHash('sha256')
     .update((await run`${cc} --version`).stdout)
-    .update(FLAGS.join(' '));
+    // Not the paths: what is made is the same wherever the project lies.
+    .update(compileFlags('').join(' ').replaceAll(root, ''));
   for (const name of QUICKJS_FILES) hash.update(await readFile(join(quickjs, name)));
   const archive = join(cache, `quickjs-${hash.digest('hex').slice(0, 16)}.a`);
   if (await exists(archive)) return archive;
@@ -62,7 +32,9 @@ async function engineLibrary(cc: string): Promise<string> {
   try {
     const objects = QUICKJS_FILES.map((name) => join(work, name.replace(/c$/, 'o')));
     await Promise.all(
-      QUICKJS_FILES.map((name, i) => run`${cc} ${FLAGS} -w -c ${join(quickjs, name)} -o ${objects[i] ?? ''}`),
+      QUICKJS_FILES.map(
+        (name, i) => run`${cc} ${compileFlags(work)} -w -c ${join(quickjs, name)} -o ${objects[i] ?? ''}`,
+      ),
     );
     await run`ar rcs ${join(work, 'library.a')} ${objects}`;
     await rename(join(work, 'library.a'), archive);
@@ -161,7 +133,8 @@ async function bundle(entry: string, folder: string): Promise<string[]> {
     external: ['node:*'],
     logLevel: 'warning',
   });
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.js'));
+  // Sorted: a folder's own order is the file system's.
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.js')).sort();
   return ['program.js', ...files.filter((name) => name !== 'program.js')];
 }
 
@@ -172,14 +145,15 @@ async function bundle(entry: string, folder: string): Promise<string[]> {
  * @throws Error when the compiler is missing; ProcessOutput when it refuses something
  */
 export async function compileProgram(entry: string, out: string): Promise<void> {
-  const cc = await compiler();
+  const cc = await findCompiler();
   const folder = `${out}.${process.pid}`;
   await mkdir(folder);
   await mkdir(cache, { recursive: true });
   try {
     const library = await engineLibrary(cc);
     const compile = join(folder, 'compile-modules');
-    await run`${cc} ${FLAGS} ${WARNINGS} ${join(root, 'tools/compile-modules.c')} ${library} ${LIBRARIES} -o ${compile}`;
+    const flags = [...compileFlags(folder), ...WARNINGS];
+    await run`${cc} ${flags} ${join(root, 'tools/compile-modules.c')} ${library} ${LIBRARIES} -o ${compile}`;
     const modules = await bundle(entry, folder);
     const table = await run({ cwd: folder })`${compile} ${modules}`;
     await writeFile(join(folder, 'modules.c'), table.stdout);
@@ -188,7 +162,7 @@ export async function compileProgram(entry: string, out: string): Promise<void> 
     const sources = ['engine.c', 'last-words.c', 'libc.c', 'memory.c'].map((name) => join(own, name));
     // Static: it starts sooner, runs with any C library, and no LD_ variable of the caller has a say in it.
     const linked = [...sources, ...made, library, ...LIBRARIES];
-    await run`${cc} ${FLAGS} ${WARNINGS} -I${own} -static -s ${linked} -o ${join(folder, 'program')}`;
+    await run`${cc} ${flags} -I${own} ${LINK_FLAGS} ${linked} -o ${join(folder, 'program')}`;
     await rename(join(folder, 'program'), out);
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -4,6 +4,7 @@ import {
   notStrict,
   passForeignDrops,
   resultText,
+  unspanned,
   untracksCard,
   warnOfBound,
 } from '../lib/hook/network/bridge.ts';
@@ -14,6 +15,7 @@ import { firewallWords, NO_WORDS } from '../lib/hook/network/void-rules.ts';
 import { NOT_WRAPPED, wrappedClaim } from '../lib/hook/network/wrapped.ts';
 import { readKept } from '../lib/observe/bridge/kept.ts';
 import { refuseNetworkRoot } from '../lib/observe/bridge/root.ts';
+import { readSpanningTree } from '../lib/observe/bridge/spanning-tree.ts';
 import {
   defaultDevice,
   managedByIfupdown,
@@ -32,15 +34,16 @@ import {
 import { readLedger } from '../lib/observe/filter/ledger.ts';
 import { filteredFamilies } from '../lib/observe/filter/rules.ts';
 import { mustHaveNft } from '../lib/observe/filter/strict.ts';
-import { observeHost } from '../lib/observe/host/host.ts';
+import { type HostState, type Link, observeHost } from '../lib/observe/host/host.ts';
 import { checkLayout, linkOf } from '../lib/plan/bridge/check.ts';
 import { findParts, mustBeWhole } from '../lib/plan/bridge/found.ts';
-import { findBridged, findStarted, layoutOf } from '../lib/plan/bridge/layout.ts';
+import { type BridgeLayout, findBridged, findStarted, layoutOf } from '../lib/plan/bridge/layout.ts';
 import { planStart } from '../lib/plan/bridge/start.ts';
+import type { StartFacts } from '../lib/plan/bridge/start-facts.ts';
 import { planStop } from '../lib/plan/bridge/stop.ts';
 import { bridgeUser, claimsOf } from '../lib/record/shared-settings.ts';
 import type { Values } from '../lib/request/arguments.ts';
-import { BRIDGE_VARIABLES, parseBridgeRequest } from '../lib/request/bridge.ts';
+import { BRIDGE_VARIABLES, type BridgeRequest, parseBridgeRequest } from '../lib/request/bridge.ts';
 
 /** What network-bridge does for each of its words. */
 export const bridgeHook: NetworkHook = { variables: BRIDGE_VARIABLES, start, stop, status: printStatus };
@@ -78,21 +81,11 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   for (const sentence of otherOwners(system, link.name, link.index)) log.warn(sentence);
   warnOfBound(context, link, layout.top);
   const gateways = knownGateways(system, state, link.name);
-  const isThere = layout.top !== link.name && state.links.some(({ name }) => name === layout.top);
   if (request.strict) mustHaveNft(system);
   const wrapped = request.antispoof ? wrappedClaim(system, layout.bridge, layout.nic) : NOT_WRAPPED;
   const planned = planStart({
-    state,
-    link,
-    layout,
-    settings: readSettings(system, link.name),
-    topSettings: readSettings(system, isThere ? layout.top : 'default'),
-    ifupdown: managedByIfupdown(system, link.name),
-    filtered: request.antispoof ? filteredFamilies(system) : undefined,
+    ...factsOf(context, request, state, link, layout),
     wrapped: wrapped.claims[0],
-    untracked: untracksCard(system, request, layout.topology),
-    dropping: request.antispoof ? [] : passForeignDrops(context, layout),
-    strict: request.strict,
   });
   const there = { ...move, wasBridge: false, isBridge: layout.top === layout.bridge };
   const plan = {
@@ -101,7 +94,10 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   };
   const verify = async () => {
     if (link.flags.has('LOWER_UP')) await awaitCarrier(system, layout.nic);
-    return missingAfter(observeHost(system), state, link, layout.top, [[layout.nic, layout.bridge]]);
+    return [
+      ...missingAfter(observeHost(system), state, link, layout.top, [[layout.nic, layout.bridge]]),
+      ...unspanned(system, layout.bridge, request.spanningTree),
+    ];
   };
   return {
     subject: layout.bridge,
@@ -115,6 +111,30 @@ function start(context: Context, values: Values): NetworkWork | undefined {
       ...muteGateways(system, gateways, layout.top),
     ],
     result: () => resultText(system, layout.bridge, layout.top),
+  };
+}
+
+function factsOf(
+  context: Context,
+  request: BridgeRequest,
+  state: HostState,
+  link: Link,
+  layout: BridgeLayout,
+): StartFacts {
+  const { system } = context;
+  const isThere = layout.top !== link.name && state.links.some(({ name }) => name === layout.top);
+  return {
+    state,
+    link,
+    layout,
+    settings: readSettings(system, link.name),
+    topSettings: readSettings(system, isThere ? layout.top : 'default'),
+    ifupdown: managedByIfupdown(system, link.name),
+    filtered: request.antispoof ? filteredFamilies(system) : undefined,
+    untracked: untracksCard(system, request, layout.topology),
+    dropping: request.antispoof ? [] : passForeignDrops(context, layout),
+    strict: request.strict,
+    spanningTree: { wanted: request.spanningTree, now: readSpanningTree(system, layout.bridge) },
   };
 }
 

@@ -1,24 +1,26 @@
 import type { Context, NetworkHook, NetworkWork } from '../lib/hook/context.ts';
-import { startBridgeDhcp, stopBridgeDhcp } from '../lib/hook/network/bridge-dhcp.ts';
+import { unspanned } from '../lib/hook/network/bridge.ts';
+import { type DhcpChange, startBridgeDhcp, stopBridgeDhcp } from '../lib/hook/network/bridge-dhcp.ts';
 import { runNetworkHook } from '../lib/hook/network/network.ts';
 import { holdShared, letGoShared, unmetClaims } from '../lib/hook/network/shared-settings.ts';
 import { printStatus } from '../lib/hook/network/status.ts';
 import { nothing, takeBackBy } from '../lib/hook/network/transaction.ts';
 import { NOT_WRAPPED, wrappedClaim } from '../lib/hook/network/wrapped.ts';
 import { readKept } from '../lib/observe/bridge/kept.ts';
+import { readSpanningTree } from '../lib/observe/bridge/spanning-tree.ts';
 import { defaultDevice, readSettings } from '../lib/observe/bridge/uplink.ts';
 import { readResolver } from '../lib/observe/dhcp/server.ts';
 import { mustHaveNft } from '../lib/observe/filter/strict.ts';
 import { readListening, readPaths } from '../lib/observe/forward/forwarding.ts';
 import { readVirtualRecords, type VirtualRecord } from '../lib/observe/forward/virtual.ts';
-import { families, type HostState, observeHost } from '../lib/observe/host/host.ts';
+import { families, type HostState, type Link, observeHost } from '../lib/observe/host/host.ts';
 import { linkOf } from '../lib/plan/bridge/check.ts';
 import { bridgeFilterClaims } from '../lib/plan/filter/antispoof.ts';
 import { forwardingClaims } from '../lib/plan/forward.ts';
 import type { Plan } from '../lib/plan/step.ts';
 import { heardPaths } from '../lib/plan/unheard.ts';
 import { checkVirtual } from '../lib/plan/virtual/check.ts';
-import { FORM_WORDS, layVirtual, virtualClaims } from '../lib/plan/virtual/start.ts';
+import { FORM_WORDS, layVirtual, type VirtualLaying, virtualClaims } from '../lib/plan/virtual/start.ts';
 import { unlayVirtual } from '../lib/plan/virtual/stop.ts';
 import { remember } from '../lib/plan/write-record.ts';
 import { virtualRecordPath } from '../lib/record/paths.ts';
@@ -47,19 +49,13 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const claims = [...claimsOf(system, state, request), ...wrapped.claims];
   if (request.strict) mustHaveNft(system);
   const shared = holdShared(system, virtualUser(bridge), claims);
-  const laying = layVirtual(state, request, known, readPaths(system, heardPaths('default')));
+  const laying = layVirtual(state, request, known, {
+    heard: readPaths(system, heardPaths('default')),
+    spanningTree: readSpanningTree(system, bridge),
+  });
   const dhcp = startBridgeDhcp(system, request, known);
   const link = state.links.find(({ name }) => name === bridge);
-  const saved: VirtualRecord = {
-    bridge,
-    form,
-    madeBridge: known?.madeBridge ?? link === undefined,
-    wasUp: known?.wasUp ?? link?.flags.has('UP') === true,
-    addresses: laying.addresses,
-    networks: laying.networks,
-    ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }),
-    ...(request.strict ? { strict: true } : {}),
-  };
+  const saved = recordOf(request, known, link, laying, dhcp);
   const steps = [
     ...shared,
     ...laying.steps,
@@ -69,10 +65,36 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   if (steps.length === 0) return nothing(context, `network-virtual is started on ${bridge} already.`);
   return {
     subject: bridge,
-    plan: { steps, warnings: [...dhcp.warnings, ...wrapped.warnings] },
-    verify: () => [...missing(observeHost(system), request), ...unmetClaims(system, claims)],
+    plan: {
+      steps,
+      warnings: [...dhcp.warnings, ...wrapped.warnings, ...laying.warnings],
+    },
+    verify: () => [
+      ...missing(observeHost(system), request),
+      ...unmetClaims(system, claims),
+      ...(saved.madeBridge ? unspanned(system, bridge, request.spanningTree) : []),
+    ],
     done: `The bridge ${bridge} is there: ${FORM_WORDS[form]}.`,
     takeBack: takeBackBy('network-virtual', { bridge }, known === undefined ? undefined : steps),
+  };
+}
+
+function recordOf(
+  request: VirtualRequest,
+  known: VirtualRecord | undefined,
+  link: Link | undefined,
+  laying: VirtualLaying,
+  dhcp: DhcpChange,
+): VirtualRecord {
+  return {
+    bridge: request.bridge,
+    form: request.form,
+    madeBridge: known?.madeBridge ?? link === undefined,
+    wasUp: known?.wasUp ?? link?.flags.has('UP') === true,
+    addresses: laying.addresses,
+    networks: laying.networks,
+    ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }),
+    ...(request.strict ? { strict: true } : {}),
   };
 }
 

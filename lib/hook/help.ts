@@ -26,6 +26,14 @@ const ANTISPOOF: HookHelp['variables'] = [
   ['antispoof=strict', 'hold each guest to its MAC address and its ip, by nftables in the bridge family'],
 ];
 
+const SPANNING_TREE: HookHelp['variables'] = [
+  ['stp=yes', 'take part in the spanning tree, once the ports are there'],
+  [
+    'forward_delay=SECONDS',
+    'how long a port listens, and learns, before it forwards; 2 to 30, 4 unless told',
+  ],
+];
+
 const HOOKS: Readonly<Record<string, HookHelp>> = {
   'network-bridge': {
     purpose: "bridges one of the host's network cards, so that guests share it",
@@ -37,6 +45,7 @@ const HOOKS: Readonly<Record<string, HookHelp>> = {
       ['topology=KIND', 'classic, rename or plain; classic unless the card needs plain'],
       ...ANTISPOOF,
       ['notrack=yes|no|auto', 'keep what passes between guests and the card out of connection tracking'],
+      ...SPANNING_TREE,
       ['force=yes|no', 'start even where the firewall of the host would then let nobody in'],
       ...GUARDS,
     ],
@@ -81,6 +90,7 @@ const HOOKS: Readonly<Record<string, HookHelp>> = {
       ['netdev=NAME', "the device that leads outside; the default route's unless told"],
       ['dhcp=yes|dnsmasq|dhcpd', 'hand out the upper half of the subnet; not unless told'],
       ...ANTISPOOF,
+      ...SPANNING_TREE,
       ...GUARDS,
     ],
   },

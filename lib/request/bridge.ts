@@ -22,8 +22,21 @@ export const BRIDGE_VARIABLES: readonly string[] = [
   'topology',
   'antispoof',
   'notrack',
+  'stp',
+  'forward_delay',
   'force',
 ];
+
+/** How a bridge takes part in the spanning tree. */
+export interface SpanningTree {
+  /** Seconds that a port listens, and learns, before it forwards. */
+  readonly forwardDelay: number;
+}
+
+/** The least that IEEE 802.1D allows: a guest that joins passes nothing for twice as long. */
+const USUAL_DELAY = 4;
+/** What the kernel takes under the spanning tree (net/bridge/br_private_stp.h). */
+const [SHORTEST_DELAY, LONGEST_DELAY] = [2, 30];
 
 /** What network-bridge was asked for; undefined where nothing was said. */
 export interface BridgeRequest {
@@ -36,6 +49,8 @@ export interface BridgeRequest {
   /** antispoof=strict: guests that join are held to what they are configured to be. */
   readonly strict: boolean;
   readonly notrack: Notrack;
+  /** undefined leaves the bridge as it is, which for a new one is off. */
+  readonly spanningTree: SpanningTree | undefined;
   /** To be started even where the host's firewall then lets nobody in. */
   readonly force: boolean;
 }
@@ -60,6 +75,22 @@ export function parseBridgeRequest(values: Values): BridgeRequest | undefined {
     antispoof: parseAntispoof(values) === 'yes',
     strict: parseAntispoof(values) === 'strict',
     notrack: parseNotrack(values),
+    spanningTree: parseSpanningTree(values),
     force: yesOrNo(values, 'force', false),
   };
+}
+
+/**
+ * The variables stp and forward_delay (docs/contract.md, "Spanning tree").
+ * @param values a network hook's variables
+ * @returns undefined where no spanning tree is asked for
+ * @throws RequestError naming the variable that is wrong
+ */
+export function parseSpanningTree(values: Values): SpanningTree | undefined {
+  const forwardDelay = wholeNumber(values, 'forward_delay', SHORTEST_DELAY, LONGEST_DELAY);
+  if (yesOrNo(values, 'stp', false)) return { forwardDelay: forwardDelay ?? USUAL_DELAY };
+  if (forwardDelay === undefined) return undefined;
+  throw new RequestError(
+    'forward_delay is about the spanning tree, which is off; say stp=yes too, or leave it out.',
+  );
 }

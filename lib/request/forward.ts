@@ -2,6 +2,7 @@ import { RequestError } from '../errors.ts';
 import { quote } from '../text.ts';
 import { ipv4Octets, type Prefix, parsePrefix, prefixText } from './addresses.ts';
 import { parseAntispoof, type Values, wholeNumber, yesOrNo } from './arguments.ts';
+import { parseSpanningTree, type SpanningTree } from './bridge.ts';
 import { type DhcpWish, parseDhcpWish } from './dhcp.ts';
 import { deviceName } from './names.ts';
 
@@ -17,6 +18,8 @@ export const VIRTUAL_VARIABLES: readonly string[] = [
   'masquerade',
   'dhcp',
   'netdev',
+  'stp',
+  'forward_delay',
 ];
 
 /** What network-route was asked for; undefined where nothing was said. */
@@ -55,6 +58,8 @@ export interface VirtualRequest {
   readonly strict: boolean;
   readonly dhcp: DhcpWish;
   readonly netdev: string | undefined;
+  /** undefined leaves the bridge as it is, which for a new one is off. */
+  readonly spanningTree: SpanningTree | undefined;
 }
 
 /**
@@ -110,6 +115,7 @@ export function parseVirtualRequest(values: Values): VirtualRequest | undefined 
     strict: parseAntispoof(values) === 'strict',
     dhcp: parseDhcpWish(values),
     netdev: netdev === undefined ? undefined : deviceName(netdev, 'netdev'),
+    spanningTree: parseSpanningTree(values),
   };
 }
 

@@ -31,6 +31,8 @@ function request(values: Record<string, string>): VirtualRequest {
   return found;
 }
 
+const FOUND = { heard: HEARING, spanningTree: { stp_state: '0', forward_delay: '0' } };
+
 function virtual(values: Record<string, string>): Step[] {
   const wanted = request(values);
   const claims = [
@@ -38,7 +40,7 @@ function virtual(values: Record<string, string>): Step[] {
     ...virtualClaims(wanted, 'eth0', [4, 6]),
   ];
   const forwards = wanted.form === 'host-only' ? [] : forwardingClaims(true, LISTENING);
-  return [...claimSteps([...claims, ...forwards]), ...layVirtual(NOTHING, wanted, undefined, HEARING).steps];
+  return [...claimSteps([...claims, ...forwards]), ...layVirtual(NOTHING, wanted, undefined, FOUND).steps];
 }
 
 const BOTH = { bridge: 'vmnet8', bridgeip: '10.1.1.1/24,fd00:1::1/64' };

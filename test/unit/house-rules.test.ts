@@ -222,10 +222,10 @@ describe('the house rules', () => {
     expect(offenders(files, (target) => !/^(?:zx|yargs)(?:\/|$)/.test(target))).toEqual([]);
   });
 
-  test('a hook has at most 180 lines, any other module at most 300', () => {
+  test('a hook has at most 200 lines, any other module at most 300', () => {
     const tooLong = [...program, ...sources('tools')].filter((file) => {
       const lines = readFileSync(join(root, file), 'utf8').trimEnd().split('\n').length;
-      return lines > (dirname(file) === 'scripts' ? 180 : 300);
+      return lines > (dirname(file) === 'scripts' ? 200 : 300);
     });
     expect(tooLong).toEqual([]);
   });

@@ -1,5 +1,6 @@
 import { movedPending } from '../../apply/confirm.ts';
 import { boundTo } from '../../observe/bridge/bound.ts';
+import { readSpanningTree } from '../../observe/bridge/spanning-tree.ts';
 import { managedByIfupdown } from '../../observe/bridge/uplink.ts';
 import { forwardDrops, policyOwner, unfilterWords } from '../../observe/filter/forward-policy.ts';
 import { readLedgerFile } from '../../observe/filter/ledger.ts';
@@ -10,7 +11,7 @@ import type { BridgeLayout } from '../../plan/bridge/layout.ts';
 import { type AddressMove, followRecords, followSteps } from '../../plan/shared/moved-settings.ts';
 import type { Step } from '../../plan/step.ts';
 import type { Family } from '../../request/addresses.ts';
-import type { BridgeRequest, Topology } from '../../request/bridge.ts';
+import type { BridgeRequest, SpanningTree, Topology } from '../../request/bridge.ts';
 import type { System } from '../../system/system.ts';
 import { listed } from '../../text.ts';
 import type { Context } from '../context.ts';
@@ -56,6 +57,18 @@ export function notStrict(bridge: string): string {
     `The bridge ${bridge} was started without antispoof=strict, and stays as it is: its guests are not held. ` +
     'Stop it and start it again, or say antispoof=strict for each guest.'
   );
+}
+
+/**
+ * Whether a bridge takes part in the spanning tree as it was asked to.
+ * @param system the way to the host
+ * @param bridge the bridge's name
+ * @param wanted undefined where nothing was asked for
+ * @returns a sentence where it does not
+ */
+export function unspanned(system: System, bridge: string, wanted: SpanningTree | undefined): string[] {
+  if (wanted === undefined || readSpanningTree(system, bridge).stp_state !== '0') return [];
+  return [`${bridge} does not take part in the spanning tree, though stp=yes asks for it.`];
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Topology } from '../../request/bridge.ts';
 import type { System } from '../../system/system.ts';
 import type { Address, HostState, Route } from '../host/host.ts';
 import { isRecord, readJson } from '../records.ts';
+import type { SpanningState } from './spanning-tree.ts';
 
 export type { Topology } from '../../request/bridge.ts';
 
@@ -116,6 +117,8 @@ export interface BridgeBefore {
   readonly mac?: string;
   readonly promisc?: boolean;
   readonly allmulti?: boolean;
+  /** What it had of the spanning tree, where start changed that. */
+  readonly spanningTree?: SpanningState;
   /** Kernel settings that differed from the card's. */
   readonly settings?: Readonly<Record<string, string>>;
 }

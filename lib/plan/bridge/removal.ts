@@ -6,6 +6,7 @@ import { type Command, ip, type Step, setting } from '../step.ts';
 import { PORT_MAC } from '../vif/device.ts';
 import { optionsAgain, portAgain } from './kept.ts';
 import { newBridge, newPair, set } from './parts.ts';
+import { spanningTreeBack } from './spanning-tree.ts';
 import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './stop-facts.ts';
 
 /**
@@ -113,6 +114,10 @@ export function leaveBridge(facts: StopFacts): Step[] {
       : [change('set the MTU of', ['mtu', `${before.mtu}`], ['mtu', `${bridge.mtu}`])]),
     ...flag('promisc', before.promisc, bridge.flags.has('PROMISC')),
     ...flag('allmulticast', before.allmulti, bridge.flags.has('ALLMULTI')),
+    ...spanningTreeBack(name, device, before.spanningTree, {
+      stp_state: facts.kept.options.get('stp_state') ?? '0',
+      forward_delay: facts.kept.options.get('forward_delay') ?? '0',
+    }),
     ...settingsBack(facts, bridge),
     ...(before.up || !bridge.flags.has('UP') ? [] : [change('take down', ['down'], ['up'])]),
   ];

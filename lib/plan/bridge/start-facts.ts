@@ -1,7 +1,9 @@
+import type { SpanningState } from '../../observe/bridge/spanning-tree.ts';
 import type { Settings } from '../../observe/bridge/uplink.ts';
 import type { HostState, Link } from '../../observe/host/host.ts';
 import type { Claim } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
+import type { SpanningTree } from '../../request/bridge.ts';
 import type { BridgeLayout } from './layout.ts';
 
 /** All that a start has to know. */
@@ -23,6 +25,8 @@ export interface StartFacts {
   readonly untracked?: boolean;
   /** Families in which somebody else's FORWARD drops bridged packets that no rule lets pass. */
   readonly dropping?: readonly Family[];
+  /** The bridge's part in the spanning tree, as wanted and as it is. */
+  readonly spanningTree?: { readonly wanted: SpanningTree | undefined; readonly now: SpanningState };
   /** antispoof=strict. */
   readonly strict?: boolean;
 }

@@ -10,6 +10,7 @@ import { type DeviceMark, ip, type Plan, record, type Step, shareStep } from '..
 import { PORT_MAC } from '../vif/device.ts';
 import { type BridgeLayout, freeName } from './layout.ts';
 import { bridgeThere, makeBridge, makePair, NEW, raise, set, silence } from './parts.ts';
+import { spanningTreeSteps } from './spanning-tree.ts';
 import type { StartFacts } from './start-facts.ts';
 
 /**
@@ -34,6 +35,7 @@ export function planStart(facts: StartFacts): Plan {
     // What ifup sets is not what was found.
     ...(byIfupdown ? [...unmute(giver, taker), ifupStep(layout), ...settle(giver, taker)] : []),
     ...takeOver(giver, taker, byIfupdown),
+    ...spanningTreeOf(facts),
     ...labelsAway(facts, taker.mark),
   ];
   const antispoof = filterOf(facts);
@@ -46,6 +48,18 @@ export function planStart(facts: StartFacts): Plan {
   });
   const table = facts.strict ? [shareStep(user, [], [{ kind: 'strict' }])] : [];
   return { steps: [...table, ...steps], warnings: leaseWarnings(facts) };
+}
+
+function spanningTreeOf(facts: StartFacts): Step[] {
+  const { layout, spanningTree } = facts;
+  const there = bridgeThere(facts);
+  const device = there === undefined ? NEW(layout.bridge) : { name: layout.bridge, index: there.index };
+  return spanningTreeSteps(
+    layout.bridge,
+    device,
+    spanningTree?.wanted,
+    there === undefined ? undefined : spanningTree?.now,
+  );
 }
 
 /** What the bridge needs in the filter, so that the card's side passes and, with antispoof=yes, nobody else. */
@@ -109,8 +123,14 @@ function labelsAway({ layout, link }: StartFacts, top: DeviceMark): Step[] {
 }
 
 /** How the bridge is that start found, as far as start changes it. */
-function beforeOf({ layout, settings, topSettings }: StartFacts, there: Link): BridgeBefore {
-  const base = { mtu: there.mtu, up: there.flags.has('UP') };
+function beforeOf(facts: StartFacts, there: Link): BridgeBefore {
+  const { layout, settings, topSettings, spanningTree } = facts;
+  const isChanged = spanningTreeOf(facts).length > 0 && spanningTree !== undefined;
+  const base = {
+    mtu: there.mtu,
+    up: there.flags.has('UP'),
+    ...(isChanged ? { spanningTree: spanningTree.now } : {}),
+  };
   if (layout.top !== layout.bridge) return base;
   const changed = [...differingSettings(settings, topSettings).keys()];
   return {

@@ -1,6 +1,7 @@
 import type { Link } from '../../observe/host/host.ts';
 import { bridgeRecordPath } from '../../record/paths.ts';
 import { bridgeUser } from '../../record/shared-settings.ts';
+import { linkLocal } from '../../request/addresses.ts';
 import { lossesOf, standIn } from '../addressing/left.ts';
 import { type Giver, release, releaseByIfupdown } from '../addressing/source.ts';
 import { labelSteps, labelsOf, settle, type Taker, takeOver, unmute } from '../addressing/target.ts';
@@ -51,9 +52,12 @@ export function planStop(facts: StopFacts): Plan {
 }
 
 function giverOf(facts: StopFacts): Giver {
-  const { state, top } = facts;
+  const { record: saved, state, top } = facts;
   if (top === undefined) return standIn(facts);
-  return { state, link: top, settings: settingsOf(facts, top.name), mark: presentMark(top, top.name) };
+  // The one of the bridge that start found is no address of the card.
+  const own = saved.before?.mac === undefined ? undefined : linkLocal(saved.before.mac);
+  const link = { ...top, addresses: top.addresses.filter(({ local }) => local !== own) };
+  return { state, link, settings: settingsOf(facts, top.name), mark: presentMark(top, top.name) };
 }
 
 /** The card has no address and is down by then: what is on it after an ifup that failed half-way is ifup's. */

@@ -1,16 +1,19 @@
 import { isolationRules, masqueradeRule, virtualForwardRules } from '../../filter/masquerade.ts';
+import type { SpanningState } from '../../observe/bridge/spanning-tree.ts';
 import type { VirtualRecord } from '../../observe/forward/virtual.ts';
 import type { HostState, Link } from '../../observe/host/host.ts';
 import type { Claim } from '../../record/shared-settings.ts';
 import { type Prefix, parsePrefix, prefixText } from '../../request/addresses.ts';
 import type { BridgeAddress, VirtualForm, VirtualRequest } from '../../request/forward.ts';
 import { NEW, newBridge, set } from '../bridge/parts.ts';
+import { spanningTreeSteps } from '../bridge/spanning-tree.ts';
 import { type DeviceMark, ip, type Step } from '../step.ts';
 import { unheardSteps } from '../unheard.ts';
 
 /** What a bridge of network-virtual gets, and what of it start has to remember. */
 export interface VirtualLaying {
   readonly steps: readonly Step[];
+  readonly warnings: readonly string[];
   readonly addresses: readonly string[];
   readonly networks: readonly string[];
 }
@@ -21,33 +24,48 @@ export interface VirtualLaying {
  * @param state the host
  * @param request what was asked for
  * @param known what an earlier start left
- * @param heard what a new device hears of routers (`heardPaths` of "default")
+ * @param found what a new device hears of routers (`heardPaths` of "default"), and the bridge's part in the spanning tree
  */
 export function layVirtual(
   state: HostState,
   request: VirtualRequest,
   known: VirtualRecord | undefined,
-  heard: Readonly<Record<string, string | undefined>>,
+  found: {
+    readonly heard: Readonly<Record<string, string | undefined>>;
+    readonly spanningTree: SpanningState;
+  },
 ): VirtualLaying {
   const { bridge } = request;
   const link = state.links.find(({ name }) => name === bridge);
   const device = link === undefined ? NEW(bridge) : { name: bridge, index: link.index };
   const addresses = request.addresses.filter((own) => !hasAddress(link, own));
   const networks = request.networks.filter((network) => !isReached(state, request, network));
+  const isOurs = link === undefined || known?.madeBridge === true;
   const steps = [
-    ...(link === undefined ? [makeStep(bridge, device), ...unheardSteps(device, heard, 'default')] : []),
+    ...(link === undefined
+      ? [makeStep(bridge, device), ...unheardSteps(device, found.heard, 'default')]
+      : []),
     ...addresses.map((own) => addressStep(bridge, own, device)),
     ...(link?.flags.has('UP') === true
       ? []
       : [{ do: set(bridge, 'up'), undo: [set(bridge, 'down')], why: `bring up ${bridge}`, device }]),
     ...networks.map((network) => routeStep(bridge, network, device)),
+    ...(isOurs ? spanningTreeSteps(bridge, device, request.spanningTree, found.spanningTree) : []),
   ];
   const merge = (old: readonly string[] = [], fresh: readonly string[]) => [...new Set([...old, ...fresh])];
   return {
     steps,
+    warnings: isOurs || request.spanningTree === undefined ? [] : [keepsSpanningTree(bridge)],
     addresses: merge(known?.addresses, addresses.map(addressText)),
     networks: merge(known?.networks, networks.map(prefixText)),
   };
+}
+
+function keepsSpanningTree(bridge: string): string {
+  return (
+    `The bridge ${bridge} was there before, and keeps its part in the spanning tree: stp= is not used. ` +
+    'Set it where the bridge is configured.'
+  );
 }
 
 /**

@@ -125,6 +125,7 @@ export function request(more: Partial<BridgeRequest> = {}): BridgeRequest {
     strict: false,
     notrack: 'auto',
     force: false,
+    spanningTree: undefined,
     ...more,
   };
 }

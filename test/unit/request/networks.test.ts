@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { withoutQuotes } from '../../../lib/request/arguments.ts';
+import { parseBridgeRequest } from '../../../lib/request/bridge.ts';
 import { parseNatRequest, parseRouteRequest, parseVirtualRequest } from '../../../lib/request/forward.ts';
 import { parseMultiArguments, parseMultiList } from '../../../lib/request/multi-bridge.ts';
 
@@ -91,3 +92,30 @@ test.each([{ netdev: 'a+' }, { ipv6: 'maybe' }])(
     expect(() => parseNatRequest(values)).toThrow();
   },
 );
+
+describe('the spanning tree', () => {
+  test.each<[Record<string, string>, number | undefined]>([
+    [{}, undefined],
+    [{ stp: 'no' }, undefined],
+    [{ stp: 'yes' }, 4],
+    [{ stp: 'yes', forward_delay: '15' }, 15],
+    [{ stp: 'yes', forward_delay: '2' }, 2],
+    [{ stp: 'yes', forward_delay: '30' }, 30],
+  ])('%o means %s seconds', (values, delay) => {
+    const wanted = delay === undefined ? undefined : { forwardDelay: delay };
+    expect(parseBridgeRequest(values)?.spanningTree).toEqual(wanted);
+    expect(parseVirtualRequest(values)?.spanningTree).toEqual(wanted);
+  });
+
+  test.each<[Record<string, string>, RegExp]>([
+    [{ forward_delay: '15' }, /say stp=yes too/],
+    [{ stp: 'no', forward_delay: '15' }, /say stp=yes too/],
+    [{ stp: 'yes', forward_delay: '1' }, /forward_delay/],
+    [{ stp: 'yes', forward_delay: '31' }, /forward_delay/],
+    [{ stp: 'yes', forward_delay: '4s' }, /forward_delay/],
+    [{ stp: 'rapid' }, /stp is "rapid"/],
+  ])('%o is refused', (values, sentence) => {
+    expect(() => parseBridgeRequest(values)).toThrow(sentence);
+    expect(() => parseVirtualRequest(values)).toThrow(sentence);
+  });
+});

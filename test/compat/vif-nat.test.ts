@@ -1,6 +1,6 @@
 import type { HookHost } from '../support/hosts/hook-host.ts';
 import { add, offline, online, remove, type Scenario, testComparison } from './compare.ts';
-import { NAT_DIFFERENCES } from './differences-others.ts';
+import { NAT_DIFFERENCES } from './differences-routed.ts';
 
 const tap = ({ host }: HookHost) => host.tap(1);
 

@@ -1,7 +1,7 @@
 import type { HookHost } from '../support/hosts/hook-host.ts';
 import { clearSwitches, startOpenVswitch, switchPorts } from '../support/openvswitch.ts';
 import { add, offline, online, remove, type Scenario, testComparison } from './compare.ts';
-import { SWITCH_DIFFERENCES } from './differences-others.ts';
+import { SWITCH_DIFFERENCES } from './differences-openvswitch.ts';
 
 const VM = '/vm/5f1a9c1e-0d3c-4d11-9b7a-3a0f2f6f7b11';
 const named = (name: string) => (host: HookHost) =>

@@ -1,6 +1,6 @@
 import type { HookHost } from '../support/hosts/hook-host.ts';
 import { add, offline, online, remove, type Scenario, testComparison } from './compare.ts';
-import { ROUTE_DIFFERENCES } from './differences-others.ts';
+import { ROUTE_DIFFERENCES } from './differences-routed.ts';
 
 const TAP = { INTERFACE: 'vif1.0-emu' };
 const tap = ({ host }: HookHost) => host.tap(1);

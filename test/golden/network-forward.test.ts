@@ -46,20 +46,44 @@ function virtual(values: Record<string, string>): Step[] {
 const BOTH = { bridge: 'vmnet8', bridgeip: '10.1.1.1/24,fd00:1::1/64' };
 
 const PLANS: Readonly<Record<string, () => Step[]>> = {
-  nat: () => claimSteps([...natClaims('eth0', 4, true, 'none'), ...forwardingClaims(false, [])]),
   'nat-antispoof-ipv6': () =>
     claimSteps([
       ...natClaims('eth0', 4, true, 'antispoof'),
       ...natClaims('eth0', 6, true, 'antispoof'),
       ...forwardingClaims(true, LISTENING),
     ]),
-  'nat-where-forward-drops': () => claimSteps(natClaims('eth0', 4, true, 'pass')),
   'virtual-host-only': () => virtual(BOTH),
   'virtual-routed': () => virtual({ ...BOTH, brnet: '10.9.0.0/16', antispoof: 'yes' }),
   'virtual-nat': () => virtual({ ...BOTH, masquerade: 'yes' }),
   'virtual-dnsmasq': () =>
     planDnsmasq(servedBridge(request({ ...BOTH, masquerade: 'yes' }), RESOLVER), undefined, false),
 };
+
+test('the plan nat', () => {
+  const steps = claimSteps([...natClaims('eth0', 4, true, 'none'), ...forwardingClaims(false, [])]);
+  expect(planText({ steps, warnings: [] })).toMatchInlineSnapshot(`
+    "# have the rule "POSTROUTING -o eth0 -j MASQUERADE" in the table nat
+    iptables -w -t nat -A POSTROUTING -o eth0 -j MASQUERADE
+    # set net/ipv4/ip_forward to 1
+    echo 1 > /proc/sys/net/ipv4/ip_forward
+    "
+  `);
+});
+
+test('the plan nat-where-forward-drops', () => {
+  const steps = claimSteps(natClaims('eth0', 4, true, 'pass'));
+  expect(planText({ steps, warnings: [] })).toMatchInlineSnapshot(`
+    "# have the rule "FORWARD -i eth0 -o vif+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT" in the table filter
+    iptables -w -I FORWARD -i eth0 -o vif+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+    # have the rule "FORWARD -i vif+ -o vif+ -j ACCEPT" in the table filter
+    iptables -w -I FORWARD -i vif+ -o vif+ -j ACCEPT
+    # have the rule "FORWARD -i vif+ -o eth0 -j ACCEPT" in the table filter
+    iptables -w -I FORWARD -i vif+ -o eth0 -j ACCEPT
+    # have the rule "POSTROUTING -o eth0 -j MASQUERADE" in the table nat
+    iptables -w -t nat -A POSTROUTING -o eth0 -j MASQUERADE
+    "
+  `);
+});
 
 const golden = (name: string) => join(import.meta.dirname, 'network-forward', `${name}.txt`);
 

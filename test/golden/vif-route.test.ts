@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ROUTE_CASES } from '../support/cases/routed-cases.ts';
+import { ROUTE_CASES, unrouted } from '../support/cases/routed-cases.ts';
+import { port } from '../support/cases/vif-cases.ts';
 import { childrenText, planText } from '../support/models/plan-text.ts';
 
 const golden = (name: string) => join(import.meta.dirname, 'vif-route', `${name}.txt`);
@@ -12,5 +13,29 @@ describe.each(Object.entries(ROUTE_CASES))('vif-route: %s', (name, makePlan) => 
 
   test('what its children are fed', async () => {
     await expect(childrenText(makePlan())).toMatchFileSnapshot(golden(`${name}.children`));
+  });
+});
+
+describe('vif-route: offline-no-record', () => {
+  const plan = unrouted(port('vif1.0', { up: true }), undefined);
+
+  test('the plan', () => {
+    expect(planText(plan)).toMatchInlineSnapshot(`
+      "# take all addresses from vif1.0
+      ip address flush dev vif1.0
+      # take down vif1.0
+      ip link set dev vif1.0 down
+          undo: ip link set dev vif1.0 up
+      "
+    `);
+  });
+
+  test('what its children are fed', () => {
+    expect(childrenText(plan)).toMatchInlineSnapshot(`
+      "$ ip -batch -
+      address flush dev vif1.0
+      link set dev vif1.0 down
+      "
+    `);
   });
 });

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type FaultScenario, testFaults } from '../../support/faults/fault-loops.ts';
 import { HookHost } from '../../support/hosts/hook-host.ts';
 import type { Host } from '../../support/hosts/host.ts';
 import { FINE, type Namespace } from '../../support/hosts/namespace.ts';
@@ -378,28 +377,3 @@ test('a dry run prints commands that can be typed, and does nothing', async () =
   expect(id('vif1.0', 'xen-vm-name')).toBe(`it's "quoted"`);
   expect(port('vif1.0', 'tag')).toBe('10');
 });
-
-const SCENARIOS: readonly FaultScenario[] = [
-  {
-    what: 'faults: a vif with a vifname and VLANs',
-    values: { bridge: 'ovsbr0.10:20', vifname: 'web', mtu: '1400' },
-    type: 'vif',
-    least: 7,
-    whole: true,
-    more: ({ host: where }) => switchPorts(where),
-  },
-  {
-    what: 'faults: a vif that is a port already, with another tag',
-    values: { bridge: 'ovsbr0.10' },
-    type: 'vif',
-    before(where) {
-      where.call('online', 1);
-      where.store.write({ [`${BACKEND}/1/0/bridge`]: 'ovsbr0.20' });
-    },
-    least: 1,
-    whole: false,
-    more: ({ host: where }) => switchPorts(where),
-  },
-];
-
-for (const scenario of SCENARIOS) testFaults(() => ovs, scenario);

@@ -8,7 +8,7 @@ import { planRouted, planUnrouted, routeSettings } from '../../../lib/plan/route
 import { type Plan, shareStep } from '../../../lib/plan/step.ts';
 import { heardPaths } from '../../../lib/plan/unheard.ts';
 import { planJoin } from '../../../lib/plan/vif/bridge.ts';
-import { planSwitchJoin, planSwitchLeave } from '../../../lib/plan/vif/openvswitch.ts';
+import { planSwitchJoin } from '../../../lib/plan/vif/openvswitch.ts';
 import { portVlans } from '../../../lib/plan/vif/vlan.ts';
 import type { Laid } from '../../../lib/record/assignment.ts';
 import type { Claim } from '../../../lib/record/shared-settings.ts';
@@ -21,7 +21,7 @@ import { BRIDGE, port, state } from './vif-cases.ts';
 
 const OWNER = ownerComment({ device: 'vif1.0', domid: 1 });
 const UPLINK = { device: 'eth0', index: 2, main4: '198.51.100.2', main6: '2001:db8::2' };
-const recordPath = '/run/xen-network/vif/vif1.0';
+export const recordPath = '/run/xen-network/vif/vif1.0';
 const up = { up: true };
 const BOTH = '192.0.2.7 10.8.0.0/16 2001:db8::7';
 
@@ -116,7 +116,8 @@ function routesOf(laid: readonly Laid[]): KernelRoute[] {
   );
 }
 
-function unrouted(found: Port | undefined, before: VifRecord | undefined): Plan {
+/** The plan of a vif-route offline, or of a vif-nat one. */
+export function unrouted(found: Port | undefined, before: VifRecord | undefined): Plan {
   const rules = before?.rules ?? NO_RULES;
   const others = { before: [], after: [] };
   return planUnrouted(
@@ -156,7 +157,6 @@ export const ROUTE_CASES: Readonly<Record<string, () => Plan>> = {
   add: () => route(port('vif1.0-emu'), '192.0.2.7', { routes: routesOf(one) }),
   offline: () => unrouted(port('vif1.0', up), recordOf('vif1.0', both, BOTH)),
   'offline-gone': () => unrouted(undefined, recordOf('vif1.0', both, BOTH)),
-  'offline-no-record': () => unrouted(port('vif1.0', up), undefined),
 };
 
 /** Every form that a vif-nat plan can take beside those. */
@@ -199,24 +199,21 @@ function joinSwitch(
   );
 }
 
-const switched: VifRecord = {
+/** What a record says of a port of a switch. */
+export const switched: VifRecord = {
   name: 'vif1.0',
   bridge: 'ovsbr0',
   rules: NO_RULES,
   switchPort: ['--', 'add-port', 'ovsbr0', 'vif1.0', 'tag=7'],
 };
-const ready = { ...up, address: 'fe:ff:ff:ff:ff:ff' };
+export const ready = { ...up, address: 'fe:ff:ff:ff:ff:ff' };
 
-/** Every form that a vif-openvswitch plan can take, by name. */
+/** Every form that a vif-openvswitch online or add can take, by name. */
 export const SWITCH_CASES: Readonly<Record<string, () => Plan>> = {
   online: () => joinSwitch(port('vif1.0'), 'ovsbr0'),
   'online-vlans': () => joinSwitch(port('vif1.0', up), 'ovsbr0.10:20:30', { vifname: 'web', mtu: 1400 }),
   'online-again': () => joinSwitch(port('vif1.0', ready), 'ovsbr0:20', { before: switched }),
   add: () => joinSwitch(port('vif1.0-emu'), 'ovsbr0.10'),
-  offline: () =>
-    planSwitchLeave(state(port('vif1.0', ready), switched), 'vif1.0', NO_RULES, recordPath, 'heard'),
-  'offline-gone': () => planSwitchLeave(state(undefined, switched), 'vif1.0', NO_RULES, recordPath, 'heard'),
-  'offline-taken': () => planSwitchLeave(state(undefined, switched), 'vif1.0', NO_RULES, recordPath, 'none'),
 };
 
 const vlans = (text: string): PortVlans => portVlans(text, parseVlans(text), 1);

@@ -130,5 +130,4 @@ export const CASES: Readonly<Record<string, () => Plan>> = {
     ),
   'offline-gone': () =>
     planLeave(state(undefined, recordOf('web', both)), 'web', rulesOf('web', both), recordPath),
-  'offline-nothing': () => planLeave(state(undefined), 'vif1.0', NO_RULES, recordPath),
 };

@@ -1,6 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import type { Trial } from '../../support/faults/bridge-driver.ts';
-import { runTrial } from '../../support/faults/trials.ts';
+import { tryTrial } from '../../support/faults/bridge-trials.ts';
 import { Host } from '../../support/hosts/host.ts';
 import { plugCard } from '../../support/models/bridge-state.ts';
 
@@ -14,30 +13,6 @@ async function plugged(): Promise<Host> {
   plugCard(made);
   return made;
 }
-
-async function tryEach(made: Host, trial: Trial): Promise<number> {
-  const outcomes = await runTrial(made, trial);
-  for (const { at, status, said, wrong } of outcomes) {
-    expect({ at, status, said, wrong }).toEqual({
-      at,
-      status: trial.fault === 'fail' ? 1 : 0,
-      said,
-      wrong: [],
-    });
-  }
-  return outcomes.length;
-}
-
-test.each(['classic', 'rename', 'plain'])(
-  'a recovery of stop topology=%s that is itself killed is finished by the next one',
-  async (topology) => {
-    const made = await plugged();
-    const variables = [`topology=${topology}`, 'netdev=eth0'];
-    expect(made.hook('network-bridge', ['start', ...variables]).status).toBe(0);
-    const trial: Trial = { fault: 'twice', every: 5, words: ['stop', ...variables], variables };
-    expect(await tryEach(made, trial)).toBeGreaterThan(5);
-  },
-);
 
 test.each([
   ['fail', 'start'],
@@ -54,7 +29,9 @@ test.each([
   );
   const variables = ['topology=plain', 'netdev=eth0'];
   if (struck === 'stop') expect(made.hook('network-bridge', ['start', ...variables]).status).toBe(0);
-  expect(await tryEach(made, { fault, words: [struck, ...variables], variables })).toBeGreaterThan(20);
+  expect((await tryTrial(made, { fault, words: [struck, ...variables], variables })).length).toBeGreaterThan(
+    20,
+  );
 });
 
 test.each(['fail', 'recover'] as const)('%s at any step of stop beside a second bridge', async (fault) => {
@@ -64,5 +41,7 @@ test.each(['fail', 'recover'] as const)('%s at any step of stop beside a second 
   const variables = ['netdev=eth0', 'antispoof=yes'];
   expect(made.hook('network-bridge', second).status).toBe(0);
   expect(made.hook('network-bridge', ['start', ...variables]).status).toBe(0);
-  expect(await tryEach(made, { fault, words: ['stop', ...variables], variables })).toBeGreaterThan(20);
+  expect((await tryTrial(made, { fault, words: ['stop', ...variables], variables })).length).toBeGreaterThan(
+    20,
+  );
 });

@@ -4,8 +4,9 @@ import { STRICT_TABLE } from '../../lib/filter/strict-rules.ts';
 import type { Prefix } from '../../lib/request/addresses.ts';
 import { parseAddressList } from '../../lib/request/addresses.ts';
 import { falseClaims } from '../support/frames/false-claims.ts';
-import { honestFrames, type Identity } from '../support/frames/honest.ts';
+import { honestFrames } from '../support/frames/honest.ts';
 import { randomFrames } from '../support/frames/random.ts';
+import type { Identity } from '../support/frames/sender.ts';
 import { NftModel } from '../support/models/nft-model.ts';
 import { pick, type Random, randomNumbers } from '../support/random.ts';
 

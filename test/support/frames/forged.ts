@@ -1,5 +1,4 @@
 import { linkLocal } from '../../../lib/request/addresses.ts';
-import { ALL_NODES, dhcp, type Identity, message } from './honest.ts';
 import { oddFrames } from './odd.ts';
 import {
   arp,
@@ -24,6 +23,7 @@ import {
   udp,
   zeros,
 } from './packets.ts';
+import { ALL_NODES, arpFrame, dhcp, type Identity, ipv4Frame, ipv6Frame, message } from './sender.ts';
 
 const ICMP6 = PROTO6.icmp6;
 const OPTIONS = PROTO6.options;
@@ -54,7 +54,7 @@ export function forgedFrames(self: Identity, other: Identity): Record<string, He
 
 function forgedLink(self: Identity, other: Identity): Record<string, Hex> {
   const own = ipv4({ from: self.v4, proto: PROTO.tcp }, zeros(20));
-  const head = (text: Hex) => ether(self.mac, TYPE.arp, arp({ from: self.mac, is: self.v4, head: text }));
+  const head = (text: Hex) => arpFrame(self, { is: self.v4, head: text });
   return {
     "another's MAC address": ether(other.mac, TYPE.ip, own),
     "another's MAC address, IPv6": ether(
@@ -72,15 +72,16 @@ function forgedLink(self: Identity, other: Identity): Record<string, Hex> {
     'ARP for another protocol': head('000186dd0604'),
     'a VLAN-tagged frame': ether(self.mac, TYPE.ip, own, { tags: [[TYPE.vlan, 5]] }),
     'a priority-tagged frame': ether(self.mac, TYPE.ip, own, { tags: [[TYPE.vlan, 0xe000]] }),
-    'a VLAN-tagged forged frame': ether(self.mac, TYPE.arp, arp({ from: self.mac, is: other.v4 }), {
+    'a VLAN-tagged forged frame': arpFrame(
+      self,
+      { is: other.v4 },
+      {
+        tags: [[TYPE.vlan, 5]],
+      },
+    ),
+    'a VLAN-tagged IPv6 frame': ipv6Frame(self, { from: self.v6, next: PROTO.tcp }, zeros(20), {
       tags: [[TYPE.vlan, 5]],
     }),
-    'a VLAN-tagged IPv6 frame': ether(
-      self.mac,
-      TYPE.ip6,
-      ipv6({ from: self.v6, next: PROTO.tcp }, zeros(20)),
-      { tags: [[TYPE.vlan, 5]] },
-    ),
     'a frame with two tags': ether(self.mac, TYPE.ip, own, {
       tags: [
         [TYPE.vlan, 5],
@@ -110,7 +111,7 @@ function forgedIpv4(self: Identity, other: Identity): Record<string, Hex> {
     proto: number,
     payload: Hex,
     more: { options?: Hex; more?: boolean; offset?: number; version?: number; length?: number } = {},
-  ) => frame(ipv4({ from: self.v4, proto, ...more }, payload));
+  ) => ipv4Frame(self, { from: self.v4, proto, ...more }, payload);
   return {
     'a DHCP server': own(PROTO.udp, udp(67, 68, bootp(2, other.mac))),
     'a DHCP server that hides its port': own(PROTO.udp, udp(4711, 68, bootp(2, other.mac))),
@@ -119,11 +120,15 @@ function forgedIpv4(self: Identity, other: Identity): Record<string, Hex> {
     'a tiny fragment of a DHCP server': own(PROTO.udp, udp(67, 68, ''), { more: true }),
     "a DHCP request for another's card": dhcp(self, '0.0.0.0', other.mac),
     "a DHCP release of another's lease": dhcp(self, self.v4, other.mac),
-    'a DHCP request that ends early': frame(
-      ipv4({ from: '0.0.0.0', to: '255.255.255.255', proto: PROTO.udp, more: true }, udp(68, 67, zeros(8))),
+    'a DHCP request that ends early': ipv4Frame(
+      self,
+      { from: '0.0.0.0', to: '255.255.255.255', proto: PROTO.udp, more: true },
+      udp(68, 67, zeros(8)),
     ),
-    'another UDP packet from no address': frame(
-      ipv4({ from: '0.0.0.0', to: '255.255.255.255', proto: PROTO.udp }, udp(5000, 67)),
+    'another UDP packet from no address': ipv4Frame(
+      self,
+      { from: '0.0.0.0', to: '255.255.255.255', proto: PROTO.udp },
+      udp(5000, 67),
     ),
     'an ICMP redirect': own(PROTO.icmp, icmp(5, 1)),
     'an ICMP redirect behind options': own(PROTO.icmp, icmp(5, 1), { options: '01010101' }),
@@ -131,12 +136,18 @@ function forgedIpv4(self: Identity, other: Identity): Record<string, Hex> {
     'an ICMP router advertisement': own(PROTO.icmp, icmp(9)),
     // Bridges that snoop look neither at fragments nor at what follows.
     'a hello of PIM': own(103, `2000${zeros(2)}`),
-    'a later fragment of PIM': frame(ipv4({ from: self.v4, proto: 103, offset: 8 }, `2000${zeros(6)}`)),
-    'a hello of PIM with a router alert': frame(
-      ipv4({ from: self.v4, to: '224.0.0.13', proto: 103, options: '94040000' }, `2000${zeros(2)}`),
+    'a later fragment of PIM': ipv4Frame(self, { from: self.v4, proto: 103, offset: 8 }, `2000${zeros(6)}`),
+    'a hello of PIM with a router alert': ipv4Frame(
+      self,
+      { from: self.v4, to: '224.0.0.13', proto: 103, options: '94040000' },
+      `2000${zeros(2)}`,
     ),
     'an IGMP query': own(PROTO.igmp, `1100${zeros(6)}`),
-    'an IGMP query from no address': frame(ipv4({ from: '0.0.0.0', proto: PROTO.igmp }, `1100${zeros(6)}`)),
+    'an IGMP query from no address': ipv4Frame(
+      self,
+      { from: '0.0.0.0', proto: PROTO.igmp },
+      `1100${zeros(6)}`,
+    ),
     'IPv4 of another version': own(PROTO.tcp, zeros(20), { version: 6 }),
     'IPv4 that says it is longer': own(PROTO.tcp, zeros(20), { length: 1400 }),
     'IPv4 that ends in its header': ether(
@@ -151,18 +162,21 @@ function forgedIpv4(self: Identity, other: Identity): Record<string, Hex> {
 function forgedIpv6(self: Identity, _other: Identity): Record<string, Hex> {
   const frame = (payload: Hex) => ether(self.mac, TYPE.ip6, payload);
   const own = (next: number, payload: Hex, more: { version?: number; length?: number } = {}) =>
-    frame(ipv6({ from: self.v6, next, ...more }, payload));
+    ipv6Frame(self, { from: self.v6, next, ...more }, payload);
   const server = udp(547, 546, zeros(16));
   return {
     'a DHCPv6 server': own(PROTO.udp, server),
     'a DHCPv6 server behind options': own(OPTIONS, extension(PROTO.udp) + server),
     'a fragment of a DHCPv6 server': own(PROTO.fragment, fragment(PROTO.udp, 0, true) + server),
-    'a hello of PIM over IPv6': frame(ipv6({ from: self.v6, to: 'ff02::d', next: 103 }, `2000${zeros(2)}`)),
-    'a multicast query': frame(
-      ipv6(
-        { from: linkLocal(self.mac) ?? '', next: PROTO.hopByHop },
-        extension(ICMP6, '050200000100') + icmp6(130, zeros(20)),
-      ),
+    'a hello of PIM over IPv6': ipv6Frame(
+      self,
+      { from: self.v6, to: 'ff02::d', next: 103 },
+      `2000${zeros(2)}`,
+    ),
+    'a multicast query': ipv6Frame(
+      self,
+      { from: linkLocal(self.mac) ?? '', next: PROTO.hopByHop },
+      extension(ICMP6, '050200000100') + icmp6(130, zeros(20)),
     ),
     'IPv6 of another version': own(PROTO.tcp, zeros(20), { version: 4 }),
     'IPv6 that says it is longer': own(PROTO.tcp, zeros(20), { length: 1400 }),
@@ -179,15 +193,10 @@ function forgedNdp(self: Identity, other: Identity): Record<string, Hex> {
   const ndp = (from: string, type: number, body: Hex) => message(self, from, type, body);
   const advert = icmp6(NDP.advert, neighbour(other.v6, lladdr(2, self.mac), 0x20000000));
   const router = icmp6(NDP.advertRouter, `40000708${zeros(8)}`);
-  const hidden = (next: number, payload: Hex) =>
-    ether(self.mac, TYPE.ip6, ipv6({ from: self.v6, next }, payload));
+  const hidden = (next: number, payload: Hex) => ipv6Frame(self, { from: self.v6, next }, payload);
   const own = neighbour(self.v6, '', 0x20000000);
   return {
-    'a router advertisement': ether(
-      self.mac,
-      TYPE.ip6,
-      ipv6({ from: local, to: ALL_NODES, next: ICMP6 }, router),
-    ),
+    'a router advertisement': ipv6Frame(self, { from: local, to: ALL_NODES, next: ICMP6 }, router),
     'a router advertisement behind options': hidden(OPTIONS, extension(ICMP6) + router),
     'a router advertisement behind two headers': hidden(
       PROTO.hopByHop,
@@ -231,11 +240,7 @@ function forgedNdp(self: Identity, other: Identity): Record<string, Hex> {
       NDP.advert,
       neighbour(self.v6, `0201${mac(self.mac).slice(0, 8)}`),
     ),
-    'an advertisement that ends early': ether(
-      self.mac,
-      TYPE.ip6,
-      ipv6({ from: self.v6, next: ICMP6 }, advert.slice(0, 30)),
-    ),
+    'an advertisement that ends early': ipv6Frame(self, { from: self.v6, next: ICMP6 }, advert.slice(0, 30)),
     'an advertisement behind hop-by-hop options': hidden(PROTO.hopByHop, extension(ICMP6) + advert),
     'an advertisement behind destination options': hidden(OPTIONS, extension(ICMP6) + advert),
     'an advertisement behind a routing header': hidden(
@@ -303,13 +308,10 @@ function forgedNdp(self: Identity, other: Identity): Record<string, Hex> {
       NDP.solicitRouter,
       zeros(4) + lladdr(1, self.mac) + lladdr(1, other.mac),
     ),
-    'a solicitation that says another length': ether(
-      self.mac,
-      TYPE.ip6,
-      ipv6(
-        { from: self.v6, next: ICMP6, length: 24 + 16 },
-        `87000000${zeros(4)}${ip6(other.v6)}${lladdr(1, self.mac)}${zeros(8)}`,
-      ),
+    'a solicitation that says another length': ipv6Frame(
+      self,
+      { from: self.v6, next: ICMP6, length: 24 + 16 },
+      `87000000${zeros(4)}${ip6(other.v6)}${lladdr(1, self.mac)}${zeros(8)}`,
     ),
   };
 }

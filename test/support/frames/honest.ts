@@ -1,16 +1,12 @@
 import { linkLocal } from '../../../lib/request/addresses.ts';
 import {
-  arp,
-  type Bootp,
   bootp,
   DHCP6,
-  ether,
   extension,
   fragment,
   type Hex,
   icmp,
   icmp6,
-  ipv4,
   ipv6,
   lladdr,
   NDP,
@@ -19,37 +15,13 @@ import {
   num,
   PROTO,
   PROTO6,
-  TYPE,
   udp,
   zeros,
 } from './packets.ts';
+import { arpFrame, dhcp, type Identity, ipv4Frame, ipv6Frame, message } from './sender.ts';
 
-/** Who a guest is configured to be, or says that it is. */
-export interface Identity {
-  readonly mac: string;
-  readonly v4: string;
-  readonly v6: string;
-}
-
-export const ALL_NODES = 'ff02::1';
 const ALL_ROUTERS = 'ff02::2';
-export const MULTICAST = '33:33:00:00:00:01';
 const { icmp6: ICMP6, options: OPTIONS } = PROTO6;
-
-/** An ICMPv6 packet in a frame. */
-export function message(self: Identity, from: string, type: number, body: Hex, to = ALL_NODES): Hex {
-  return ether(self.mac, TYPE.ip6, ipv6({ from, to, next: ICMP6 }, icmp6(type, body, { from, to })), {
-    to: MULTICAST,
-  });
-}
-
-/** A DHCP request in a frame. */
-export const dhcp = (self: Identity, from: string, client: string, more: Bootp = {}): Hex =>
-  ether(
-    self.mac,
-    TYPE.ip,
-    ipv4({ from, to: '255.255.255.255', proto: PROTO.udp }, udp(68, 67, bootp(1, client, more))),
-  );
 
 /** CGA parameters and a signature of a key of 1024 bits, a timestamp and a nonce between them (RFC 3971). */
 const SECURE = `0b180100${zeros(188)}0d02${zeros(14)}${NONCE}0c130000${zeros(148)}`;
@@ -60,53 +32,43 @@ const SECURE = `0b180100${zeros(188)}0d02${zeros(14)}${NONCE}0c130000${zeros(148
  */
 export function honestFrames(self: Identity): Record<string, Hex> {
   const local = linkLocal(self.mac) ?? '';
-  const v4 = (proto: number, payload: Hex) =>
-    ether(self.mac, TYPE.ip, ipv4({ from: self.v4, proto }, payload));
-  const v6 = (next: number, payload: Hex) =>
-    ether(self.mac, TYPE.ip6, ipv6({ from: self.v6, next }, payload));
+  const v4 = (proto: number, payload: Hex) => ipv4Frame(self, { from: self.v4, proto }, payload);
+  const v6 = (next: number, payload: Hex) => ipv6Frame(self, { from: self.v6, next }, payload);
   const ndp = (from: string, type: number, body: Hex, to?: string) => message(self, from, type, body, to);
   return {
-    'an ARP request': ether(self.mac, TYPE.arp, arp({ from: self.mac, is: self.v4, asks: '192.0.2.250' })),
-    'an ARP reply': ether(
-      self.mac,
-      TYPE.arp,
-      arp({ op: 2, from: self.mac, is: self.v4, asks: '192.0.2.250' }),
-    ),
-    'its gratuitous ARP': ether(self.mac, TYPE.arp, arp({ from: self.mac, is: self.v4 })),
-    'an ARP probe for its own address': ether(
-      self.mac,
-      TYPE.arp,
-      arp({ from: self.mac, is: '0.0.0.0', asks: self.v4 }),
-    ),
+    'an ARP request': arpFrame(self, { is: self.v4, asks: '192.0.2.250' }),
+    'an ARP reply': arpFrame(self, { op: 2, is: self.v4, asks: '192.0.2.250' }),
+    'its gratuitous ARP': arpFrame(self, { is: self.v4 }),
+    'an ARP probe for its own address': arpFrame(self, { is: '0.0.0.0', asks: self.v4 }),
     'TCP over IPv4': v4(PROTO.tcp, zeros(20)),
     'UDP over IPv4': v4(PROTO.udp, udp(5000, 53)),
     'an IPv4 ping': v4(PROTO.icmp, icmp(8)),
-    'IPv4 with options': ether(
-      self.mac,
-      TYPE.ip,
-      ipv4({ from: self.v4, proto: PROTO.igmp, options: '94040000' }, `2200${zeros(6)}`),
+    'IPv4 with options': ipv4Frame(
+      self,
+      { from: self.v4, proto: PROTO.igmp, options: '94040000' },
+      `2200${zeros(6)}`,
     ),
-    'an IGMP report before it has an address': ether(
-      self.mac,
-      TYPE.ip,
-      ipv4({ from: '0.0.0.0', to: '224.0.0.22', proto: PROTO.igmp, options: '94040000' }, `2200${zeros(6)}`),
+    'an IGMP report before it has an address': ipv4Frame(
+      self,
+      { from: '0.0.0.0', to: '224.0.0.22', proto: PROTO.igmp, options: '94040000' },
+      `2200${zeros(6)}`,
     ),
-    'the first fragment of UDP': ether(
-      self.mac,
-      TYPE.ip,
-      ipv4({ from: self.v4, proto: PROTO.udp, more: true }, udp(5000, 53, zeros(16))),
+    'the first fragment of UDP': ipv4Frame(
+      self,
+      { from: self.v4, proto: PROTO.udp, more: true },
+      udp(5000, 53, zeros(16)),
     ),
-    'a later fragment of UDP': ether(
-      self.mac,
-      TYPE.ip,
-      ipv4({ from: self.v4, proto: PROTO.udp, offset: 24 }, num(67, 2) + num(68, 2) + zeros(20)),
+    'a later fragment of UDP': ipv4Frame(
+      self,
+      { from: self.v4, proto: PROTO.udp, offset: 24 },
+      num(67, 2) + num(68, 2) + zeros(20),
     ),
     'a DHCP request without an address': dhcp(self, '0.0.0.0', self.mac),
     'a DHCP request that renews': dhcp(self, self.v4, self.mac, { is: self.v4 }),
-    'a DHCP release': ether(
-      self.mac,
-      TYPE.ip,
-      ipv4({ from: self.v4, proto: PROTO.udp }, udp(68, 67, bootp(1, self.mac, { is: self.v4 }))),
+    'a DHCP release': ipv4Frame(
+      self,
+      { from: self.v4, proto: PROTO.udp },
+      udp(68, 67, bootp(1, self.mac, { is: self.v4 })),
     ),
     'TCP over IPv6': v6(PROTO.tcp, zeros(20)),
     'UDP over IPv6': v6(PROTO.udp, udp(5000, 53)),
@@ -122,34 +84,31 @@ export function honestFrames(self: Identity): Record<string, Hex> {
       fragment(ICMP6, 16, false) + num(NDP.advert, 1) + zeros(23),
     ),
     'a later fragment of UDP over IPv6': v6(PROTO.fragment, fragment(PROTO.udp, 16, false) + udp(547, 546)),
-    'a DHCPv6 request': ether(
-      self.mac,
-      TYPE.ip6,
-      ipv6(
-        { from: local, to: 'ff02::1:2', next: PROTO.udp },
-        udp(546, 547, `${num(DHCP6.solicit, 1)}abcdef`),
-      ),
+    'a DHCPv6 request': ipv6Frame(
+      self,
+      { from: local, to: 'ff02::1:2', next: PROTO.udp },
+      udp(546, 547, `${num(DHCP6.solicit, 1)}abcdef`),
     ),
     'a DHCPv6 registration of an address (RFC 9686)': v6(PROTO.udp, udp(546, 547, `${num(36, 1)}abcdef`)),
     'a DHCPv4 query over IPv6 (RFC 7341)': v6(PROTO.udp, udp(546, 547, `${num(20, 1)}000000`)),
     'a mobility header with nothing behind it': v6(135, `${num(59, 1)}00${zeros(6)}`),
     'a DHCPv6 renewal': v6(PROTO.udp, udp(546, 547, `${num(DHCP6.renew, 1)}abcdef`)),
-    'a router alert beside UDP': ether(
-      self.mac,
-      TYPE.ip,
-      ipv4({ from: self.v4, proto: PROTO.udp, options: '94040000' }, udp(5000, 53)),
+    'a router alert beside UDP': ipv4Frame(
+      self,
+      { from: self.v4, proto: PROTO.udp, options: '94040000' },
+      udp(5000, 53),
     ),
     '6in4 of a tunnel of its own': v4(41, ipv6({ from: '2001:db8:6::1', next: PROTO.tcp }, zeros(20))),
-    'a datagram to a group': ether(
-      self.mac,
-      TYPE.ip,
-      ipv4({ from: self.v4, to: '239.1.2.3', proto: PROTO.udp }, udp(5000, 5000)),
+    'a datagram to a group': ipv4Frame(
+      self,
+      { from: self.v4, to: '239.1.2.3', proto: PROTO.udp },
+      udp(5000, 5000),
       { to: '01:00:5e:01:02:03' },
     ),
-    'a datagram to everybody': ether(
-      self.mac,
-      TYPE.ip,
-      ipv4({ from: self.v4, to: '192.0.2.255', proto: PROTO.udp }, udp(137, 137)),
+    'a datagram to everybody': ipv4Frame(
+      self,
+      { from: self.v4, to: '192.0.2.255', proto: PROTO.udp },
+      udp(137, 137),
     ),
     ...routerFrames(self),
     'a solicitation of a neighbour': ndp(
@@ -196,21 +155,15 @@ export function honestFrames(self: Identity): Record<string, Hex> {
     ),
     'a solicitation of routers': ndp(local, NDP.solicitRouter, zeros(4) + lladdr(1, self.mac), ALL_ROUTERS),
     'a solicitation of routers without an address': ndp('::', NDP.solicitRouter, zeros(4), ALL_ROUTERS),
-    'a report of multicast listening': ether(
-      self.mac,
-      TYPE.ip6,
-      ipv6(
-        { from: local, to: 'ff02::16', next: PROTO.hopByHop },
-        extension(ICMP6, '050200000100') + icmp6(143, zeros(4)),
-      ),
+    'a report of multicast listening': ipv6Frame(
+      self,
+      { from: local, to: 'ff02::16', next: PROTO.hopByHop },
+      extension(ICMP6, '050200000100') + icmp6(143, zeros(4)),
     ),
-    'a report of multicast listening without an address': ether(
-      self.mac,
-      TYPE.ip6,
-      ipv6(
-        { from: '::', to: 'ff02::16', next: PROTO.hopByHop },
-        extension(ICMP6, '050200000100') + icmp6(143, zeros(4)),
-      ),
+    'a report of multicast listening without an address': ipv6Frame(
+      self,
+      { from: '::', to: 'ff02::16', next: PROTO.hopByHop },
+      extension(ICMP6, '050200000100') + icmp6(143, zeros(4)),
     ),
   };
 }
@@ -219,9 +172,9 @@ export function honestFrames(self: Identity): Record<string, Hex> {
 function routerFrames(self: Identity): Record<string, Hex> {
   const local = linkLocal(self.mac) ?? '';
   const v4 = (to: string, group: string, proto: number, payload: Hex) =>
-    ether(self.mac, TYPE.ip, ipv4({ from: self.v4, to, proto }, payload), { to: group });
+    ipv4Frame(self, { from: self.v4, to, proto }, payload, { to: group });
   const v6 = (to: string, group: string, next: number, payload: Hex) =>
-    ether(self.mac, TYPE.ip6, ipv6({ from: local, to, next }, payload), { to: group });
+    ipv6Frame(self, { from: local, to, next }, payload, { to: group });
   return {
     'a hello of OSPF': v4('224.0.0.5', '01:00:5e:00:00:05', 89, `0201002c${zeros(40)}`),
     'a hello of OSPFv3': v6('ff02::5', '33:33:00:00:00:05', 89, `03010024${zeros(32)}`),

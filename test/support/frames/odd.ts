@@ -1,5 +1,4 @@
 import { linkLocal } from '../../../lib/request/addresses.ts';
-import { dhcp, type Identity, message } from './honest.ts';
 import {
   arp,
   bootp,
@@ -22,6 +21,7 @@ import {
   udp,
   zeros,
 } from './packets.ts';
+import { arpFrame, dhcp, type Identity, ipv4Frame, ipv6Frame, message } from './sender.ts';
 
 const { icmp6: ICMP6, options: OPTIONS } = PROTO6;
 
@@ -81,10 +81,10 @@ function oddLink(self: Identity, other: Identity): Record<string, Hex> {
 const mac6 = (text: string): Hex => text.replaceAll(':', '');
 
 function oddArp(self: Identity): Record<string, Hex> {
-  const own = (op: number) => ether(self.mac, TYPE.arp, arp({ op, from: self.mac, is: self.v4 }));
+  const own = (op: number) => arpFrame(self, { op, is: self.v4 });
   const cut = (bytes: number) =>
     ether(self.mac, TYPE.arp, arp({ from: self.mac, is: self.v4 }).slice(0, bytes * 2));
-  const head = (text: Hex) => ether(self.mac, TYPE.arp, arp({ from: self.mac, is: self.v4, head: text }));
+  const head = (text: Hex) => arpFrame(self, { is: self.v4, head: text });
   return {
     'ARP that neither asks nor answers': own(0),
     'reverse ARP as ARP': own(3),
@@ -104,27 +104,31 @@ function oddArp(self: Identity): Record<string, Hex> {
 function oddIpv4(self: Identity, other: Identity): Record<string, Hex> {
   const frame = (payload: Hex) => ether(self.mac, TYPE.ip, payload);
   const own = (payload: Hex, more: { to?: string; more?: boolean; options?: Hex } = {}) =>
-    frame(ipv4({ from: self.v4, proto: PROTO.udp, ...more }, payload));
+    ipv4Frame(self, { from: self.v4, proto: PROTO.udp, ...more }, payload);
   const offer = bootp(2, other.mac, { is: self.v4 });
   const request = dhcp(self, '0.0.0.0', self.mac);
   /** The packet's first byte: its version, and its header's length in words. */
   const start = (byte: Hex) =>
     frame(byte + ipv4({ from: self.v4, proto: PROTO.udp }, udp(67, 68, offer)).slice(2));
   return {
-    'a DHCP server that answers one card': ether(
-      self.mac,
-      TYPE.ip,
-      ipv4({ from: self.v4, to: other.v4, proto: PROTO.udp }, udp(67, 68, offer)),
+    'a DHCP server that answers one card': ipv4Frame(
+      self,
+      { from: self.v4, to: other.v4, proto: PROTO.udp },
+      udp(67, 68, offer),
       { to: other.mac },
     ),
     'a DHCP server that answers a relay': own(udp(67, 67, offer)),
     'a DHCP server in two pieces': own(udp(67, 68, offer).slice(0, 48), { more: true }),
     'a DHCP server behind a router alert': own(udp(67, 68, offer), { options: '94040000' }),
-    'a DHCP server without an address': frame(
-      ipv4({ from: '0.0.0.0', to: '255.255.255.255', proto: PROTO.udp }, udp(67, 68, offer)),
+    'a DHCP server without an address': ipv4Frame(
+      self,
+      { from: '0.0.0.0', to: '255.255.255.255', proto: PROTO.udp },
+      udp(67, 68, offer),
     ),
-    'a DHCP server that says it is a client': frame(
-      ipv4({ from: '0.0.0.0', to: '255.255.255.255', proto: PROTO.udp }, udp(68, 67, offer)),
+    'a DHCP server that says it is a client': ipv4Frame(
+      self,
+      { from: '0.0.0.0', to: '255.255.255.255', proto: PROTO.udp },
+      udp(68, 67, offer),
     ),
     'a DHCP relay': dhcp(self, self.v4, self.mac, { relay: self.v4 }),
     'a DHCP request of another kind of card': dhcp(self, '0.0.0.0', self.mac, { head: '2006' }),
@@ -138,11 +142,15 @@ function oddIpv4(self: Identity, other: Identity): Record<string, Hex> {
       `4f${ipv4({ from: self.v4, proto: PROTO.icmp }, icmp(5)).slice(2)}`,
     ),
     'IPv4 of version 0': start('05'),
-    'IPv4 that says it is shorter than its header': frame(
-      ipv4({ from: self.v4, proto: PROTO.udp, length: 12 }, udp(67, 68, offer)),
+    'IPv4 that says it is shorter than its header': ipv4Frame(
+      self,
+      { from: self.v4, proto: PROTO.udp, length: 12 },
+      udp(67, 68, offer),
     ),
-    'a redirect behind a record of its route': frame(
-      ipv4({ from: self.v4, proto: PROTO.icmp, options: '0707040000000000' }, icmp(5, 1)),
+    'a redirect behind a record of its route': ipv4Frame(
+      self,
+      { from: self.v4, proto: PROTO.icmp, options: '0707040000000000' },
+      icmp(5, 1),
     ),
     'UDP with half a header': own('00430044', { more: true }),
   };
@@ -151,7 +159,7 @@ function oddIpv4(self: Identity, other: Identity): Record<string, Hex> {
 function oddIpv6(self: Identity, other: Identity): Record<string, Hex> {
   const local = linkLocal(self.mac) ?? '';
   const own = (next: number, payload: Hex, more: { length?: number } = {}) =>
-    ether(self.mac, TYPE.ip6, ipv6({ from: self.v6, next, ...more }, payload));
+    ipv6Frame(self, { from: self.v6, next, ...more }, payload);
   const router = icmp6(NDP.advertRouter, `40000708${zeros(8)}`);
   const redirect = icmp6(NDP.redirect, zeros(36));
   const query = icmp6(130, zeros(20));
@@ -216,11 +224,7 @@ function oddIpv6(self: Identity, other: Identity): Record<string, Hex> {
       PROTO.fragment,
       fragment(PROTO.udp, 0, true) + server(DHCP6.relay).slice(0, 16),
     ),
-    'a DHCPv6 server from its link-local address': ether(
-      self.mac,
-      TYPE.ip6,
-      ipv6({ from: local, next: PROTO.udp }, reply),
-    ),
+    'a DHCPv6 server from its link-local address': ipv6Frame(self, { from: local, next: PROTO.udp }, reply),
     'a DHCPv6 server in an atomic fragment': own(PROTO.fragment, fragment(PROTO.udp, 0, false) + reply),
     'a DHCPv6 server behind a router alert': own(
       PROTO.hopByHop,

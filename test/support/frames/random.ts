@@ -1,8 +1,9 @@
 import { type Random, randomNumbers } from '../random.ts';
 import { borrowedFrames } from './borrowed.ts';
 import { forgedFrames } from './forged.ts';
-import { honestFrames, type Identity, numbered } from './honest.ts';
+import { honestFrames, numbered } from './honest.ts';
 import { type Hex, mac, num } from './packets.ts';
+import type { Identity } from './sender.ts';
 
 /** No frame is shorter than this: a destination, a source, an ethertype. */
 const HEADER = 14;

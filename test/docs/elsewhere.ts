@@ -1,0 +1,52 @@
+/** Where else a command is run: a file of the project that contains the words, or why it cannot be run here. */
+export type Elsewhere = { readonly in: string; readonly as: string } | { readonly because: string };
+
+const NO_INIT = 'needs an init system that runs; test/install/init.test.ts tries the files that it takes';
+
+/** Commands of the documents that no scenario types, by their texts. */
+export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
+  'npm test': { in: '.ci/run', as: 'npm test' },
+  'npm ci': { in: 'tools/setup.sh', as: 'npm ci' },
+  'npm ci && npm run build': { in: 'package.json', as: 'npm run -s build' },
+  'npm run build': { in: 'package.json', as: 'npm run -s build' },
+  'npm run build:pkg': { in: 'package.json', as: 'npm run -s build:pkg' },
+  'npm run demo': { in: 'package.json', as: 'npm run -s build && dist/xen-network sandbox' },
+  'npm run lint': { in: 'package.json', as: 'npm run -s lint' },
+  'npm run setup': { in: 'package.json', as: 'sh tools/setup.sh test' },
+  'npm run format': { because: 'it writes the sources; npm run lint looks at the same' },
+  'npm run test:xen': {
+    because: 'it takes half an hour; npm test runs the core of it, test/lab/core.test.ts',
+  },
+  "npm run test:xen -- -t 'Xen (pv|vif-nat|network-)'": { because: 'it takes half an hour' },
+  'npm run bench': { because: 'it measures, and wants a machine of its own' },
+  'npx vitest run --project host test/golden --update': { because: 'it writes the golden files anew' },
+  'XEN_NETWORK_OVERLAP=all npx vitest run --project host test/netns/faults/overlap-guests.test.ts': {
+    because: 'it takes hours; without the variable npm test runs a choice of it',
+  },
+  './install.sh': { in: 'test/install/dpkg.test.ts', as: 'install "$1" >/mnt/log' },
+  './install.sh --uninstall': { in: 'test/install/dpkg.test.ts', as: 'install "$1" --uninstall' },
+  'xen-network sandbox --shell': { in: 'test/netns/sandbox.test.ts', as: 'sandbox --shell' },
+  "journalctl -k --grep 'xen-network drops'": {
+    because: 'the kernel logs what namespaces drop nowhere, unless told; test:xen looks at it',
+  },
+  // Not every kernel has VLAN filtering; where it is there the scenario types these three as well.
+  'ip link set dev xenbr0 type bridge vlan_filtering 1': {
+    in: 'test/netns/vif-bridge/vlan.test.ts',
+    as: 'link set dev xenbr0 type bridge vlan_filtering 1',
+  },
+  'bridge vlan add dev peth0 vid 10': {
+    in: 'test/lab/scenarios/vlan.sh',
+    as: 'bridge vlan add dev veth0 vid',
+  },
+  'bridge vlan show dev vif1.0': { in: 'test/netns/vif-bridge/vlan.test.ts', as: "'vlan', 'show'" },
+  'systemctl enable xen-network': { because: NO_INIT },
+  'rc-update add xen-network default': { because: NO_INIT },
+  'update-rc.d xen-network defaults': { because: NO_INIT },
+  'chkconfig --add xen-network': { because: NO_INIT },
+  'ovn-nbctl lsp-add sw0 00:16:3e:00:00:11': { because: 'OVN is not installed for the tests' },
+  'iptables -i eth0': { because: 'no command: words of a rule' },
+  'bridge xen_network_wrapped_xenbr0': { because: 'no command: the name of a table' },
+  'nft -f': { because: 'no command: an option' },
+  'ip -batch': { because: 'no command: an option' },
+  'vif-bridge online': { because: 'no command: the name of a call' },
+};

@@ -1,0 +1,127 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { Host } from '../support/hosts/host.ts';
+import { createGuest, plainHost, portsOf, routeBy } from './guests.ts';
+import { expectLines, HERE } from './page.ts';
+import type { Scenario } from './scenario.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+/** Who works on the project has Node.js where it is. */
+const env = { PATH: process.env['PATH'] ?? '' };
+
+/** README.md, CONTRIBUTING.md, SECURITY.md and docs/desk.md. */
+export const START_HERE: readonly Scenario[] = [
+  {
+    document: 'README.md',
+    headings: ['The safe way on a remote host'],
+    async play(page, keep) {
+      const net = keep(await plainHost());
+      const { host } = net;
+      const before = await host.settled();
+      expect(page.ok(host, 'network-bridge start --dry-run')).toMatch(/^# .*\nip link add name xenbr0 /m);
+      expect(host.snapshot()).toEqual(before);
+      const waiting = () => host.run(['ls', '/run/xen-network/pending']).stdout;
+      page.ok(host, 'network-bridge start check=192.0.2.1 confirm=120');
+      expect(waiting()).toContain('.deadline');
+      page.ok(host, 'xen-network confirm');
+      expect(waiting()).toBe('');
+      expect(portsOf(host, 'xenbr0')).toEqual(['peth0', 'vif0.0']);
+      expect(net.outside.reaches('192.0.2.2')).toBe(true);
+      expect(page.ok(host, 'xen-network recover')).toContain('nothing to take back');
+    },
+  },
+  {
+    document: 'README.md',
+    headings: ['Try it'],
+    async play(page, keep) {
+      const { host } = keep({ host: await Host.create() });
+      const untimed = (text: string) => text.replace(/[\d.]+ ms/g, 'some ms');
+      const printed = page.ok(host, 'npm run demo', { as: ['xen-network sandbox'] });
+      expectLines(untimed(printed), page.paragraph('xend starts').map(untimed));
+    },
+  },
+  {
+    document: 'README.md',
+    headings: ['Three recipes'],
+    async play(page, keep) {
+      const [bridged = {}, natted = {}, routed = {}] = page.vifs();
+      const first = keep(await plainHost());
+      page.ok(first.host, 'network-bridge start antispoof=strict');
+      const held = await createGuest(first.host, 1, bridged);
+      held.ip('address add 192.0.2.51/24 dev eth0');
+      expect(held.reaches('192.0.2.1')).toBe(true);
+      held.ip('address add 192.0.2.52/24 dev eth0');
+      expect(held.reaches('192.0.2.1', '-I', '192.0.2.52')).toBe(false);
+
+      const second = keep(await plainHost());
+      page.ok(second.host, 'network-nat start dhcp=yes');
+      const behind = await createGuest(second.host, 1, natted);
+      expect(second.lease(1)).toMatchObject({ ip_address: '10.0.1.1' });
+      expect(behind.reaches('192.0.2.1')).toBe(true);
+
+      const third = keep(await plainHost());
+      page.ok(third.host, 'network-route start');
+      routeBy(await createGuest(third.host, 1, routed), '192.0.2.51', '192.0.2.2');
+      expect(third.outside.reaches('192.0.2.51')).toBe(true);
+    },
+  },
+  {
+    document: 'CONTRIBUTING.md',
+    headings: ['Test one thing', 'Release'],
+    play(page) {
+      const inRoot = (text: string) => page.ok(HERE, text, { as: [`cd '${ROOT}' && ${text}`], env });
+      inRoot('npx vitest run --project host test/unit/plan/vlan.test.ts');
+      const one = `npx vitest run --project host test/netns/vif-bridge/vlan.test.ts -t 'without vlan='`;
+      expect(inRoot(one)).toMatch(/^1 passed, 0 failed/m);
+      const dir = mkdtempSync(join(tmpdir(), 'xen-network-release-'));
+      try {
+        const inCopy = (text: string) => page.ok(HERE, text, { as: [`cd '${dir}' && ${text}`], env });
+        HERE.ok('cp', `${ROOT}/package.json`, `${ROOT}/package-lock.json`, dir);
+        inCopy('npm version --no-git-tag-version 0.2.0');
+        for (const file of ['package.json', 'package-lock.json'])
+          expect(HERE.ok('cat', `${dir}/${file}`)).toContain('"version": "0.2.0"');
+        HERE.ok('git', 'init', '-q', dir);
+        HERE.ok('sh', '-c', `cd '${dir}' && git add . && git ${WHO} commit -qm x && git config user.name x`);
+        HERE.ok('git', '-C', dir, 'config', 'user.email', 'x@example.org');
+        inCopy('git tag -a v0.2.0 -m v0.2.0');
+        expect(HERE.ok('git', '-C', dir, 'tag')).toBe('v0.2.0\n');
+      } finally {
+        rmSync(dir, { recursive: true });
+      }
+      expect(inRoot('dist/xen-network --version')).toMatch(/^xen-network \d+\.\d+\.\d+$/m);
+    },
+  },
+  {
+    document: 'SECURITY.md',
+    headings: ['Reporting'],
+    async play(page, keep) {
+      const { host } = keep({ host: await Host.create() });
+      expect(page.ok(host, 'xen-network --version')).toMatch(/^xen-network \d+\.\d+\.\d+$/m);
+    },
+  },
+  {
+    document: 'docs/desk.md',
+    headings: ['start, stop, restart: the network at boot'],
+    async play(page, keep) {
+      const { host } = keep(await plainHost());
+      host.nic('eth1');
+      host.write('/etc/xen/xend-config.sxp', `${page.paragraph('# /etc/xen/xend-config.sxp').join('\n')}\n`);
+      const before = await host.settled();
+      const file = '--config /etc/xen/xend-config.sxp';
+      page.ok(host, 'xen-network start [--config FILE] [--dry-run]', {
+        as: [`xen-network start ${file} --dry-run`],
+      });
+      expect(await host.settled()).toEqual(before);
+      page.ok(host, 'xen-network start [--config FILE] [--dry-run]', { as: ['xen-network start'] });
+      expect(portsOf(host, 'xenbr1')).toContain('peth1');
+      page.ok(host, 'xen-network restart');
+      expect(portsOf(host, 'xenbr1')).toContain('peth1');
+      page.ok(host, 'xen-network stop');
+      expect(await host.snapshotLike(before)).toEqual(before);
+    },
+  },
+];
+
+const WHO = '-c user.name=x -c user.email=x@example.org';

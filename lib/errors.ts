@@ -1,17 +1,18 @@
 export interface ErrorOptions {
-  /** What was thrown underneath, kept for the log. */
+  /** The error that led to this one, kept for the log. */
   readonly cause?: unknown;
-  /** The process's exit status; 1 unless told. */
+  /** The process's exit status; 1 where it is not given. */
   readonly exitCode?: number;
 }
 
 /**
- * The root of every error that a caller is meant to read. The message is a full sentence (or several): which
- * device, what failed, why, what to do. It goes to stderr, to syslog and, for a vif hook, to hotplug-error.
+ * The base class of all errors that a caller is meant to read. The message is one or more full sentences:
+ * which device, what failed, why, what to do. It goes to stderr, to syslog and, for a vif hook, to
+ * hotplug-error.
  */
 export class XenNetworkError extends Error {
   readonly exitCode: number;
-  // Set here, since not every engine takes it with the message.
+  // Not every engine sets it from the constructor's options.
   override readonly cause: unknown;
 
   constructor(message: string, options: ErrorOptions = {}) {
@@ -22,21 +23,21 @@ export class XenNetworkError extends Error {
   }
 }
 
-/** What was asked for is malformed: an argument, an environment variable or a value in xenstore. */
+/** The request is malformed: an argument, an environment variable or a value in xenstore. */
 export class RequestError extends XenNetworkError {}
 
-/** The host is in a state in which the request cannot be met (a bridge is missing, a name is taken). */
+/** The host's state does not allow the request (a bridge is missing, a name is taken). */
 export class HostError extends XenNetworkError {}
 
-/** xenstore cannot be reached, refused a request or answered nonsense. */
+/** xenstore cannot be reached, refused a request or sent an invalid answer. */
 export class XenstoreError extends XenNetworkError {}
 
-/** A lock is held by somebody else for longer than a hook may wait. */
+/** Another process holds a lock for longer than a hook may wait. */
 export class LockError extends XenNetworkError {}
 
-/** A step of a plan could not be carried out. */
+/** A step of a plan failed. */
 export class StepError extends XenNetworkError {
-  /** What kind of command it was: 'ip', 'iptables', … */
+  /** The kind of the command that failed: 'ip', 'iptables', … */
   readonly tool: string;
 
   constructor(message: string, tool: string) {
@@ -45,11 +46,12 @@ export class StepError extends XenNetworkError {
   }
 }
 
-/** The plan was carried out, but the host does not look as it should. */
+/** The plan was carried out, but the check afterwards found a difference. */
 export class VerifyError extends XenNetworkError {}
 
 /**
- * Whether there was no memory: the engine has nothing but null to throw where it cannot make an error any more.
+ * Whether an error means that there is no memory left. The engine throws null where it has no memory even for
+ * an Error.
  * @param thrown an Error or any other value
  */
 export function isOutOfMemory(thrown: unknown): boolean {
@@ -57,7 +59,7 @@ export function isOutOfMemory(thrown: unknown): boolean {
 }
 
 /**
- * The sentence for anything that was thrown.
+ * The message of anything that was thrown.
  * @param thrown an Error or any other value
  */
 export function messageOf(thrown: unknown): string {

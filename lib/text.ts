@@ -1,10 +1,13 @@
 const QUOTED_LENGTH = 60;
-/** Controls of C0 and C1, marks that turn the writing's direction or have no width, separators of lines and paragraphs. */
+/**
+ * Control characters, marks that change the direction of the text or have no width, line and paragraph
+ * separators.
+ */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /**
- * A text fit for terminals and logs, whatever a tenant put into it: characters that do something instead of showing
- * something are written as \\uXXXX. Tabs and newlines stay.
+ * Makes any text safe for terminals and logs, since a guest's owner may have written it: invisible and
+ * control characters become \\uXXXX. Tabs and newlines stay.
  * @param text any text
  */
 export function visible(text: string): string {
@@ -20,7 +23,8 @@ function hex(code: number): string {
 }
 
 /**
- * A value of unknown origin, fit to stand in a message: control characters escaped, cut to 60 characters, in quotes.
+ * Quotes a value of unknown origin for a message: control characters are escaped, and the value is cut to 60
+ * characters.
  * @param value any text
  */
 export function quote(value: string): string {
@@ -39,7 +43,7 @@ export function listed(items: readonly string[]): string {
 }
 
 /**
- * A sentence about a device: with the device's name before it, unless the sentence names it.
+ * Puts a device's name before a sentence that does not contain it.
  * @param device the device's name
  * @param sentence one sentence or several
  */
@@ -48,7 +52,7 @@ export function about(device: string, sentence: string): string {
 }
 
 /**
- * What is told of a command that failed, or had something to say: the device's name stands in it once.
+ * A message about a command for a device: the device's name stands in it once.
  * @param command such as "online"
  * @param device the device's name
  * @param sentence one sentence or several

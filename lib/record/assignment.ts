@@ -1,4 +1,7 @@
-/** Something that a hook lays on a device for a guest: kept in its record, so that offline needs nothing else. */
+/**
+ * One part of an assignment: the addresses and routes that a routed guest's device gets. It stands in the
+ * device's record, so that offline needs nothing else to take it away.
+ */
 export type Laid = LaidAddress | LaidRoute | LaidProxy;
 
 /** An address of dom0 on the guest's device. */
@@ -15,34 +18,37 @@ export interface LaidRoute {
   readonly device: string;
   /** ADDRESS/LENGTH */
   readonly prefix: string;
-  /** What dom0 calls itself towards the guest; the kernel's choice for IPv6. */
+  /** dom0's source address towards the guest; undefined leaves it to the kernel, as for IPv6. */
   readonly source?: string;
   readonly metric?: number;
 }
 
-/** A guest's IPv6 address that dom0 answers for on the network's side. */
+/**
+ * A proxy-neighbour entry: dom0 answers neighbour solicitations for the guest's IPv6 address on the network's
+ * side.
+ */
 export interface LaidProxy {
   readonly kind: 'proxy';
   readonly device: string;
   readonly address: string;
 }
 
-/** What the kernel gives an IPv6 route without a metric (linux/ipv6_route.h, IP6_RT_PRIO_USER). */
+/** The metric that the kernel gives to an IPv6 route without one (linux/ipv6_route.h, IP6_RT_PRIO_USER). */
 const IPV6_METRIC = 1024;
 
-/** A route of the kernel's. */
+/** A route in the kernel's table. */
 export interface PresentRoute {
   /** ADDRESS/LENGTH */
   readonly prefix: string;
   readonly device: string;
-  /** The kernel's number: 0 for none in IPv4, 1024 in IPv6. */
+  /** The kernel's value: where none was given, 0 in IPv4 and 1024 in IPv6. */
   readonly metric: number;
 }
 
 /**
- * Whether a route is there.
+ * Whether the kernel has a route.
  * @param routes the kernel's routes
- * @param route the one looked for
+ * @param route the route to look for
  */
 export function isRouted(routes: readonly PresentRoute[], route: LaidRoute): boolean {
   const metric = metricOf(route);
@@ -53,7 +59,7 @@ export function isRouted(routes: readonly PresentRoute[], route: LaidRoute): boo
 }
 
 /**
- * Whether an address or prefix is one of IPv6.
+ * Whether an address or prefix is IPv6.
  * @param text ADDRESS or ADDRESS/LENGTH
  */
 export function isSix(text: string): boolean {
@@ -61,8 +67,8 @@ export function isSix(text: string): boolean {
 }
 
 /**
- * The metric that the kernel gives a route.
- * @param route what is laid
+ * The metric that the kernel shows for a route.
+ * @param route a route of an assignment
  */
 export function metricOf({ metric, prefix }: LaidRoute): number {
   return metric ?? (isSix(prefix) ? IPV6_METRIC : 0);

@@ -1,9 +1,9 @@
-/** Everything that outlives a run and not a reboot lies here. */
+/** The folder of files that outlive a run but not a reboot. */
 export const RUN_FOLDER = '/run/xen-network';
 
 /**
- * Where a file's new content lies until it is put in place: no device can be called so, and what reads folders of
- * settings (dnsmasq, cron) passes it over.
+ * The temporary file for a file's new content, which is then renamed into place. No device can have such a
+ * name, and programs that read a folder of settings (dnsmasq, cron) skip it.
  * @param path the file
  */
 export function temporaryPath(path: string): string {
@@ -12,76 +12,79 @@ export function temporaryPath(path: string): string {
 }
 
 /**
- * Whether a file's name is one that a run which was killed may have left of `temporaryPath`.
- * @param name without its folder
+ * Whether a name is that of a `temporaryPath`, which a killed run may have left.
+ * @param name the file's name, without its folder
  */
 export function isTemporary(name: string): boolean {
   return name.startsWith('.') && name.endsWith('~');
 }
 
 /**
- * Where a file of ours goes that cannot be understood.
+ * The path to which a record is moved that cannot be read.
  * @param path the file
  */
 export function damagedPath(path: string): string {
   return `${path}${DAMAGED}`;
 }
 
-/** How the names of such files end; no vifname may. */
+/** The ending of such a path; no vifname may have it. */
 export const DAMAGED = '.damaged';
 
 /**
- * Whether a file in a folder of records is one, and not what a killed run left or what was put aside.
- * @param name without its folder
+ * Whether a file in a folder of records is a record, and no temporary or damaged file.
+ * @param name the file's name, without its folder
  */
 export function isRecordName(name: string): boolean {
   return !isTemporary(name) && !name.endsWith(DAMAGED);
 }
 
 /**
- * Whether a file is a record of ours, and not one that another program reads as well.
+ * Whether a file is a record of ours, which no other program reads.
  * @param path the file
  */
 export function isRecordPath(path: string): boolean {
   return RECORD_FOLDERS.includes(path.slice(0, path.lastIndexOf('/')));
 }
 
-/** The folder of locks: of devices by the kernel's names of them, of what the whole host shares in a folder of its own. */
+/**
+ * The folder of locks. A device's lock has the kernel's name of the device; host-wide locks have a folder of
+ * their own.
+ */
 export const LOCKS = `${RUN_FOLDER}/lock`;
 
-/** The lock of what all devices share: no device's has such a path. */
+/** The folder of host-wide locks; no device's lock has a path in it. */
 const HOST_LOCKS = `${LOCKS}/host`;
 
-/** The lock of the strict filter's table, its elements and their records. */
+/** The lock of the strict table: of its elements and of their records. */
 export const STRICT_LOCK_PATH = `${HOST_LOCKS}/strict`;
 
-/** The folder of notes that devices are to leave, by the kernel's names of them. */
+/** The folder of the notes that a device is about to leave, named by the kernel's name of the device. */
 export const LEAVING = `${RUN_FOLDER}/leaving`;
 
 /**
- * Where the note lies that a guest's device is to leave.
+ * The path of the note that a guest's device is about to leave.
  * @param device the kernel's name, vif1.0 or vif1.0-emu
  */
 export function leavingPath(device: string): string {
   return `${LEAVING}/${device}`;
 }
 
-/** The folder of the guests' devices' records. */
+/** The folder of the records of guests' devices. */
 export const VIF_RECORDS = `${RUN_FOLDER}/vif`;
 
 /**
- * Where the record of a guest's device lies.
+ * The path of a guest's device's record.
  * @param device the kernel's name, vif1.0 or vif1.0-emu
  */
 export function vifRecordPath(device: string): string {
   return `${VIF_RECORDS}/${device}`;
 }
 
-/** The folder of what the strict filter holds for each device. */
+/** The folder of the strict filter's records: the elements of each device. */
 export const STRICT_RECORDS = `${RUN_FOLDER}/strict`;
 
 /**
- * Where the strict filter's record of a device lies.
+ * The path of the strict filter's record of a device.
  * @param device the kernel's name, vif1.0 or vif1.0-emu
  */
 export function strictRecordPath(device: string): string {
@@ -89,7 +92,7 @@ export function strictRecordPath(device: string): string {
 }
 
 /**
- * Where it is noted that a bridge learned from frames that pass no filter before strict guests joined it.
+ * The path of the note that a bridge learned addresses from unfiltered frames before strict guests joined it.
  * @param bridge the bridge's name
  */
 export function learningNotePath(bridge: string): string {
@@ -100,7 +103,7 @@ export function learningNotePath(bridge: string): string {
 export const BRIDGE_RECORDS = `${RUN_FOLDER}/bridge`;
 
 /**
- * Where a bridge's record lies.
+ * The path of a bridge's record.
  * @param bridge the bridge's name
  */
 export function bridgeRecordPath(bridge: string): string {
@@ -108,8 +111,8 @@ export function bridgeRecordPath(bridge: string): string {
 }
 
 /**
- * Where a device's kernel setting lies.
- * @param key the setting's folder below /proc/sys and its name, without the device: "net/ipv4/conf/proxy_arp"
+ * The path of a device's kernel setting.
+ * @param key the path below /proc/sys without the device: "net/ipv4/conf/proxy_arp"
  * @param device the device's name
  */
 export function settingPath(key: string, device: string): string {
@@ -117,17 +120,17 @@ export function settingPath(key: string, device: string): string {
   return `/proc/sys/${key.slice(0, at)}/${device}${key.slice(at)}`;
 }
 
-/** The folder of the files of each dnsmasq that we start. */
+/** The folder of the files of every dnsmasq that a hook starts. */
 export const DNSMASQ_FILES = `${RUN_FOLDER}/dnsmasq`;
 
-/** The folder of what network-nat left, by network card. */
+/** The folder of network-nat's records, by network card. */
 export const NAT_RECORDS = `${RUN_FOLDER}/nat`;
 
-/** The folder of the starts that wait for their confirmation. */
+/** The folder of starts that wait for confirmation. */
 export const PENDING_RUNS = `${RUN_FOLDER}/pending`;
 
 /**
- * Where it lies how a start that waits for its confirmation is taken back.
+ * The path of the file that tells how to undo a start that waits for confirmation.
  * @param id the start's name while it waits
  */
 export function pendingRunPath(id: string): string {
@@ -135,24 +138,24 @@ export function pendingRunPath(id: string): string {
 }
 
 /**
- * Where it lies when the time of such a start is over.
+ * The path of the file that tells when the time for confirmation ends.
  * @param id the start's name while it waits
  */
 export function pendingDeadlinePath(id: string): string {
   return `${PENDING_RUNS}/${id}.deadline`;
 }
 
-/** What of the host is changed for which started hooks. */
+/** The record of the shared settings and their holders. */
 export const LEDGER = `${RUN_FOLDER}/ledger`;
 
-/** Held while the ledger and what it tells of are changed. */
+/** The lock of the shared settings. A hook holds it while it changes them and their record. */
 export const LEDGER_LOCK = `${RUN_FOLDER}/ledger.lock`;
 
-/** The folder of what network-virtual left, by bridge. */
+/** The folder of network-virtual's records, by bridge. */
 export const VIRTUAL_RECORDS = `${RUN_FOLDER}/virtual`;
 
 /**
- * Where network-nat's record of a network card lies.
+ * The path of network-nat's record of a network card.
  * @param netdev the card's name
  */
 export function natRecordPath(netdev: string): string {
@@ -160,28 +163,28 @@ export function natRecordPath(netdev: string): string {
 }
 
 /**
- * Where network-virtual's record of a bridge lies.
+ * The path of network-virtual's record of a bridge.
  * @param bridge the bridge's name
  */
 export function virtualRecordPath(bridge: string): string {
   return `${VIRTUAL_RECORDS}/${bridge}`;
 }
 
-/** The tables that nft had before the first rule of a started hook. */
+/** The record of the nftables tables that existed before the first rule of a started hook. */
 export const TABLES_RECORD = `${RUN_FOLDER}/tables`;
 
-/** What network-multi-bridge has started. */
+/** The record of the hooks that network-multi-bridge has started. */
 export const MULTI_RECORD = `${RUN_FOLDER}/multi-bridge`;
 
-/** The host's own switch for passing packets on, IPv4's and IPv6's (kernel's ip-sysctl). */
+/** The kernel's switches for forwarding, IPv4 and IPv6 (kernel's ip-sysctl). */
 export const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
 export const IP6_FORWARD = '/proc/sys/net/ipv6/conf/all/forwarding';
 
-/** Where br_netfilter has its settings; not there while the module is not loaded. */
+/** The folder of br_netfilter's settings; it exists only while the module is loaded. */
 export const BRIDGE_NF_FOLDER = '/proc/sys/net/bridge';
 
 /**
- * What decides whether bridged packets go through the filters, those behind a VLAN tag or in PPPoE included
+ * The settings that send bridged packets through the filters, VLAN-tagged and PPPoE packets included
  * (Documentation/networking/ip-sysctl, bridge-nf-*).
  */
 export const BRIDGE_NF: readonly string[] = [
@@ -192,7 +195,7 @@ export const BRIDGE_NF: readonly string[] = [
   'filter-pppoe-tagged',
 ].map((name) => `${BRIDGE_NF_FOLDER}/bridge-nf-${name}`);
 
-/** All folders that hold records, and the one above them, which holds the ledger. */
+/** All folders that hold records. RUN_FOLDER itself holds the record of the shared settings. */
 export const RECORD_FOLDERS: readonly string[] = [
   RUN_FOLDER,
   VIF_RECORDS,

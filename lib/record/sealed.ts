@@ -1,12 +1,18 @@
 import { encodeText } from '../wire/xenstore.ts';
 
-/** The form of what our journals and records hold; a program that changes it counts on, and reads the earlier ones. */
+/**
+ * The version of the format of journals and records. A change of the format raises it; earlier versions stay
+ * readable.
+ */
 const FORMAT = 1;
-/** The format, a checksum and a blank before the text. Files of before the first format begin otherwise. */
+/**
+ * Before the text stand the format's version, a checksum and a blank. Files from before the first version
+ * begin otherwise.
+ */
 const SEAL = /^(\d+) ([0-9a-f]{8}) /;
 
 /**
- * Makes a line of a file of ours whose content can be trusted to be what was written.
+ * Seals one line of a record or journal, so that damage to it is found.
  * @param text one line, without its newline
  * @returns "1 9f3a21bc text"
  */
@@ -14,12 +20,16 @@ export function seal(text: string): string {
   return `${FORMAT} ${checksum(text)} ${text}`;
 }
 
-/** What a line of a file of ours says: its text, that a later version of this program wrote it, or that it is spoilt. */
+/**
+ * The text of a sealed line; 'newer' where a later version of this program wrote it; 'damaged' where the
+ * checksum is wrong.
+ */
 export type Unsealed = { readonly text: string } | 'newer' | 'damaged';
 
 /**
- * Reads such a line; one without a seal is of an earlier version of this program.
- * @param line without its newline
+ * Reads a sealed line. A line without a seal was written by an earlier version of this program and counts as
+ * it is.
+ * @param line the line, without its newline
  */
 export function unseal(line: string): Unsealed {
   const [whole, format, sum] = SEAL.exec(line) ?? [];
@@ -30,8 +40,8 @@ export function unseal(line: string): Unsealed {
 }
 
 /**
- * Fletcher's checksum of the 32-bit words of the text's UTF-8, in this machine's order: the files stay on it. A tool
- * against accidents, and nothing that keeps anybody from writing another text.
+ * Fletcher's checksum over the 32-bit words of the text's UTF-8, in the machine's byte order, since the files
+ * stay on this machine. It finds accidental damage; it does not stop anybody from writing another text.
  */
 function checksum(text: string): string {
   const bytes = encodeText(text);

@@ -1,6 +1,8 @@
 import type { Family } from '../request/addresses.ts';
 
-/** Something that belongs to the whole host and that several started hooks, or guests, may need at once. */
+/**
+ * A shared setting: it belongs to the whole host, and several started hooks or guests may need it at once.
+ */
 export type Claim =
   | {
       readonly kind: 'setting';
@@ -11,40 +13,46 @@ export type Claim =
       readonly kind: 'rule';
       readonly family: Family;
       readonly table: string;
-      /** Without the -A before it, in the words of `iptables -S`. */
+      /** In the words of `iptables -S`, without -A. */
       readonly rule: string;
-      /** Before all other rules of its chain, or after them. */
+      /** At the top or at the end of its chain. */
       readonly place: 'top' | 'end';
     }
   | { readonly kind: 'policy'; readonly family: Family; readonly value: 'DROP' }
-  /** The table of the strict filter. */
+  /** The strict table. */
   | { readonly kind: 'strict' }
-  /** The table that drops what a bridge's guests wrap so that iptables does not see it. */
+  /**
+   * The table that drops wrapped packets of a bridge's guests: packets in a VLAN tag, PPPoE or the like,
+   * which iptables does not see.
+   */
   | {
       readonly kind: 'wrapped';
       readonly bridge: string;
-      /** The bridge's card; undefined where it has none. */
+      /** The card in the bridge; undefined where there is none. */
       readonly card?: string;
-      /** The kernel tells by which bridge a frame came; else guests' ports are told by their names. */
+      /**
+       * Whether the kernel can match the bridge of a frame; otherwise the rules match guests' ports by their
+       * names.
+       */
       readonly byBridge: boolean;
     };
 
-/** A claim, who holds it, and what was there before the first of them. */
+/** A shared setting, its holders, and the value from before the first holder. */
 export interface Held {
   readonly claim: Claim;
-  /** The value before; for a rule or the table undefined when it was not there. */
+  /** The value before; for a rule or a table undefined, which means that it was not there. */
   readonly before: string | undefined;
-  /** Other settings that the kernel changes together with this one, as they were. */
+  /** Other settings that the kernel changes together with this one, with their values from before. */
   readonly beside: Readonly<Record<string, string>>;
-  /** Hook and device, such as "network-nat eth0", or "vif vif1.0" for a guest's. */
+  /** The holders: hook and device, such as "network-nat eth0", or "vif vif1.0" for a guest's device. */
   readonly users: readonly string[];
 }
 
 export type Ledger = readonly Held[];
 
 /**
- * What tells one claim from another.
- * @param claim the claim
+ * The key of a shared setting; two with the same key are the same setting.
+ * @param claim the shared setting
  */
 export function claimKey(claim: Claim): string {
   switch (claim.kind) {
@@ -62,7 +70,7 @@ export function claimKey(claim: Claim): string {
 }
 
 /**
- * What a bridge of network-bridge is called among the users.
+ * The holder that stands for a bridge of network-bridge.
  * @param bridge the bridge's name
  */
 export function bridgeUser(bridge: string): string {
@@ -70,7 +78,7 @@ export function bridgeUser(bridge: string): string {
 }
 
 /**
- * What a bridge of network-virtual is called among the users.
+ * The holder that stands for a bridge of network-virtual.
  * @param bridge the bridge's name
  */
 export function virtualUser(bridge: string): string {
@@ -78,18 +86,18 @@ export function virtualUser(bridge: string): string {
 }
 
 /**
- * What network-nat is called among the users.
- * @param netdev the device that leads outside
+ * The holder that stands for network-nat.
+ * @param netdev the outgoing card's name
  */
 export function natUser(netdev: string): string {
   return `network-nat ${netdev}`;
 }
 
-/** How guests are told among the users. */
+/** The beginning of every holder that is a guest's device. */
 export const GUEST = 'vif ';
 
 /**
- * What a guest's device is called among the users.
+ * The holder that stands for a guest's device.
  * @param device the kernel's name, vif1.0
  */
 export function guestUser(device: string): string {
@@ -97,17 +105,17 @@ export function guestUser(device: string): string {
 }
 
 /**
- * What a user holds.
- * @param ledger who holds what
- * @param user hook and device
+ * The shared settings that one holder holds.
+ * @param ledger all shared settings
+ * @param user the holder: hook and device
  */
 export function claimsOf(ledger: Ledger, user: string): Claim[] {
   return ledger.flatMap(({ claim, users }) => (users.includes(user) ? [claim] : []));
 }
 
 /**
- * A claim in words that an administrator knows.
- * @param claim the claim
+ * A shared setting in words for the administrator.
+ * @param claim the shared setting
  */
 export function claimText(claim: Claim): string {
   if (claim.kind === 'setting') return `${claim.path} = ${claim.value}`;

@@ -1,17 +1,17 @@
 import { parseArguments, type Values } from '../request/arguments.ts';
 import type { VifSettings } from '../request/vif.ts';
 
-/** What decides about a device's filter, where an argument alone may have told it. */
+/** Settings that decide about a device's filter and that may have come by an argument only. */
 const TOLD = ['locking', 'ip', 'mac'];
 const MARKED = ['antispoof', 'filter', 'notrack', ...TOLD];
 
 /**
- * What is left under the key.
- * @param settings the settings that the device is attached with
- * @param strict the strict filter holds it
+ * The stored settings: what online writes under SETTINGS_MARK in xenstore.
+ * @param settings the settings with which the device is attached
+ * @param strict whether the strict filter covers the device
  * @param given environment and arguments, merged
- * @param stored what xenstore holds, by key: what it tells itself is not left once more
- * @returns words such as "antispoof=strict notrack=yes"; undefined where all is as it is unless told
+ * @param stored the values that xenstore has under keys of their own, which are not stored again
+ * @returns words such as "antispoof=strict notrack=yes"; undefined where every setting has its default
  */
 export function settingsMark(
   settings: VifSettings,
@@ -24,14 +24,14 @@ export function settingsMark(
     ...(strict ? ['antispoof=strict'] : []),
     ...(settings.filter ? [] : ['filter=no']),
     ...(settings.notrack === 'auto' ? [] : [`notrack=${settings.notrack}`]),
-    // Addresses may have commas between them as well as blanks.
+    // The value must be one word; a list of addresses may have commas instead of blanks.
     ...told.map((name) => `${name}=${(given[name] ?? '').trim().replace(/\s+/g, ',')}`),
   ];
   return words.length === 0 ? undefined : words.join(' ');
 }
 
 /**
- * The settings in what was left under the key.
+ * Reads the stored settings.
  * @param text the words; undefined where there is no such key
  */
 export function markedValues(text: string | undefined): Values {

@@ -3,10 +3,10 @@ import { quote } from '../text.ts';
 
 export type Family = 4 | 6;
 
-/** An address or a range of them, in canonical text. */
+/** An address or a CIDR range, in canonical text. */
 export interface Prefix {
   readonly family: Family;
-  /** The address without its length; for a range shorter than a host the network's own address. */
+  /** The address without the prefix length; for a range, the network's address. */
   readonly address: string;
   /** 0-32 or 0-128; a single host has 32 or 128. */
   readonly length: number;
@@ -15,7 +15,8 @@ export interface Prefix {
 const WIDTH: Record<Family, number> = { 4: 32, 6: 128 };
 
 /**
- * The four octets of a dotted IPv4 address, or undefined when it is none. Leading zeros are refused: tools disagree on them.
+ * The four octets of a dotted IPv4 address, or undefined when the text is no such address. Leading zeros are
+ * refused, since some tools read them as octal.
  * @param text such as "192.0.2.1"
  */
 export function ipv4Octets(text: string): number[] | undefined {
@@ -26,7 +27,8 @@ export function ipv4Octets(text: string): number[] | undefined {
 }
 
 /**
- * The eight groups of an IPv6 address, or undefined when it is none (RFC 4291 section 2.2, without a zone).
+ * The eight groups of an IPv6 address (RFC 4291 section 2.2, without a zone), or undefined when the text is
+ * no such address.
  * @param text such as "2001:db8::1" or "::ffff:192.0.2.1"
  */
 export function ipv6Groups(text: string): number[] | undefined {
@@ -39,7 +41,7 @@ export function ipv6Groups(text: string): number[] | undefined {
   return missing >= 1 ? [...head, ...new Array<number>(missing).fill(0), ...tail] : undefined;
 }
 
-/** Only the address's last 32 bits may be dotted. */
+/** Only the last 32 bits of an IPv6 address may be dotted. */
 function groupsOf(half: string, isLast: boolean): number[] | undefined {
   if (half === '') return [];
   const groups: number[] = [];
@@ -59,7 +61,7 @@ function groupsOf(half: string, isLast: boolean): number[] | undefined {
 }
 
 /**
- * Eight groups as RFC 5952 writes them.
+ * The text of an IPv6 address as RFC 5952 writes it.
  * @param groups eight numbers from 0 to 65535
  */
 export function ipv6Text(groups: readonly number[]): string {
@@ -74,7 +76,10 @@ export function ipv6Text(groups: readonly number[]): string {
   return `${text(groups.slice(0, best.at))}::${text(groups.slice(best.at + best.length))}`;
 }
 
-/** The length of a netmask written out, such as 255.255.255.0; undefined where its ones are not all at the left. */
+/**
+ * The prefix length of a dotted netmask such as 255.255.255.0; undefined where its ones are not all at the
+ * left.
+ */
 function maskLength(text: string): number | undefined {
   const bits = ipv4Octets(text)
     ?.map((octet) => octet.toString(2).padStart(8, '0'))
@@ -82,7 +87,7 @@ function maskLength(text: string): number | undefined {
   return bits !== undefined && /^1*0*$/.test(bits) ? bits.replaceAll('0', '').length : undefined;
 }
 
-/** The length of a prefix, in either way to write it; undefined when it is none. */
+/** The prefix length, written as a number or as a netmask; undefined when the text is neither. */
 function lengthOf(text: string | undefined, family: Family): number | undefined {
   if (text === undefined) return WIDTH[family];
   if (/^\d{1,3}$/.test(text)) return Number(text);
@@ -109,8 +114,9 @@ export function parsePrefix(text: string): Prefix | undefined {
 }
 
 /**
- * A guest's list of addresses as `ip` gives it: IPv4, IPv6 and CIDR, separated by blanks or commas; doubles are dropped.
- * @param value the text of xenstore's or the argument's `ip`; empty means none
+ * Reads a guest's `ip`: IPv4 addresses, IPv6 addresses and CIDR ranges, separated by blanks or commas.
+ * Duplicates are dropped.
+ * @param value the text of `ip` from xenstore or the arguments; empty means none
  * @throws RequestError naming the first entry that is no address
  */
 export function parseAddressList(value: string): Prefix[] {
@@ -129,8 +135,9 @@ export function parseAddressList(value: string): Prefix[] {
 }
 
 /**
- * The words of a guest's list that are an address with its network's mask (host bits are set), not a range: they mean the
- * one address, since a range would give the guest its neighbours' and its gateway's.
+ * The words of a guest's `ip` that are one address written with its network's mask (192.0.2.5/24: host bits
+ * are set). Such a word means the single address, since the range would also give the guest the addresses of
+ * its neighbours and of the gateway.
  * @param value the text of `ip`
  */
 export function maskedAddresses(value: string): string[] {
@@ -152,14 +159,15 @@ function addressOf(word: string): Prefix {
 
 /**
  * "ADDRESS/LENGTH", as `iptables -S` and `ip` print it.
- * @param prefix an address or range
+ * @param prefix an address or a range
  */
 export function prefixText(prefix: Prefix): string {
   return `${prefix.address}/${prefix.length}`;
 }
 
 /**
- * The IPv6 link-local address that a MAC address gives (RFC 4291 appendix A), or undefined when it is no MAC address.
+ * The IPv6 link-local address that follows from a MAC address (RFC 4291 appendix A), or undefined when the
+ * text is no MAC address.
  * @param mac such as "00:16:3e:00:00:01"
  */
 export function linkLocal(mac: string): string | undefined {

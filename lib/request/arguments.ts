@@ -19,8 +19,8 @@ export interface HookArguments {
 export const HOOK_OPTIONS: readonly string[] = ['help', 'version', 'dry-run', 'json'];
 
 /**
- * Takes a hook's command line apart (docs/contract.md, "Arguments"). Nothing is ever evaluated: a name must be a known
- * variable, and a value is taken as it is.
+ * Splits a hook's command line into command, variables and options (docs/contract.md, "Arguments"). Nothing
+ * is ever evaluated: a name must be a known variable, and a value is taken as it is.
  * @param argv the words after the program's name
  * @param known the variables that this hook knows
  */
@@ -30,7 +30,7 @@ export function parseArguments(argv: readonly string[], known: readonly string[]
   const warnings: string[] = [];
   let command: string | undefined;
   for (const word of argv) {
-    // xend splits at every single blank, and so makes empty words.
+    // xend splits the line at every single blank, so two blanks make an empty word.
     if (word.trim() === '') continue;
     const at = word.indexOf('=');
     const name = word.slice(0, Math.max(at, 0));
@@ -55,9 +55,9 @@ export function parseArguments(argv: readonly string[], known: readonly string[]
 }
 
 /**
- * Lays sources of variables over each other, the later winning; empty values do not count (docs/contract.md,
+ * Merges several sources of variables; a later source wins, and empty values do not count (docs/contract.md,
  * "Arguments").
- * @param known the variables that are taken; all others are left out
+ * @param known the variables to take; all others are left out
  * @param sources environment, arguments, xenstore, in that order
  */
 export function mergeValues(
@@ -75,9 +75,10 @@ export function mergeValues(
 }
 
 /**
- * The command word, once it is known to be one of the hook's.
- * @param command what was given, undefined when nothing was
- * @param valid the hook's words, in the order to be named
+ * Checks the command word.
+ * @param command the word that was given; undefined when there was none
+ * @param valid the hook's commands, in the order in which the message lists them
+ * @returns the command
  * @throws RequestError naming the valid words (docs/contract.md, "Exit status")
  */
 export function commandWord<T extends string>(command: string | undefined, valid: readonly T[]): T {
@@ -89,11 +90,11 @@ export function commandWord<T extends string>(command: string | undefined, valid
 }
 
 /**
- * A yes/no variable.
+ * Reads a yes/no variable.
  * @param values the variables
  * @param name the variable's name
- * @param unset what holds when it is not set
- * @throws RequestError when it is neither yes nor no (on, off, true, false, 1, 0 count too)
+ * @param unset the result when the variable is not set
+ * @throws RequestError when the value is neither yes nor no (on, off, true, false, 1 and 0 count too)
  */
 export function yesOrNo(values: Values, name: string, unset: boolean): boolean {
   const value = values[name]?.toLowerCase();
@@ -104,12 +105,12 @@ export function yesOrNo(values: Values, name: string, unset: boolean): boolean {
 }
 
 /**
- * A variable that is one of a few words.
+ * Reads a variable that takes one of a few words.
  * @param values the variables
  * @param name the variable's name
- * @param words what it may be
- * @returns undefined when it is not set
- * @throws RequestError when it is something else
+ * @param words the words that it takes
+ * @returns undefined when the variable is not set
+ * @throws RequestError when the value is another word
  */
 export function oneOf<T extends string>(values: Values, name: string, words: readonly T[]): T | undefined {
   const value = values[name];
@@ -118,30 +119,36 @@ export function oneOf<T extends string>(values: Values, name: string, words: rea
   throw new RequestError(`${name} is ${quote(value)}; say one of ${listed(words)}.`);
 }
 
-/** How much spoofing is stopped: not at all, by iptables as the stock scripts do, or by a filter of the bridge's own. */
+/**
+ * How much spoofing is stopped: none, what iptables rules stop as with the stock scripts, or all of it by the
+ * strict filter.
+ */
 export type Antispoof = 'no' | 'yes' | 'strict';
 
 /**
- * The variable antispoof.
+ * Reads the variable antispoof.
  * @param values the variables
- * @throws RequestError when it is neither yes, no nor strict
+ * @throws RequestError when the value is neither yes, no nor strict
  */
 export function parseAntispoof(values: Values): Antispoof {
   if (values['antispoof']?.toLowerCase() === 'strict') return 'strict';
   return yesOrNo(values, 'antispoof', false) ? 'yes' : 'no';
 }
 
-/** What a guest under the strict filter may be, in XenServer's words: only itself, anything, nothing. */
+/**
+ * What the strict filter lets a guest send, in XenServer's words: only from its own addresses, anything,
+ * nothing.
+ */
 export const LOCKING_MODES = ['locked', 'unlocked', 'disabled'] as const;
 export type LockingMode = (typeof LOCKING_MODES)[number];
 
-/** Whether guests' bridged packets stay out of connection tracking; auto leaves it to what antispoof needs. */
+/** Whether guests' bridged packets bypass connection tracking; auto decides by what antispoof needs. */
 export type Notrack = 'yes' | 'no' | 'auto';
 
 /**
- * The variable notrack.
+ * Reads the variable notrack.
  * @param values the variables
- * @throws RequestError when it is neither yes, no nor auto
+ * @throws RequestError when the value is neither yes, no nor auto
  */
 export function parseNotrack(values: Values): Notrack {
   const value = values['notrack'];
@@ -150,12 +157,13 @@ export function parseNotrack(values: Values): Notrack {
 }
 
 /**
- * A whole-number variable.
+ * Reads a whole-number variable.
  * @param values the variables
  * @param name the variable's name
  * @param least the smallest value allowed
  * @param most the largest value allowed
- * @throws RequestError when it is no whole number in that range
+ * @returns undefined when the variable is not set
+ * @throws RequestError when the value is no whole number in that range
  */
 export function wholeNumber(values: Values, name: string, least: number, most: number): number | undefined {
   const value = values[name];
@@ -166,8 +174,9 @@ export function wholeNumber(values: Values, name: string, least: number, most: n
 }
 
 /**
- * The values without the pair of quotes that the guides put around them in xend-config.sxp, as in
- * (network-script 'network-virtual bridgeip="10.0.0.1/24"'): xend hands them over, and no value of a network hook has any.
+ * Strips one pair of quotes from each value. Guides put quotes around values in xend-config.sxp, as in
+ * (network-script 'network-virtual bridgeip="10.0.0.1/24"'); xend passes them on, and no value of a network
+ * hook contains a quote.
  * @param values the variables
  */
 export function withoutQuotes(values: Values): Values {

@@ -10,11 +10,11 @@ import {
 } from './arguments.ts';
 import { deviceName } from './names.ts';
 
-/** How a card and its bridge stand to each other (docs/contract.md, "network-bridge start"). */
+/** How a card and its bridge are named and joined (docs/contract.md, "network-bridge start"). */
 export type Topology = 'classic' | 'rename' | 'plain';
 export const TOPOLOGIES: readonly Topology[] = ['classic', 'rename', 'plain'];
 
-/** Variables of network-bridge, beside those of all network hooks. */
+/** Variables of network-bridge, besides those that all network hooks take. */
 export const BRIDGE_VARIABLES: readonly string[] = [
   'netdev',
   'bridge',
@@ -27,18 +27,7 @@ export const BRIDGE_VARIABLES: readonly string[] = [
   'force',
 ];
 
-/** How a bridge takes part in the spanning tree. */
-export interface SpanningTree {
-  /** Seconds that a port listens, and learns, before it forwards. */
-  readonly forwardDelay: number;
-}
-
-/** The least that IEEE 802.1D allows: a guest that joins passes nothing for twice as long. */
-const USUAL_DELAY = 4;
-/** What the kernel takes under the spanning tree (net/bridge/br_private_stp.h). */
-const [SHORTEST_DELAY, LONGEST_DELAY] = [2, 30];
-
-/** What network-bridge was asked for; undefined where nothing was said. */
+/** What network-bridge was asked for; undefined where the variable is not set. */
 export interface BridgeRequest {
   readonly netdev: string | undefined;
   readonly bridge: string | undefined;
@@ -46,17 +35,15 @@ export interface BridgeRequest {
   readonly topology: Topology | undefined;
   /** antispoof=yes: FORWARD drops what no rule lets pass. */
   readonly antispoof: boolean;
-  /** antispoof=strict: guests that join are held to what they are configured to be. */
+  /** antispoof=strict: guests that join the bridge may only send from their configured addresses. */
   readonly strict: boolean;
   readonly notrack: Notrack;
-  /** undefined leaves the bridge as it is, which for a new one is off. */
-  readonly spanningTree: SpanningTree | undefined;
-  /** To be started even where the host's firewall then lets nobody in. */
+  /** force=yes: start even where the host's firewall will then block all incoming traffic. */
   readonly force: boolean;
 }
 
 /**
- * Reads what network-bridge was asked for (docs/contract.md, "network-bridge start").
+ * Reads the variables of network-bridge (docs/contract.md, "network-bridge start").
  * @param values its variables
  * @returns undefined for bridge=null, which asks for nothing
  * @throws RequestError naming the variable that is wrong

@@ -6,26 +6,28 @@ import { deviceName } from './names.ts';
 
 export type DhcpServer = 'dhcpd' | 'dnsmasq';
 
-/** What dhcp= asks for: a certain server, whichever is there, none; or nothing was said. */
+/**
+ * What dhcp= asks for: a certain server, any server that is installed, none; "unsaid" where dhcp= is not set.
+ */
 export type DhcpWish = DhcpServer | 'any' | 'none' | 'unsaid';
 
-/** One address that a guest is to be given. */
+/** The DHCP entry of one guest: the address that the server gives it. */
 export interface Lease {
-  /** The guest's host name, which is also the name of its entry: dom1, or dom1-2 for its second card. */
+  /** The guest's host name, also the name of its entry: dom1, or dom1-2 for its second card. */
   readonly name: string;
   /** The guest's MAC address. */
   readonly mac: string;
-  /** The guest's address and its gateway, both IPv4 without a length. */
+  /** The guest's address and its gateway, both IPv4 without a prefix length. */
   readonly address: string;
   readonly router: string;
-  /** The device at dom0's end. */
+  /** The guest's device in dom0. */
   readonly device: string;
 }
 
-/** What resolv.conf(5) says that a guest can use as well. */
+/** The part of resolv.conf(5) that guests can use too. */
 export interface Resolver {
   readonly domain: string | undefined;
-  /** IPv4 addresses; none of this host's loopback ones. */
+  /** IPv4 addresses; none from 127.0.0.0/8. */
   readonly servers: readonly string[];
 }
 
@@ -36,9 +38,9 @@ export interface Resolver {
 export const NAT_SUBNET: Prefix = { family: 4, address: '10.0.0.0', length: 16 };
 
 /**
- * The variable dhcp.
+ * Reads the variable dhcp.
  * @param values the variables
- * @throws RequestError when it is neither yes, no nor a server that is known
+ * @throws RequestError when the value is neither yes, no nor a known server
  */
 export function parseDhcpWish(values: Values): DhcpWish {
   const value = values['dhcp']?.toLowerCase();
@@ -50,9 +52,9 @@ export function parseDhcpWish(values: Values): DhcpWish {
 }
 
 /**
- * The name of a guest's DHCP entry, as the stock scripts call it.
- * @param domid the guest's domain
- * @param devid which of its cards
+ * The name of a guest's DHCP entry, as in the stock scripts.
+ * @param domid the guest's domain id
+ * @param devid the number of its card
  */
 export function guestName(domid: number, devid: number): string {
   return devid === 0 ? `dom${domid}` : `dom${domid}-${devid + 1}`;
@@ -62,9 +64,10 @@ const DOMAIN =
   /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\.?$/;
 
 /**
- * Domain and name servers of a resolv.conf(5); the last of domain and search counts. What is no domain name and no
- * address is left out: a DHCP client may have written there what a stranger sent.
- * @param text the file
+ * Reads domain and name servers from resolv.conf(5); the last of its domain and search lines counts. Words
+ * that are no domain name and no address are left out, because a DHCP client may have written there what a
+ * stranger sent it.
+ * @param text the file's content
  */
 export function parseResolver(text: string): Resolver {
   let domain: string | undefined;
@@ -79,9 +82,11 @@ export function parseResolver(text: string): Resolver {
 }
 
 /**
- * A lease, once it is known that none of its values can be more than what it should be.
- * @param lease what xenstore and the hook say
- * @throws RequestError naming the value that is none
+ * Checks that every value of a lease has the right form, since each goes into the DHCP server's
+ * configuration.
+ * @param lease the values from xenstore and the hook
+ * @returns the same lease
+ * @throws RequestError naming the value that has the wrong form
  */
 export function checkLease(lease: Lease): Lease {
   const { name, mac, address, router, device } = lease;
@@ -99,9 +104,9 @@ export function checkLease(lease: Lease): Lease {
 }
 
 /**
- * The subnet of a guest: the one that network-nat declares where the guest is in it, else the smallest that holds both
- * ends and neither as its own or its broadcast address.
- * @param lease the guest's addresses
+ * The subnet of a guest: the one that network-nat declares where guest and gateway are in it, otherwise the
+ * smallest subnet that holds both and in which neither is the network or the broadcast address.
+ * @param lease the guest's address and its gateway
  */
 export function leaseSubnet({ address, router }: Pick<Lease, 'address' | 'router'>): Prefix {
   if (isInside(address, NAT_SUBNET) && isInside(router, NAT_SUBNET)) return NAT_SUBNET;
@@ -118,14 +123,14 @@ export function leaseSubnet({ address, router }: Pick<Lease, 'address' | 'router
 /**
  * The subnet that an address is in.
  * @param address IPv4
- * @param length 0-32
+ * @param length the subnet's prefix length, 0-32
  */
 export function subnetOf(address: string, length: number): Prefix {
   return parsePrefix(`${address}/${length}`) ?? { family: 4, address, length };
 }
 
 /**
- * A prefix length as a dotted mask.
+ * A prefix length as a dotted netmask.
  * @param length 0-32
  */
 export function netmask(length: number): string {
@@ -144,11 +149,12 @@ export function isInside(address: string, range: Prefix): boolean {
 const MOST_LEASES = 1024;
 
 /**
- * The addresses of a subnet that are handed out: the upper half of it, 1024 at most, so that the lower half is left to
- * hosts with an address of their own; never the network's, the broadcast or the bridge's address.
- * @param own the bridge's address
- * @param length the subnet's length, at most 30
- * @returns first and last
+ * The range of addresses that the DHCP server hands out: the upper half of the subnet, 1024 at most. The
+ * lower half stays free for machines with fixed addresses. The network, the broadcast and the bridge's
+ * address are never in it.
+ * @param own the bridge's address, IPv4
+ * @param length the subnet's prefix length, at most 30
+ * @returns first and last address
  */
 export function leaseRange(own: string, length: number): readonly [first: string, last: string] {
   const base = number(subnetOf(own, length).address);
@@ -156,7 +162,7 @@ export function leaseRange(own: string, length: number): readonly [first: string
   const [half, top] = [base + size / 2, base + size - 2];
   const bridge = number(own);
   const low = Math.max(half, top - MOST_LEASES + 1);
-  // What is left of the bridge's address or what is right of it, whichever is more.
+  // Where the bridge's address splits the range, take the larger part, below or above it.
   if (bridge < low || bridge > top) return [dotted(low), dotted(top)];
   return bridge - low > top - bridge ? [dotted(low), dotted(bridge - 1)] : spare(bridge, base, top);
 }

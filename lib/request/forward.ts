@@ -6,7 +6,7 @@ import { parseSpanningTree, type SpanningTree } from './bridge.ts';
 import { type DhcpWish, parseDhcpWish } from './dhcp.ts';
 import { deviceName } from './names.ts';
 
-/** Variables of the hooks that forward, beside those of all network hooks. */
+/** Variables of the hooks that forward, besides those that all network hooks take. */
 export const NAT_VARIABLES: readonly string[] = ['netdev', 'dhcp', 'antispoof', 'ipv6'];
 export const ROUTE_VARIABLES: readonly string[] = ['netdev', 'ipv6'];
 export const VIRTUAL_VARIABLES: readonly string[] = [
@@ -22,7 +22,7 @@ export const VIRTUAL_VARIABLES: readonly string[] = [
   'forward_delay',
 ];
 
-/** What network-route was asked for; undefined where nothing was said. */
+/** What network-route was asked for; undefined where the variable is not set. */
 export interface RouteRequest {
   readonly netdev: string | undefined;
   readonly ipv6: boolean;
@@ -34,16 +34,16 @@ export interface NatRequest extends RouteRequest {
   readonly dhcp: DhcpWish;
 }
 
-/** An address of a bridge, and the subnet that it is in. */
+/** An address of a bridge, and its subnet. */
 export interface BridgeAddress {
-  /** Without a length. */
+  /** Without a prefix length. */
   readonly address: string;
   readonly subnet: Prefix;
 }
 
 /**
- * How a bridge of network-virtual is connected: with nothing but dom0, with everybody who has a route to it, or with
- * everybody as dom0.
+ * Whom the guests on a bridge of network-virtual reach: dom0 only; everybody who has a route to them;
+ * everybody, with dom0's address as their source.
  */
 export type VirtualForm = 'host-only' | 'routed' | 'nat';
 
@@ -54,7 +54,7 @@ export interface VirtualRequest {
   readonly networks: readonly Prefix[];
   readonly form: VirtualForm;
   readonly antispoof: boolean;
-  /** antispoof=strict: guests that join are held to what they are configured to be. */
+  /** antispoof=strict: guests that join the bridge may only send from their configured addresses. */
   readonly strict: boolean;
   readonly dhcp: DhcpWish;
   readonly netdev: string | undefined;
@@ -63,7 +63,7 @@ export interface VirtualRequest {
 }
 
 /**
- * Reads what network-route was asked for (docs/contract.md, "network-route").
+ * Reads the variables of network-route (docs/contract.md, "network-route").
  * @param values its variables
  * @throws RequestError naming the variable that is wrong
  */
@@ -76,7 +76,7 @@ export function parseRouteRequest(values: Values): RouteRequest {
 }
 
 /**
- * Reads what network-nat was asked for (docs/contract.md, "network-nat").
+ * Reads the variables of network-nat (docs/contract.md, "network-nat").
  * @param values its variables
  * @throws RequestError naming the variable that is wrong
  */
@@ -89,7 +89,7 @@ export function parseNatRequest(values: Values): NatRequest {
 }
 
 /**
- * Reads what network-virtual was asked for (docs/contract.md, "network-virtual").
+ * Reads the variables of network-virtual (docs/contract.md, "network-virtual").
  * @param values its variables
  * @returns undefined for bridge=null, which asks for nothing
  * @throws RequestError naming the variable that is wrong
@@ -150,7 +150,7 @@ function parseBridgeAddress(word: string): BridgeAddress {
   return { address: own.address, subnet };
 }
 
-/** What an address is that no device can have for itself; undefined for the others (RFC 6890). */
+/** Why no device can have this address, as words for a message (RFC 6890); undefined for a usable address. */
 function unusable({ family, address }: Prefix, subnet: Prefix): string | undefined {
   if (family === 6) {
     if (address === '::' || address === '::1') return 'the loopback or no address';

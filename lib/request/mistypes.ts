@@ -6,22 +6,25 @@ import { HOOK_OPTIONS } from './arguments.ts';
 export interface KnownWords {
   readonly commands: readonly string[];
   readonly variables: readonly string[];
-  /** Other bare words that may stand there, such as the hooks of network-multi-bridge. */
+  /** Other words without "=" that are allowed, such as the hooks' names for network-multi-bridge. */
   readonly others?: readonly string[];
-  /** Variables of other hooks, which a wrapper may hand to several; no slips. */
+  /**
+   * Variables of other hooks. A wrapper may pass the same line to several hooks, so these are not typing
+   * errors.
+   */
   readonly foreign?: readonly string[];
 }
 
-/** Below this length two letters off is another word. */
+/** In shorter words two wrong letters make another word. */
 const LONG_ENOUGH = 5;
 const NOTHING = 'Nothing was changed.';
 
 /**
- * Refuses a command line in which something is mistyped (docs/contract.md, "Arguments"): people type these calls, and a
- * word that is passed over could move the host's only card. An unknown variable that resembles no known one is left to
+ * Refuses a command line with a typing error (docs/contract.md, "Arguments"): people type these calls, and an
+ * ignored word could move the host's only card. An unknown variable that resembles no known one is left to
  * the caller.
- * @param argv the words after the hook's name; empty ones, which xend makes of two blanks, are none
- * @param known what the hook understands
+ * @param argv the words after the hook's name; empty words, which xend makes of two blanks, are skipped
+ * @param known the words that the hook understands
  * @throws RequestError naming the first wrong word and the nearest right one
  */
 export function refuseMistypes(argv: readonly string[], known: KnownWords): void {
@@ -103,10 +106,11 @@ function wrongWord(word: string, before: string | undefined, known: KnownWords):
 }
 
 /**
- * The known word that this one is a slip of: other case, dashes, its beginning, one or two letters off.
+ * The known word that somebody probably meant: it differs in case or dashes, by one or two letters, or goes
+ * on where the typed word ends.
  * @param word what was typed
  * @param known the words that are understood
- * @returns undefined where it resembles none
+ * @returns undefined where the word resembles none
  */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const typed = plain(word);
@@ -123,7 +127,10 @@ function plain(word: string): string {
   return word.toLowerCase().replace(/[^a-z0-9]/g, '');
 }
 
-/** Letters to put in, take out, exchange or swap with their neighbour: Damerau's distance, each place touched once. */
+/**
+ * The letters to insert, delete, replace or swap with their neighbour (Damerau-Levenshtein distance; each
+ * letter is changed once at most).
+ */
 function distance(a: string, b: string): number {
   let above: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);

@@ -1,30 +1,33 @@
 import { RequestError } from '../errors.ts';
 import { listed, quote } from '../text.ts';
 
-/** Where the list lies unless told. */
+/** The path of the list where no other is given. */
 export const MULTI_LIST = '/etc/xen/network-multi-bridge.conf';
 
-/** One call of a network hook, as by hand but without start or stop. */
+/** One call of a network hook, as on its own command line but without start or stop. */
 export interface HookCall {
   readonly hook: string;
-  /** VARIABLE=VALUE each. */
+  /** Each is VARIABLE=VALUE. */
   readonly words: readonly string[];
 }
 
-/** What stands on the command line of network-multi-bridge. */
+/** The command line of network-multi-bridge. */
 export interface MultiArguments {
   /** Its own words: command, variables, options. */
   readonly own: readonly string[];
-  /** The calls that are named there; none where a list is to be read. */
+  /**
+   * The hooks that are named on the command line, each with its variables; empty where the list is to be
+   * read.
+   */
   readonly calls: readonly HookCall[];
 }
 
 /**
- * Takes the command line apart: the name of a hook begins a call, and the variables that follow belong to it, up to the
- * next name. No blank is needed within a word, so that the line survives xend, which splits at blanks
- * (docs/contract.md, "Arguments").
+ * Splits the command line: a hook's name begins a call, and the variables up to the next name belong to it.
+ * No word contains a blank, so the line survives xend, which splits it at blanks (docs/contract.md,
+ * "Arguments").
  * @param argv the words after the program's name
- * @param hooks the hooks that can be called
+ * @param hooks the names of the hooks that can be called
  */
 export function parseMultiArguments(argv: readonly string[], hooks: readonly string[]): MultiArguments {
   const own: string[] = [];
@@ -39,11 +42,12 @@ export function parseMultiArguments(argv: readonly string[], hooks: readonly str
 }
 
 /**
- * Reads a list of calls (docs/contract.md, "network-multi-bridge"): one a line, "#" begins a comment, blanks separate
- * words, quotes mean nothing. A start after the hook's name, as one types it by hand, is taken for granted.
- * @param text the file
- * @param path its name, for messages
- * @param hooks the hooks that can be called
+ * Reads a list of calls (docs/contract.md, "network-multi-bridge"): one call on each line, "#" begins a
+ * comment, blanks separate words, quotes have no meaning. The word "start" after the hook's name may stand
+ * there and is skipped.
+ * @param text the file's content
+ * @param path the file's name, for messages
+ * @param hooks the names of the hooks that can be called
  * @throws RequestError naming the first line that is no call
  */
 export function parseMultiList(text: string, path: string, hooks: readonly string[]): HookCall[] {

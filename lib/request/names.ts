@@ -1,22 +1,23 @@
 import { RequestError } from '../errors.ts';
 import { quote } from '../text.ts';
 
-/** IFNAMSIZ less the closing NUL (linux/if.h). */
+/** IFNAMSIZ without the terminating NUL (linux/if.h). */
 export const NAME_LENGTH = 15;
-/** What the emulated NIC's device is called: its vif's name and this. */
+/** The tap of a guest's emulated NIC is named like its vif, with this suffix. */
 export const TAP_SUFFIX = '-emu';
-/** ALTIFNAMSIZ less the closing NUL (linux/if.h). */
+/** ALTIFNAMSIZ without the terminating NUL (linux/if.h). */
 const ALTNAME_LENGTH = 127;
 
-// Stricter than the kernel, on purpose: a closing "+" is a wildcard to iptables, "%" a template to the kernel,
-// quotes, "#" and "\" mean something to `ip -batch` and iptables-restore, and "all" and "default" are sysctl folders.
+// Stricter than the kernel, on purpose. A final "+" is a wildcard in iptables, and "%" a template in the
+// kernel. Quotes, "#" and "\" have a meaning in `ip -batch` and iptables-restore. "all" and "default" are
+// folders of sysctl.
 const NAME = /^[A-Za-z0-9_.@][A-Za-z0-9_.@-]*$/;
 const RESERVED = new Set(['.', '..', 'all', 'default']);
 
-/** A device name that fits the kernel, and the full one when it had to be cut. */
+/** A device name of a length that the kernel takes. */
 export interface FittedName {
   readonly name: string;
-  /** The name as it was asked for, to be kept as an altname; only when it was cut. */
+  /** The full name, for an altname; only set when the name was cut. */
   readonly altname?: string;
 }
 
@@ -29,10 +30,11 @@ export function isDeviceName(value: string): boolean {
 }
 
 /**
- * The value, once it is known to be a legal device name (docs/contract.md, "Device names").
+ * Checks that a value is a legal device name (docs/contract.md, "Device names").
  * @param value what was given
- * @param role what it is in the caller's words, for the message: "bridge", "netdev"
- * @throws RequestError when it is not one
+ * @param role the variable's name for the message, such as "bridge" or "netdev"
+ * @returns the value
+ * @throws RequestError when it is no such name
  */
 export function deviceName(value: string, role: string): string {
   if (isDeviceName(value)) return value;
@@ -43,20 +45,21 @@ export function deviceName(value: string, role: string): string {
 }
 
 /**
- * Names that the kernel, udev, the toolstacks or our own hooks give to devices: a guest that took one would keep another
- * guest, or a bridge, from coming.
+ * Names that the kernel, udev, the toolstacks or our own hooks give to devices. A guest with such a name
+ * would prevent another guest or a bridge from starting.
  */
 const MADE = [
   /^(vif|tap|veth|vnet|virbr|xenbr|xenold|xapi|bond|team|dummy|ifb|tun|docker|wlan|wwan|usb|ib|gre|sit)\d+(\.\d+)?(-emu|-nic)?$/,
-  // Cards, by the kernel's names and by udev's (systemd.net-naming-scheme), and a card that network-bridge has renamed.
+  // Cards, named by the kernel or by udev (systemd.net-naming-scheme), and cards that network-bridge has
+  // renamed.
   /^p?(eth\d+|em\d+|(en|wl)([os]\d|x[0-9a-f]{12}|[Pp]\d)\w*|p\d+p\d+)(\.\d+)?$/,
   /^(lo|peth|ovs-system|vif0|docker0|lxcbr0)$/,
-  // Records of ours that were put aside.
+  // Damaged records that were put aside.
   /\.damaged$/,
 ];
 
 /**
- * Whether it is the kernel's name of a guest's vif, or of its emulated twin.
+ * Whether a name is the kernel's name of a guest's vif or of its tap.
  * @param name a device's name
  */
 export function isGuestDevice(name: string): boolean {
@@ -64,11 +67,12 @@ export function isGuestDevice(name: string): boolean {
 }
 
 /**
- * Cuts a vifname to what the kernel takes: 15 characters, or 11 where a tap named NAME-emu stands beside it
- * (docs/contract.md, "vifname").
+ * Cuts a vifname to the length that the kernel takes: 15 characters, or 11 where there is also a tap, named
+ * NAME-emu (docs/contract.md, "vifname").
  * @param value the vifname as configured
- * @param hasTap whether the guest's NIC also has an emulated twin
- * @throws RequestError when even the cut name is not legal
+ * @param hasTap whether the guest's NIC also has a tap
+ * @throws RequestError when even the cut name is not legal, or is one that the kernel or a hook gives to
+ * other devices
  */
 export function fitVifname(value: string, hasTap: boolean): FittedName {
   const room = hasTap ? NAME_LENGTH - TAP_SUFFIX.length : NAME_LENGTH;
@@ -88,7 +92,7 @@ export function fitVifname(value: string, hasTap: boolean): FittedName {
 }
 
 /**
- * The alias that tells whose device a renamed one is.
+ * The alias of a renamed device: it tells whose device this is.
  * @param device the kernel's name, vif1.0 or vif1.0-emu
  */
 export function aliasOf(device: string): string {

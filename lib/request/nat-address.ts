@@ -2,29 +2,31 @@ import { RequestError } from '../errors.ts';
 import { quote } from '../text.ts';
 import { ipv4Octets, ipv6Groups, type Prefix, parsePrefix } from './addresses.ts';
 
-/** What vif-nat gives a guest and takes for itself. */
+/** The addresses at both ends of a link that vif-nat makes. */
 export interface NatAddresses {
   /** The guest's IPv4 address. */
   readonly guest: string;
   /** dom0's IPv4 address on the vif, which is the guest's gateway. */
   readonly router: string;
-  /** The guest's further addresses, and IPv6 ranges that are routed to it. */
+  /** The guest's further addresses, and the IPv6 ranges that are routed to it. */
   readonly others: readonly Prefix[];
 }
 
-/** A network's prefix where only an address is given: vif-nat then knows no more than that. */
+/** The prefix length of an address that is given without one: no subnet is known. */
 const HOST_LENGTH = 32;
-/** How far the router's address is from the guest's. */
+/** dom0's address is the guest's plus this. */
 const ROUTER_DISTANCE = 127;
 
 /**
- * The addresses of a NIC behind vif-nat (docs/contract.md, "vif-nat online"). The first IPv4 address of the list is the
- * guest's; a prefix only sizes its subnet. The further IPv4 addresses are single ones as well, and so are IPv6
- * addresses with a prefix, but a prefix whose host bits are all zero is a range that is routed to the guest. Without
- * any IPv4 address the guest has 10.(domid/256).(domid%256).(handle+1)/16.
+ * The addresses of a NIC behind vif-nat (docs/contract.md, "vif-nat online").
+ *
+ * The first IPv4 address of the list is the guest's; its prefix only tells the size of the subnet. The
+ * further IPv4 addresses are single addresses too. An IPv6 entry is a single address unless it has a prefix
+ * and no host bits are set: then it is a range that is routed to the guest. Without any IPv4 address the
+ * guest gets 10.(domid/256).(domid%256).(handle+1)/16.
  * @param value the text of `ip`
- * @param domid the guest's domain
- * @param handle which of its NICs
+ * @param domid the guest's domain id
+ * @param handle the number of its NIC
  * @throws RequestError naming the first entry that no guest can have
  */
 export function natAddresses(value: string, domid: number, handle: number): NatAddresses {
@@ -72,12 +74,12 @@ function parseSix(word: string): Prefix {
 }
 
 /**
- * dom0's address on the link to a guest: the guest's with 127 more in the last octet (10.0.0.1 → 10.0.0.128). Counted
- * round within the usable addresses of the guest's subnet or, where that is larger than a /24 or a single address,
- * those of its /24: the addresses ending in 1 to 254. So it never leaves the subnet and is never the guest's, the
- * network's or the broadcast address. In a /31 it is the other address (RFC 3021).
+ * dom0's address on the link to a guest: the guest's address plus 127 (10.0.0.1 → 10.0.0.128). The sum wraps
+ * round within the usable addresses of the guest's subnet. Where that subnet is larger than a /24, or
+ * unknown, it wraps within the /24: the addresses that end in 1 to 254. So the result stays in the subnet and
+ * is never the guest's, the network's or the broadcast address. In a /31 it is the other address (RFC 3021).
  * @param guest the guest's IPv4 address
- * @param length its prefix length, 0-32; 32 says that no subnet is known
+ * @param length its prefix length, 0-32; 32 means that no subnet is known
  */
 export function routerOf(guest: string, length: number): string {
   const number = numberOf(guest) ?? 0;

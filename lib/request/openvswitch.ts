@@ -2,10 +2,10 @@ import { RequestError } from '../errors.ts';
 import { quote } from '../text.ts';
 import { deviceName } from './names.ts';
 
-/** Where on an Open vSwitch a guest's device goes. */
+/** The Open vSwitch bridge for a guest's device, and the port's VLANs. */
 export interface OvsTarget {
   readonly bridge: string;
-  /** The VLAN of untagged frames, 0-4095 as Open vSwitch takes it. */
+  /** The VLAN of untagged frames, 0-4095 (the range of Open vSwitch). */
   readonly tag: number | undefined;
   /** The VLANs of tagged frames. */
   readonly trunks: readonly number[];
@@ -15,9 +15,9 @@ const FORM = /^([^.:]+)(?:\.(\d{1,9}))?((?::\d{1,9})*)$/;
 const LARGEST_VLAN = 4095;
 
 /**
- * Takes vif-openvswitch's `bridge` apart: NAME[.TAG][:TRUNK[:TRUNK…]] (docs/contract.md, "vif-openvswitch online").
+ * Reads vif-openvswitch's `bridge`: NAME[.TAG][:TRUNK[:TRUNK…]] (docs/contract.md, "vif-openvswitch online").
  * @param value such as "ovsbr0", "ovsbr0.10" or "ovsbr0.10:20:30"
- * @throws RequestError when it has another form or a VLAN over 4095
+ * @throws RequestError when the value has another form or a VLAN over 4095
  */
 export function parseOvsBridge(value: string): OvsTarget {
   const found = FORM.exec(value);

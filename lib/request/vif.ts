@@ -21,8 +21,8 @@ export type VifCommand = 'online' | 'offline' | 'add' | 'remove';
 const VIF_COMMANDS: readonly VifCommand[] = ['online', 'offline', 'add', 'remove'];
 
 /**
- * The key beside a device's own in xenstore under which online leaves those settings that xenstore does not tell: they
- * came by arguments, or from the bridge. A refilter finds everything there.
+ * A key beside a device's own in xenstore. Online stores there the settings that no other key holds, because
+ * they came by arguments or from the bridge, so that refilter can read all settings from xenstore.
  */
 export const SETTINGS_MARK = 'xen-network';
 
@@ -72,27 +72,28 @@ export const VIF_VARIABLES: readonly string[] = [
   'XENBUS_PATH',
 ];
 
-/** Who is calling about which device; known before xenstore is asked. */
+/** Which command, for which device; all that is known before xenstore is read. */
 export interface VifCall {
   readonly command: VifCommand;
   readonly type: 'vif' | 'tap';
-  /** Whether this pairing of command and type is one that hooks act on (docs/contract.md, "Callers"). */
+  /** Whether hooks do anything for this pair of command and type (docs/contract.md, "Callers"). */
   readonly acts: boolean;
-  /** The device's name as the kernel gave it, whatever it is called by now: vif1.0 or vif1.0-emu. */
+  /** The kernel's name for the device, vif1.0 or vif1.0-emu, even where it has been renamed. */
   readonly device: string;
-  /** Absolute, or relative to dom0's home as libxl gives it. */
+  /** The path in xenstore: absolute, or relative to dom0's home as libxl gives it. */
   readonly path: string;
   readonly domid: number;
   readonly devid: number;
-  /** Whether the guest's NIC has an emulated twin. */
+  /** Whether the guest's NIC also has a tap. */
   readonly hasTap: boolean;
 }
 
 /**
- * Reads the command, the device and the xenstore path of a call (docs/contract.md, "Environment" and "xenstore").
+ * Reads the command, the device and the xenstore path of a call (docs/contract.md, "Environment" and
+ * "xenstore").
  * @param word the command word as given
  * @param values environment and arguments, merged
- * @throws RequestError when a word, a name or a path is not as xl, xend and udev give it
+ * @throws RequestError when a word, a name or a path has another form than xl, xend and udev give it
  */
 export function parseVifCall(word: string | undefined, values: Values): VifCall {
   const command = commandWord(word, VIF_COMMANDS);
@@ -110,7 +111,7 @@ export function parseVifCall(word: string | undefined, values: Values): VifCall 
   const hasTap = type === 'tap' || tap?.endsWith(TAP_SUFFIX) === true;
   deviceName(device, type);
   const backend = backendPath(type, device, values['XENBUS_PATH']);
-  // A device may be named as it is called by then, which a vifname may have changed; domain and number stay.
+  // The given name may be a vifname by now; domain id and number never change.
   const own = `vif${backend.domid}.${backend.devid}`;
   return { command, type, acts, hasTap, device: type === 'vif' ? own : `${own}${TAP_SUFFIX}`, ...backend };
 }
@@ -121,7 +122,7 @@ function commandWordOfType(type: string | undefined): 'vif' | 'tap' {
   throw new RequestError(`type_if is ${quote(type)}; say vif or tap.`);
 }
 
-/** A NIC's place in xenstore. */
+/** The backend path of a NIC in xenstore. */
 export interface BackendPath {
   readonly path: string;
   readonly domid: number;
@@ -129,7 +130,7 @@ export interface BackendPath {
 }
 
 /**
- * Takes a backend's path apart (docs/contract.md, "Environment").
+ * Reads domain id and NIC number from a backend path (docs/contract.md, "Environment").
  * @param path absolute, or relative as libxl gives it
  * @returns undefined when it has another form
  */
@@ -138,7 +139,10 @@ export function parseBackendPath(path: string): BackendPath | undefined {
   return found === null ? undefined : { path, domid: Number(found[1]), devid: Number(found[2]) };
 }
 
-/** A tap's path comes from its name and, where a vifname has changed that, from XENBUS_PATH; a vif's the other way round. */
+/**
+ * A vif's path is XENBUS_PATH, or follows from its name where that is not set. A tap's path follows from its
+ * name, or is XENBUS_PATH where a vifname has changed the name.
+ */
 function backendPath(type: 'vif' | 'tap', device: string, path: string | undefined): BackendPath {
   const named = /^vif(\d{1,5})\.(\d{1,5})(-emu)?$/.exec(device);
   const isRenamedTap = type === 'tap' && named === null && device.endsWith(TAP_SUFFIX);
@@ -160,30 +164,34 @@ function backendPath(type: 'vif' | 'tap', device: string, path: string | undefin
   return { path: `/local/domain/0/backend/vif/${domid}/${devid}`, domid, devid };
 }
 
-/** What a guest's NIC is to get; every value is checked. */
+/** The settings of a guest's NIC; every value has been checked. */
 export interface VifSettings {
   readonly bridge: string | undefined;
   readonly addresses: readonly Prefix[];
-  /** What the device is to be called, with -emu for a tap; undefined when no vifname is set. */
+  /** The device's new name, with -emu for a tap; undefined when no vifname is set. */
   readonly rename: FittedName | undefined;
   readonly mtu: number | undefined;
   readonly filter: boolean;
-  /** yes and no are network-bridge's business; strict holds this device to what it is configured to be. */
+  /** yes and no concern network-bridge only; strict restricts this device to its configured addresses. */
   readonly antispoof: Antispoof;
-  /** Undefined where nobody said it: then it is locked where antispoof is strict. */
+  /** Undefined where it is not set: then the NIC is locked where antispoof is strict. */
   readonly locking: LockingMode | undefined;
   readonly notrack: Notrack;
   /** Lower-case. */
   readonly mac: string | undefined;
-  /** Why a value cannot be used: as with the stock scripts a guest is connected all the same, where it needs none. */
+  /**
+   * Why a value cannot be used. As with the stock scripts such a guest is connected all the same, where it
+   * does not need the value.
+   */
   readonly unfit: Readonly<Partial<Record<'mac' | 'mtu', string>>>;
 }
 
 /**
- * Checks what environment, arguments and xenstore say of a NIC (docs/contract.md, "Arguments" and "xenstore").
- * @param call the call it belongs to
+ * Checks the settings of a NIC from environment, arguments and xenstore (docs/contract.md, "Arguments" and
+ * "xenstore").
+ * @param call the call that the settings belong to
  * @param given environment and arguments, merged
- * @param stored what xenstore holds under the call's path, by key
+ * @param stored the values in xenstore below the call's path, by key
  * @throws RequestError naming the first value that cannot be used
  */
 export function parseVifSettings(
@@ -232,9 +240,10 @@ function macAddress(value: string | undefined): string | undefined {
 }
 
 /**
- * The name that a NIC's device takes, if a vifname is set.
+ * The name that the device of a NIC gets from its vifname.
  * @param call the call
  * @param values environment, arguments and xenstore, merged
+ * @returns undefined when no vifname is set, or it is the device's name already
  * @throws RequestError when the vifname is no usable name
  */
 export function vifRename(call: VifCall, values: Values): FittedName | undefined {
@@ -247,10 +256,11 @@ export function vifRename(call: VifCall, values: Values): FittedName | undefined
 }
 
 /**
- * The name that a NIC's device may have been given, for a call that ends its use: a vifname that no device can have
- * was never given, and must not keep the rest from being taken away.
+ * The name that an online may have given to the device, for a call that takes it away. A vifname that no
+ * device can have was never given to it and must not stop the removal of the rest.
  * @param call the call
  * @param values environment, arguments and xenstore, merged
+ * @returns undefined when the device was not renamed
  */
 export function formerRename(call: VifCall, values: Values): FittedName | undefined {
   try {

@@ -5,18 +5,18 @@ import { quote } from '../text.ts';
 export interface VlanSet {
   /** The VLAN of frames that come without a tag. */
   readonly pvid: number;
-  /** The VLANs whose frames leave without a tag; the PVID is always one of them. */
+  /** The VLANs whose frames leave the port without a tag; the PVID is always one of them. */
   readonly untagged: ReadonlySet<number>;
   /** All VLANs of the port, in order. */
   readonly ids: readonly number[];
 }
 
-/** The VLANs that a bridge port is to have. */
+/** The VLANs that a bridge port is to get. */
 export interface PortVlans {
-  /** As vlan= says it. */
+  /** The text of vlan=. */
   readonly text: string;
   readonly ranges: readonly VlanRange[];
-  /** What the bridge gives every port that joins it; undefined for none. */
+  /** The PVID that the bridge gives to every port that joins it; undefined for none. */
   readonly defaultPvid: number | undefined;
 }
 
@@ -26,13 +26,14 @@ interface Term {
 }
 
 const LARGEST_ID = 4094;
-/** Every VLAN by itself would take no more. */
+/** The text would be no longer if it listed every VLAN by itself. */
 const LONGEST_TEXT = 4094 * 6;
 const HOW =
   'Say terms with "/" between: ID, IDp (untagged, and where untagged frames go), IDu (untagged), A-B, A-Bu or ID+OFFSETxCOUNT, with IDs from 1 to 4094.';
 
 /**
- * Reads xl's vlan= (docs/contract.md, "VLANs"). Exactly one VLAN is the PVID: the one with "p", or a single plain ID.
+ * Reads xl's vlan= (docs/contract.md, "VLANs"). Exactly one VLAN is the PVID: the one with "p", or a single
+ * plain ID.
  * @param value such as "10", "10p/20/30-39" or "1p/100+10x4u"
  * @throws RequestError naming the term that cannot be used
  */
@@ -76,13 +77,16 @@ function parseTerm(text: string, value: string): Term {
   throw new RequestError(`vlan is ${quote(value)}, whose term ${quote(text)} is none. ${HOW}`);
 }
 
-/** An ID and so many more, each so far from the one before; no further than the first that is none. */
+/**
+ * The first ID and `more` further ones at the given distance. The list ends at the first ID that is too
+ * large, which the caller then refuses.
+ */
 function spread(first: number, offset: number, more: number): number[] {
   const most = Math.max(0, Math.ceil((LARGEST_ID + 1 - first) / offset));
   return Array.from({ length: Math.min(more, most) + 1 }, (_, i) => first + i * offset);
 }
 
-/** Neighbouring VLANs that are treated alike. */
+/** Consecutive VLANs with the same treatment. */
 export interface VlanRange {
   readonly from: number;
   readonly to: number;
@@ -91,7 +95,8 @@ export interface VlanRange {
 }
 
 /**
- * A port's VLANs as the fewest ranges; the PVID stands alone, since the kernel takes it in no range.
+ * The VLANs of a port as the fewest ranges. The PVID is a range of its own, since the kernel accepts it in no
+ * larger one.
  * @param vlans the port's VLANs
  */
 export function vlanRanges(vlans: VlanSet): VlanRange[] {

@@ -2,19 +2,22 @@ import { type Prefix, parsePrefix } from '../request/addresses.ts';
 import { isInside, type Lease, netmask, type Resolver } from '../request/dhcp.ts';
 
 /**
- * A change of one line in a file that others write as well. It is carried out on whatever the file holds by then, so
- * that runs side by side lose nothing of each other.
+ * A change of one line in a file that other programs write too. It is applied to the content that the file
+ * has at that moment, so that hooks that run at the same time do not undo each other's changes.
  */
 export interface LineEdit {
-  /** The line that is there now; undefined where one is added. */
+  /** The present line; undefined to add one. */
   readonly from: string | undefined;
-  /** The line that takes its place; undefined where one is taken away. */
+  /** The new line; undefined to remove one. */
   readonly to: string | undefined;
-  /** The line after which a new one is put; the end of the file where it is undefined or gone. */
+  /**
+   * The line after which the new line goes; where it is undefined or gone, the new line goes to the end of
+   * the file.
+   */
   readonly after?: string;
 }
 
-/** A word that a shell variable's list is to hold, or to hold no more. */
+/** A word to add to, or to remove from, a shell variable's list. */
 export interface WordEdit {
   readonly variable: string;
   readonly word: string;
@@ -24,8 +27,8 @@ export interface WordEdit {
 export type FileEdit = LineEdit | WordEdit;
 
 /**
- * A file's text after a change; the same text where it is changed already. Bytes that the change does not speak of stay
- * as they are, and a change and its opposite leave the text as it was.
+ * A file's text after a change; the same text where the change is already made. All other bytes stay as they
+ * are, and a change followed by its opposite gives the text from before.
  * @param text the whole file
  * @param edit the change
  */
@@ -34,8 +37,8 @@ export function applyEdit(text: string, edit: FileEdit): string {
 }
 
 /**
- * The change that takes one back.
- * @param text the whole file before it
+ * The change that undoes another.
+ * @param text the whole file before the change
  * @param edit the change
  */
 export function oppositeEdit(text: string, edit: FileEdit): FileEdit {
@@ -54,20 +57,22 @@ function applyLine(text: string, { from, to, after }: LineEdit): string {
   return lines.join('\n');
 }
 
-/** A file that ends with a newline has an empty last line, before which a new one goes. */
+/** A file that ends with a newline splits into an empty last line; the new line goes before it. */
 function placeAfter(lines: readonly string[], after: string | undefined): number {
   const at = after === undefined ? -1 : lines.indexOf(after);
   if (at >= 0) return at + 1;
   return lines.at(-1) === '' ? lines.length - 1 : lines.length;
 }
 
-/** `NAME=`, then the value in double quotes, in single quotes or in none; what follows stays. */
+/**
+ * `NAME=`, then the value in double quotes, in single quotes or without quotes; the rest of the line stays.
+ */
 const ASSIGNMENT = /^([ \t]*)([A-Za-z_]\w*)=("[^"\n]*"|'[^'\n]*'|[^\s"'#]*)/gm;
-/** Stands first in a value that had no quotes before a second word made them needed. */
+/** The first character of a value that had no quotes until a second word made them necessary. */
 const UNQUOTED = '\t';
 
 /**
- * The words of a shell variable's list.
+ * The words in a shell variable's list.
  * @param text the whole file
  * @param variable the variable's name
  * @returns undefined where no line sets it
@@ -111,8 +116,9 @@ function withoutWord(value: string, word: string): string {
 }
 
 /**
- * A guest's entry for dhcpd.conf(5), in the form of the stock scripts, so that they and we find each other's.
- * @param lease its values, checked
+ * A guest's entry for dhcpd.conf(5), in the form of the stock scripts, so that they and we find each other's
+ * entries.
+ * @param lease the guest's lease, checked
  */
 export function hostLine({ name, mac, address, router }: Lease): string {
   return `host ${name} { hardware ethernet ${mac}; fixed-address ${address}; option routers ${router}; option host-name "${name}"; }`;
@@ -121,7 +127,7 @@ export function hostLine({ name, mac, address, router }: Lease): string {
 const HOST_LINE =
   /^host (\S+) \{ hardware ethernet ([0-9A-Fa-f:]+); fixed-address ([0-9.]+); option routers ([0-9.]+); option host-name "\1"; \}$/;
 
-/** An entry that a hook has made, ours or a stock one. */
+/** An entry that a hook has made, ours or a stock script. */
 export interface HostEntry {
   readonly line: string;
   readonly name: string;
@@ -132,7 +138,7 @@ export interface HostEntry {
 }
 
 /**
- * The entries of a dhcpd.conf that hooks have made; those made by hand have another form.
+ * The entries of a dhcpd.conf that hooks have made; entries made by hand have another form.
  * @param text the whole file
  */
 export function hostEntries(text: string): HostEntry[] {
@@ -154,9 +160,9 @@ export function isHandMade(text: string, name: string): boolean {
 }
 
 /**
- * A subnet's declaration for dhcpd.conf(5), on one line as the stock scripts write it.
+ * A subnet's declaration for dhcpd.conf(5), on one line like the stock scripts'.
  * @param subnet the subnet
- * @param resolver what its hosts are told
+ * @param resolver domain and name servers for its hosts
  */
 export function subnetLine(subnet: Prefix, resolver: Resolver): string {
   const { domain, servers } = resolver;
@@ -168,7 +174,7 @@ export function subnetLine(subnet: Prefix, resolver: Resolver): string {
   return `${words.join(' ')}${OWN_MARK}`;
 }
 
-/** Ends a declaration that a hook has made: one made by hand may have the same form. */
+/** Marks the end of a declaration that a hook has made, since one made by hand may have the same form. */
 export const OWN_MARK = ' # xen-network';
 
 /** A subnet that a dhcpd.conf declares. */
@@ -178,7 +184,7 @@ export interface DeclaredSubnet {
 }
 
 /**
- * The subnets that a dhcpd.conf declares, outside comments; included files are not looked into.
+ * The subnets that a dhcpd.conf declares, outside comments; included files are not read.
  * @param text the whole file
  */
 export function declaredSubnets(text: string): DeclaredSubnet[] {
@@ -187,8 +193,8 @@ export function declaredSubnets(text: string): DeclaredSubnet[] {
 }
 
 /**
- * Whether one of the subnets holds an address.
- * @param subnets what is declared
+ * Whether one of the subnets contains an address.
+ * @param subnets the declared subnets
  * @param address IPv4
  */
 export function isDeclared(subnets: readonly DeclaredSubnet[], address: string): boolean {
@@ -204,11 +210,11 @@ function withoutComments(text: string): string {
 
 /**
  * A guest's file for dnsmasq(8).
- * @param lease its values, checked
- * @param subnet the subnet that it is in
- * @param resolver what it is told
- * @param namesDevice whether the server has to be told to serve the device
- * @param boot what this start of the host is known by
+ * @param lease the guest's lease, checked
+ * @param subnet the guest's subnet
+ * @param resolver domain and name servers for the guest
+ * @param namesDevice whether the file must tell the server to serve the device
+ * @param boot the id of this boot of the host
  */
 export function guestFile(
   lease: Lease,
@@ -236,21 +242,21 @@ export function guestFile(
 const BOOT = '# The host was started as ';
 
 /**
- * Whether a guest's file was made since the host was started; one that does not say counts as such.
+ * Whether a guest's file was made since the host's last boot; a file that does not say counts as such.
  * @param text the file
- * @param boot what this start of the host is known by
+ * @param boot the id of this boot of the host
  */
 export function isOfBoot(text: string, boot: string): boolean {
   const line = text.split('\n').find((own) => own.startsWith(BOOT));
   return line === undefined || line === `${BOOT}${boot}`;
 }
 
-/** The MAC address to which a guest's file hands out an address, in lower case. */
+/** The MAC address to which a guest's file gives an address, in lower case. */
 export function macOfFile(text: string): string | undefined {
   return /^dhcp-host=([0-9A-Fa-f:]{17}),/m.exec(text)?.[1]?.toLowerCase();
 }
 
-/** How the names of our guests' files begin. */
+/** The beginning of the names of our guests' files. */
 export const GUEST_FILE_PREFIX = 'xen-network-';
 
 /**
@@ -262,7 +268,7 @@ export function guestFileName(name: string): string {
 }
 
 /**
- * The guest whose file for dnsmasq it is.
+ * The guest to whom a file for dnsmasq belongs.
  * @param file the file's name
  */
 export function guestOfFile(file: string): string {
@@ -272,14 +278,15 @@ export function guestOfFile(file: string): string {
 const OWN_SUBNET =
   /^subnet ([\d.]+) netmask ([\d.]+) \{(?: option domain-name "[^"]*";)?(?: option domain-name-servers [\d., ]+;)? \} # xen-network$/;
 
-/** A subnet in the form of `subnetLine`, whatever its hosts were told when it was written. */
+/** A subnet in the form of `subnetLine`, with any domain and name servers. */
 export interface OwnSubnet {
   readonly line: string;
   readonly subnet: Prefix;
 }
 
 /**
- * The subnets of a dhcpd.conf in the form that guests' hooks give them: they hand out nothing by themselves.
+ * The subnets of a dhcpd.conf that guests' hooks have declared; such a declaration hands out no addresses by
+ * itself.
  * @param text the whole file
  */
 export function ownSubnetLines(text: string): OwnSubnet[] {

@@ -1,37 +1,38 @@
-// What the host's firewall says, by nft's JSON (libnftables-json(5)) and by iptables-save(8), as far as devices go.
+// Reads the host's firewall from nft's JSON (libnftables-json(5)) and from iptables-save(8): chains, rules,
+// and the devices that the rules match.
 
-/** A device that a rule asks for. */
+/** A device that a rule matches. */
 export interface DeviceMatch {
   readonly direction: 'in' | 'out';
-  /** nft's iif and oif know a device by its index, and follow it when its name changes. */
+  /** nft's iif and oif match a device by its index, and so still match it when its name changes. */
   readonly by: 'name' | 'index';
   readonly negated: boolean;
-  /** Names; a star at the end stands for any rest. */
+  /** Names; a star at the end matches any rest. */
   readonly names: readonly string[];
 }
 
-/** What a rule does with what it matches; 'go on' where it only counts, marks or logs. */
+/** What a rule does with a packet that it matches; 'go on' where it only counts, marks or logs. */
 export type Verdict =
   | { readonly kind: 'accept' | 'drop' | 'return' | 'go on' }
   | { readonly kind: 'jump' | 'goto'; readonly target: string };
 
 export interface FirewallRule {
-  /** For people. */
+  /** The rule in words for messages. */
   readonly text: string;
   readonly devices: readonly DeviceMatch[];
-  /** All else that it asks for, in a form that can be compared. */
+  /** All other matches, in a form that can be compared. */
   readonly others: readonly string[];
   readonly verdict: Verdict;
 }
 
 export interface FirewallChain {
-  /** Such as "inet filter" or, of iptables, "ip filter". */
+  /** Such as "inet filter", or "ip filter" for a table of iptables. */
   readonly table: string;
   readonly name: string;
-  /** Where it hangs; undefined for one that others jump to. */
+  /** The hook that runs the chain; undefined for one to which others jump. */
   readonly hook: string | undefined;
   readonly policy: 'accept' | 'drop';
-  /** Devices that the chain itself hangs on. */
+  /** The devices of a chain of the netdev family. */
   readonly devices: readonly string[];
   readonly rules: readonly FirewallRule[];
 }
@@ -51,9 +52,9 @@ function word(value: unknown): string {
 }
 
 /**
- * The chains that `nft -j list ruleset` prints.
- * @param text its output
- * @returns none when it is no JSON
+ * The chains in the output of `nft -j list ruleset`.
+ * @param text the output
+ * @returns none when the text is no JSON
  */
 export function parseNftRuleset(text: string): FirewallChain[] {
   const objects = items(fields(parsed(text))['nftables']).map(fields);
@@ -95,7 +96,7 @@ function tableOf(object: Json): string {
 
 type Elements = (name: string) => readonly unknown[];
 
-/** A rule of nft's; one with a verdict map stands for a rule for each of its entries. */
+/** Reads one rule of nft. A rule with a verdict map becomes one rule for each entry of the map. */
 function nftRules(rule: Json, elementsOf: Elements): FirewallRule[] {
   const devices: DeviceMatch[] = [];
   const others: string[] = [];
@@ -151,7 +152,7 @@ function deviceKey(expression: unknown): readonly ['in' | 'out', 'name' | 'index
   return [...KEYS].find(([name]) => name === key)?.[1];
 }
 
-/** @returns undefined where no device is asked for */
+/** @returns undefined where the expression matches no device */
 function deviceMatch(
   left: unknown,
   op: unknown,
@@ -177,7 +178,7 @@ function members(value: unknown, elementsOf: Elements): readonly unknown[] {
   return set === undefined ? [value] : [set].flat().map(withoutComment);
 }
 
-/** An element with a comment, a counter or a time limit is wrapped. */
+/** An element with a comment, a counter or a timeout is wrapped in "elem". */
 function withoutComment(element: unknown): unknown {
   return fields(fields(element)['elem'])['val'] ?? element;
 }
@@ -193,8 +194,8 @@ function ruleOf(devices: DeviceMatch[], others: string[], verdict: Verdict): Fir
 }
 
 /**
- * The chains that iptables-save or ip6tables-save prints.
- * @param text its output
+ * The chains in the output of iptables-save or ip6tables-save.
+ * @param text the output
  * @param family "ip" or "ip6"
  */
 export function parseIptablesSave(text: string, family: 'ip' | 'ip6'): FirewallChain[] {

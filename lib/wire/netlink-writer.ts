@@ -1,27 +1,27 @@
-/** Where an attribute holds others (NLA_F_NESTED of linux/netlink.h). */
+/** The flag of an attribute that contains attributes (NLA_F_NESTED of linux/netlink.h). */
 export const NESTED = 0x8000;
 
 const HEADER = 16;
 
 /**
- * Writes messages of nfnetlink one after the other. Numbers in attributes are in network order, headers in the machine's,
- * which is little-endian wherever this program runs.
+ * Writes nfnetlink messages one after the other. Numbers in attributes are in network byte order, headers in
+ * the machine's, which is little-endian wherever this program runs.
  */
 export class NetlinkWriter {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #mask: number;
-  /** Where the attributes begin that are not closed yet. */
+  /** The start of each attribute that is not closed yet. */
   readonly #open: number[] = [];
   #message = 0;
-  /** The number of the last message. */
+  /** The sequence number of the last message. */
   sequence = 0;
-  /** Where the next byte goes. */
+  /** The offset of the next byte. */
   at = 0;
 
   /**
-   * @param size in bytes, enough for all that will be written
-   * @param isMarked whether attributes that hold others are marked so
+   * @param size in bytes, enough for all messages
+   * @param isMarked whether attributes that contain attributes get the flag NESTED
    */
   constructor(size: number, isMarked = true) {
     this.#bytes = new Uint8Array(size);
@@ -29,7 +29,7 @@ export class NetlinkWriter {
     this.#mask = isMarked ? 0xffff : ~NESTED;
   }
 
-  /** What was written from a place on. */
+  /** The bytes that were written from an offset on. */
   from(start: number): Uint8Array {
     return this.#bytes.subarray(start, this.at);
   }
@@ -50,19 +50,19 @@ export class NetlinkWriter {
     this.#view.setUint32(this.#message, this.at - this.#message, true);
   }
 
-  /** Gives the last message, once it has ended, one more flag. */
+  /** Adds a flag to the last message, after its end. */
   flag(flag: number): void {
     this.#view.setUint16(this.#message + 6, this.#view.getUint16(this.#message + 6, true) | flag, true);
   }
 
-  /** Begins an attribute; what follows is in it until it is closed. */
+  /** Opens an attribute; what is written until it is closed is its content. */
   nest(type: number): void {
     this.#open.push(this.at);
     this.#view.setUint16(this.at + 2, type & this.#mask, true);
     this.at += 4;
   }
 
-  /** Closes attributes until so many are open. */
+  /** Closes attributes until only `depth` are open. */
   close(depth: number): void {
     for (let open = this.#open.length; open > depth; open--) {
       const start = this.#open.pop() ?? 0;
@@ -71,14 +71,14 @@ export class NetlinkWriter {
     }
   }
 
-  /** A whole attribute of 32 bits. */
+  /** Writes an attribute of 32 bits. */
   number(type: number, value: number): void {
     this.#view.setUint32(this.at, 8 | (type << 16), true);
     this.#view.setUint32(this.at + 4, value);
     this.at += 8;
   }
 
-  /** A whole attribute with a text of ASCII, NUL included. */
+  /** Writes an attribute with an ASCII text and its NUL. */
   text(type: number, text: string): void {
     const start = this.at;
     this.#view.setUint16(start + 2, type, true);
@@ -88,7 +88,7 @@ export class NetlinkWriter {
     this.at = (this.at + 3) & ~3;
   }
 
-  /** A text of ASCII with its NUL. */
+  /** Writes an ASCII text and its NUL. */
   string(text: string): void {
     for (let i = 0; i < text.length; i++) this.#bytes[this.at++] = text.charCodeAt(i);
     this.at++;
@@ -98,7 +98,7 @@ export class NetlinkWriter {
     this.#bytes[this.at++] = value;
   }
 
-  /** 32 bits. */
+  /** Writes 32 bits. */
   word(value: number): void {
     this.#view.setUint32(this.at, value);
     this.at += 4;
@@ -109,7 +109,7 @@ export class NetlinkWriter {
     this.at += bytes.length;
   }
 
-  /** Bytes that are zero so far, to be filled by their view. */
+  /** Skips bytes, which are zero, and returns a view to fill them. */
   room(size: number): DataView {
     this.at += size;
     return new DataView(this.#bytes.buffer, this.at - size, size);

@@ -1,12 +1,15 @@
-// What nf_tables tells of its rules (linux/netfilter/nf_tables.h).
+// Reads the kernel's lists of rules of nf_tables (linux/netfilter/nf_tables.h).
 import { NetlinkWriter } from './netlink-writer.ts';
 import type { NfExpressions } from './nf-tables.ts';
 
-/** A rule that is looked for. */
+/** A rule to look for. */
 export interface WantedRule extends NfExpressions {
   readonly table: string;
   readonly chain: string;
-  /** Where its last match ends: what other guests' rules have there, the end of a comment, differs soonest. */
+  /**
+   * The end of its last match, such as the end of a comment: other guests' rules most likely differ there, so
+   * the comparison begins there.
+   */
   readonly telling: number;
 }
 
@@ -24,10 +27,10 @@ const [TABLE, CHAIN, HANDLE, EXPRESSIONS] = [1, 2, 3, 4];
 /** NFTA_CHAIN_NAME and NFTA_CHAIN_POLICY, and NF_DROP. */
 const [CHAIN_NAME, POLICY, DROP] = [3, 5, 0];
 const GENERATION = 1;
-/** A netlink header and that of nfnetlink. */
+/** Length of the netlink header plus the nfnetlink header. */
 const HEADERS = 20;
 
-/** The question in which state all rulesets are. */
+/** The request for the generation number of all rulesets. */
 export function generationQuestion(): Uint8Array {
   const out = new NetlinkWriter(HEADERS);
   out.begin(NFT_MSG_GETGEN, NLM_F_REQUEST, 0);
@@ -36,9 +39,9 @@ export function generationQuestion(): Uint8Array {
 }
 
 /**
- * The number of that state.
- * @param datagram the answer
- * @returns 0 when it is none
+ * The generation number.
+ * @param datagram the answer to generationQuestion
+ * @returns 0 when the datagram is no such answer
  */
 export function generationOf(datagram: Uint8Array): number {
   const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
@@ -49,7 +52,7 @@ export function generationOf(datagram: Uint8Array): number {
 }
 
 /**
- * The question for a chain itself.
+ * The request for a chain itself, without its rules.
  * @param family AF_INET or AF_INET6
  * @param table such as filter
  * @param chain such as FORWARD
@@ -64,9 +67,9 @@ export function chainQuestion(family: number, table: string, chain: string): Uin
 }
 
 /**
- * Whether a chain drops what no rule of its own decides.
+ * Whether a chain's policy is DROP.
  * @param datagram the answer to chainQuestion
- * @returns false as well for a chain that is not there
+ * @returns also false for a chain that does not exist
  */
 export function isDropping(datagram: Uint8Array): boolean {
   const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
@@ -77,7 +80,7 @@ export function isDropping(datagram: Uint8Array): boolean {
 }
 
 /**
- * The question for a chain's rules.
+ * The request for a chain's rules.
  * @param family AF_INET or AF_INET6
  * @param table such as filter
  * @param chain such as FORWARD
@@ -92,11 +95,12 @@ export function rulesQuestion(family: number, table: string, chain: string): Uin
 }
 
 /**
- * Looks for rules in a part of the answer to rulesQuestion. The first rule that is alike counts, each for one wanted.
- * @param datagram the part
- * @param wanted what is looked for
- * @param handles those of the rules found, filled in here: eight bytes each
- * @returns whether the answer goes on
+ * Looks for rules in one datagram of the answer to rulesQuestion. The first equal rule counts; each found
+ * rule answers one wanted rule.
+ * @param datagram the datagram
+ * @param wanted the rules to look for
+ * @param handles the handles of the found rules, eight bytes each, filled in here
+ * @returns whether more datagrams of the answer follow
  */
 export function findRules(
   datagram: Uint8Array,

@@ -1,26 +1,26 @@
-// Messages of nf_tables (nfnetlink), and the few expressions that iptables' rules are made of. Numbers are those of
-// linux/netfilter/nfnetlink.h and linux/netfilter/nf_tables.h.
+// Messages of nf_tables (nfnetlink), and the few expressions that iptables' rules consist of. The numbers are
+// from linux/netfilter/nfnetlink.h and linux/netfilter/nf_tables.h.
 import { NESTED, NetlinkWriter } from './netlink-writer.ts';
 
-/** Where a packet comes from or goes to, as a header's 32-bit words. */
+/** A range of source or destination addresses, as 32-bit words of the packet's header. */
 export interface NfRange {
-  /** One word for IPv4, four for IPv6; bits beyond the length are 0. */
+  /** One word for IPv4, four for IPv6; the bits beyond the length are 0. */
   readonly words: readonly number[];
-  /** How many bits count, 1 at least. */
+  /** The prefix length in bits, 1 at least. */
   readonly length: number;
 }
 
 /** A rule's expressions as the kernel lists them. */
 export interface NfExpressions {
   readonly bytes: Uint8Array;
-  /** Where the counter stands, whose values are not known, and what follows it. */
+  /** The offsets of the counter, whose values are not known. */
   readonly counter: readonly [start: number, end: number];
 }
 
-/** Messages that the kernel takes as one transaction. */
+/** Messages that the kernel carries out as one transaction. */
 export interface NfBatch {
   readonly bytes: Uint8Array;
-  /** The number of the one message that is acknowledged, the last that changes something. */
+  /** The sequence number of the one message that the kernel acknowledges: the last that changes something. */
   readonly last: number;
 }
 
@@ -35,7 +35,7 @@ const NFT_MSG_DELRULE = (NFNL_SUBSYS_NFTABLES << 8) | 8;
 const RULE = { table: 1, chain: 2, handle: 3, expressions: 4, compatible: 5 } as const;
 const NETWORK_HEADER = 1;
 const NF_ACCEPT = 1;
-/** More than a rule of 24 words can take. */
+/** No rule of iptables in 24 words is longer. */
 const MOST_OF_A_RULE = 2048;
 
 /** Writes a batch that changes rules, message by message and expression by expression. */
@@ -46,10 +46,10 @@ export class NfWriter {
   #counter: readonly [number, number] = [0, 0];
 
   /**
-   * @param rules how many there will be
-   * @param generation the one state of all rulesets in which the batch may be carried out; 0 for any
-   * @param isListing write expressions as the kernel lists them: without marks for what is nested, and with what an
-   * operation on bits is
+   * @param rules how many rules will be written at most
+   * @param generation the generation of all rulesets in which the kernel may carry out the batch; 0 for any
+   * @param isListing writes expressions as the kernel lists them: nested attributes without their flag, and
+   * bit operations with their kind
    */
   constructor(rules: number, generation = 0, isListing = false) {
     this.#isListing = isListing;
@@ -69,7 +69,7 @@ export class NfWriter {
   }
 
   /**
-   * Begins a rule, whose expressions follow.
+   * Begins a rule; its expressions follow.
    * @param family AF_INET or AF_INET6
    * @param table such as filter
    * @param chain such as FORWARD; the rule goes to its top
@@ -84,8 +84,9 @@ export class NfWriter {
 
   /**
    * Ends a rule.
-   * @param protocol the number of the transport protocol that it names, for those matches that depend on it; 0 for none
-   * @returns its expressions
+   * @param protocol the number of the transport protocol that the rule matches, for matches that depend on
+   * it; 0 for none
+   * @returns the rule's expressions
    */
   endRule(protocol: number): NfExpressions {
     const bytes = this.#out.from(this.#expressions);
@@ -99,11 +100,11 @@ export class NfWriter {
   }
 
   /**
-   * Takes a rule away.
+   * Deletes a rule.
    * @param family AF_INET or AF_INET6
-   * @param table the rule's
-   * @param chain the rule's
-   * @param handle the eight bytes by which the kernel knows it
+   * @param table the rule's table
+   * @param chain the rule's chain
+   * @param handle the rule's handle, eight bytes
    */
   deleteRule(family: number, table: string, chain: string, handle: Uint8Array): void {
     this.#out.begin(NFT_MSG_DELRULE, NLM_F_REQUEST, family, 0);
@@ -115,7 +116,7 @@ export class NfWriter {
     this.#out.end();
   }
 
-  /** The name of the device that the packet came in or goes out by, NUL included. */
+  /** Matches the name of the input or output device, NUL included. */
   device(key: number, name: string): void {
     this.#meta(key);
     this.#beginCompare();
@@ -123,7 +124,7 @@ export class NfWriter {
     this.#endExpression();
   }
 
-  /** The transport protocol, behind all of IPv6's extension headers. */
+  /** Matches the transport protocol, behind all IPv6 extension headers. */
   protocol(number: number): void {
     this.#meta(META.protocol);
     this.#beginCompare();
@@ -132,10 +133,10 @@ export class NfWriter {
   }
 
   /**
-   * An address in the packet's network header. Newer iptables shortens ranges of whole octets; this is the form that
-   * every version reads.
-   * @param offset where it stands, in bytes
-   * @param range what it must be
+   * Matches an address in the packet's network header. Newer iptables shortens ranges of whole octets; every
+   * version reads this form.
+   * @param offset the address's offset in the header, in bytes
+   * @param range the addresses that match
    */
   address(offset: number, { words, length }: NfRange): void {
     const size = 4 * words.length;
@@ -151,7 +152,7 @@ export class NfWriter {
     this.#endExpression();
   }
 
-  /** Keeps the first bits of what was loaded, and clears the others. */
+  /** Keeps the first bits of the loaded value and clears the others. */
   #mask(size: number, length: number): void {
     this.#beginExpression('bitwise');
     this.#out.number(1, 1);
@@ -169,12 +170,12 @@ export class NfWriter {
   }
 
   /**
-   * Begins a match or a target of iptables' own, as the extension's structure.
-   * @param kind which of them
-   * @param name the extension's
-   * @param revision the structure's
-   * @param size the structure's in bytes, a multiple of eight; all zero so far
-   * @returns a view of the structure, to be filled
+   * Begins a match or a target of iptables.
+   * @param kind match or target
+   * @param name the extension's name
+   * @param revision the revision of the extension's structure
+   * @param size the structure's size in bytes, a multiple of eight
+   * @returns a view of the structure, all zero, for the caller to fill
    */
   extension(kind: 'match' | 'target', name: string, revision: number, size: number): DataView {
     this.#beginExpression(kind);
@@ -216,7 +217,7 @@ export class NfWriter {
     this.#endExpression();
   }
 
-  /** What was loaded must equal what is written next. */
+  /** Begins the comparison of the loaded value with what is written next. */
   #beginCompare(): void {
     this.#beginExpression('cmp');
     this.#out.number(1, 1);
@@ -231,15 +232,15 @@ export class NfWriter {
     this.#out.nest(2 | NESTED);
   }
 
-  /** Closes all that is open but the list of expressions. */
+  /** Closes all attributes except the list of expressions. */
   #endExpression(): void {
     this.#out.close(1);
   }
 }
 
 /**
- * 32 bits of which the first few are 1.
- * @param bits how many; less than 0 is as good as 0, more than 32 as 32
+ * A 32-bit mask whose first bits are 1.
+ * @param bits how many; less than 0 counts as 0, more than 32 as 32
  */
 export function maskWord(bits: number): number {
   if (bits <= 0) return 0;

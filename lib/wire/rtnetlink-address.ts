@@ -1,4 +1,4 @@
-// `ip address` as messages of rtnetlink(7). Numbers are those of linux/if_addr.h.
+// `ip address` as rtnetlink(7) messages. The numbers are from linux/if_addr.h.
 import { ipv4Octets } from '../request/addresses.ts';
 import {
   AF_INET,
@@ -45,8 +45,8 @@ const VERBS = new Map([
 /**
  * The message for `ip address VERB ADDRESS/LENGTH …`.
  * @param verb add, replace, change or del
- * @param words what follows it
- * @param indexOf gives a device's index; may throw when there is none
+ * @param words the words after the verb
+ * @param indexOf returns a device's index; may throw when there is no such device
  * @returns undefined for what only `ip` itself can do: an address with a peer, a protocol
  */
 export function encodeAddress(
@@ -63,7 +63,7 @@ export function encodeAddress(
   const { family, length, bytes } = target;
   const more = attributes(options, family, name);
   const scope = SCOPES.get(options.get('scope') ?? 'global');
-  // ip gives these a scope of their own.
+  // ip gives loopback addresses the scope "host".
   const isLoopback = family === AF_INET && bytes[0] === LOOPBACK && !options.has('scope');
   if (more === undefined || scope === undefined || isLoopback) return undefined;
   const header = new Uint8Array([family, length, 0, scope, ...u32(indexOf(name))]);
@@ -98,7 +98,7 @@ function attributes(
   return [...found, ...lifetime, ...(flags === 0 ? [] : [attribute(IFA.flags, u32(flags))])];
 }
 
-/** struct ifa_cacheinfo: preferred, valid, and two times that only the kernel sets. */
+/** struct ifa_cacheinfo: preferred and valid lifetime, and two times that only the kernel sets. */
 function lifetimes(options: ReadonlyMap<string, string>): Uint8Array[] | undefined {
   if (!options.has('valid_lft') && !options.has('preferred_lft')) return [];
   const [preferred, valid] = ['preferred_lft', 'valid_lft'].map((key) => {

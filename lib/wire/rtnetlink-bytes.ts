@@ -1,11 +1,11 @@
-// Parts of rtnetlink(7)'s messages, and the numbers that several of them have. Numbers are those of linux/rtnetlink.h; all
-// of Linux's machines that this program runs on are little-endian.
+// Parts of rtnetlink(7) messages, and the numbers that several kinds of them share. The numbers are from
+// linux/rtnetlink.h; every Linux machine that this program runs on is little-endian.
 import { ipv4Octets, ipv6Groups } from '../request/addresses.ts';
 
-/** A request, without the header that the socket puts before it. */
+/** A request, without the header, which the socket adds. */
 export interface RtMessage {
   readonly type: number;
-  /** Beside NLM_F_REQUEST and NLM_F_ACK. */
+  /** Flags besides NLM_F_REQUEST and NLM_F_ACK. */
   readonly flags: number;
   readonly payload: Uint8Array;
 }
@@ -24,7 +24,7 @@ export const RTM = {
 } as const;
 export const NLM = { replace: 0x100, exclusive: 0x200, create: 0x400, append: 0x800 } as const;
 export const [AF_INET, AF_INET6] = [2, 10];
-/** Names that scopes go by (ip-address(8), ip-route(8)). */
+/** The names of scopes (ip-address(8), ip-route(8)). */
 export const SCOPES: ReadonlyMap<string, number> = new Map([
   ['global', 0],
   ['site', 200],
@@ -32,17 +32,16 @@ export const SCOPES: ReadonlyMap<string, number> = new Map([
   ['host', 254],
 ]);
 
-/** No bytes at all. */
 export const NONE = new Uint8Array(0);
 
-/** struct ifinfomsg: a device's index, its flags and which of them are to change. */
+/** struct ifinfomsg: a device's index, its flags, and the mask of those that change. */
 export function linkHeader(index: number, flags: number, change: number): Uint8Array {
   return joined([new Uint8Array(4), u32(index), u32(flags), u32(change)]);
 }
 
 /**
- * An attribute, filled up to a multiple of four bytes.
- * @param type its number, with NLA_F_NESTED where it holds attributes
+ * An attribute, padded to a multiple of four bytes.
+ * @param type its number, with NLA_F_NESTED where it contains attributes
  * @param value its bytes
  */
 export function attribute(type: number, value: Uint8Array): Uint8Array {
@@ -55,12 +54,12 @@ export function attribute(type: number, value: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** A text with the NUL that ends it. */
+/** A text with its terminating NUL. */
 export function cString(value: string): Uint8Array {
   return new TextEncoder().encode(`${value}\0`);
 }
 
-/** A number in four bytes, the lowest first. */
+/** A number in four bytes, little-endian. */
 export function u32(value: number): Uint8Array {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setUint32(0, value, true);
@@ -78,7 +77,7 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-/** An address and how many of its bits count. */
+/** An address or prefix as bytes. */
 export interface PrefixBytes {
   readonly family: number;
   readonly length: number;
@@ -86,9 +85,9 @@ export interface PrefixBytes {
 }
 
 /**
- * An address as the kernel has it.
+ * An address or prefix in the form that the kernel takes.
  * @param text ADDRESS or ADDRESS/LENGTH
- * @returns undefined when it is neither IPv4 nor IPv6
+ * @returns undefined when the text is neither IPv4 nor IPv6
  */
 export function prefixBytes(text: string): PrefixBytes | undefined {
   const [address = '', length] = text.split('/');
@@ -105,11 +104,11 @@ export function prefixBytes(text: string): PrefixBytes | undefined {
 }
 
 /**
- * Options in pairs and words that stand alone, as `ip` takes them.
+ * Reads the options of an `ip` command: words with a value and words without one.
  * @param words the options
- * @param valued those that have a value
- * @param alone those that have none
- * @returns undefined where there is another, one twice, or a value is missing
+ * @param valued the options that have a value
+ * @param alone the options that have none
+ * @returns undefined where an option is unknown or occurs twice, or a value is missing
  */
 export function optionsOf(
   words: readonly string[],
@@ -127,8 +126,8 @@ export function optionsOf(
 }
 
 /**
- * A whole number of 32 bits.
- * @param text its digits
+ * A whole number of 32 bits, or undefined when the text is none.
+ * @param text its decimal digits
  */
 export function wordOf(text: string): number | undefined {
   const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;

@@ -1,4 +1,4 @@
-// `ip route` as messages of rtnetlink(7). Numbers are those of linux/rtnetlink.h.
+// `ip route` as rtnetlink(7) messages. The numbers are from linux/rtnetlink.h.
 import {
   AF_INET,
   attribute,
@@ -38,7 +38,7 @@ const PREFERENCES: ReadonlyMap<string, number> = new Map([
   ['low', 3],
 ]);
 const [SCOPE_UNIVERSE, SCOPE_LINK, SCOPE_NOWHERE, TYPE_UNICAST, ONLINK] = [0, 253, 255, 1, 4];
-/** Above this a table does not fit the message's header. */
+/** A larger table number does not fit into the message's header. */
 const LAST_SHORT_TABLE = 255;
 
 const VERBS = new Map([
@@ -50,8 +50,8 @@ const VERBS = new Map([
 ]);
 
 /**
- * The question of RTM_GETROUTE: what the kernel would do with a packet to an address.
- * @param address an IPv4 address
+ * The request RTM_GETROUTE: which route the kernel would use for a packet to an address.
+ * @param address IPv4
  */
 export function encodeLookup(address: string): Uint8Array {
   const bytes = prefixBytes(address)?.bytes ?? NONE;
@@ -64,9 +64,10 @@ export function encodeLookup(address: string): Uint8Array {
 /**
  * The message for `ip route VERB PREFIX dev NAME …`.
  * @param verb add, append, prepend, replace or del
- * @param words what follows it
- * @param indexOf gives a device's index; may throw when there is none
- * @returns undefined for what only `ip` itself can do: other types than unicast, several next hops, rare attributes
+ * @param words the words after the verb
+ * @param indexOf returns a device's index; may throw when there is no such device
+ * @returns undefined for what only `ip` itself can do: types other than unicast, several next hops, rare
+ * attributes
  */
 export function encodeRoute(
   verb: string,
@@ -115,7 +116,7 @@ function headerNumbers(
     scope: scope === undefined ? (deleting ? SCOPE_NOWHERE : onLink) : SCOPES.get(scope),
   };
   const { table: id, protocol: number, scope: wide } = numbers;
-  // Local routes are of another kind.
+  // Table 255 holds local routes, which are no unicast routes.
   if (
     id === undefined ||
     id === 0 ||

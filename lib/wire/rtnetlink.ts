@@ -1,5 +1,4 @@
-// The few of iproute2's commands that hooks give devices, as messages of rtnetlink(7). Numbers are those of
-// linux/if_link.h.
+// The `ip` commands of the hooks, as rtnetlink(7) messages. The numbers are from linux/if_link.h.
 import { encodeAddress } from './rtnetlink-address.ts';
 import {
   AF_INET,
@@ -19,11 +18,11 @@ import { encodeRoute } from './rtnetlink-route.ts';
 
 export { RTM, type RtMessage } from './rtnetlink-bytes.ts';
 
-/** `address flush`: a question and an answer, not one message. */
+/** `address flush`: a list request and one message for each address, not a single message. */
 export interface RtFlush {
   readonly flush: true;
   readonly index: number;
-  /** One family only; 0 for all. */
+  /** AF_INET or AF_INET6; 0 for both. */
   readonly family: number;
 }
 
@@ -38,7 +37,7 @@ const IFLA = {
   altname: 53,
 } as const;
 const IFF_UP = 1;
-/** Words of `ip link set` that stand for a flag of the device, and what is written for "on". */
+/** Words of `ip link set` that change a flag of the device: the flag's bit, and its value for "on". */
 const FLAGS: ReadonlyMap<string, { readonly bit: number; readonly on: number }> = new Map([
   ['arp', { bit: 0x80, on: 0 }],
   ['promisc', { bit: 0x100, on: 0x100 }],
@@ -58,7 +57,7 @@ const FLUSHED: ReadonlyMap<string, number> = new Map([
 /**
  * The message for one `ip` command.
  * @param args the command's words, such as ['link', 'set', 'dev', 'vif1.0', 'up']
- * @param indexOf gives a device's index; may throw when there is none
+ * @param indexOf returns a device's index; may throw when there is no such device
  * @returns undefined for a command that only `ip` itself can do
  */
 export function encodeIp(
@@ -77,7 +76,7 @@ export function encodeIp(
 }
 
 /**
- * Whether the kernel can be asked for an `ip` command.
+ * Whether the kernel can do an `ip` command by a message, without `ip`.
  * @param args the command's words
  */
 export function isKernelRequest(args: readonly string[]): boolean {

@@ -1,10 +1,11 @@
-// The bytes that xenstore clients and servers exchange: frames, payloads, paths. Pure: no sockets here.
+// The messages between xenstore clients and servers as bytes: frames, payloads, paths.
 
 import { XenstoreError } from '../errors.ts';
 import { quote } from '../text.ts';
 
 /**
- * The message types by their numbers on the wire (docs/contract.md, "xenstore"; Xen's io/xs_wire.h). 20 was retired.
+ * The message types and their numbers (docs/contract.md, "xenstore"; Xen's io/xs_wire.h). Number 20 is no
+ * longer used.
  */
 export const XS_TYPE = {
   control: 0,
@@ -31,7 +32,7 @@ export const XS_TYPE = {
   directoryPart: 22,
 } as const;
 
-/** The errors that an ERROR reply may name (Xen's io/xs_wire.h), in words. */
+/** The errors of ERROR replies (Xen's io/xs_wire.h), in words. */
 export const XS_ERRORS = {
   EINVAL: 'the request or its path is malformed',
   EACCES: 'permission is denied',
@@ -51,11 +52,11 @@ export const XS_ERRORS = {
   EPERM: 'the operation is not permitted',
 } as const;
 
-/** The name of an error that an ERROR reply may carry. */
+/** The name of an error in an ERROR reply. */
 export type XsError = keyof typeof XS_ERRORS;
 
 /**
- * Why xenstored refused a request, in words and with the error's name after them.
+ * Why xenstored refused a request: the error in words, then its name.
  * @param name the payload of an ERROR reply
  */
 export function xsErrorWords(name: string): string {
@@ -63,16 +64,19 @@ export function xsErrorWords(name: string): string {
   return words === undefined ? `error ${quote(name)}` : `${words} (${name})`;
 }
 
-/** Bytes of a frame's header: type, request id, transaction id, payload length; each 32 bits, little-endian. */
+/**
+ * The length of a frame's header: type, request id, transaction id, payload length; 32 bits each,
+ * little-endian.
+ */
 export const HEADER_BYTES = 16;
-/** The most bytes that a frame's payload may have, in either direction. */
+/** The maximum length of a frame's payload in either direction. */
 export const PAYLOAD_MAX = 4096;
 /** The longest absolute path, in bytes. */
 export const ABSOLUTE_PATH_MAX = 3072;
 /** The longest relative path, in bytes. */
 export const RELATIVE_PATH_MAX = 2048;
 
-/** One message in either direction. Ids are unsigned 32-bit numbers; transaction 0 means none. */
+/** One message in either direction. Ids are unsigned 32-bit numbers; transaction id 0 means none. */
 export interface Frame {
   readonly type: number;
   readonly requestId: number;
@@ -84,9 +88,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
- * The frame as bytes, header first.
- *
- * @throws XenstoreError when the payload exceeds 4096 bytes; xenstored would drop the connection for it.
+ * A frame as bytes, header first.
+ * @throws XenstoreError when the payload exceeds 4096 bytes, for which xenstored would drop the connection
  */
 export function encodeFrame(frame: Frame): Uint8Array {
   const length = frame.payload.length;
@@ -106,13 +109,13 @@ export function encodeFrame(frame: Frame): Uint8Array {
   return bytes;
 }
 
-/** Takes a byte stream in pieces of any size and gives the whole frames in it. */
+/** Cuts a byte stream into frames; the stream may come in pieces of any size. */
 export class FrameDecoder {
   #pending = new Uint8Array(0);
 
   /**
-   * Adds a piece of the stream and gives, in order, the frames that it completes. The piece counts as added once
-   * the first of them is asked for.
+   * Adds a piece of the stream and yields, in order, the frames that it completes. The piece is only added
+   * when the caller asks for the first frame.
    * @throws XenstoreError after the whole frames, when a header announces more than 4096 bytes
    */
   *push(piece: Uint8Array): Generator<Frame, void> {
@@ -149,7 +152,7 @@ export class FrameDecoder {
   }
 }
 
-/** All pieces in one array of bytes. */
+/** All pieces, one after the other. */
 export function concatBytes(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let offset = 0;
@@ -160,12 +163,12 @@ export function concatBytes(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuff
   return whole;
 }
 
-/** Text as UTF-8. */
+/** Encodes text as UTF-8. */
 export function encodeText(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** UTF-8 as text; what is not UTF-8 becomes U+FFFD. */
+/** Decodes UTF-8; invalid bytes become U+FFFD. */
 export function decodeText(bytes: Uint8Array): string {
   return decoder.decode(bytes);
 }
@@ -175,7 +178,9 @@ export function encodeStrings(strings: readonly string[]): Uint8Array {
   return encodeText(strings.map((text) => `${text}\0`).join(''));
 }
 
-/** The strings of a payload, each ended by a NUL byte or by the payload's end. An empty payload has none. */
+/**
+ * The strings of a payload, each ended by a NUL byte or by the end of the payload. An empty payload has none.
+ */
 export function decodeStrings(payload: Uint8Array): string[] {
   const text = decodeText(payload);
   if (text === '') {
@@ -185,8 +190,8 @@ export function decodeStrings(payload: Uint8Array): string[] {
 }
 
 /**
- * Why the path cannot name a node, as the rest of a sentence ("has …"); undefined when it can. Absolute paths
- * start with a slash, relative ones belong to the caller's own domain (Xen's docs/misc/xenstore.txt).
+ * Why a path cannot name a node, as the rest of a sentence ("has …"); undefined when it can. Absolute paths
+ * start with a slash; relative ones are below the caller's own domain (Xen's docs/misc/xenstore.txt).
  */
 export function pathFault(path: string): string | undefined {
   const max = path.startsWith('/') ? ABSOLUTE_PATH_MAX : RELATIVE_PATH_MAX;

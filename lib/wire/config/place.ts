@@ -1,26 +1,29 @@
-/** Where something stands in a file, both counted from 1; a tab is one column. */
+/** A position in a file, counted from 1; a tab is one column. */
 export interface Place {
   readonly line: number;
   readonly column: number;
 }
 
-/** What a reader does not understand, as a sentence without its place. */
+/** Something that a reader does not understand: a sentence without the position. */
 export interface Fault extends Place {
   readonly text: string;
-  /** The program that the file is for goes on all the same. */
+  /** The program that reads the file carries on in spite of this fault. */
   readonly isMild?: boolean;
 }
 
 /**
- * A place as messages name it.
+ * A position as messages name it.
  * @param path the file
- * @param place where in it
+ * @param place the position in it
  */
 export function placeText(path: string, { line, column }: Place): string {
   return `${path}, line ${line}, column ${column}`;
 }
 
-/** A text that is read once from its beginning to its end, character by character, with the place of the next one. */
+/**
+ * Reads a text once from beginning to end, character by character, and knows the position of the next
+ * character.
+ */
 export class Reader {
   readonly text: string;
   #at = 0;
@@ -31,7 +34,7 @@ export class Reader {
     this.text = text;
   }
 
-  /** How many characters have been taken. */
+  /** How many characters have been read. */
   get at(): number {
     return this.#at;
   }
@@ -40,12 +43,12 @@ export class Reader {
     return { line: this.#line, column: this.#at - this.#lineAt + 1 };
   }
 
-  /** The next character, or so many after it; empty at the end. */
+  /** The next character, or the one that many characters after it; empty at the end. */
   peek(ahead = 0): string {
     return this.text.charAt(this.#at + ahead);
   }
 
-  /** Takes the next character. */
+  /** Reads the next character. */
   take(): string {
     const taken = this.peek();
     this.#at += taken.length;
@@ -56,7 +59,7 @@ export class Reader {
     return taken;
   }
 
-  /** Takes characters while they are such. */
+  /** Reads characters as long as `isSuch` holds for them. */
   takeWhile(isSuch: (character: string) => boolean): string {
     const begin = this.#at;
     while (this.#at < this.text.length && isSuch(this.peek())) this.take();

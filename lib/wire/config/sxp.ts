@@ -1,13 +1,13 @@
 import { quote } from '../../text.ts';
 import { type Fault, type Place, Reader } from './place.ts';
 
-/** One word of a configuration of xend, in quotes or not. */
+/** One word of xend's configuration, quoted or not. */
 export interface SxpAtom extends Place {
   readonly kind: 'atom';
   readonly text: string;
 }
 
-/** What stands between a pair of parentheses. */
+/** A list in parentheses. */
 export interface SxpList extends Place {
   readonly kind: 'list';
   readonly items: readonly SxpNode[];
@@ -15,13 +15,13 @@ export interface SxpList extends Place {
 
 export type SxpNode = SxpAtom | SxpList;
 
-/** What a text holds, up to the first fault. */
+/** The expressions of a text, up to the first fault. */
 export interface SxpText {
   readonly nodes: readonly SxpNode[];
   readonly fault?: Fault;
 }
 
-/** As xend's own reader of s-expressions has it (tools/python/xen/xend/sxp.py of Xen 4.4). */
+/** The escapes of xend's reader of s-expressions (tools/python/xen/xend/sxp.py of Xen 4.4). */
 const ESCAPES: Readonly<Record<string, string>> = {
   a: '\x07',
   b: '\b',
@@ -51,17 +51,18 @@ interface OpenList extends Place {
 }
 
 /**
- * Reads s-expressions as xend did: lists in parentheses, words, strings in either quotes with escapes, "#" up to the end of
- * the line a comment.
- * @param text the file
- * @returns the expressions before the first fault, and that
+ * Reads s-expressions as xend did: lists in parentheses, words, strings in single or double quotes with
+ * escapes; "#" begins a comment that goes on to the end of the line.
+ * @param text the file's content
+ * @returns the expressions before the first fault, and the fault
  */
 export function parseSxp(text: string): SxpText {
   const reader = new Reader(text);
   const nodes: SxpNode[] = [];
   const open: OpenList[] = [];
   try {
-    // With a list of those that are open: a file may nest deeper than the engine's stack.
+    // A list of the open parentheses instead of recursion: a file may nest deeper than the engine's stack
+    // allows.
     for (let next = reader.peek(); next !== ''; next = reader.peek()) readNext(reader, next, open, nodes);
     const last = open.at(-1);
     if (last !== undefined) throw new SxpFault(last, 'The "(" here has no ")" before the end of the file.');

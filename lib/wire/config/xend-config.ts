@@ -3,31 +3,32 @@ import { quote } from '../../text.ts';
 import type { Fault, Place } from './place.ts';
 import { parseSxp, type SxpNode } from './sxp.ts';
 
-/** Where xend's configuration lies unless told. */
+/** The path of xend's configuration where no other is given. */
 export const XEND_CONFIG = '/etc/xen/xend-config.sxp';
 
-/** The words of a script and where they stand. */
+/** A script with its arguments, and its position in the file. */
 export interface ScriptLine extends Place {
-  /** The script's name first; split at each single blank as xend did, so that words may be empty. */
+  /** The script's name first. Split at every single blank, as xend did, so that words may be empty. */
   readonly words: readonly string[];
 }
 
-/** What a configuration of xend says of the network. */
+/** The network settings of a configuration of xend. */
 export interface XendConfig {
-  /** What ran at xend's start and stop; undefined where no line says it. */
+  /** The script that ran at xend's start and stop; undefined where no line names one. */
   readonly networkScript: ScriptLine | undefined;
-  /** What ran for guests' cards that name no script. */
+  /** The script that ran for guests' cards that name none. */
   readonly vifScript: ScriptLine | undefined;
   readonly faults: readonly Fault[];
 }
 
-/** A line that xend takes, though it may not mean what was meant. */
+/** xend accepts the line, though it may not do what its author meant. */
 const MILD = { isMild: true } as const;
 const SCRIPT_NAMES: readonly string[] = ['network-script', 'vif-script'];
 
 /**
- * Reads what xend-config.sxp says of the network, as xend took it: of several lines of one name the first.
- * @param text the file
+ * Reads the network settings of xend-config.sxp as xend did: where a name occurs several times, the first
+ * counts.
+ * @param text the file's content
  */
 export function parseXendConfig(text: string): XendConfig {
   const { nodes, fault } = parseSxp(text);
@@ -38,7 +39,7 @@ export function parseXendConfig(text: string): XendConfig {
   return { networkScript, vifScript, faults };
 }
 
-/** What xend passes over without a word. */
+/** The fault of a line that xend ignores without a message. */
 function strayFault(node: SxpNode): Fault[] {
   const place = placeOf(node);
   if (node.kind === 'atom')
@@ -46,7 +47,7 @@ function strayFault(node: SxpNode): Fault[] {
       {
         ...place,
         ...MILD,
-        text: `${quote(node.text)} stands outside of parentheses, and xend passes it over.`,
+        text: `${quote(node.text)} stands outside of parentheses, and xend ignores it.`,
       },
     ];
   const [first] = node.items;
@@ -79,7 +80,7 @@ function scriptLine(nodes: readonly SxpNode[], name: string, faults: Fault[]): S
     const rest = first.items.slice(1).map((item) => (item.kind === 'atom' ? item.text : '(…)'));
     faults.push({
       ...placeOf(more),
-      text: `${name} takes one value, and xend passes over what follows it. Write (${name} '${rest.join(' ')}') with quotes.`,
+      text: `${name} takes one value, and xend ignores what follows it. Write (${name} '${rest.join(' ')}') with quotes.`,
     });
   }
   if (value === undefined || value.text === '') return undefined;
@@ -87,7 +88,7 @@ function scriptLine(nodes: readonly SxpNode[], name: string, faults: Fault[]): S
   if (words[0] === '')
     faults.push({
       ...placeOf(value),
-      text: `${quote(value.text)} begins with a blank, so that it names no script.`,
+      text: `${quote(value.text)} begins with a blank, so the name of the script is empty. Remove the blank.`,
     });
   return { words, ...placeOf(value) };
 }

@@ -1,14 +1,14 @@
 import { parseXlFile, type XlSetting } from './xl-config.ts';
 
-/** Where xl's own settings lie. */
+/** The path of xl's own settings. */
 export const XL_CONF = '/etc/xen/xl.conf';
 
-/** What runs for guests' cards that name no script (xl.conf(5)). */
+/** The script that xl runs for guests' cards that name none (xl.conf(5)). */
 export const USUAL_VIF_SCRIPT = 'vif-bridge';
 
 /**
- * The last setting of a name, which is the one that xl takes.
- * @param settings of a file, in order
+ * The last setting with a name, which is the one that xl takes.
+ * @param settings the file's settings, in order
  * @param name such as vif.default.script
  */
 export function settingOf(settings: readonly XlSetting[], name: string): XlSetting | undefined {
@@ -16,8 +16,8 @@ export function settingOf(settings: readonly XlSetting[], name: string): XlSetti
 }
 
 /**
- * The text of a setting that is one value.
- * @param settings of a file, in order
+ * The value of a setting, as text.
+ * @param settings the file's settings, in order
  * @param name such as vif.default.script
  * @returns undefined where it is not set, or is a list
  */
@@ -28,7 +28,7 @@ export function textOf(settings: readonly XlSetting[], name: string): string | u
 
 /**
  * The script that xl runs for a guest's card that names none.
- * @param text xl.conf; empty where it is not there
+ * @param text the content of xl.conf; empty where there is no such file
  */
 export function defaultVifScript(text: string): string {
   return textOf(parseXlFile(text).settings, 'vif.default.script') ?? USUAL_VIF_SCRIPT;

@@ -1,13 +1,13 @@
 import { quote } from '../../text.ts';
 import { type Fault, type Place, Reader } from './place.ts';
 
-/** One value as xl reads it, without its quotes. */
+/** One value as xl reads it, without quotes. */
 export interface XlAtom extends Place {
   readonly kind: 'atom';
   readonly text: string;
 }
 
-/** Values in brackets; Xen since 4.9 takes lists in lists. */
+/** A list in brackets; since Xen 4.9 a list may contain lists. */
 export interface XlList extends Place {
   readonly kind: 'list';
   readonly items: readonly XlValue[];
@@ -15,23 +15,23 @@ export interface XlList extends Place {
 
 export type XlValue = XlAtom | XlList;
 
-/** `NAME = VALUE`, or `NAME += VALUE`, in a file of xl. */
+/** `NAME = VALUE` or `NAME += VALUE` in a file of xl. */
 export interface XlSetting extends Place {
   readonly name: string;
   readonly adds: boolean;
   readonly value: XlValue;
 }
 
-/** What a file of xl holds. */
+/** The content of a file of xl. */
 export interface XlFile {
-  /** In the order of the file; of two with one name xl takes the last. */
+  /** In the order of the file; where a name occurs twice xl takes the last. */
   readonly settings: readonly XlSetting[];
   readonly faults: readonly Fault[];
 }
 
 type TokenKind = 'name' | 'value' | 'mark' | 'end' | 'wrong';
 
-/** The smallest part that means something; of a "mark" the text is the mark, of an "end" the line's end, ";" or nothing. */
+/** A token. The text of a "mark" is the mark itself; that of an "end" is a line break, ";" or nothing. */
 interface Token extends Place {
   readonly kind: TokenKind;
   readonly text: string;
@@ -47,11 +47,12 @@ class XlFault extends Error {
 }
 
 /**
- * Reads a guest's file, or xl.conf, by xl's grammar (tools/libs/util/libxlu_cfg_y.y of Xen): assignments, one a line or with
- * ";" between, of strings in either quotes, numbers and lists; line breaks count for nothing in a list after its "[", its
- * commas and its values; "#" begins a comment. It looks like Python and is not.
- * @param text the file
- * @returns the settings that can be read, and a fault for each line that cannot
+ * Reads a guest's file, or xl.conf, by xl's grammar (tools/libs/util/libxlu_cfg_y.y of Xen). It looks like
+ * Python and is not: assignments, one on each line or separated by ";"; values are strings in single or
+ * double quotes, numbers and lists. In a list a line break may follow "[", a comma or a value. "#" begins a
+ * comment.
+ * @param text the file's content
+ * @returns the settings that can be read, and a fault for each line that cannot be read
  */
 export function parseXlFile(text: string): XlFile {
   const tokens = tokensOf(text);
@@ -65,7 +66,7 @@ export function parseXlFile(text: string): XlFile {
     } catch (thrown) {
       if (!(thrown instanceof XlFault)) throw thrown;
       faults.push(thrown.fault);
-      // As xl does, which goes on after the line's end.
+      // xl also carries on with the next line.
       while (cursor.at < tokens.length && tokens[cursor.at]?.text !== '\n') cursor.at++;
       cursor.at++;
     }
@@ -74,7 +75,7 @@ export function parseXlFile(text: string): XlFile {
 }
 
 const NAME_BEGIN = /[a-z]/;
-/** xl.conf has names with dots, vif.default.script. */
+/** Names in xl.conf have dots: vif.default.script. */
 const NAME_PART = /[a-z0-9_.]/;
 const NUMBER_PART = /[0-9a-fx]/;
 
@@ -84,7 +85,7 @@ function tokensOf(text: string): Token[] {
   for (let next = reader.peek(); next !== ''; next = reader.peek()) {
     const isLast = reader.at === text.length - 1 && next < '\x80';
     const token = nextToken(reader, next);
-    // A single byte that means nothing is passed over by xl where the file ends with it.
+    // xl ignores a single meaningless byte at the end of the file.
     if (token !== undefined && !(isLast && token.kind === 'wrong')) tokens.push(token);
   }
   return tokens;
@@ -137,7 +138,7 @@ function wrongCharacter(character: string): string {
   return `${quote(character)} can only stand in quotes or in a comment.`;
 }
 
-/** By their letters; three digits are a character's octal number. */
+/** Escapes with a letter; three digits are a character's octal number. */
 const ESCAPES: Readonly<Record<string, string>> = {
   a: '\x07',
   b: '\b',
@@ -188,7 +189,7 @@ function takeEscape(reader: Reader): string | undefined {
     return String.fromCharCode(Number.parseInt(first + second + third, 8) & 0xff);
   }
   const known = ESCAPES[first];
-  // The quote that ends the string may stand behind, and a line break ends it as well.
+  // Any other character is not skipped: it may be the closing quote or a line break, which ends the string.
   if (known !== undefined) reader.take();
   return known;
 }
@@ -216,11 +217,13 @@ function readSetting(tokens: readonly Token[], cursor: Cursor): XlSetting | unde
 
 interface OpenList extends Place {
   readonly items: XlValue[];
-  /** A value was read, so that a comma or the end has to follow. */
+  /** A value was read, so a comma or "]" must follow. */
   full: boolean;
 }
 
-/** With a list of the lists that are open: a file may nest deeper than the engine's stack. */
+/**
+ * Uses a list of the open lists instead of recursion: a file may nest deeper than the engine's stack allows.
+ */
 function readValue(tokens: readonly Token[], cursor: Cursor, before: Token): XlValue {
   const open: OpenList[] = [];
   for (;;) {
@@ -240,7 +243,7 @@ function readValue(tokens: readonly Token[], cursor: Cursor, before: Token): XlV
   }
 }
 
-/** @returns a value that is whole with this token */
+/** @returns the value that this token completes */
 function takeInto(token: Token, list: OpenList | undefined, open: OpenList[]): XlValue | undefined {
   const { kind, text, line, column } = token;
   if (kind === 'end') return undefined;
@@ -261,7 +264,7 @@ function takeInto(token: Token, list: OpenList | undefined, open: OpenList[]): X
   throw unexpected(token, 'a value: a string in quotes, a number or a list in brackets');
 }
 
-/** Where something should stand that does not. */
+/** A token for the position behind another one, where something is missing. */
 function after({ line, column, text }: Token): Token {
   return { kind: 'end', line, column: column + text.length, text: '' };
 }

@@ -85,15 +85,18 @@ describe('the network in xend-config.sxp', () => {
   test.each([
     [
       '(network-script network-bridge netdev=eth1)',
-      "1:32 network-script takes one value, and xend passes over what follows it. Write (network-script 'network-bridge netdev=eth1') with quotes.",
+      "1:32 network-script takes one value, and xend ignores what follows it. Write (network-script 'network-bridge netdev=eth1') with quotes.",
     ],
     [
       '(vif-script (vif-bridge))',
       "1:13 The value of vif-script is in parentheses. Write (vif-script '…') with quotes.",
     ],
-    ["(network-script ' a')", '1:17 " a" begins with a blank, so that it names no script.'],
+    [
+      "(network-script ' a')",
+      '1:17 " a" begins with a blank, so the name of the script is empty. Remove the blank.',
+    ],
     ['(netwrok-script a)', '1:1 xend knows no "netwrok-script"; did you mean network-script?'],
-    ['network-script a', '1:1 "network-script" stands outside of parentheses, and xend passes it over.'],
+    ['network-script a', '1:1 "network-script" stands outside of parentheses, and xend ignores it.'],
   ])('%j', (text, said) => {
     expect(faults(text)[0]).toBe(said);
   });

@@ -1,8 +1,8 @@
 import type { Outcome } from './execute.ts';
 
 /**
- * The failures among those of an undo: what was done already is none.
- * @param outcome what became of its commands
+ * The real failures of an undo: those without a command that only found its work done already.
+ * @param outcome the outcome of the undo's commands
  */
 export function failuresOf({ error, refusals }: Pick<Outcome, 'error' | 'refusals'>): string[] {
   if (refusals !== undefined)
@@ -10,9 +10,9 @@ export function failuresOf({ error, refusals }: Pick<Outcome, 'error' | 'refusal
   return error?.split('; ').filter((part) => !ALREADY.test(part)) ?? [];
 }
 
-/** ENOENT, ESRCH, EEXIST, ENODEV, EADDRNOTAVAIL: the kernel's numbers for it. */
+/** The kernel's error numbers for work that is done already: ENOENT, ESRCH, EEXIST, ENODEV, EADDRNOTAVAIL. */
 const DONE_ALREADY: ReadonlySet<number> = new Set([2, 3, 17, 19, 99]);
 
-/** What the tools say, of which there is no number, when there was nothing to take back. */
+/** The same in the messages of tools that give no number. */
 const ALREADY =
   /File exists|Cannot find device|does not exist|No such (device|process|file)|Cannot assign requested address|already assigned|address not found|Bad rule|No chain\/target\/match/i;

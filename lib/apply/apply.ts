@@ -10,57 +10,61 @@ import { type Batch, batches, type Outcome, stepError, stretches } from './execu
 import { closeJournal, extendJournal, type Journal, noteBatch, openJournal } from './journal.ts';
 import { executeLocked, locked } from './locked.ts';
 
-/** How every message of an undone run ends. */
+/** The end of every message about a run that was undone. */
 export const UNDONE = 'Everything was put back as it was; mend the cause and try again.';
-/** What an undo has even when the call's time is over. */
+/** The time that an undo gets even when the call's deadline has passed. */
 const UNDO_MS = 6000;
 
 export interface ApplyOptions {
-  /** Names the run; no two runs with one key may be under way. */
+  /** The run's key; two runs with the same key must not be under way at once. */
   readonly key: string;
-  /** What must hold, and be done, before the run counts: looks at the host again; throws when it is not as planned. */
+  /**
+   * The check after the last step: looks at the host again, does what is left to do, and throws when the host
+   * is not as planned.
+   */
   readonly check: () => void | Promise<void>;
-  /** Told of every sentence worth logging. */
+  /** Gets every warning. */
   readonly warn: (sentence: string) => void;
-  /** Told of what went wrong though the run goes on; `warn` unless it is there. */
+  /** Gets sentences about failures in spite of which the run goes on; `warn` where it is absent. */
   readonly note?: (sentence: string) => void;
-  /** Told of what a device refused and may refuse. */
+  /** Gets every setting that a device refused, where the step allows that. */
   readonly refused?: (what: Refusable) => void;
-  /** The host may be off the network meanwhile: nothing else is to come first. */
+  /** The host may be without network during the run, so the run gets priority over all other processes. */
   readonly hurried?: boolean;
-  /** No part makes a device: then it need not be known which were there before. */
+  /** No part makes a device, so the journal need not list the devices that were there before. */
   readonly makesNone?: boolean;
-  /** Whether somebody asked the run to stop (a signal). */
+  /** Whether a signal asked the run to stop. */
   readonly interrupted?: () => boolean;
 }
 
-/** A part of a run, whose plan may depend on what the parts before it have done. */
+/** A part of a run; its plan may depend on what earlier parts have done. */
 export interface Part {
-  /** Looks at the host; undefined where there is nothing to do. */
+  /** Looks at the host and plans; undefined where there is nothing to do. */
   readonly plan: () => Plan | undefined;
-  /** What must hold once its steps are done; throws when it does not. */
+  /** The check after the part's steps; throws when the host is not as planned. */
   readonly check: () => void | Promise<void>;
-  /** The file of the lock that is held from the look until the steps are done. */
+  /** The file of the lock that is held from the look at the host until the steps are done. */
   readonly lock?: string;
 }
 
 /**
- * Carries a plan out as one transaction: journal, batches, a second look; on any failure everything is undone.
+ * Carries out a plan as one transaction, with a journal, in batches, and with a check at the end; any failure
+ * undoes everything.
  * @param system the way to the host
- * @param plan what to do
+ * @param plan the steps
  * @param options key, check and log
- * @throws StepError, VerifyError when it failed; the host is then as it was
+ * @throws StepError or VerifyError when it failed; the host is then as it was before
  */
 export function applyPlan(system: System, plan: Plan, options: ApplyOptions): Promise<void> {
   return applyParts(system, [{ plan: () => plan, check: () => {} }], options);
 }
 
 /**
- * Carries several plans out as one transaction: when a part fails, all parts are undone.
+ * Carries out several plans as one transaction: when one part fails, all parts are undone.
  * @param system the way to the host
- * @param parts what to do, in order
- * @param options key, check of the whole and log
- * @throws StepError, VerifyError or what a part throws; the host is then as it was
+ * @param parts the parts, in order
+ * @param options key, check of the whole run, and log
+ * @throws StepError, VerifyError or what a part throws; the host is then as it was before
  */
 export async function applyParts(
   system: System,
@@ -112,14 +116,14 @@ async function doPart(
   await part.check();
 }
 
-/** A run under way, as its journal has it. */
+/** A run that is under way, with the content of its journal. */
 interface Run extends Journal {
   steps: Step[];
   begun: number;
   indexes: number[];
 }
 
-/** Writes down what a part is about to do. */
+/** Writes a part's steps into the journal, before any of them is done. */
 function enter(system: System, run: Run, steps: readonly Step[], needsIndexes: boolean): void {
   if (run.steps.length > 0) extendJournal(system, run.key, steps);
   else {
@@ -130,10 +134,10 @@ function enter(system: System, run: Run, steps: readonly Step[], needsIndexes: b
   run.steps.push(...steps);
 }
 
-/** What the kernel says where a device cannot have a value, and not where it does not work. */
+/** The kernel's errors when a device does not support a value, as opposed to failures of the device. */
 const REFUSED = /Invalid argument|not supported|out of range|mtu (less|greater) than device/i;
 
-/** @returns how many of the steps were done, or may have been, and what kept the next one from being done */
+/** @returns how many of the steps were done, or may have been, and why the next one failed */
 async function carryOut(
   system: System,
   { tool, items }: Batch<Step>,
@@ -167,7 +171,7 @@ async function carryOut(
   return { ...after, done: done + 1 + after.done };
 }
 
-/** Signal handlers run only when the event loop does, and children are waited for synchronously. */
+/** Signal handlers only run in the event loop, which waits for children do not enter. */
 async function stopIfInterrupted(options: ApplyOptions): Promise<void> {
   if (options.interrupted === undefined) return;
   await new Promise((resolve) => setImmediate(resolve));
@@ -189,7 +193,7 @@ async function undoAfter(thrown: unknown, system: System, journal: Journal): Pro
   );
 }
 
-/** How the message of a run ends of which something could not be undone. */
+/** The end of the message when a part of the undo failed. */
 function undoneBut(failures: readonly string[]): string {
   return (
     `What was done was taken back, but for this: ${[...new Set(failures)].join('; ')}. ` +
@@ -198,10 +202,10 @@ function undoneBut(failures: readonly string[]): string {
 }
 
 /**
- * Takes back what a run did or may have done, then forgets its journal.
+ * Undoes the steps that a run did or may have done, then removes its journal.
  * @param system the way to the host
- * @param journal what is known of the run
- * @returns what went wrong, beyond commands that found their work done already
+ * @param journal the run's journal
+ * @returns the failures, except of commands that found their work done already
  */
 export async function undoJournal(system: System, journal: Journal): Promise<string[]> {
   const commands = planUndo(journal.steps.slice(0, journal.begun), deviceIndexes(system), journal.indexes);
@@ -218,7 +222,7 @@ export async function undoJournal(system: System, journal: Journal): Promise<str
   return failures;
 }
 
-/** Not even a firewall lock that cannot be had keeps an undo from going on. */
+/** Runs every command of an undo; even a lock of the firewall that cannot be taken does not stop it. */
 async function forced(
   system: System,
   tool: Command['tool'],
@@ -239,9 +243,10 @@ interface TeardownOptions {
 /**
  * Carries out a plan that must not stop half-way: every batch is tried.
  * @param system the way to the host
- * @param plan what to do
- * @param how whom to tell what went wrong and was optional; the file of the lock that the caller has taken for it
- * @returns a sentence for each batch of which something failed
+ * @param plan the steps
+ * @param how `note` gets sentences about optional steps that failed; `held` is the file of the lock that the
+ * caller holds
+ * @returns a sentence for each batch in which something failed
  */
 export async function applyTeardown(
   system: System,

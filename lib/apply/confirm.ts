@@ -8,27 +8,27 @@ import { seal, unseal } from '../record/sealed.ts';
 import type { Values } from '../request/arguments.ts';
 import type { System } from '../system/system.ts';
 
-/** How a part of a run is taken back: by its hook's stop, planned as the host is by then. */
+/** How to undo a part of a run: by its hook's stop, planned for the state of the host at that time. */
 export interface TakeBack {
   readonly hook: string;
-  /** Names to the stop what was started. */
+  /** The variables that tell the stop what to stop. */
   readonly values: Values;
-  /** Where the run only changed what was started before: those of its steps that are undone instead. */
+  /** The steps to undo instead, where the run only changed something that was started before. */
   readonly steps?: readonly Step[];
 }
 
-/** A run that is taken back unless it is confirmed. */
+/** A run that is undone unless somebody confirms it. */
 export interface PendingRun {
-  /** The hook and what it was about: network-bridge.xenbr0. */
+  /** The hook and its object: network-bridge.xenbr0. */
   readonly id: string;
-  /** Milliseconds until its time is over; 0 once it is. */
+  /** Milliseconds until the time for confirmation ends; 0 afterwards. */
   readonly remainingMs: number;
-  /** In the order in which they were done; undefined where that cannot be read any more. */
+  /** The parts, in the order in which they were done; undefined where the file cannot be read. */
   readonly parts: readonly TakeBack[] | undefined;
 }
 
 /**
- * The runs that wait for a confirmation.
+ * The runs that wait for confirmation.
  * @param system the way to the files
  */
 export function pendingRuns(system: System): PendingRun[] {
@@ -40,19 +40,19 @@ export function pendingRuns(system: System): PendingRun[] {
 }
 
 /**
- * How long a run's clock has to go on, in milliseconds; 0 when the time is over or nobody waits any more. The time of day
- * may jump, most of all when the network comes, so it is that since the host was booted.
+ * How long a run still waits for confirmation, in milliseconds; 0 when the time is over or the run no longer
+ * waits. Counted from the host's boot, since the time of day may jump, above all when the network comes up.
  * @param system the way to the files
- * @param id the run's name
+ * @param id the run's id
  */
 export function remainingMs(system: System, id: string): number {
   return Math.max(0, (readDeadline(system, id) ?? 0) - uptime(system));
 }
 
 /**
- * Whether a run waits for its confirmation, or for being taken back.
+ * Whether a run waits for confirmation, or for its undo.
  * @param system the way to the files
- * @param id the run's name
+ * @param id the run's id
  */
 export function isPending(system: System, id: string): boolean {
   return system.exists(pendingDeadlinePath(id));
@@ -62,7 +62,7 @@ function readParts(system: System, id: string): readonly TakeBack[] | undefined 
   return readJson(system, pendingRunPath(id), areParts);
 }
 
-/** One that cannot be read is over: what nobody may confirm in time any more is taken back. */
+/** A deadline that cannot be read counts as over: nobody could confirm the run in time, so it is undone. */
 function readDeadline(system: System, id: string): number | undefined {
   const line = system.readText(pendingDeadlinePath(id));
   if (line === undefined) return undefined;
@@ -84,12 +84,12 @@ function uptime(system: System): number {
 }
 
 /**
- * Starts the clock of a run, a process of its own session, so that it outlives the terminal and the connection that
- * start was typed in.
+ * Starts a run's clock. The clock is a process with a session of its own, so that it outlives the terminal
+ * and the connection in which start was typed.
  * @param system the way to the files
- * @param id the run's name while it waits
- * @param parts how what the run did is taken back
- * @param seconds how long to wait for the confirmation
+ * @param id the run's id
+ * @param parts how to undo the run
+ * @param seconds how long to wait for confirmation
  */
 export function deferTakeBack(system: System, id: string, parts: readonly TakeBack[], seconds: number): void {
   system.replaceFile(pendingDeadlinePath(id), `${seal(`${uptime(system) + seconds * 1000}`)}\n`);
@@ -98,9 +98,9 @@ export function deferTakeBack(system: System, id: string, parts: readonly TakeBa
 }
 
 /**
- * Lets a run stand, or forgets that it waits.
+ * Confirms a run, or otherwise ends its waiting.
  * @param system the way to the files
- * @param id the run's name
+ * @param id the run's id
  */
 export function confirmRun(system: System, id: string): void {
   system.remove(pendingDeadlinePath(id));
@@ -108,9 +108,9 @@ export function confirmRun(system: System, id: string): void {
 }
 
 /**
- * Forgets that something waits to be confirmed: it is stopped, taken back, or started for good.
+ * Removes a part from the runs that wait, because it was stopped, undone or started for good.
  * @param system the way to the files
- * @param part what it is
+ * @param part the part's hook and variables
  */
 export function forgetPart(system: System, part: Pick<TakeBack, 'hook' | 'values'>): void {
   for (const { id, parts } of pendingRuns(system)) {
@@ -130,9 +130,9 @@ function isSamePart(
 }
 
 /**
- * Writes down what of a run is to be taken back still.
+ * Writes the parts of a run that are still to be undone if nobody confirms it.
  * @param system the way to the file
- * @param id the run's name
+ * @param id the run's id
  * @param parts in the order in which they were done
  */
 export function keepParts(system: System, id: string, parts: readonly TakeBack[]): void {
@@ -140,9 +140,9 @@ export function keepParts(system: System, id: string, parts: readonly TakeBack[]
 }
 
 /**
- * Steps that let what waits for its confirmation be taken back by the name of the device that now has the addresses.
+ * Steps that change the device's name in the runs that wait, because another device now has its addresses.
  * @param system the way to the files
- * @param move from which device to which
+ * @param move the old and the new device
  */
 export function movedPending(system: System, move: Move): Step[] {
   return pendingRuns(system).flatMap((run) => renamedParts(run, move));

@@ -8,7 +8,7 @@ import type { System } from '../system/system.ts';
 import { applyEdit } from '../wire/dhcp-conf.ts';
 import { isKernelRequest } from '../wire/rtnetlink.ts';
 
-/** Commands that go to the host in one go. */
+/** Commands that one call carries out together. */
 export interface Batch<T> {
   readonly tool: Command['tool'];
   readonly items: readonly T[];
@@ -19,21 +19,22 @@ const RESTORE: Record<'iptables' | 'ip6tables', string> = {
   ip6tables: 'ip6tables-restore',
 };
 
-/** A child that is under way goes on to its end, whatever becomes of this process; until then nobody else may begin. */
+/** A running child must finish even if this process ends, and nobody may take the locks before that. */
 const CHANGES = { ownSession: true, keepsLocks: true } as const;
-/** Programs that start no daemon, which would keep the locks for ever. */
+/** Programs that start no daemon, which would keep the locks forever. */
 const ENDS_WITH_ITS_WORK = new Set(['ip', 'modprobe', 'ovs-vsctl']);
-/** The exit status of an ip that came to the end of its batch with failures. */
+/** The exit status of an `ip -force` that tried its whole batch and had failures. */
 const SOME_FAILED = 1;
 
 const GATHERED: ReadonlySet<Command['tool']> = new Set(['ip', 'bridge', 'iptables', 'ip6tables', 'nft']);
-/** What the kernel does at once, and whose undo does no harm where it was not done. */
+/** Commands that the kernel does at once, and whose undo is harmless where they were not done. */
 const BRISK: ReadonlySet<Command['tool']> = new Set(['ip', 'write']);
 
 /**
- * Gathers neighbours that one child process can do together: `ip` commands, and firewall lines of one family.
+ * Puts consecutive commands together that one child process can do: `ip` commands, or firewall lines of one
+ * family.
  * @param items steps or commands, in order
- * @param commandOf what each one runs
+ * @param commandOf the command of an item
  */
 export function batches<T>(items: readonly T[], commandOf: (item: T) => Command): Batch<T>[] {
   const found: { tool: Command['tool']; items: T[] }[] = [];
@@ -47,9 +48,9 @@ export function batches<T>(items: readonly T[], commandOf: (item: T) => Command)
 }
 
 /**
- * Gathers batches that are noted in the journal at once and between which no signal is looked for: while addresses move
- * from one device to another the host is off the network.
- * @param all in order
+ * Puts consecutive batches together that get one entry in the journal and between which nobody looks for
+ * signals: while addresses move from one device to another the host is without network.
+ * @param all the batches, in order
  */
 export function stretches<T>(all: readonly Batch<T>[]): Batch<T>[][] {
   const found: Batch<T>[][] = [];
@@ -61,24 +62,24 @@ export function stretches<T>(all: readonly Batch<T>[]): Batch<T>[][] {
   return found;
 }
 
-/** How far a batch came: everything, or `done` commands and then `error`. */
+/** How far a batch came: all commands were done, or `done` of them and then `error` happened. */
 export interface Outcome {
   readonly done: number;
-  /** Whether `done` is known; a child that was killed half-way leaves it open. */
+  /** Whether `done` is exact; it is not when a child was killed half-way. */
   readonly exact: boolean;
   readonly error?: string;
-  /** The same one by one, where the kernel gave a number with each. */
+  /** The same failures one by one, where the kernel gave a number with each. */
   readonly refusals?: readonly Refusal[];
-  /** What went wrong and was optional, in sentences. */
+  /** Sentences about optional commands that failed. */
   readonly notes?: readonly string[];
 }
 
 /**
- * Runs commands that belong together.
+ * Runs the commands of a batch.
  * @param system the way to the host
- * @param tool what kind they all are
- * @param commands in order
- * @param force go on after a command that fails (only `ip`, `bridge` and nft can)
+ * @param tool the tool of all commands
+ * @param commands the commands, in order
+ * @param force whether to go on after a failure (only `ip`, `bridge` and nft can)
  */
 export function execute(
   system: System,
@@ -101,7 +102,7 @@ export function execute(
   }
 }
 
-/** The kernel is asked for as many as it can be; one child does the rest. */
+/** Messages to the kernel do the commands up to the first that needs `ip`; one child does the rest. */
 function runIp(system: System, commands: readonly Command[], force: boolean): Outcome {
   const all = commands.flatMap((command) => (command.tool === 'ip' ? [command.args] : []));
   const odd = all.findIndex((args) => !isKernelRequest(args));
@@ -114,7 +115,7 @@ function runIp(system: System, commands: readonly Command[], force: boolean): Ou
   return { ...gathered([before, rest]), done: before.done + rest.done, exact: rest.exact };
 }
 
-/** One child of iproute2 reads all commands. */
+/** One child of iproute2 does all commands. */
 function runLines(
   system: System,
   program: 'ip' | 'bridge',
@@ -128,7 +129,7 @@ function runLines(
     .join('');
   const result = system.run([program, ...(force ? ['-force'] : []), '-batch', '-'], { input, ...CHANGES });
   if (result.status === 0) return { done: commands.length, exact: true };
-  // Some failures end ip at once in spite of -force, as a signal does: the rest is done line by line.
+  // In spite of -force some failures, and signals, end ip at once: the commands are then run one by one.
   if (force && result.status !== SOME_FAILED && commands.length > 1)
     return gathered(commands.map((command) => runLines(system, program, [command], force)));
   const line = /^Command failed -:(\d+)/m.exec(result.stderr)?.[1];
@@ -152,15 +153,15 @@ function runRules(system: System, tool: 'iptables' | 'ip6tables', commands: read
     : { done: 0, exact: false, error: direct.error };
 }
 
-/** A refilter of thousands of guests may take longer than what any hook has to do. */
+/** A refilter of thousands of guests may take longer than any other work of a hook. */
 function timeFor(commands: readonly Command[]): { readonly timeoutMs: number } {
   return { timeoutMs: Math.max(DEFAULT_TIMEOUT_MS, commands.length * 10) };
 }
 
-/** ENOENT, as nft says it of a whole command. */
+/** nft's message when the object of a command does not exist (ENOENT). */
 const IS_GONE = /Error: (Could not process rule: )?No such file or directory$/;
 
-/** One transaction: either all lines of a table take effect or none. */
+/** One transaction for each table: either all its lines take effect or none. */
 function runRestore(system: System, program: string, commands: readonly Command[]): Outcome {
   const tables = new Map<string, string[]>();
   for (const command of commands) {
@@ -180,8 +181,8 @@ function runRestore(system: System, program: string, commands: readonly Command[
 }
 
 /**
- * One transaction as well. Of an undo or a teardown one element that is gone must not keep all others: it is done in parts
- * then, and what is gone is done.
+ * One transaction too. In an undo or teardown one element that is gone must not stop the removal of all
+ * others: the commands are then run in halves, and a removal whose object is gone counts as done.
  */
 function runNft(system: System, commands: readonly Command[], force: boolean): Outcome {
   const input = commands.map((command) => (command.tool === 'nft' ? `${command.line}\n` : '')).join('');
@@ -226,23 +227,26 @@ function runSingle(system: System, command: Command): string | undefined {
   }
 }
 
-/** Records carry a seal, so that a spoilt one is not taken for what was written. */
+/** Records carry a seal, so that damage to one is found. */
 function contentOf({ path, text = '' }: Extract<Command, { tool: 'record' }>): string {
   return isRecordPath(path) ? `${seal(text.replace(/\n$/, ''))}\n` : text;
 }
 
-/** iproute2 splits a batch line at blanks, knows quotes and ends at any "#"; a plain word is left as it is. */
+/**
+ * iproute2 splits a line of its batch at blanks, knows quotes and ends the line at any "#"; a plain word
+ * needs no quotes.
+ */
 function batchWord(word: string): string {
   return /^[^\s"'#\\]+$/.test(word) ? word : `"${word.replace(/["#\\\n]/g, '')}"`;
 }
 
-/** A record's whole content would push the rest of the sentence out of hotplug-error. */
+/** A whole record in the message would leave no room in hotplug-error for the rest of the sentence. */
 const LONGEST_SHOWN = 200;
 
 /**
  * The error for a step that failed.
  * @param step the step
- * @param error what the tool answered
+ * @param error the tool's message
  * @param after what was done about it, a sentence
  */
 export function stepError(step: Step, error: string, after: string): StepError {

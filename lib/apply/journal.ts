@@ -7,22 +7,22 @@ import { decodeText } from '../wire/xenstore.ts';
 
 const JOURNALS = `${RUN_FOLDER}/journal`;
 
-/** What an interrupted run left: enough to take it back. */
+/** The journal of a run: enough to undo it if it is interrupted. */
 export interface Journal {
-  /** The hook's lock name or the vif's name; one run at a time has it. */
+  /** The hook's lock name or the vif's name; only one run at a time has it. */
   readonly key: string;
   readonly steps: readonly Step[];
-  /** How many of the steps may have been done: all before this one were, or were at least begun. */
+  /** How many of the steps may have been done: the steps before this one were done or at least begun. */
   readonly begun: number;
-  /** Indexes of all devices that were there before the run. */
+  /** The indexes of all devices from before the run. */
   readonly indexes: readonly number[];
 }
 
-/** Why a journal cannot be gone by: spoilt, or of a later version of this program. */
+/** Why a journal cannot be used: it is damaged, or a later version of this program wrote it. */
 export type Unreadable = 'damaged' | 'newer';
 
 /**
- * Where a run's journal lies.
+ * The path of a run's journal.
  * @param key the run's key
  */
 export function journalPath(key: string): string {
@@ -30,11 +30,12 @@ export function journalPath(key: string): string {
 }
 
 /**
- * Opens a run's journal, before anything is changed. The first line is the plan, one line follows for each batch begun.
+ * Writes a run's journal, before anything is changed. The first line is the plan; a line is added when a
+ * batch begins.
  * @param system the way to the file
  * @param key the run's key
  * @param steps the whole plan
- * @param indexes all devices that are there now
+ * @param indexes the indexes of all present devices
  */
 export function openJournal(
   system: System,
@@ -49,24 +50,24 @@ export function openJournal(
  * Adds the steps of a further part to a run's journal, before any of them is done.
  * @param system the way to the file
  * @param key the run's key
- * @param steps the part's plan
+ * @param steps the part's steps
  */
 export function extendJournal(system: System, key: string, steps: readonly Step[]): void {
   system.appendText(journalPath(key), `${seal(JSON.stringify({ steps, indexes: [] }))}\n`);
 }
 
 /**
- * Notes that a batch begins.
+ * Notes in the journal that a batch begins.
  * @param system the way to the file
  * @param key the run's key
- * @param begun how many steps are done once it ends
+ * @param begun how many of the run's steps will be done when the batch ends
  */
 export function noteBatch(system: System, key: string, begun: number): void {
   system.appendText(journalPath(key), `${seal(`${begun}`)}\n`);
 }
 
 /**
- * Ends a run's journal.
+ * Removes a run's journal.
  * @param system the way to the file
  * @param key the run's key
  */
@@ -75,19 +76,19 @@ export function closeJournal(system: System, key: string): void {
 }
 
 /**
- * The keys of all runs that were interrupted or are under way.
+ * The keys of all runs that are under way or were interrupted.
  * @param system the way to the files
  */
 export function journalKeys(system: System): string[] {
   const names = system.list(JOURNALS).filter((name) => !name.endsWith(DAMAGED));
-  // A run may have been killed before its journal was in place.
+  // A run that was killed early leaves only the journal's temporary file.
   return [...new Set(names.map((name) => (isTemporary(name) ? name.slice(1, -1) : name)))];
 }
 
 /**
- * A sentence for each journal that was put aside since nobody could read it.
+ * A sentence for each journal that was put aside because it could not be read.
  * @param system the way to the files
- * @param concerns tells which keys' journals are asked for
+ * @param concerns selects the keys; all where it is left out
  */
 export function damagedJournals(system: System, concerns: (key: string) => boolean = () => true): string[] {
   return system
@@ -108,7 +109,8 @@ function damageText(key: string, how: Unreadable = 'damaged'): string {
 }
 
 /**
- * Puts a journal aside that cannot be read, so that it is in nobody's way and not forgotten.
+ * Renames a journal that cannot be read, so that it stops no later run and is still there for the
+ * administrator.
  * @param system the way to the file
  * @param key the run's key
  * @param how why it cannot be read
@@ -120,16 +122,16 @@ export function putAside(system: System, key: string, how: Unreadable): string {
 }
 
 /**
- * Reads what a run left.
+ * Reads a run's journal.
  * @param system the way to the file
  * @param key the run's key
- * @returns undefined when there is nothing to take back; a word when there may be and it cannot be told what
+ * @returns undefined when there is no journal; a word when there is one that cannot be used
  */
 export function readJournal(system: System, key: string): Journal | Unreadable | undefined {
   const bytes = system.readBytes(journalPath(key));
   if (bytes === undefined) return undefined;
   const text = decodeText(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)));
-  // The last line may be cut off: then what it announced was not begun.
+  // The last line may be incomplete: the batch that it announces was then not begun.
   const lines = text.split('\n').slice(0, -1);
   const [first = 'damaged', ...rest] = lines.map(unseal);
   if ([first, ...rest].includes('newer')) return 'newer';
@@ -141,7 +143,7 @@ export function readJournal(system: System, key: string): Journal | Unreadable |
   return { key, begun, indexes: head.indexes, steps: [...head.steps, ...steps] };
 }
 
-/** A plan, or how many steps were begun. */
+/** A plan, or the number of steps that were begun. */
 function parse(line: Unsealed): Pick<Journal, 'steps' | 'indexes'> | number | undefined {
   if (typeof line !== 'object') return undefined;
   if (/^\d+$/.test(line.text)) return Number(line.text);
@@ -173,7 +175,7 @@ function isStep(value: unknown): value is Step {
 const isText = (value: unknown): boolean => typeof value === 'string';
 const areWords = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
 
-/** What each kind of command cannot do without. */
+/** The fields that each kind of command must have. */
 const FIELDS: Readonly<Record<string, (command: Record<string, unknown>) => boolean>> = {
   ip: ({ args }) => areWords(args),
   bridge: ({ args }) => areWords(args),

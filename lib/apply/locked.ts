@@ -5,17 +5,18 @@ import { execute, type Outcome } from './execute.ts';
 import { runServices } from './service.ts';
 import { runShared } from './shared-settings.ts';
 
-/** The lock of the firewall's rules, which the stock scripts take as well (docs/contract.md, "Locks"). */
+/** The lock of the firewall rules, which the stock scripts take too (docs/contract.md, "Locks"). */
 export const RULES_LOCK = '/var/run/xen-hotplug/iptables';
 /**
- * What is changed under a lock of its own; those of DHCP the stock scripts take as well (docs/contract.md, "Locks").
+ * The lock for each kind of command; the stock scripts take the locks of DHCP too (docs/contract.md,
+ * "Locks").
  */
 const LOCKS: Readonly<Partial<Record<Command['tool'], string>>> = {
   iptables: RULES_LOCK,
   ip6tables: RULES_LOCK,
   edit: '/var/run/xen-hotplug/vif-nat-dhcp',
   nft: STRICT_LOCK_PATH,
-  // Another one: a restart may take seconds, in which all who wait for it can make their changes.
+  // A lock besides that of the files: a restart may take seconds, and others can change the files meanwhile.
   service: '/var/run/xen-hotplug/vif-nat-dhcp-restart',
   share: LEDGER_LOCK,
   follow: LEDGER_LOCK,
@@ -24,12 +25,12 @@ const LOCKS: Readonly<Partial<Record<Command['tool'], string>>> = {
 const LOCK_WAIT_MS = 30_000;
 
 /**
- * Does something under a lock.
+ * Does something while holding a lock.
  * @param system the way to the lock
  * @param path the lock's file
  * @param work what to do
- * @param waitMs how long to wait for it, in milliseconds
- * @throws LockError when somebody else holds it too long
+ * @param waitMs how long to wait for the lock, in milliseconds
+ * @throws LockError when another process holds the lock for too long
  */
 export async function locked<T>(
   system: System,
@@ -46,12 +47,12 @@ export async function locked<T>(
 }
 
 /**
- * Runs commands that belong together, under the lock that those have who change the same.
+ * Runs the commands of a batch while holding the lock for their kind.
  * @param system the way to the host
- * @param tool what kind they all are
- * @param commands in order
- * @param how go on after one that fails; the file of a lock that is held for them already
- * @throws LockError when somebody else holds the lock too long
+ * @param tool the tool of all commands
+ * @param commands the commands, in order
+ * @param how `force`: go on after a failure; `held`: the file of a lock that the caller holds
+ * @throws LockError when another process holds the lock for too long
  */
 export async function executeLocked(
   system: System,

@@ -4,11 +4,11 @@ import { undoJournal } from './apply.ts';
 import { closeJournal, damagedJournals, putAside, readJournal } from './journal.ts';
 
 /**
- * Takes back what an interrupted run with this key left, if anything (docs/contract.md, "Exit status": a failure leaves
+ * Undoes an interrupted run with this key, if there is one (docs/contract.md, "Exit status": a failure leaves
  * nothing half-done).
  * @param system the way to the host
- * @param key the run's key; its lock must be held
- * @returns sentences for the log; none when there was nothing to do
+ * @param key the run's key; the caller must hold its lock
+ * @returns sentences for the log; empty when there was nothing to do
  */
 export async function recoverRun(system: System, key: string): Promise<string[]> {
   const journal = readJournal(system, key);
@@ -25,9 +25,9 @@ export async function recoverRun(system: System, key: string): Promise<string[]>
 }
 
 /**
- * The same, for who has other runs to see to as well: one that cannot be taken back keeps none of them.
+ * The same for a caller that goes on with other runs: a failure becomes a sentence instead of an error.
  * @param system the way to the host
- * @param key the run's key; its lock must be held
+ * @param key the run's key; the caller must hold its lock
  * @returns sentences for the log
  */
 export async function recoverInWords(system: System, key: string): Promise<string[]> {

@@ -6,21 +6,21 @@ import { failureText } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
 import type { Outcome } from './execute.ts';
 
-/** Less than the 40 s after which xl kills a hook without a word. */
+/** Less than the 40 s after which xl kills a hook without a message. */
 const RUN_TIMEOUT_MS = 30_000;
 const END_WAIT_MS = 5000;
 const BEGIN_WAIT_MS = 2000;
 const SHORT_WAIT_MS = 300;
 const POLL_MS = 20;
-/** The exit status of a program that is not there. */
+/** The exit status for a program that does not exist. */
 const NOT_INSTALLED = 127;
 
 /**
- * Restarts or stops servers. One that ran and does not run after a restart is a failure even where the restart is optional:
- * it may serve others than guests.
- * @param system the way to the host; the lock of the servers must be held
- * @param commands each of tool 'service'
- * @param force one that runs and would not start again is left as it is
+ * Restarts or stops servers. If a server ran before its restart and does not run afterwards, that is a
+ * failure even where the restart is optional, since the server may serve others than guests.
+ * @param system the way to the host; the caller must hold the servers' lock
+ * @param commands the commands, each of tool 'service'
+ * @param force a running server that would not start again is left running, which is no failure
  */
 export async function runServices(
   system: System,
@@ -46,11 +46,14 @@ export async function runServices(
 interface Restarted {
   readonly error: string | undefined;
   readonly isFailure: boolean;
-  /** It is not even worth a word. */
+  /** The failure is expected and needs no message. */
   readonly isExpected: boolean;
 }
 
-/** Many guests that start at once need one restart, not one each: a server that began after the last change has read it. */
+/**
+ * Many guests that start at once need one restart, not one each: a server that began after the last change
+ * has read it.
+ */
 async function restartChecked(
   system: System,
   { service, optional, mayEnd = false }: ServiceCommand,
@@ -91,14 +94,16 @@ async function restart(system: System, service: Service): Promise<string | undef
     return run(system, ['systemctl', 'restart', control.unit]);
   })();
   if (error === undefined) return undefined;
-  // A script that controls two servers, dhcpd for IPv4 and for IPv6, complains when only one of them is set up.
+  // A script that controls two servers, dhcpd for IPv4 and for IPv6, fails when only one of them is
+  // configured.
   const now = processOf(system, service);
   return now !== undefined && beganWithin(system, now, performance.now() - began) ? undefined : error;
 }
 
 /**
- * What keeps a server that runs from running again: it would take what it serves besides, the host's DNS, along.
- * @returns undefined where it finds nothing wrong with its files
+ * Why a running server would not start again. A restart would then also end what else it does, such as the
+ * host's DNS.
+ * @returns undefined where the server finds no fault in its files
  */
 function complaint(system: System, { program, files }: Service, pid: number): string | undefined {
   const argv =
@@ -121,7 +126,7 @@ async function stop(system: System, service: Service): Promise<string | undefine
   return error;
 }
 
-/** Where its number was lost there may be a second one. */
+/** Ends every process of the server: where a PID file was lost there may be two. */
 async function end(system: System, service: Service): Promise<string | undefined> {
   const asked = new Set<number>();
   const waitMs = within(END_WAIT_MS);
@@ -137,7 +142,7 @@ async function end(system: System, service: Service): Promise<string | undefined
 }
 
 async function begin(system: System, service: Service, argv: readonly string[]): Promise<string | undefined> {
-  // It would take the number of a process that is gone for that of a server that runs.
+  // With the old PID file the number of a process that has ended would count as a running server.
   for (const path of service.pidFiles.filter((file) => system.exists(file))) system.remove(path);
   const error = run(system, argv);
   if (error !== undefined) return error;
@@ -145,7 +150,7 @@ async function begin(system: System, service: Service, argv: readonly string[]):
   return `${service.program} ended at once; its messages are in the system log`;
 }
 
-/** Its number may be written only after the program that starts it has ended. */
+/** The PID file may be written only after the program that starts the server has ended. */
 async function comesUp(system: System, service: Service, longestMs: number): Promise<boolean> {
   const waitMs = within(longestMs);
   for (let waited = 0; processOf(system, service) === undefined; waited += POLL_MS) {

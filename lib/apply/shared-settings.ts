@@ -10,14 +10,14 @@ import type { Claim, Ledger } from '../record/shared-settings.ts';
 import type { System } from '../system/system.ts';
 import { batches, type Outcome } from './execute.ts';
 
-/** A command on what the whole host shares. */
+/** A command on shared settings. */
 export type SharedCommand = Command & { readonly tool: 'share' | 'follow' };
 
 /**
- * What a command on what the host shares comes to, as host and ledger are now; the ledger's lock must be held where it is
- * to be carried out.
+ * The steps of a command on shared settings, for the present state of the host and of the record. The caller
+ * must hold the lock of the shared settings if it carries them out.
  * @param system the way to the host
- * @param command what is to be held, or followed
+ * @param command the command: which settings a holder needs, or which device's settings move to another
  */
 export function sharedChange(
   system: System,
@@ -38,10 +38,10 @@ export function sharedChange(
 }
 
 /**
- * What the host has of what is shared.
+ * The present state of shared settings on the host.
  * @param system the way to the host
- * @param ledger who holds what
- * @param claims what is wanted
+ * @param ledger all shared settings and their holders
+ * @param claims the settings that are wanted
  */
 export function sharedFacts(system: System, ledger: Ledger, claims: readonly Claim[]): SharedFacts {
   const forwards = claims.some((claim) => claim.kind === 'setting' && FORWARDING.includes(claim.path));
@@ -52,19 +52,19 @@ export function sharedFacts(system: System, ledger: Ledger, claims: readonly Cla
   };
 }
 
-/** With these the kernel changes others. */
+/** Settings with which the kernel changes others. */
 const FORWARDING = [IP_FORWARD, IP6_FORWARD];
 
-/** Runs commands of one kind, with the lock that these need. */
+/** Runs commands of one kind while holding the lock that they need. */
 export type Execute = (tool: Command['tool'], commands: readonly Command[]) => Promise<Outcome>;
 
 /**
- * Carries out commands on what the host shares. What is held is written down before it is done, and what is let go after:
- * whoever comes after a kill finds in the ledger all that may be left.
- * @param system the way to the host; the ledger's lock must be held
- * @param commands each of tool 'share' or 'follow'
- * @param run how the steps are carried out
- * @param force go on after a failure
+ * Carries out commands on shared settings. The record names a holder before the setting is made, and loses it
+ * only after the setting was put back. So after a kill the record covers everything that may be left.
+ * @param system the way to the host; the caller must hold the lock of the shared settings
+ * @param commands the commands, each of tool 'share' or 'follow'
+ * @param run runs the steps
+ * @param force whether to go on after a failure
  */
 export async function runShared(
   system: System,
@@ -82,7 +82,7 @@ export async function runShared(
   return { done: commands.length, exact: true, ...(errors.length === 0 ? {} : { error: errors.join('; ') }) };
 }
 
-/** @returns what went wrong */
+/** @returns the failures */
 async function runOne(
   system: System,
   command: SharedCommand,
@@ -93,7 +93,7 @@ async function runOne(
     const { before, steps, meanwhile, ledger } = sharedChange(system, command);
     const changes = steps.length > 0;
     const failed = await carryOut(changes ? [...noteSteps(before, meanwhile), ...steps] : [], run, force);
-    // What could not be let go of is held still, for the next one who tries.
+    // A setting that could not be put back keeps its holder, so that the next stop tries again.
     if (failed.length > 0) return failed;
     return await carryOut(noteSteps(changes ? meanwhile : before, ledger), run, force);
   } catch (thrown) {
@@ -102,7 +102,7 @@ async function runOne(
   }
 }
 
-/** @returns what went wrong; without force only the first, at which it ends */
+/** @returns the failures; without force the first one ends the run */
 async function carryOut(steps: readonly Step[], run: Execute, force: boolean): Promise<string[]> {
   const errors: string[] = [];
   for (const { tool, items } of batches(steps, (step) => step.do)) {
@@ -118,9 +118,9 @@ async function carryOut(steps: readonly Step[], run: Execute, force: boolean): P
 }
 
 /**
- * Writes the ledger down; no step where it is the same.
- * @param before as it lies there
- * @param after as it is to be
+ * Steps that write the record of the shared settings; none where it does not change.
+ * @param before the record now
+ * @param after the new record
  */
 export function noteSteps(before: Ledger, after: Ledger): Step[] {
   const text = (ledger: Ledger) => (ledger.length === 0 ? undefined : ledger);

@@ -3,16 +3,19 @@ import { IP_FORWARD, IP6_FORWARD } from '../record/paths.ts';
 import type { Claim } from '../record/shared-settings.ts';
 import type { Family } from '../request/addresses.ts';
 
-/** What network-nat has to do in FORWARD: drop what no rule lets pass, let guests pass where others drop, or nothing. */
+/**
+ * What network-nat does in FORWARD: sets the policy to DROP, accepts guests' packets where the policy is DROP
+ * already, or nothing.
+ */
 export type Guarding = 'antispoof' | 'pass' | 'none';
 
 /**
- * What network-nat needs of the host's filter (docs/contract.md, "network-nat").
- * @param netdev the device that leads outside
- * @param family IPv4 or IPv6
- * @param masquerade whether guests appear as this host in that family
- * @param guarding what is to be done in FORWARD
- * @param isBridge whether guests may be bridged by that device, too
+ * The firewall rules that network-nat needs (docs/contract.md, "network-nat").
+ * @param netdev the outgoing device
+ * @param family 4 or 6
+ * @param masquerade whether guests' packets leave with this host's address in that family
+ * @param guarding what to do in FORWARD
+ * @param isBridge whether the device is a bridge that guests may also join
  */
 export function natClaims(
   netdev: string,
@@ -35,11 +38,11 @@ export function natClaims(
 }
 
 /**
- * The settings that make the host forward, in the order in which they have to be set: a device that learns its default
- * route from router advertisements would lose it, unless it is told to listen even while it forwards (ip-sysctl,
- * accept_ra).
- * @param ipv6 whether IPv6 is to be forwarded too
- * @param listening the accept_ra of devices that listen to router advertisements, by path
+ * The settings that turn forwarding on, in the order in which they must be made. A device that learns its
+ * default route from router advertisements would lose it, unless it is set to accept them while it forwards
+ * (ip-sysctl, accept_ra).
+ * @param ipv6 whether to forward IPv6 too
+ * @param listening the accept_ra paths of devices that accept router advertisements
  */
 export function forwardingClaims(ipv6: boolean, listening: readonly string[]): Claim[] {
   const set = (path: string, value: string): Claim => ({ kind: 'setting', path, value });

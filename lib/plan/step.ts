@@ -2,27 +2,32 @@ import type { Service } from '../observe/host/service.ts';
 import { type Claim, claimText } from '../record/shared-settings.ts';
 import type { FileEdit } from '../wire/dhcp-conf.ts';
 
-/** One command, as data. Whatever runs it prints it too, so a dry run shows what would happen. */
+/**
+ * One command, as data. It is printed from the same data as it is run, so a dry run shows what would happen.
+ */
 export type Command =
-  /** Arguments of iproute2's ip; runs of these go through one `ip -batch -`. */
+  /** Arguments of iproute2's ip; consecutive ones go into one `ip -batch -`. */
   | { readonly tool: 'ip'; readonly args: readonly string[] }
-  /** Arguments of iproute2's bridge; runs of these go through one `bridge -batch -`. */
+  /** Arguments of iproute2's bridge; consecutive ones go into one `bridge -batch -`. */
   | { readonly tool: 'bridge'; readonly args: readonly string[] }
-  /** One line of iptables-restore input for a table; runs of these go through one restore for each family. */
+  /** One line of iptables-restore for a table; consecutive ones go into one restore for each family. */
   | { readonly tool: 'iptables' | 'ip6tables'; readonly table: string; readonly line: string }
-  /** One line of nft's language; runs of these go through one `nft -f -`, a transaction. */
+  /** One line of nft's language; consecutive ones go into one `nft -f -`, a transaction. */
   | { readonly tool: 'nft'; readonly line: string }
-  /** A file below /proc/sys or /sys that is given a value. */
+  /** A value for a file below /proc/sys or /sys. */
   | { readonly tool: 'write'; readonly path: string; readonly text: string }
-  /** A file of our own that is put in place as a whole, or removed when no text is given. */
+  /** The whole content of a file of ours; undefined removes the file. */
   | { readonly tool: 'record'; readonly path: string; readonly text: string | undefined }
-  /** One line or word of a file that others write as well; the file keeps its owner, its mode and its other bytes. */
+  /** A change of one line or word in a file that others write too; owner, mode and other bytes stay. */
   | { readonly tool: 'edit'; readonly path: string; readonly edit: FileEdit }
-  /** A server is made to read its files again, or stopped; where it is optional, a refusal is none. */
+  /** The restart or stop of a server; where it is optional, a refusal is no failure. */
   | ServiceCommand
-  /** All that a user needs from now on of what the host shares: taken, or given back, as host and ledger are by then. */
+  /**
+   * All shared settings that a holder needs from now on. What has to be made or put back is decided when the
+   * command runs.
+   */
   | { readonly tool: 'share'; readonly user: string; readonly claims: readonly Claim[] }
-  /** What is held for one device is held for another from now on. */
+  /** Moves all that is held for one device to another device. */
   | {
       readonly tool: 'follow';
       readonly from: string;
@@ -38,36 +43,42 @@ export interface ServiceCommand {
   readonly verb: 'restart' | 'stop';
   readonly service: Service;
   readonly optional: boolean;
-  /** It may find nothing left to serve, and end. */
+  /** The server may find nothing to serve after a restart, and end. */
   readonly mayEnd?: boolean;
 }
 
-/** The device that a step's undo speaks of, so that an interrupted run never undoes on the wrong one. */
+/** The device in a step's undo. It prevents the undo of an interrupted run from changing another device. */
 export interface DeviceMark {
-  /** What the device is called once the step is done. */
+  /** The device's name after the step. */
   readonly name: string;
-  /** Its index when it was there before the run, 'new' when the run makes it. */
+  /** The device's index from before the run; 'new' when the run makes the device. */
   readonly index: number | 'new';
-  /** It may as well be a device that an undo made again. */
+  /** The device may also be one that an undo made again. */
   readonly orNew?: boolean;
-  /** The step takes it away, and the first command of its undo makes it again; the names that it may then have. */
+  /**
+   * The step removes the device, and the first command of its undo makes it again; these are the names that
+   * it may then have.
+   */
   readonly gone?: readonly string[];
 }
 
-/** A change to the host, what takes it back, and why it is made. */
+/** A change to the host, its undo and its reason. */
 export interface Step {
   readonly do: Command;
-  /** Run in this order; empty when the undo of an earlier step covers it. */
+  /** Run in this order; empty when the undo of an earlier step covers this one. */
   readonly undo: readonly Command[];
   readonly why: string;
   readonly device?: DeviceMark;
-  /** It is as good as done when the kernel says that what it makes exists. */
+  /** The step counts as done when the kernel answers that the thing exists. */
   readonly mayExist?: boolean;
-  /** What the run goes on without where the device refuses it. */
+  /** The setting that the device may refuse; the run then goes on. */
   readonly mayRefuse?: Refusable;
 }
 
-/** What a device may refuse, and keep as it is: with the stock scripts that keeps no guest from being connected. */
+/**
+ * A setting that a device may refuse and keep as it was: as with the stock scripts the guest is connected all
+ * the same.
+ */
 export type Refusable = 'mtu' | 'address';
 
 export interface Plan {
@@ -77,7 +88,7 @@ export interface Plan {
 }
 
 /**
- * A command for iproute2.
+ * A command of `ip`.
  * @param args its arguments, one word each
  */
 export function ip(...args: string[]): Command {
@@ -85,7 +96,7 @@ export function ip(...args: string[]): Command {
 }
 
 /**
- * A value for a kernel setting.
+ * A command that sets a kernel setting.
  * @param path an absolute path below /proc/sys or /sys
  * @param text the value
  */
@@ -94,7 +105,7 @@ export function setting(path: string, text: string): Command {
 }
 
 /**
- * A file of our own below /run/xen-network.
+ * A command that writes a record below /run/xen-network.
  * @param path an absolute path
  * @param text the whole content; undefined removes the file
  */
@@ -103,10 +114,10 @@ export function record(path: string, text: string | undefined): Command {
 }
 
 /**
- * The steps by which a user comes to hold what it needs of the whole host, which an undo plans anew.
- * @param user hook and device
- * @param before what it holds so far
- * @param claims what it is to hold
+ * The step after which a holder holds exactly the given shared settings. Its undo is decided when it runs.
+ * @param user the holder: hook and device
+ * @param before the settings that it holds so far
+ * @param claims the settings that it needs from now on
  */
 export function shareStep(user: string, before: readonly Claim[], claims: readonly Claim[]): Step {
   return {
@@ -117,7 +128,7 @@ export function shareStep(user: string, before: readonly Claim[], claims: readon
 }
 
 /**
- * Whether a command lets a user hold rules or the policy of the firewall.
+ * Whether a command adds shared rules or sets the policy of the firewall.
  * @param command any command
  */
 export function sharesRules(command: Command): boolean {
@@ -125,8 +136,8 @@ export function sharesRules(command: Command): boolean {
 }
 
 /**
- * A change that stays when the run is undone, or that is no part of one.
- * @param command what is done
+ * A step that stays when the run is undone, or that is not part of a run.
+ * @param command the command
  * @param why the reason
  */
 export function lastingStep(command: Command, why: string): Step {
@@ -134,7 +145,7 @@ export function lastingStep(command: Command, why: string): Step {
 }
 
 /**
- * The command as a line that can be typed into a shell; what depends on the host by then is a comment.
+ * The command as a line for a shell. A command that is decided when it runs becomes a comment.
  * @param command any command
  */
 export function commandText(command: Command): string {
@@ -166,7 +177,7 @@ export function commandText(command: Command): string {
   }
 }
 
-/** The change as a script for sed(1); a list of words is taken to be in double quotes. */
+/** The change as a script for sed(1); it assumes that a list of words is in double quotes. */
 function editScript(edit: FileEdit): string {
   if ('word' in edit) {
     const { variable, word, present } = edit;
@@ -191,7 +202,7 @@ function serviceText({ control, pidFiles }: Service, verb: 'restart' | 'stop'): 
   return verb === 'stop' ? stop : `${stop}; ${control.argv.map(shellWord).join(' ')}`;
 }
 
-/** iptables-restore's ":CHAIN POLICY" has another form on the command line. */
+/** ":CHAIN POLICY" of iptables-restore is -P on the command line. */
 function restoreLineText(tool: string, table: string, line: string): string {
   const policy = /^:(\S+) (ACCEPT|DROP)/.exec(line);
   const rest = policy === null ? line : `-P ${policy[1]} ${policy[2]}`;

@@ -1,19 +1,20 @@
 import type { Command, Step } from './step.ts';
 
-/** Stands for the index that the kernel will give a device that an undo makes again. */
+/** Stands for the index of a device that the undo makes again, which only the kernel knows. */
 const MADE_BY_UNDO = -1;
 
-/** The devices of the host, by name, as they are before the undo. */
+/** The indexes of the host's devices before the undo, by name. */
 export type DeviceIndexes = ReadonlyMap<string, number>;
 
 /**
- * What takes back the first steps of a plan, in reverse. After a kill nobody knows how far the last batch came, so a
- * step whose device is not there under its name, or is another one, counts as never done; names are followed through
- * the undo's own renames. What is undone without having been done fails harmlessly: such commands are run with failures
- * let pass.
+ * The commands that undo the first steps of a plan, in reverse order.
+ *
+ * After a kill it is unknown how far the last batch came. So a step counts as never done when its device is
+ * missing under its name, or another device has that name; renames by the undo itself are taken into account.
+ * The undo of a step that was never done fails without harm, since the caller ignores such failures.
  * @param steps the steps that were done or may have been done
- * @param devices name and index of every device there is now
- * @param before indexes of the devices that were there before the run
+ * @param devices the present devices, name and index
+ * @param before the indexes of the devices from before the run
  */
 export function planUndo(
   steps: readonly Step[],
@@ -42,7 +43,7 @@ function dueOf(step: Step, names: DeviceIndexes, known: ReadonlySet<number>): re
   return meant === index || (isNew && !known.has(index)) ? step.undo : [];
 }
 
-/** An earlier undo that was killed may have made the device again, but not yet what it was. */
+/** An earlier undo that was killed may have made the device again without restoring its settings. */
 function remaking(
   { device, undo }: Step,
   called: readonly string[],

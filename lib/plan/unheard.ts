@@ -1,7 +1,10 @@
 import { settingPath } from '../record/paths.ts';
 import { type DeviceMark, type Step, setting } from './step.ts';
 
-/** What lets a device's other end tell this host its routers, addresses and ways (kernel's ip-sysctl). */
+/**
+ * The settings by which whoever sends on a device's link can give this host routers, addresses and routes
+ * (kernel's ip-sysctl).
+ */
 const HEARD = [
   'net/ipv6/conf/accept_ra',
   'net/ipv6/conf/autoconf',
@@ -10,7 +13,7 @@ const HEARD = [
 ] as const;
 
 /**
- * The kernel settings by which a device hears router advertisements and redirects.
+ * The paths of the settings by which a device accepts router advertisements and redirects.
  * @param device the device's name
  */
 export function heardPaths(device: string): string[] {
@@ -18,10 +21,11 @@ export function heardPaths(device: string): string[] {
 }
 
 /**
- * Lets a device that guests can send to hear neither router advertisements nor redirects: one guest's advertisement would
- * give this host a default route and an address. It has to stand before the step that brings the device up.
- * @param device the device as it is by then
- * @param now its settings by the paths of its present name; one that the kernel has not got is left out
+ * Makes a device on which guests can send ignore router advertisements and redirects: otherwise a guest's
+ * advertisement would give this host a default route and an address. These steps must come before the one
+ * that brings the device up.
+ * @param device the device at that time
+ * @param now its settings, by the paths of its present name; without those that the kernel does not have
  * @param present the device's present name
  */
 export function unheardSteps(

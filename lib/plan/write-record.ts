@@ -1,11 +1,11 @@
 import { record, type Step } from './step.ts';
 
 /**
- * Writes down what a later run has to know, or forgets it; no step where that is written there already.
- * @param path where it lies
- * @param before what lies there now
- * @param after what is to lie there; undefined to forget it
- * @param what whose it is, for the reason
+ * The step that writes or removes a record; none where the record does not change.
+ * @param path the record's path
+ * @param before the present record
+ * @param after the new record; undefined to remove it
+ * @param what the record's content, for the reason
  */
 export function remember(
   path: string,

@@ -16,79 +16,96 @@ import {
 } from './kernel/rtnetlink.ts';
 import type { Environment, PassResult, RunOptions, RunResult } from './processes/exec.ts';
 
-/** Every way to the outside that a hook has; tests hand in one that fails at will. */
+/** Every effect that a hook has on the outside, and every look at it; tests pass one that fails on demand. */
 export interface System {
-  /** A file's text without a closing newline; undefined when it cannot be read. */
+  /** A file's text without a final newline; undefined when it cannot be read. */
   readText(path: string): string | undefined;
-  /** A file's bytes, each as one character, so that they can be written again whatever they mean; undefined as above. */
+  /**
+   * A file's bytes, each as one character, so that they can be written again unchanged; undefined when it
+   * cannot be read.
+   */
   readBytes(path: string): string | undefined;
-  /** The beginning of a long file, at most so many bytes of it, each as one character; undefined as above. */
+  /** The first `bytes` bytes of a long file, each as one character; undefined when it cannot be read. */
   readStart(path: string, bytes: number): string | undefined;
-  /** When a file or folder was last changed, in milliseconds since 1970; undefined when it is not there. */
+  /** When a file or folder was last changed, in milliseconds since 1970; undefined when it does not exist. */
   modifiedAt(path: string): number | undefined;
-  /** Writes into a file that is there (a kernel setting); throws XenNetworkError with what the kernel answers. */
+  /**
+   * Writes to an existing file, such as a kernel setting; throws XenNetworkError with the kernel's reason.
+   */
   writeText(path: string, text: string): void;
-  /** Puts a file in place in one move, with its folders. */
+  /** Writes a file in one atomic step, and makes its folders. */
   replaceFile(path: string, text: string): void;
   /**
-   * Gives a file that is there other bytes in one move, so that a power loss leaves the old ones or the new ones; it keeps
-   * its owner, mode, access lists and label, and a link to it stays one.
+   * Gives an existing file new content in one atomic step, so that after a power loss it has the old or the
+   * new content. Owner, mode, access lists and label stay, and a link to the file stays a link.
    */
   rewriteFile(path: string, bytes: string): void;
   appendText(path: string, text: string): void;
-  /** Gives a file another name, in the same file system, in one move, with its folders. */
+  /** Renames a file within its file system, and makes the folders of the new path. */
   rename(path: string, to: string): void;
-  /** Makes a symbolic link, with its folders. */
+  /** Makes a symbolic link and its folders. */
   link(path: string, target: string): void;
   remove(path: string): void;
-  /** The names in a folder, sorted by bytes; none when it is not there. */
+  /** The names in a folder, sorted by bytes; empty when there is no such folder. */
   list(path: string): string[];
   linkTarget(path: string): string | undefined;
   exists(path: string): boolean;
-  /** What a path leads to, through links; other is a device, a pipe or a socket. Undefined when nothing is there. */
+  /**
+   * The kind of the file at a path; links are followed. 'other' is a device, a pipe or a socket. Undefined
+   * when there is none.
+   */
   kindOf(path: string): FileKind | undefined;
   run(argv: readonly string[], options?: RunOptions): RunResult;
-  /** What a program is called that run() runs under this name, where that differs. */
+  /** The name of the program that run() starts for this name, where that differs. */
   program?(name: string): string;
-  /** Writes to this process's standard output or error. Never throws. */
+  /** Writes to this process's standard output or standard error. Never throws. */
   print(text: string, to: 'out' | 'err'): void;
   /**
-   * Runs a program in this process's place: with its standard streams, and the environment given. `waiting` is called
-   * time and again while it runs, after signals that came had their turn.
+   * Runs a program in this process's place, with its standard streams and the given environment. `waiting` is
+   * called repeatedly while it runs, after pending signals were handled.
    */
   pass(argv: readonly string[], env: Environment, waiting?: (pid: number) => void): Promise<PassResult>;
   /**
-   * Starts a program in a session of its own, with no terminal, under a name, and does not wait for it. Throws
-   * XenNetworkError when it cannot be started.
+   * Starts a program in a session of its own, without a terminal, under the given name, and does not wait for
+   * it. Throws XenNetworkError when it cannot be started.
    */
   startDetached(argv: readonly string[], name: string): void;
-  /** Asks a process to end, or makes it end; that it is gone already is no error. */
+  /** Asks a process to end (SIGTERM) or kills it (SIGKILL); no error where it is already gone. */
   endProcess(pid: number, how?: 'asked' | 'killed'): void;
-  /** Tells the log of something that was found on the way; absent where there is no log. */
+  /** Logs something that was noticed on the way; absent where there is no log. */
   notice?(sentence: string): void;
-  /** The effective user of this process. */
+  /** The effective user id of this process. */
   userId(): number;
-  /** How many characters a line of the terminal has that standard input or output is; undefined where it is none. */
+  /**
+   * The width in characters of the terminal that is standard input or output; undefined where it is no
+   * terminal.
+   */
   terminalWidth(of: 'in' | 'out'): number | undefined;
   /**
-   * Does `ip` commands without a child, by asking the kernel itself; undefined, with nothing done, where that cannot be
-   * and `ip` has to be run.
+   * Does `ip` commands by messages to the kernel, without a child; undefined, with nothing done, where the
+   * kernel cannot be asked and `ip` has to run.
    */
   rtnetlink?(commands: readonly (readonly string[])[], force: boolean): RtOutcome | undefined;
   /**
-   * Puts rules in without iptables, by asking the kernel itself, all or none; undefined, with nothing done, where that
-   * cannot be and iptables has to be run.
+   * Adds rules by messages to the kernel, without iptables, all or none; undefined, with nothing done, where
+   * the kernel cannot be asked and iptables has to run.
    */
   nfTables?(family: Family, lines: readonly TableLine[]): NfOutcome | undefined;
-  /** Whether iptables' FORWARD drops by its policy, asked of nf_tables itself; undefined where iptables has to be asked. */
+  /**
+   * Whether the policy of iptables' FORWARD is DROP, by the answer of nf_tables; undefined where iptables has
+   * to be asked.
+   */
   forwardDrops?(family: Family): boolean | undefined;
-  /** Puts this process before all others, where that can be, or back among them: while the host is off the network. */
+  /**
+   * Gives this process real-time priority while the host is without network, where that is allowed, or its
+   * normal one again.
+   */
   hurry?(on: boolean): void;
   native(): Promise<Native>;
   sleep(ms: number): Promise<void>;
-  /** The IPv4 addresses of a device, in the kernel's order: no secondary one before a primary. */
+  /** The IPv4 addresses of a device in the kernel's order: primary addresses before secondary ones. */
   ipv4Addresses(device: string): readonly string[];
-  /** The IPv4 addresses that devices of this host have; those among some where they are named. */
+  /** The IPv4 addresses of this host's devices; with `among` only those that are in it. */
   ownIpv4(among?: readonly string[]): readonly DeviceAddress[];
 }
 
@@ -97,7 +114,7 @@ const [SIGKILL, SIGTERM] = [9, 15];
 /**
  * The real system.
  * @param native the port to this runtime
- * @param fs the file system, the runtime's own unless told
+ * @param fs the file system, the runtime's own where it is not given
  */
 export function openSystem(native: Native, fs = native.files): System {
   const { run, print, pass, startDetached, userId, terminalWidth, openNetlink, hurry } = native;
@@ -185,8 +202,8 @@ function folderOf(path: string): string {
 }
 
 /**
- * What lies below our folder is done as root: it counts only where root alone can have put it there. Looked at once for
- * each folder.
+ * What lies in our folder is carried out as root, so it must be writable by root alone. Each folder is
+ * checked once.
  */
 function folderTrust(fs: FileSystem): (folder: string) => void {
   const trusted = new Set<string>();
@@ -212,7 +229,7 @@ function folderTrust(fs: FileSystem): (folder: string) => void {
 
 type AddressWays = Pick<System, 'ipv4Addresses' | 'ownIpv4'>;
 
-/** What is done by asking the kernel itself. */
+/** The ways that ask the kernel directly. */
 function kernelWays(
   open: (protocol: NetlinkProtocol) => NetlinkSocket,
   indexOf: (name: string) => number | undefined,
@@ -243,7 +260,7 @@ function waysByIp(run: Native['run']): AddressWays {
 }
 
 function replace(fs: FileSystem, path: string, text: string): void {
-  // What does not outlive a boot need not outlive a power loss.
+  // Files in RUN_FOLDER are gone after a boot anyway, so they need not survive a power loss.
   const stays = !path.startsWith(`${RUN_FOLDER}/`);
   const fresh = temporaryPath(path);
   writeFresh(fs, fresh, text, { mode: 0o644 });
@@ -257,7 +274,7 @@ function rewrite(fs: FileSystem, path: string, bytes: string): void {
   const { mode, uid, gid } = fs.statSync(file);
   const fresh = temporaryPath(file);
   writeFresh(fs, fresh, bytes, { encoding: 'latin1', mode: 0o600 });
-  // In this order: another owner takes attributes away, an access list sets the group's part of the mode.
+  // The order matters: a new owner removes attributes, and an access list sets the group part of the mode.
   fs.chownSync(fresh, uid, gid);
   fs.copyAttributes?.(file, fresh);
   fs.chmodSync(fresh, mode & 0o7777);
@@ -266,7 +283,10 @@ function rewrite(fs: FileSystem, path: string, bytes: string): void {
   fs.sync?.(folderOf(file));
 }
 
-/** Makes a file that nobody else can have put there: what a killed run left goes first, and no link is followed. */
+/**
+ * Makes a new file. One that a killed run left is removed first; no link is followed, since somebody else may
+ * have made it.
+ */
 function writeFresh(fs: FileSystem, path: string, text: string, options: WriteOptions): void {
   try {
     fs.unlinkSync(path);
@@ -276,7 +296,7 @@ function writeFresh(fs: FileSystem, path: string, text: string, options: WriteOp
   fs.writeFileSync(path, text, { ...options, flag: 'wx' });
 }
 
-/** Lets a file be changed; throws XenNetworkError with the reason when that fails. */
+/** Makes a change to a file; throws XenNetworkError with the reason when it fails. */
 function inWords(path: string, what: string, change: () => void): void {
   try {
     change();
@@ -286,8 +306,9 @@ function inWords(path: string, what: string, change: () => void): void {
 }
 
 /**
- * Sysfs files vanish under a reader and some answer EINVAL: what cannot be read is not there. Of our own files only those
- * are not there that are not; to take an unreadable one for that would be to forget what it tells of.
+ * Reads a file; undefined when it cannot be read, since files in /sys vanish under a reader and some answer
+ * EINVAL. A file of ours counts as missing only where it does not exist: otherwise an unreadable record would
+ * be forgotten.
  */
 function attempt<T>(read: () => T, path = ''): T | undefined {
   try {

@@ -10,7 +10,7 @@ import { lastingStep, type Step } from '../step.ts';
 import { remember } from '../write-record.ts';
 import { ruleLine, type SharedChange } from './shared-settings.ts';
 
-/** Hooks whose notes name the device that leads outside. */
+/** Holders that name the outgoing device. */
 export const BY_DEVICE = /^(network-nat|network-route) (.+)$/;
 
 /** A move of addresses, and which of the two devices is a bridge. */
@@ -20,9 +20,10 @@ export interface AddressMove extends Move {
 }
 
 /**
- * Lets what started hooks hold for a device follow where another one takes its addresses.
- * @param nats what network-nat left
- * @param move from which device to which
+ * The steps by which the shared settings of started hooks move from one device to the device that takes its
+ * addresses.
+ * @param nats the records of network-nat
+ * @param move the old and the new device
  */
 export function followSteps(nats: readonly NatRecord[], move: AddressMove): Step[] {
   const { from, to, wasBridge, isBridge } = move;
@@ -39,10 +40,10 @@ export function followSteps(nats: readonly NatRecord[], move: AddressMove): Step
 }
 
 /**
- * The ledger once what is held for one device is held for another. Where that is a bridge, packets that cross it are kept
- * from being masqueraded; where it is none any more, there are none such.
- * @param ledger who holds what
- * @param move from which device to which
+ * The shared settings after the move. Where the new device is a bridge, a rule exempts packets that only
+ * cross it from masquerading; where it is no bridge, no such packets exist and the rule goes.
+ * @param ledger all shared settings before the move
+ * @param move the old and the new device
  */
 export function movedLedger(ledger: Ledger, move: AddressMove): Ledger {
   const exempt = move.isBridge ? exemptions(ledger, move) : [];
@@ -50,10 +51,11 @@ export function movedLedger(ledger: Ledger, move: AddressMove): Ledger {
 }
 
 /**
- * Rules that are put anew, and a ledger that names the new device. Its kernel settings move with the addresses.
- * @param ledger who holds what
- * @param present the state of the ledger's claims, before and after the move
- * @param move from which device to which
+ * The steps that replace the rules of the old device, and the shared settings for the new one. Kernel
+ * settings move together with the addresses, in other steps.
+ * @param ledger all shared settings before the move
+ * @param present the state of all settings on the host, those after the move included
+ * @param move the old and the new device
  */
 export function follow(ledger: Ledger, present: Present, move: AddressMove): SharedChange {
   const moved = movedLedger(ledger, move);
@@ -65,7 +67,7 @@ export function follow(ledger: Ledger, present: Present, move: AddressMove): Sha
   return {
     steps: [
       ...stays.filter(isThere).flatMap((held) => swap(held, movedHeld(held, move), isThere)),
-      // On top of the rules for its device.
+      // These must end up above the rules for the bridge itself.
       ...exempt.flatMap((held) => swap(undefined, held, isThere)),
       ...needless.filter(isThere).flatMap((held) => swap(held, undefined, isThere)),
     ],
@@ -74,12 +76,12 @@ export function follow(ledger: Ledger, present: Present, move: AddressMove): Sha
   };
 }
 
-/** What is not only held because the device is a bridge. */
+/** The settings that are needed whether or not the device is a bridge. */
 function staying(ledger: Ledger, { from, isBridge }: AddressMove): Held[] {
   return ledger.filter(({ claim }) => isBridge || !isExemption(claim, from));
 }
 
-/** What has to be held, for whoever masquerades by the device, once it is a bridge. */
+/** The exemptions that everybody who masquerades packets leaving the device needs once it is a bridge. */
 function exemptions(ledger: Ledger, { from, to }: Move): Held[] {
   return ledger.flatMap((held): Held[] => {
     const { claim } = held;
@@ -101,9 +103,9 @@ function isExemption(claim: Claim, device: string, family?: Family): boolean {
 }
 
 /**
- * Lets the records of guests name the device that answers for them from now on.
- * @param records by the kernel's name of each guest's device
- * @param move from which device to which
+ * The steps that change guests' records: another device now answers for the guests' addresses.
+ * @param records the records, by the kernel's name of each guest's device
+ * @param move the old and the new device
  */
 export function followRecords(records: ReadonlyMap<string, VifRecord>, { from, to }: Move): Step[] {
   if (from === to) return [];
@@ -135,7 +137,7 @@ function renamedNat(nats: readonly NatRecord[], move: Move): Step[] {
   ];
 }
 
-/** Puts a rule in the place of another one; either may be left out. */
+/** Replaces one rule by another; either may be undefined. */
 function swap(from: Held | undefined, to: Held | undefined, isThere: (held: Held) => boolean): Step[] {
   const [old, fresh] = [from?.claim, to?.claim];
   if (old !== undefined && fresh !== undefined && claimKey(old) === claimKey(fresh)) return [];
@@ -171,7 +173,7 @@ function movedClaim(claim: Claim, from: string, to: string): Claim {
   return { ...claim, rule: words.map((word, i) => (isDevice(i) ? to : word)).join(' ') };
 }
 
-/** What was held for both devices is held once. */
+/** Settings that both devices had become one setting with the holders of both. */
 function merged(ledger: Ledger): Ledger {
   const all = new Map<string, Held>();
   for (const held of ledger) {

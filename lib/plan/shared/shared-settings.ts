@@ -5,41 +5,44 @@ import { type Claim, claimKey, type Held, type Ledger } from '../../record/share
 import { planStrictStart, planStrictStop } from '../filter/strict.ts';
 import { type Command, lastingStep, type Step, setting } from '../step.ts';
 
-/** What the host has of what is shared. */
+/** The state of shared settings on the host. */
 export interface SharedFacts {
-  /** The state of the ledger's claims and of those that are wanted. */
+  /** The state of each setting that is held or wanted. */
   readonly present: Present;
-  /** What the kernel would change together with a setting, by its path: other settings and their values. */
+  /** For a setting's path: the other settings that the kernel changes with it, and their values. */
   readonly beside: ReadonlyMap<string, Readonly<Record<string, string>>>;
-  /** Whether bridged packets can be given to iptables: br_netfilter is there. */
+  /** Whether bridged packets can be passed to iptables, because br_netfilter is loaded. */
   readonly filtersBridges: boolean;
 }
 
-/** What the ledger becomes, and the steps that make the host agree with it. */
+/** The new shared settings, and the steps that make the host agree with them. */
 export interface SharedChange {
   readonly steps: readonly Step[];
-  /** What is to lie there while the steps are done: a run that is killed has somebody to answer for all it did. */
+  /**
+   * The record while the steps are done, so that after a kill everything that was done still has a holder.
+   */
   readonly meanwhile: Ledger;
   readonly ledger: Ledger;
 }
 
 /**
- * Whether a claim is met.
- * @param claim the claim
- * @param now its state now
+ * Whether a shared setting has the wanted state.
+ * @param claim the setting
+ * @param now its present state
  */
 export function isMet(claim: Claim, now: string | undefined): boolean {
   return 'value' in claim ? now === claim.value : now !== undefined;
 }
 
 /**
- * Lets a user have what it needs of the host, all of it and nothing else (docs/contract.md, "Network hooks"). What is
- * there already, by another user or by the administrator, is left as it is; what was there before the first user is
- * remembered and never overwritten; the last one that needed it puts it back, but for what somebody changed since.
- * @param ledger who holds what so far
+ * Makes a holder hold exactly the shared settings that it needs (docs/contract.md, "Network hooks"). What
+ * another holder or the administrator has set already is left as it is. The value from before the first
+ * holder is recorded and never overwritten. The last holder restores that value, unless somebody has changed
+ * the setting since.
+ * @param ledger all shared settings so far
  * @param facts the host
- * @param user hook and device
- * @param claims what it needs from now on, in order; none where it stops
+ * @param user the holder: hook and device
+ * @param claims the settings that it needs from now on, in order; empty when it stops
  */
 export function share(
   ledger: Ledger,
@@ -62,8 +65,8 @@ export function share(
 }
 
 /**
- * Puts back what started hooks hold and somebody took away, as a flush does.
- * @param ledger who holds what
+ * Restores the shared settings that somebody removed, as a flush of the firewall does.
+ * @param ledger all shared settings
  * @param facts the host
  */
 export function restore(ledger: Ledger, facts: SharedFacts): Step[] {
@@ -97,7 +100,7 @@ function take(
     held.set(key, { ...known, users: known.users.includes(user) ? known.users : [...known.users, user] });
     if (!isMet(wanted, now)) missing.push(known);
   }
-  // Rules that go to the top come in the order of the claims when the last one is put there first.
+  // Each rule goes to the top, so the last one is added first.
   return {
     steps: topFirst([...moduleStep(missing, facts), ...missing.flatMap(takeSteps)]),
     ledger: [...held.values()],
@@ -111,7 +114,7 @@ function giveBack(released: readonly Held[], present: Present): Step[] {
   );
 }
 
-/** Turns round the order of each table's rules that are put at the top. */
+/** Reverses the order of the rules that go to the top of a table. */
 function topFirst(steps: readonly Step[]): Step[] {
   const tops = new Map<string, Step[]>();
   for (const step of steps) tops.set(topOf(step), [step, ...(tops.get(topOf(step)) ?? [])]);
@@ -122,7 +125,7 @@ function topOf({ do: command }: Step): string {
   return 'table' in command && command.line.startsWith('-I ') ? `${command.tool} ${command.table}` : '';
 }
 
-/** Without the module there are no settings that could be written. */
+/** Without the module its settings do not exist. */
 function moduleStep(missing: readonly Held[], { filtersBridges }: SharedFacts): Step[] {
   const needed = missing.some(
     ({ claim }) => claim.kind === 'setting' && claim.path.startsWith(BRIDGE_NF_FOLDER),
@@ -161,7 +164,8 @@ function giveBackSteps({ claim, before, beside }: Held, now: string | undefined)
       return all.map(([path, value]) => lastingStep(setting(path, value), why));
     }
     case 'strict':
-      // The table goes with its last user, whoever made it, unless it holds a guest or something of the administrator's.
+      // The last holder removes the table, whoever made it, unless it contains a guest or something of the
+      // administrator's.
       return now === 'bare' ? [planStrictStop()] : [];
     case 'wrapped':
       return [lastingStep({ tool: 'nft', line: wrappedRemoval(claim.bridge) }, why)];
@@ -179,9 +183,9 @@ function policy(family: 4 | 6, value: string): Command {
 }
 
 /**
- * A line of iptables-restore for a rule.
+ * A line of iptables-restore for a shared rule.
  * @param claim the rule
- * @param verb to put it at the top or at the end, or to take it out
+ * @param verb -I adds it at the top, -A at the end, -D deletes it
  */
 export function ruleLine(claim: Claim & { readonly kind: 'rule' }, verb: '-I' | '-A' | '-D'): Command {
   return { tool: toolOf(claim), table: claim.table, line: `${verb} ${claim.rule}` };

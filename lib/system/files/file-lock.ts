@@ -4,29 +4,33 @@ import { errnoWords, OPEN } from '../kernel/native-errors.ts';
 import { areWaitsInterrupted, waitText, within } from '../processes/deadline.ts';
 import type { FileSystem, OpenFiles } from './files.ts';
 
-/** Whether a lock was free, was had after a wait, or was held by somebody else all the while. */
+/** The lock was free; it was taken after a wait; another process held it the whole time. */
 export type Taken = 'free' | 'waited' | 'busy';
 
-/** Waits for the exclusive flock of an open file. */
+/** Waits for the exclusive flock(2) of an open file. */
 export type Flock = (fd: number, timeoutMs: number) => Promise<Taken>;
 
-/** How this runtime works with files. */
+/** This runtime's calls on files. */
 export type LockFiles = OpenFiles & Pick<FileSystem, 'mkdirSync' | 'unlinkSync'>;
 
 const heldFds = new Set<number>();
 
-/** The open files of all locks that this process holds: a lock is held as long as any process has its file open. */
+/**
+ * The file descriptors of all locks that this process holds. A lock is held as long as any process has its
+ * file open.
+ */
 export function heldLocks(): number[] {
   return [...heldFds];
 }
 
 /**
- * Takes a lock as the stock scripts do: create the file, flock it, and begin again when the path by then names
- * another file, since a holder removes the file before letting go (docs/contract.md, "Locks").
+ * Takes a lock as the stock scripts do: it makes the file, locks it with flock(2), and starts again when the
+ * path then names another file, because a holder removes the file before it unlocks it (docs/contract.md,
+ * "Locks").
  * @param path the lock's file; its folder is made where it is missing
- * @param timeoutMs how long to wait for another holder
- * @param flock how this runtime calls flock(2)
- * @param files how it works with files
+ * @param timeoutMs how long to wait for another holder, in milliseconds
+ * @param flock this runtime's call of flock(2)
+ * @param files this runtime's calls on files
  * @throws LockError when the time is over; XenNetworkError when the file cannot be made
  */
 export async function takeLock(
@@ -87,8 +91,9 @@ async function flockOrClose(
 }
 
 /**
- * A lock that this process holds. Where it had to wait there are others who do: with its file gone they would all have
- * to begin again, each after the other, so it stays for the next who does not wait to remove.
+ * A lock that this process holds. If it had to wait for the lock, others probably wait too. If the file went,
+ * they would all have to start again one after the other, so the file stays for the next holder that did not
+ * wait to remove.
  */
 function heldLock(fd: number, path: string, contended: boolean, files: LockFiles): FileLock {
   heldFds.add(fd);

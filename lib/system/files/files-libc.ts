@@ -9,16 +9,16 @@ const EEXIST = 17;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
-// struct statx, the same on every machine: what is asked for, and where it lies.
+// struct statx, the same on every machine: the masks of the wanted fields, and the fields' offsets.
 const [STATX_MODE, STATX_UID, STATX_GID, STATX_MTIME, STATX_INO] = [0x2, 0x8, 0x10, 0x40, 0x100];
 const STATX_SIZE = 256;
 const STATX_AT = { uid: 20, gid: 24, mode: 28, inode: 32, mtime: 112, mtimeNs: 120, device: 136 } as const;
-/** Where struct dirent has its name, on x86-64 and arm64. */
+/** The offset of the name in struct dirent, on x86-64 and arm64. */
 const NAME_AT = 19;
 const PATH_MAX = 4096;
-/** How many characters are made of bytes at once: each is an argument of a call. */
+/** How many bytes are decoded at once: each becomes one argument of a call. */
 const CHARACTERS = 4096;
-/** For whatever is read; nothing is kept in it from one call to the next. */
+/** A buffer for every read; it keeps nothing from one call to the next. */
 const buffer = new Uint8Array(65_536);
 
 /** Open files by the C library. */
@@ -33,7 +33,7 @@ export const libcOpenFiles: OpenFiles = {
   },
 };
 
-/** Inode and device of a file; undefined when it is not there. */
+/** Inode and device of a file; undefined when there is no such file. */
 function identity(fd: number, path: string, flags: number): string | undefined {
   const stat = statx(fd, path, flags, STATX_INO);
   return stat && `${stat.getBigUint64(STATX_AT.inode, true)} ${stat.getBigUint64(STATX_AT.device, true)}`;
@@ -120,21 +120,21 @@ function linkTarget(path: string): string {
   return decodeText(buffer.subarray(0, checked(libc().readlink(cString(path), buffer, buffer.length))));
 }
 
-/** The path without links in it. */
+/** The path with all links resolved. */
 function realPath(path: string): string {
   const found = new Uint8Array(PATH_MAX);
   if (libc().realpath(cString(path), found) === null) throw new CallError(lastErrno());
   return decodeText(found.subarray(0, found.indexOf(0)));
 }
 
-/** What the kernel makes of a file's content by itself, and would be wrong for another content. */
+/** Attributes that the kernel computes from a file's content; they would be wrong for another content. */
 const OF_THE_CONTENT: ReadonlySet<string> = new Set(['security.ima', 'security.evm']);
 const [ENODATA, ENOTSUP] = [61, 95];
 
 function copyAttributes(from: string, to: string): void {
   for (const name of attributeNames(from).filter((each) => !OF_THE_CONTENT.has(each))) {
     const value = attribute(from, name);
-    // To set a label, even the one that it has, may be allowed to fewer programs than to make a file.
+    // Some programs may make a file but not set a label, not even the one that the file already has.
     if (value === undefined || sameBytes(value, attribute(to, name))) continue;
     const bytes = value.length === 0 ? buffer : value;
     checked(libc().setxattr(cString(to), cString(name), bytes, value.length, 0));
@@ -177,7 +177,7 @@ export const libcFiles: FileSystem = {
   readStart: (path, bytes) => decodeLatin1(readWhole(path, bytes)),
   writeFileSync: writeFile,
   appendFileSync: (path, text) =>
-    // Not blocking: a fifo in a log's place would hold the hook up.
+    // Without blocking: a fifo in the log's place would stop the hook.
     writeWhole(path, OPEN.writeOnly | OPEN.create | OPEN.append | OPEN.nonBlocking, 0o666, encodeText(text)),
   readdirSync: namesIn,
   readlinkSync: linkTarget,

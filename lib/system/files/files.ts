@@ -1,7 +1,10 @@
 /** The part of node:fs that hooks need; memfs fits it as well. Failures are Errors with a code such as ENOENT. */
 export interface FileSystem {
   readFileSync(path: string, encoding: 'utf8' | 'latin1'): string;
-  /** The first bytes of a file as characters, at most so many; where it is absent files are read as a whole. */
+  /**
+   * At most `bytes` bytes from the beginning of a file, each as one character; where this is absent files are
+   * read as a whole.
+   */
   readStart?(path: string, bytes: number): string;
   writeFileSync(path: string, text: string, options: WriteOptions): void;
   appendFileSync(path: string, text: string): void;
@@ -13,24 +16,27 @@ export interface FileSystem {
   symlinkSync(target: string, path: string): void;
   unlinkSync(path: string): void;
   statSync(path: string): FileStat;
-  /** As statSync, but of a link itself. */
+  /** As statSync, but for a link itself. */
   lstatSync(path: string): FileStat;
   chmodSync(path: string, mode: number): void;
   chownSync(path: string, uid: number, gid: number): void;
   realpathSync(path: string): string;
   /**
-   * Gives a file the extended attributes of another (xattr(7)), which hold its access lists and its SELinux label as well;
-   * absent where there are none.
+   * Copies the extended attributes of a file (xattr(7)), which include its access lists and its SELinux
+   * label; absent where the file system has none.
    */
   copyAttributes?(from: string, to: string): void;
-  /** Waits until a file or folder would outlive a power loss as it is; absent where nothing does. */
+  /**
+   * Waits until a file or folder is on the disk, so that it survives a power loss; absent where nothing
+   * survives one.
+   */
   sync?(path: string): void;
 }
 
-/** What is known of a file, wherever links at its path lead. */
+/** Facts about a file; links are followed. */
 export interface FileStat {
   readonly mtimeMs: number;
-  /** With the kind of file (inode(7)). */
+  /** The mode with the kind of the file (inode(7)). */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -38,12 +44,12 @@ export interface FileStat {
 
 export type FileKind = 'file' | 'folder' | 'other';
 
-/** Which kind of file a mode tells (inode(7)). */
+/** The bits of a mode that tell the kind of the file (inode(7)). */
 const [KIND, FOLDER, REGULAR] = [0o170000, 0o040000, 0o100000];
 
 /**
- * What kind of file it is; other is a device, a pipe, a socket or, for lstat, a link.
- * @param stat what is known of it
+ * The kind of a file; 'other' is a device, a pipe, a socket or, for lstat, a link.
+ * @param stat the file's facts
  */
 export function kindOf({ mode }: FileStat): FileKind {
   const kind = mode & KIND;
@@ -51,19 +57,19 @@ export function kindOf({ mode }: FileStat): FileKind {
 }
 
 export interface WriteOptions {
-  /** r+ for a file that has to be there already, wx for one that must not be, a link included. */
+  /** r+ for a file that must exist; wx for one that must not exist, not even as a link. */
   readonly flag?: 'r+' | 'wx';
   readonly mode?: number;
-  /** UTF-8 unless told. */
+  /** UTF-8 where it is not given. */
   readonly encoding?: 'latin1';
 }
 
-/** Calls on open files, by their numbers. Failures as above. */
+/** Calls on open files by their descriptors. They fail as the calls of FileSystem do. */
 export interface OpenFiles {
   open(path: string, flags: number, mode: number): number;
-  /** How many bytes were read, 0 at the end. */
+  /** Returns how many bytes were read, 0 at the end. */
   read(fd: number, buffer: Uint8Array): number;
-  /** How many of the bytes were written. */
+  /** Returns how many bytes were written. */
   write(fd: number, bytes: Uint8Array): number;
   close(fd: number): void;
   /** Whether the file at a path is the open one. */

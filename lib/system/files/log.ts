@@ -3,20 +3,21 @@ import type { System } from '../system.ts';
 
 const DAEMON = 3;
 const SEVERITY = { error: 3, warning: 4, info: 6 } as const;
-/** Where the stock vif scripts' messages go; xl's users look there (docs/contract.md, "Logs"). */
+/** The folder of the stock vif scripts' messages; xl's users look there (docs/contract.md, "Logs"). */
 const HOTPLUG_LOG_FOLDER = '/var/log/xen';
 
-/** Tells people what happened: errors and warnings on stderr, everything in syslog. */
+/** The log of a hook: errors and warnings go to stderr, everything goes to syslog. */
 export interface Log {
   error(sentence: string): void;
   warn(sentence: string): void;
   info(sentence: string): void;
-  /** Waits until all is on its way. */
+  /** Waits until all messages have been sent. */
   flush(): Promise<void>;
 }
 
 /**
- * A log under a hook's name: syslog facility daemon, stderr, and for vif hooks the file that the stock scripts write.
+ * Opens the log of a hook: syslog facility daemon, stderr, and for vif hooks also the file that the stock
+ * scripts write.
  * @param system the way to the socket and the file
  * @param tag the hook's name
  */
@@ -26,7 +27,7 @@ export function openLog(system: System, tag: string): Log {
     const text = visible(sentence.replace(/\s*\n\s*/g, ' '));
     if (severity !== 'info') system.print(`${tag}: ${text}\n`, 'err');
     if (severity !== 'info' && tag.startsWith('vif-')) toHotplugLog(system, `${tag}: ${text}\n`);
-    // No timestamp: every syslog daemon sets its own, and to ask for the local time costs four milliseconds.
+    // No timestamp: every syslog daemon adds its own, and computing the local time takes four milliseconds.
     const line = `<${DAEMON * 8 + SEVERITY[severity]}>${tag}[${process.pid}]: ${text}`;
     underway.push(
       system.native().then((native) => native.sendDatagram('/dev/log', new TextEncoder().encode(line))),

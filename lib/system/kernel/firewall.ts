@@ -4,25 +4,28 @@ import { CHILD_ENVIRONMENT } from '../processes/exec.ts';
 import type { System } from '../system.ts';
 
 const TOOL = /^(ip6?tables)(-save|-restore)?$/;
-/** Where the choice is kept until the next boot: rules have to be taken out where they were put in. */
+/**
+ * The chosen back ends, kept until the next boot: rules must be removed from the back end to which they were
+ * added.
+ */
 const CHOICE = `${RUN_FOLDER}/iptables`;
 const HELD = /^(-A |:\S+ DROP)/m;
 
 type BackEnd = 'usual' | 'legacy';
-/** Of IPv4 and of IPv6. */
+/** The back end of IPv4 and that of IPv6. */
 type BackEnds = readonly [four: BackEnd, six: BackEnd];
 
 /**
- * The system, with iptables and ip6tables in the back ends that are in use here: those that the commands have, but the
- * legacy one where its tables hold rules or a policy of DROP, and those of nftables hold neither. A family of which
- * nobody holds anything goes with the other.
- * @param system the system itself
+ * The system with iptables and ip6tables in the back ends that this host uses. That is the one behind the
+ * commands. It is the legacy one where the legacy tables contain rules or a policy of DROP and the nftables
+ * ones contain neither. A family with no rules in either back end gets the back end of the other family.
+ * @param system the system
  */
 export function withFirewall(system: System): System {
   let known: BackEnds | undefined;
   let unsaved = false;
   const backEnds = (): BackEnds => {
-    // The kernel lists the tables of the legacy back end, and only once somebody used them.
+    // /proc lists the tables of the legacy back end, and only after their first use.
     const tables = ['ip', 'ip6'].map((family) => system.readText(`/proc/net/${family}_tables_names`) ?? '');
     if (tables.join('') === '' || isLegacy(system)) return ['usual', 'usual'];
     const kept = /^(usual|legacy) (usual|legacy)$/.exec(system.readText(CHOICE) ?? '');
@@ -59,9 +62,9 @@ export function withFirewall(system: System): System {
 }
 
 /**
- * Whether a family's rules are put in by iptables-nft.
- * @param system as withFirewall gives it
- * @param family IPv4 or IPv6
+ * Whether iptables-nft adds a family's rules.
+ * @param system the system that withFirewall returns
+ * @param family 4 or 6
  */
 export function usesNft(system: System, family: Family): boolean {
   const restore = family === 4 ? 'iptables-restore' : 'ip6tables-restore';
@@ -82,20 +85,20 @@ function chosen(system: System): BackEnds {
   return [four ?? six ?? 'usual', six ?? four ?? 'usual'];
 }
 
-/** Whether the command `iptables` is the legacy one, behind all its links. */
+/** Whether the command `iptables` leads, through its links, to the legacy one. */
 function isLegacy(system: System): boolean {
   const usual = ['/usr/sbin/iptables', '/sbin/iptables'].find((path) => system.exists(path));
   return usual !== undefined && isLinkedTo(system, usual, 'legacy');
 }
 
-/** Whether a program is that of iptables-nft; one of which this cannot be told may be anything. */
+/** Whether a program is that of iptables-nft; false where this cannot be told. */
 function isNft(system: System, name: string): boolean {
   const paths = (CHILD_ENVIRONMENT['PATH'] ?? '').split(':').map((folder) => `${folder}/${name}`);
   const first = paths.find((path) => system.exists(path));
   return first !== undefined && isLinkedTo(system, first, 'tables-nft');
 }
 
-/** Whether a path, or one of the links behind it, has a word in it. */
+/** Whether a path, or one of the links behind it, contains a word. */
 function isLinkedTo(system: System, start: string, word: string): boolean {
   let path: string | undefined = start;
   for (let links = 0; path !== undefined && links < 8; links++) {

@@ -1,4 +1,4 @@
-// The C library, called by bun:ffi or by what stands in for it where the program has another engine.
+// The C library, called through bun:ffi, or through its replacement in the compiled program's engine.
 
 import { dlopen, FFIType, ptr, read } from 'bun:ffi';
 import { encodeText } from '../../wire/xenstore.ts';
@@ -9,9 +9,10 @@ const call = (...args: FFIType[]) => ({ args, returns: i32 }) as const;
 const sized = (...args: FFIType[]) => ({ args, returns: FFIType.i64_fast }) as const;
 
 /**
- * The functions that the program calls; the build of the compiled program reads this list as well. Only whole numbers
- * and pointers, six at most, so that any engine can call them. The variable arguments of open, fcntl and syscall are
- * passed like others on both machines that this program runs on, x86-64 and arm64.
+ * The C functions that the program calls; the build of the compiled program reads this list too. They only
+ * take whole numbers and pointers, six at most, so that any engine can call them. open, fcntl and syscall
+ * take variable arguments, which both machines that this program runs on, x86-64 and arm64, pass like
+ * ordinary ones.
  */
 export const FUNCTIONS = {
   __errno_location: { args: [], returns: pointer },
@@ -75,10 +76,10 @@ const openLibrary = (name: string) => dlopen(name, FUNCTIONS).symbols;
 export type Libc = ReturnType<typeof openLibrary>;
 let opened: Libc | undefined;
 
-/** Unix sockets, for socket(2). */
+/** The address family of Unix sockets, for socket(2). */
 export const AF_UNIX = 1;
 
-/** The library's functions, opened once. All fail as they do in C: -1, and errno tells why. */
+/** The library's functions, loaded once. They fail as in C: the result is -1, and errno tells why. */
 export function libc(): Libc {
   opened ??= openLibc();
   return opened;
@@ -92,13 +93,13 @@ function openLibc(): Libc {
   }
 }
 
-/** errno, as the last call that failed left it. */
+/** errno, as the last failed call set it. */
 export function lastErrno(): number {
   const location = libc().__errno_location();
   return location === null ? 0 : read.i32(location, 0);
 }
 
-/** A call that failed, in the form of node:fs's errors. */
+/** A failed call, in the form of node:fs's errors. */
 export class CallError extends Error {
   /** A name such as ENOENT. */
   readonly code: string;
@@ -110,8 +111,8 @@ export class CallError extends Error {
 }
 
 /**
- * A call's result, once it is known not to be a failure.
- * @param result what the call returned
+ * Checks the result of a call.
+ * @param result the value that the call returned
  * @throws CallError when it is negative
  */
 export function checked(result: number | bigint): number {
@@ -120,16 +121,16 @@ export function checked(result: number | bigint): number {
 }
 
 /**
- * A text as C has it.
- * @param text any text; what follows a NUL in it is not seen
+ * A text as a C string.
+ * @param text any text; C code sees nothing after a NUL in it
  */
 export function cString(text: string): Uint8Array {
   return encodeText(`${text}\0`);
 }
 
 /**
- * A Unix socket's address as C has it (unix(7)).
- * @param path of 107 bytes at most
+ * The address of a Unix socket as C code takes it (unix(7)).
+ * @param path at most 107 bytes
  */
 export function unixAddress(path: string): Uint8Array {
   const name = encodeText(path);
@@ -139,14 +140,14 @@ export function unixAddress(path: string): Uint8Array {
   return address;
 }
 
-/** An array of strings as C has it; the texts must be kept as long as the array is used. */
+/** An array of C strings; the texts must be kept for as long as the array is in use. */
 export interface CStrings {
   readonly array: BigUint64Array;
   readonly texts: readonly Uint8Array[];
 }
 
 /**
- * A list of texts as execve(2) wants it.
+ * A list of texts as execve(2) takes it.
  * @param texts any texts without a NUL
  */
 export function cStrings(texts: readonly string[]): CStrings {

@@ -1,6 +1,9 @@
 import type { Native } from './native.ts';
 
-/** The twin for the runtime that this program runs in: the C library wherever it can be called, Node's own ways in Node. */
+/**
+ * Loads the port for the present runtime: through the C library wherever it can be called, through Node's
+ * modules in Node.
+ */
 export async function loadNative(): Promise<Native> {
   const { node, bun } = process.versions;
   if (node !== undefined && bun === undefined) {

@@ -1,6 +1,7 @@
-// What both twins of the native port share: Linux's error numbers in words, and the flags of open(2).
+// Shared by both implementations of the native port: Linux's error numbers in words, and the flags of
+// open(2).
 
-/** Flags for opening a file, by Linux's numbers; the same on x86-64 and arm64. */
+/** Flags of open(2), by Linux's numbers, the same on x86-64 and arm64. */
 export const OPEN = {
   writeOnly: 1,
   readWrite: 2,
@@ -39,9 +40,9 @@ const REASONS: readonly (readonly [number: number, name: string, words: string])
 ];
 
 /**
- * The name of an error that a system call left.
+ * The name of a system call's error.
  * @param error a Node error, or the number from errno
- * @returns a name such as ENOENT, or undefined when the error has none that is known
+ * @returns a name such as ENOENT; undefined when the error has no known name
  */
 export function errnoName(error: unknown): string | undefined {
   if (error instanceof Error) {
@@ -51,7 +52,7 @@ export function errnoName(error: unknown): string | undefined {
 }
 
 /**
- * Why a system call failed, in words and with the error's name after them.
+ * Why a system call failed: the reason in words, then the error's name.
  * @param error a Node error, or the number from errno
  */
 export function errnoWords(error: unknown): string {

@@ -1,4 +1,4 @@
-// The port by the C library.
+// The native port through the C library.
 
 import { XenNetworkError } from '../../errors.ts';
 import { encodeText } from '../../wire/xenstore.ts';
@@ -33,21 +33,24 @@ const [EINTR, EAGAIN] = [4, 11];
 const [SCHED_OTHER, SCHED_FIFO, SCHED_RESET_ON_FORK] = [0, 1, 0x40000000];
 const [SIGINT, SIGALRM, SIGTERM] = [2, 14, 15];
 const PIPE_BUF = 4096;
-/** How long one reader may hold up what this process says in all: a line of it, or an answer over a slow serial line. */
+/**
+ * How long this process waits in all for a slow reader of its messages, and of its answers over a slow serial
+ * line.
+ */
 const printWaitsMs = { err: 1000, out: 10_000 };
 const ITIMER_REAL = 0;
 const TIOCGWINSZ = 0x5413;
-/** What terminals have that do not tell. */
+/** The width of terminals that do not tell theirs. */
 const USUAL_WIDTH = 80;
 
 const LONGEST_SOCKET_PATH = 107;
 
-/** A socket that is connected, or the number of the error that kept it from being so. */
+/** A connected socket, or the number of the error that prevented the connection. */
 type Connected = { readonly fd: number; readonly error?: undefined } | { readonly error: number };
 
 /**
- * Connects a socket of the given type and flags. With a time above 0 that is the bound of connecting and of each later
- * read and write, which then fail with EAGAIN.
+ * Connects a socket of the given type and flags. A timeout above 0 bounds the connecting and each later read
+ * and write, which then fail with EAGAIN.
  */
 function connectUnix(type: number, path: string, timeoutMs: number): Connected {
   const address = unixAddress(path);
@@ -71,12 +74,12 @@ function connectUnix(type: number, path: string, timeoutMs: number): Connected {
   return { error };
 }
 
-/** How soon the clock of a wait goes off again. */
+/** The timer's interval after its first signal. */
 const TIMER_AGAIN_MS = 50;
-/** How long a wait may miss a signal that came just before it. */
+/** How late a wait may notice a signal that came just before it. */
 const LOOK_UP_MS = 1000;
 
-/** @returns whether the file may be used now */
+/** @returns whether the file is ready */
 function waitByPoll(fd: number, direction: 'in' | 'out', timeoutMs: number): boolean {
   const request = new Uint8Array(8);
   const fields = new DataView(request.buffer);
@@ -104,7 +107,7 @@ async function serveStream(path: string, service: StreamService): Promise<never>
   try {
     const fd = checked(lib.socket(AF_UNIX, SOCK_STREAM | OPEN.closeOnExec | OPEN.nonBlocking, 0));
     checked(lib.bind(fd, address, address.length));
-    // Nobody can connect before it listens.
+    // Nobody can connect until it listens.
     libcFiles.chmodSync(path, 0o600);
     checked(lib.listen(fd, QUEUE));
     return (await import('../processes/serve-libc.ts')).serveClients(lib, fd, service);
@@ -131,14 +134,14 @@ async function sendDatagram(path: string, bytes: Uint8Array): Promise<boolean> {
   }
 }
 
-/** The kernel lets those who wait have the lock one by one in their order; a timer's signal ends the wait. */
+/** The kernel gives the lock to the waiting processes in their order; a timer's signal ends the wait. */
 async function flock(fd: number, timeoutMs: number): Promise<Taken> {
   const lib = libc();
   if (lib.flock(fd, LOCK_EX | LOCK_NB) === 0) return 'free';
   if (lastErrno() !== EAGAIN) throw new CallError(lastErrno());
   const end = performance.now() + timeoutMs;
   process.on('SIGALRM', () => {});
-  // Without this the call would begin again after a signal.
+  // Otherwise the call would start again after a signal.
   for (const signal of [SIGALRM, SIGTERM, SIGINT]) lib.siginterrupt(signal, 1);
   for (let rest = timeoutMs; rest > 0; rest = end - performance.now()) {
     lib.setitimer(ITIMER_REAL, timer(Math.min(rest, LOOK_UP_MS), TIMER_AGAIN_MS), null);
@@ -147,7 +150,7 @@ async function flock(fd: number, timeoutMs: number): Promise<Taken> {
     lib.setitimer(ITIMER_REAL, timer(0, 0), null);
     if (result === 0) return 'waited';
     if (errno !== EINTR) throw new CallError(errno);
-    // Signal handlers have their turn now.
+    // Lets signal handlers run.
     await new Promise((resolve) => setTimeout(resolve, 0));
     if (areWaitsInterrupted()) break;
   }
@@ -155,8 +158,8 @@ async function flock(fd: number, timeoutMs: number): Promise<Taken> {
 }
 
 /**
- * A struct itimerval that goes off after a time, and then again and again: the first signal may come before the sleep that
- * it is to end. 0 and 0 switch it off.
+ * A struct itimerval that fires after a time and then at intervals, since the first signal may come before
+ * the wait that it must end. 0 and 0 switch it off.
  */
 function timer(ms: number, againMs: number): BigInt64Array {
   const parts = [againMs, ms].flatMap((each) => {
@@ -166,7 +169,7 @@ function timer(ms: number, againMs: number): BigInt64Array {
   return new BigInt64Array(parts.map(BigInt));
 }
 
-/** A netlink socket that filters dumps and explains errors where the kernel can (netlink(7)). */
+/** A netlink socket that filters dumps and explains errors where the kernel can do so (netlink(7)). */
 function openNetlink(protocol: NetlinkProtocol): NetlinkSocket {
   const lib = libc();
   const fd = lib.socket(AF_NETLINK, SOCK_RAW | OPEN.closeOnExec, protocol);
@@ -187,17 +190,19 @@ function openNetlink(protocol: NetlinkProtocol): NetlinkSocket {
   };
 }
 
-/** Where that is not allowed, as in some containers, things go on as they are. */
+/** Some containers do not allow this; the run then goes on without it. */
 function hurry(on: boolean): void {
   const [policy, priority] = on ? [SCHED_FIFO, 1] : [SCHED_OTHER, 0];
   libc().sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, new Int32Array([priority]));
 }
 
-/** A terminal that is gone, or a reader that takes nothing, or little at a time, must not end or hold up the run. */
+/**
+ * A terminal that is gone must not end the run, and a reader that takes little or nothing must not stop it.
+ */
 function print(text: string, to: 'out' | 'err'): void {
   const fd = to === 'out' ? 1 : 2;
   for (let rest = encodeText(text); rest.length > 0; ) {
-    // A full pipe would hold the write up; one that has room has it for so many bytes (pipe(7), PIPE_BUF).
+    // A write to a full pipe would block; one that is ready has room for PIPE_BUF bytes (pipe(7)).
     const began = performance.now();
     const isReady = waitByPoll(fd, 'out', Math.max(0, printWaitsMs[to]));
     printWaitsMs[to] -= performance.now() - began;
@@ -209,13 +214,13 @@ function print(text: string, to: 'out' | 'err'): void {
   }
 }
 
-/** The columns stand after the rows in struct winsize (ioctl_tty(2)). */
+/** struct winsize has the columns after the rows (ioctl_tty(2)). */
 function terminalWidth(of: 'in' | 'out'): number | undefined {
   const size = new Uint16Array(4);
   return libc().ioctl(of === 'in' ? 0 : 1, TIOCGWINSZ, size) === 0 ? size[1] || USUAL_WIDTH : undefined;
 }
 
-/** The port for the compiled program; it does for Bun as well. */
+/** The port for the compiled program, and for Bun. */
 export const libcNative: Native = {
   connectStream,
   openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitByPoll, libcOpenFiles),

@@ -1,20 +1,20 @@
-/** A part of the kernel that is asked by netlink(7). */
+/** The parts of the kernel that netlink(7) reaches. */
 export const NETLINK = { route: 0, netfilter: 12 } as const;
 
 export type NetlinkProtocol = (typeof NETLINK)[keyof typeof NETLINK];
 
-/** One read or write of a datagram on a netlink socket. */
+/** A netlink socket; each call writes or reads one datagram. */
 export interface NetlinkSocket {
   send(bytes: Uint8Array): void;
-  /** All that one datagram holds; throws when none comes in time. */
+  /** The content of one datagram; throws when none comes in time. */
   receive(): Uint8Array;
-  /** What the system calls an error, as strerror(3) has it. */
+  /** The text of an error number (strerror(3)). */
   errorText(errno: number): string;
   close(): void;
 }
 
 export const NLMSG_ERROR = 2;
-/** Bytes before a message's payload. */
+/** The length of a message's header. */
 export const HEADER = 16;
 const NLA_TYPE_MASK = 0x3fff;
 
@@ -27,8 +27,8 @@ export interface NetlinkFrame {
 }
 
 /**
- * The messages in a datagram.
- * @param datagram all of it
+ * Splits a datagram into its messages.
+ * @param datagram the whole datagram
  */
 export function frames(datagram: Uint8Array): NetlinkFrame[] {
   const found: NetlinkFrame[] = [];
@@ -45,10 +45,10 @@ export function frames(datagram: Uint8Array): NetlinkFrame[] {
 }
 
 /**
- * A message with its header.
- * @param type its number
- * @param flags NLM_F_ of netlink(7)
- * @param payload what follows the header
+ * Puts a header before a message.
+ * @param type the message's number
+ * @param flags NLM_F_ flags of netlink(7)
+ * @param payload the content after the header
  */
 export function framed(type: number, flags: number, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEADER + payload.length);
@@ -61,9 +61,9 @@ export function framed(type: number, flags: number, payload: Uint8Array): Uint8A
 }
 
 /**
- * A message's attributes by their types.
+ * The attributes of a message, by their types.
  * @param bytes the message
- * @param from where the first one begins
+ * @param from the offset of the first attribute
  */
 export function attributes(bytes: Uint8Array, from: number): Map<number, Uint8Array> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -20,25 +20,29 @@ import {
 import type { NfBatch } from '../../wire/nf-tables.ts';
 import { type NetlinkSocket, NLMSG_ERROR } from './netlink.ts';
 
-/** What became of a transaction: all of it was done, or nobody knows, for the reason told. */
+/**
+ * The outcome of a transaction: without an error the kernel did all of it; with an error it is unknown what
+ * the kernel did.
+ */
 export interface NfOutcome {
   readonly error?: string;
 }
 
 const ERRNO_AT = 16;
 const SEQUENCE_AT = 8;
-/** The rulesets have changed since rules were looked up. */
+/** The rulesets have changed since the rules were looked up. */
 const ERESTART = 85;
 const MOST_TRIES = 4;
 
 /**
- * Does what `iptables-restore --noflush` of iptables-nft would do for these lines, without the child process, and all
- * tables in one transaction.
- * @param open makes a socket
- * @param family iptables' or ip6tables'
- * @param lines lines for tables
- * @returns undefined, with nothing done, when a line is beyond what is encoded here, when a rule is not found, or when
- * the kernel refuses: iptables knows what to do about a chain that is missing, and how to say what else is wrong
+ * Does the work of `iptables-restore --noflush` of iptables-nft for these lines, without a child process, and
+ * for all tables in one transaction.
+ * @param open opens a socket
+ * @param family 4 or 6
+ * @param lines the lines, each for a table
+ * @returns undefined, with nothing done, when a line cannot be encoded here, when a rule to delete is not
+ * found, or when the kernel refuses. iptables then has to run: it creates missing chains and explains other
+ * errors.
  */
 export function runNfTables(
   open: () => NetlinkSocket,
@@ -56,9 +60,9 @@ export function runNfTables(
 }
 
 /**
- * Whether FORWARD of iptables-nft drops what no rule lets pass.
- * @param open makes a socket
- * @param family iptables' or ip6tables'
+ * Whether the policy of iptables-nft's FORWARD is DROP.
+ * @param open opens a socket
+ * @param family 4 or 6
  */
 export function forwardDropsByNft(open: () => NetlinkSocket, family: Family): boolean {
   const dropping = attempt(open, (socket) => {
@@ -68,7 +72,7 @@ export function forwardDropsByNft(open: () => NetlinkSocket, family: Family): bo
   return dropping === true;
 }
 
-/** @returns undefined as well when there is no socket, or it fails before anything is done */
+/** @returns also undefined when there is no socket, or the socket fails before anything is done */
 function attempt<T>(open: () => NetlinkSocket, ask: (socket: NetlinkSocket) => T): T | undefined {
   let socket: NetlinkSocket | undefined;
   try {
@@ -81,7 +85,7 @@ function attempt<T>(open: () => NetlinkSocket, ask: (socket: NetlinkSocket) => T
   }
 }
 
-/** @returns undefined unless all of them are there */
+/** @returns undefined unless every rule was found */
 function lookUp(
   open: () => NetlinkSocket,
   family: Family,
@@ -103,7 +107,10 @@ function lookUp(
     : { generation, handles: [...wanted].flatMap((one) => handles.get(one) ?? []) };
 }
 
-/** A chain's rules come from its top, where those of the youngest guests are, and only as far as they are asked for. */
+/**
+ * The kernel lists a chain from its top, where the rules of the youngest guests are; the listing is read only
+ * as far as needed.
+ */
 function lookInChain(
   socket: NetlinkSocket,
   family: Family,
@@ -117,8 +124,9 @@ function lookInChain(
 }
 
 /**
- * The kernel answers before send(2) is over. Of a batch it reports every error, in order, and then the message that asked
- * for it: when that is the first answer there was no error, and the transaction is committed.
+ * The kernel answers before send(2) returns. It reports every error of a batch in order, and then
+ * acknowledges the message that asked for it. If the acknowledgement is the first answer, there was no error
+ * and the transaction is committed.
  */
 function transact(socket: NetlinkSocket, { bytes, last }: NfBatch): NfOutcome | 'again' | undefined {
   socket.send(bytes);

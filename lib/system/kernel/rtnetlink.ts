@@ -12,17 +12,17 @@ import {
   NLMSG_ERROR,
 } from './netlink.ts';
 
-/** How far a list of commands came; `undefined` when they are not all of a kind that the kernel is asked for directly. */
+/** How many commands were done; `error` tells why the rest were not. */
 export interface RtOutcome {
   readonly done: number;
   readonly error?: string;
-  /** Of a run that goes on after failures: each of them. */
+  /** Every failure of a run that goes on after failures. */
   readonly refusals?: readonly Refusal[];
 }
 
 /** A command that the kernel refused. */
 export interface Refusal {
-  /** 0 where there was none. */
+  /** 0 where the kernel gave no error number. */
   readonly errno: number;
   readonly text: string;
 }
@@ -30,7 +30,7 @@ export interface Refusal {
 /** An address of one of the host's devices. */
 export interface DeviceAddress {
   readonly device: string;
-  /** Without its prefix length. */
+  /** Without the prefix length. */
   readonly address: string;
 }
 
@@ -41,21 +41,21 @@ const NLM_F_REQUEST_DUMP = 1 | 0x300;
 const NLM_F_CAPPED = 0x100;
 const NLM_F_ACK_TLVS = 0x200;
 const NLMSGERR_ATTR_MSG = 1;
-/** struct ifaddrmsg: family, prefix length, flags, scope, index. */
+/** Length of struct ifaddrmsg: family, prefix length, flags, scope, index. */
 const ADDRESS_HEADER = 8;
-/** Where struct rtmsg tells a route's type, and that of the host's own addresses. */
+/** The offset of the route's type in struct rtmsg, and the type of routes to the host's own addresses. */
 const [ROUTE_TYPE_AT, RTN_LOCAL] = [7, 2];
 const [ENODEV, EADDRNOTAVAIL] = [19, 99];
-/** Deleting an address may make the kernel promote another one, which is then there to be deleted. */
+/** When an address is deleted the kernel may promote a secondary one, which is then listed again. */
 const FLUSH_ROUNDS = 10;
 
 /**
- * Does what `ip -batch` would do for these commands, without the child process.
- * @param open makes the socket
+ * Does the work of `ip -batch` for these commands, without a child process.
+ * @param open opens the socket
  * @param commands the words of each command
- * @param indexOf gives a device's index, undefined when there is none
- * @param force go on after a command that fails
- * @returns undefined, with nothing done, when one of them is beyond what is encoded here
+ * @param indexOf returns a device's index, undefined when there is no such device
+ * @param force whether to go on after a command that fails
+ * @returns undefined, with nothing done, when one of the commands cannot be encoded here
  */
 export function runRtnetlink(
   open: () => NetlinkSocket,
@@ -63,7 +63,8 @@ export function runRtnetlink(
   indexOf: IndexOf,
   force: boolean,
 ): RtOutcome | undefined {
-  // The host may be off the network until the last one is done: names are looked up and bytes put together beforehand.
+  // The host may be without network until the last command is done, so all messages are prepared before the
+  // first is sent.
   const ready = prepare(commands, indexOf);
   if (ready === undefined) return undefined;
   const socket = open();
@@ -89,8 +90,9 @@ class NoSuchDevice extends Error {}
 type IndexOf = (name: string) => number | undefined;
 
 /**
- * The messages, as far as the devices are there already, under the names that they will have by then.
- * @returns undefined when a command is beyond what is encoded here
+ * Encodes every command whose devices exist already, under the names that earlier commands will have given
+ * them.
+ * @returns undefined when a command cannot be encoded here
  */
 function prepare(
   commands: readonly (readonly string[])[],
@@ -111,7 +113,7 @@ function prepare(
   return ready;
 }
 
-/** @returns undefined as well while a device is not there */
+/** @returns also undefined while a device does not exist */
 function encodedYet(args: readonly string[], indexOf: IndexOf): RtMessage | RtFlush | undefined {
   try {
     return encoded(args, indexOf);
@@ -170,9 +172,9 @@ function request(socket: NetlinkSocket, message: RtMessage): Refusal | undefined
 }
 
 /**
- * The IPv4 addresses of a device in the kernel's order, by one question.
- * @param open makes the socket
- * @param index the device's
+ * The IPv4 addresses of a device in the kernel's order, with one request.
+ * @param open opens the socket
+ * @param index the device's index
  */
 export function readIpv4Addresses(open: () => NetlinkSocket, index: number): string[] {
   return opened(open, (socket) =>
@@ -181,9 +183,10 @@ export function readIpv4Addresses(open: () => NetlinkSocket, index: number): str
 }
 
 /**
- * The host's own IPv4 addresses, or those of some that are. The addresses of all devices are listed only where one is.
- * @param open makes the socket
- * @param among the addresses, without prefix lengths; all where it is left out
+ * The host's own IPv4 addresses, or those of the given addresses that are its own. All devices' addresses are
+ * listed only when at least one of the given addresses is the host's.
+ * @param open opens the socket
+ * @param among the addresses, without prefix lengths; all of the host's where it is left out
  */
 export function readOwnIpv4(open: () => NetlinkSocket, among?: readonly string[]): DeviceAddress[] {
   return opened(open, (socket) =>
@@ -195,7 +198,7 @@ export function readOwnIpv4(open: () => NetlinkSocket, among?: readonly string[]
   );
 }
 
-/** What the kernel would do with a packet to the address. */
+/** Asks the kernel for its route to the address. */
 function isLocal(socket: NetlinkSocket, address: string): boolean {
   socket.send(framed(RTM.getRoute, NLM_F_REQUEST, encodeLookup(address)));
   return frames(socket.receive()).some(
@@ -207,7 +210,7 @@ function deviceAddress(payload: Uint8Array): DeviceAddress {
   const found = attributes(payload, ADDRESS_HEADER);
   const label = new TextDecoder().decode(found.get(IFA.label)).replace(/\0+$/, '');
   return {
-    // The label is the device's name, and ":" with something more where there are several addresses (ip-address(8)).
+    // The label is the device's name, or the name, ":" and a suffix (ip-address(8)).
     device: label.replace(/:.*/, ''),
     address: (found.get(IFA.local) ?? found.get(IFA.address) ?? new Uint8Array(0)).join('.'),
   };
@@ -234,7 +237,10 @@ function flush(socket: NetlinkSocket, { index, family }: RtFlush): Refusal | und
   return { errno: 0, text: 'addresses keep coming back while they are taken away' };
 }
 
-/** The payloads of all address messages of one device, or with index 0 of all; of one family, or with 0 of both. */
+/**
+ * The payloads of all address messages of one device, or of all devices with index 0; of one family, or of
+ * both with 0.
+ */
 function dumpAddresses(socket: NetlinkSocket, index: number, family: number): Uint8Array[] {
   const question = new Uint8Array(ADDRESS_HEADER);
   question[0] = family;
@@ -244,14 +250,14 @@ function dumpAddresses(socket: NetlinkSocket, index: number, family: number): Ui
   for (;;) {
     for (const { type, view, bytes } of frames(socket.receive())) {
       if (type === NLMSG_DONE || type === NLMSG_ERROR) return found;
-      // An old kernel knows no filter and tells the addresses of all devices.
+      // An old kernel ignores the filter and lists the addresses of all devices.
       if (type === RTM.newAddress && (index === 0 || view.getUint32(HEADER + 4, true) === index))
         found.push(bytes.slice(HEADER));
     }
   }
 }
 
-/** The kernel's own sentence behind an error number, where it gives one (NETLINK_EXT_ACK). */
+/** The kernel's own error text, where it gives one (NETLINK_EXT_ACK). */
 function extendedText({ flags, view, bytes }: NetlinkFrame): string | undefined {
   if ((flags & NLM_F_ACK_TLVS) === 0) return undefined;
   const original = (flags & NLM_F_CAPPED) === 0 ? view.getUint32(HEADER + 4, true) : HEADER;

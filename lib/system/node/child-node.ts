@@ -23,13 +23,13 @@ const { constants } = process.getBuiltinModule('node:os');
 const MOST_OUTPUT = 256 * 1024 * 1024;
 
 /**
- * Runs a program and waits for it, with no shell.
+ * Runs a program without a shell and waits for it.
  * @param argv the program, found by the clean PATH, and its arguments
  * @param options input, variables, time limit
  */
 export function runByNode(argv: readonly string[], options: RunOptions = {}): RunResult {
   const [file = '', ...args] = argv;
-  // Node takes 0 for no limit.
+  // In Node 0 means no limit.
   const timeoutMs = Math.max(1, Math.ceil(within(options.timeoutMs ?? DEFAULT_TIMEOUT_MS)));
   const done = spawnSync(file, args, {
     input: options.input ?? '',
@@ -52,9 +52,9 @@ export function runByNode(argv: readonly string[], options: RunOptions = {}): Ru
 }
 
 /**
- * Starts a program in a session of its own, with no terminal, and does not wait for it.
+ * Starts a program in a session of its own, without a terminal, and does not wait for it.
  * @param argv the program and its arguments
- * @param name what it is called by
+ * @param name the name that it runs under (argv[0])
  * @throws XenNetworkError when it cannot be started
  */
 export function startDetachedByNode(argv: readonly string[], name: string): void {
@@ -72,10 +72,11 @@ export function startDetachedByNode(argv: readonly string[], name: string): void
 }
 
 /**
- * Runs a program in this process's place, with its standard streams and the environment given, and waits for it.
+ * Runs a program in this process's place, with its standard streams and the given environment, and waits for
+ * it.
  * @param argv the program and its arguments
  * @param env its whole environment
- * @param waiting called time and again while it runs
+ * @param waiting called repeatedly while it runs
  */
 export async function passByNode(
   argv: readonly string[],

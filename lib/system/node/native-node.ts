@@ -1,4 +1,4 @@
-// The port in Node, which has neither flock nor Unix datagrams: helper programs do these two.
+// The native port in Node, which has neither flock nor Unix datagrams: helper programs do these two.
 
 import type { Socket } from 'node:net';
 import { XenNetworkError } from '../../errors.ts';
@@ -11,14 +11,14 @@ import { CHILD_ENVIRONMENT } from '../processes/exec.ts';
 import { openFdDevice } from '../xenstore/fd-channel.ts';
 import { passByNode, runByNode, startDetachedByNode } from './child-node.ts';
 
-// Not imported: whatever runs or bundles this file without being Node has no such modules.
+// Not imported: other runtimes and bundlers that read this file have no such modules.
 const { spawn } = process.getBuiltinModule('node:child_process');
 const fs = process.getBuiltinModule('node:fs');
 const { once } = process.getBuiltinModule('node:events');
 const { createConnection, createServer } = process.getBuiltinModule('node:net');
 const { setTimeout: sleep } = process.getBuiltinModule('node:timers/promises');
 
-/** What terminals have that do not tell. */
+/** The width of terminals that do not tell theirs. */
 const USUAL_WIDTH = 80;
 const RETRY_MS = 2;
 const LOGGER_TIMEOUT_MS = 1000;
@@ -58,7 +58,7 @@ class SocketChannel implements ByteChannel {
   }
 }
 
-/** What the promise gives, or an error in words when it fails or takes longer than the given time. */
+/** The result of the promise, or an XenNetworkError when it fails or takes longer than the given time. */
 async function inTime<T>(work: Promise<T>, path: string, timeoutMs: number): Promise<T> {
   const timer = new AbortController();
   const over = sleep(timeoutMs, undefined, { signal: timer.signal }).then(() => {
@@ -81,14 +81,14 @@ async function connectStream(path: string, timeoutMs: number): Promise<ByteChann
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const socket = createConnection(path);
-    // Whoever sends or receives next is told of an error; nobody may be waiting when it comes.
+    // The next send or receive reports the error; at this moment nobody may be waiting for one.
     socket.on('error', () => undefined);
     try {
       await inTime(once(socket, 'connect'), path, timeoutMs);
       return new SocketChannel(socket, path, timeoutMs);
     } catch (error) {
       socket.destroy();
-      // EAGAIN: the listener's queue is full, and xenstored's holds one.
+      // EAGAIN: the listener's queue is full, and that of xenstored has room for one client.
       const isFull = error instanceof Error && errnoName(error.cause) === 'EAGAIN';
       if (!isFull || performance.now() > deadline) {
         throw error;
@@ -98,7 +98,7 @@ async function connectStream(path: string, timeoutMs: number): Promise<ByteChann
   }
 }
 
-/** Node cannot poll a file: the channel looks again after a short while. */
+/** Node cannot poll a file, so the channel tries again after a short pause. */
 async function waitAWhile(): Promise<void> {
   await sleep(RETRY_MS);
 }
@@ -114,7 +114,7 @@ async function serveStream(path: string, service: StreamService): Promise<never>
         if (!(thrown instanceof XenNetworkError)) throw thrown;
       }
     });
-    // A client that goes away in the middle of a reply is no concern of the others.
+    // A client that goes away in the middle of a reply must not affect the others.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => peer.close());
   });
@@ -173,7 +173,7 @@ const openFiles: OpenFiles = {
   },
 };
 
-/** Node knows nothing of attributes; cp(1) does. */
+/** Node cannot copy extended attributes; cp(1) can. */
 const files: FileSystem = {
   ...fs,
   copyAttributes(from, to) {
@@ -191,7 +191,7 @@ const files: FileSystem = {
   },
 };
 
-/** The terminal may be gone (network-bridge over ssh), or a reader (head): that must not end the run. */
+/** The terminal may be gone (network-bridge over ssh), or the reader (head): that must not end the run. */
 function print(text: string, to: 'out' | 'err'): void {
   const stream = to === 'out' ? process.stdout : process.stderr;
   if (stream.listenerCount('error') === 0) stream.on('error', () => {});
@@ -207,7 +207,7 @@ function terminalWidth(of: 'in' | 'out'): number | undefined {
   return process.stdout.isTTY ? process.stdout.columns || USUAL_WIDTH : undefined;
 }
 
-/** The port for Node, and for the program that is built on it. */
+/** The port for Node, and for the program that is built on Node. */
 export const nodeNative: Native = {
   connectStream,
   serveStream,

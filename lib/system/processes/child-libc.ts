@@ -25,7 +25,7 @@ const POLLIN = 1;
 const [SIGKILL, SIGCHLD] = [9, 17];
 const SIG_DFL = 0n;
 const [SETPGROUP, SETSIGDEF, SETSIGMASK, SETSID] = [2, 4, 8, 0x80];
-/** Larger than what glibc and musl need: 80 and 336 bytes. */
+/** Larger than the structures of glibc (80 bytes) and musl (336 bytes). */
 const OPAQUE_SIZE = 512;
 const SIGNAL_SET_SIZE = 128;
 const X_OK = 1;
@@ -34,19 +34,25 @@ const WNOHANG = 1;
 const F_SETFL = 4;
 const MFD_CLOEXEC = 1;
 const SYS_PIDFD_OPEN = 434n;
-/** How often a child is asked after where the kernel has no descriptor for it (before Linux 5.3). */
+/**
+ * How often to ask whether a child has ended, where the kernel has no descriptor for processes (before Linux
+ * 5.3).
+ */
 const ASK_AGAIN_MS = 10;
-/** Where shells put what is none of their scripts' business; a low bound on open files (ulimit -n) has room for it. */
+/**
+ * Shells put descriptors from 10 on out of their scripts' way; even a low limit of open files (ulimit -n) has
+ * room there.
+ */
 const FIRST_LOCK_FD = 10;
 
-/** A child under way, and this process's ends of its standard output and error. */
+/** A running child, and this process's ends of the pipes for its standard output and error. */
 interface Child {
   readonly pid: number;
   readonly outputs: readonly [stdout: number, stderr: number];
 }
 
 /**
- * Runs a program and waits for it, with no shell.
+ * Runs a program without a shell and waits for it.
  * @param argv the program, found by the clean PATH, and its arguments
  * @param options input, variables, time limit
  */
@@ -67,9 +73,9 @@ export function runByLibc(argv: readonly string[], options: RunOptions = {}): Ru
 }
 
 /**
- * Starts a program in a session of its own, with no terminal, and does not wait for it.
+ * Starts a program in a session of its own, without a terminal, and does not wait for it.
  * @param argv the program and its arguments
- * @param name what it is called by
+ * @param name the name that it runs under (argv[0])
  * @throws XenNetworkError when it cannot be started
  */
 export function startDetachedByLibc(argv: readonly string[], name: string): void {
@@ -87,10 +93,11 @@ export function startDetachedByLibc(argv: readonly string[], name: string): void
 }
 
 /**
- * Runs a program in this process's place, with its standard streams and the environment given, and waits for it.
+ * Runs a program in this process's place, with its standard streams and the given environment, and waits for
+ * it.
  * @param argv the program and its arguments
  * @param env its whole environment
- * @param waiting called time and again while it runs, after signals that came had their turn
+ * @param waiting called repeatedly while it runs, after pending signals were handled
  */
 export async function passByLibc(
   argv: readonly string[],
@@ -125,12 +132,14 @@ function start(argv: readonly string[], options: RunOptions): Child {
   const actions = atTheRoot();
   for (const [target, fd] of theirs.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, target);
   const locks = options.keepsLocks === true ? heldLocks() : [];
-  // A copy that overwrote another lock would take it away, and one in a file's own place would be closed by exec.
+  // A copy onto another lock's descriptor would replace that lock, and a copy onto its own descriptor would
+  // be closed by exec.
   const places = numbersBut([...locks, ...theirs], locks.length);
   for (const [i, fd] of locks.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, places[i] ?? -1);
   try {
     const env = { ...CHILD_ENVIRONMENT, ...options.env };
-    // It is ended with all that it started, which only a group of its own tells apart.
+    // A time limit kills the child together with its own children, which only a process group of their own
+    // tells apart.
     const apart = options.ownSession === true ? SETSID : SETPGROUP;
     return { pid: spawn(file, argv, env, actions, apart), outputs: [ourOut, ourErr] };
   } catch (thrown) {
@@ -141,7 +150,7 @@ function start(argv: readonly string[], options: RunOptions): Child {
   }
 }
 
-/** Numbers for the child's copies of files, that are none of some. */
+/** Descriptor numbers for the child's copies, none of them in use. */
 function numbersBut(taken: readonly number[], count: number): number[] {
   const numbers = Array.from({ length: count + taken.length }, (_, i) => FIRST_LOCK_FD + i);
   return numbers.filter((number) => !taken.includes(number)).slice(0, count);
@@ -159,7 +168,7 @@ function spawn(
   apart: number,
 ): number {
   const lib = libc();
-  // A caller may have let SIGCHLD be ignored: then there would be no status to wait for.
+  // The caller may have set SIGCHLD to be ignored; then there would be no exit status to wait for.
   lib.signal(SIGCHLD, SIG_DFL);
   const words = cStrings(argv);
   const variables = Object.entries(env).filter(([, value]) => value !== undefined);
@@ -177,14 +186,16 @@ function noActions(): Uint8Array {
   return made;
 }
 
-/** This process itself stays where it is: a shell in its place is to begin there. */
+/**
+ * The child starts in /, but this process stays in its folder, where a shell that takes its place must begin.
+ */
 function atTheRoot(): Uint8Array {
   const made = noActions();
   libc().posix_spawn_file_actions_addchdir_np(made, cString('/'));
   return made;
 }
 
-/** All signals as they are by default: this process's own handling is none of the child's business. */
+/** All signals have their default action in the child, whatever this process does with them. */
 function attributesOf(apart: number): Uint8Array {
   const lib = libc();
   const made = new Uint8Array(OPAQUE_SIZE);
@@ -195,7 +206,7 @@ function attributesOf(apart: number): Uint8Array {
   return made;
 }
 
-/** Not posix_spawnp: it would look in the PATH of whoever called us. */
+/** Not posix_spawnp, which would search the caller's PATH. */
 function findProgram(name: string): string {
   if (name.includes('/')) return name;
   const found = (CHILD_ENVIRONMENT['PATH'] ?? '')
@@ -215,7 +226,7 @@ function pipe(): readonly [read: number, write: number] {
   return [read, write];
 }
 
-/** Not a pipe: it could fill up while the child waits for its output to be taken. */
+/** A file and not a pipe, which could fill up while the child waits for its output to be read. */
 function inputFile(text: string): number {
   const fd = checked(libc().memfd_create(cString('input'), MFD_CLOEXEC));
   for (let rest = encodeText(text); rest.length > 0; ) rest = rest.subarray(libcOpenFiles.write(fd, rest));
@@ -223,32 +234,35 @@ function inputFile(text: string): number {
   return fd;
 }
 
-/** What a child left, and whether it was ended for its time, and said more than was kept. */
+/** A child's result; whether it was killed for its time limit, and whether part of its output was dropped. */
 interface Attended extends RunResult {
   readonly late: boolean;
   readonly isCut: boolean;
 }
 
-/** Takes what a child says until it has ended or its time is over, whoever else may still hold its output open. */
+/**
+ * Reads the child's output until the child has ended or its time is over, even if another process still has
+ * the output open.
+ */
 function attend({ pid, outputs }: Child, deadline: number, most: number): Attended {
   const lib = libc();
   const pidfd = Number(lib.syscall(SYS_PIDFD_OPEN, BigInt(pid), 0n));
-  // struct pollfd: the file, and what is waited for in the lower half of the second number.
+  // struct pollfd: the descriptor; then the wanted events, in the lower half of the second number.
   const watched = new Int32Array([outputs[0], POLLIN, outputs[1], POLLIN, pidfd, POLLIN]);
   const [out, err] = [heardUpTo(most), heardUpTo(most)];
   const status = new Int32Array([SIGKILL]);
   let late = false;
   for (;;) {
-    // Asked first, so that nothing is missed that was said before the end.
+    // Asked before the output is read, so that nothing is missed that the child wrote before its end.
     const gone = lib.waitpid(pid, status, WNOHANG) !== 0;
     if (!hear(outputs[0], out)) watched[0] = -1;
     if (!hear(outputs[1], err)) watched[2] = -1;
     const rest = deadline - performance.now();
-    // What hangs in the kernel goes when that lets it; nobody can wait for it.
+    // A process that hangs in the kernel cannot be killed, and nobody can wait for it.
     if (gone || rest < -GOING_MS) break;
     if (rest <= 0) {
       late = true;
-      // It may have left its group, or have no group of its own yet.
+      // The child may have left its process group, or may have none of its own yet.
       for (const target of [-pid, pid]) lib.kill(target, SIGKILL);
     }
     const again = late ? ASK_AGAIN_MS : rest;
@@ -264,7 +278,7 @@ function attend({ pid, outputs }: Child, deadline: number, most: number): Attend
   };
 }
 
-/** What wait(2) tells, as shells number it. */
+/** The status of wait(2) as shells number it. */
 function exitStatus(status: number): number {
   const signal = status & 0x7f;
   return signal === 0 ? (status >> 8) & 0xff : 128 + signal;

@@ -1,16 +1,16 @@
-// The end of the time that one call has in all, whatever it waits for: each wait has its own bound, and all together this
-// one. By the monotonic clock, which nobody sets.
+// The deadline of one call. Each wait has its own limit, and all of them together must end by the deadline.
+// Times are of the monotonic clock, which nobody sets.
 
 let end = Number.POSITIVE_INFINITY;
 let total = 0;
 let interrupted = false;
 
-/** Ends the waits for locks, since a signal asked the run to stop. */
+/** Ends the waits for locks, because a signal asked the run to stop. */
 export function interruptWaits(): void {
   interrupted = true;
 }
 
-/** Whether waits have ended for a signal. */
+/** Whether a signal has ended the waits. */
 export function areWaitsInterrupted(): boolean {
   return interrupted;
 }
@@ -25,9 +25,9 @@ export function setDeadline(ms: number): void {
 }
 
 /**
- * Leaves at least so much time for what has to be done even when the time is over or a signal came: an undo, the word to
- * xenstore.
- * @param ms milliseconds; without a deadline there is time enough
+ * Keeps at least this much time for work that must be done even after the deadline or a signal: an undo, the
+ * report in xenstore.
+ * @param ms milliseconds; without a deadline there is always enough time
  */
 export function reserveTime(ms: number): void {
   interrupted = false;
@@ -36,18 +36,18 @@ export function reserveTime(ms: number): void {
 
 /**
  * How long a wait may take.
- * @param ms its own bound, in milliseconds
- * @returns that, or what is left of the time if it is less
+ * @param ms the wait's own limit, in milliseconds
+ * @returns the limit, or the time until the deadline if that is shorter
  */
 export function within(ms: number): number {
   return Math.max(0, Math.min(ms, end - performance.now()));
 }
 
 /**
- * How long a wait was that is over, for the sentence that names what was waited for.
- * @param ms its own bound, in milliseconds
- * @param hadMs what it had of that
- * @returns "30 s", or how long it was when the time of the whole call was over
+ * How long a finished wait was, for the message that names what was waited for.
+ * @param ms the wait's own limit, in milliseconds
+ * @param hadMs how long it was allowed to take
+ * @returns "30 s", or the shorter time that the deadline of the whole call left
  */
 export function waitText(ms: number, hadMs: number): string {
   const seconds = (time: number) => `${Math.round(time) / 1000} s`;

@@ -1,6 +1,6 @@
 import { waitText } from './deadline.ts';
 
-/** What a child process left. */
+/** The result of a child process. */
 export interface RunResult {
   /** Its exit status; 127 when it could not be started, 128 + n when signal n ended it. */
   readonly status: number;
@@ -9,31 +9,34 @@ export interface RunResult {
 }
 
 export interface RunOptions {
-  /** Text for its standard input; it reads an empty one otherwise. */
+  /** Text for its standard input, which is empty otherwise. */
   readonly input?: string;
-  /** Variables beside the clean PATH and locale that every child gets. */
+  /** Variables in addition to the clean PATH and locale that every child gets. */
   readonly env?: Readonly<Record<string, string>>;
-  /** After this many milliseconds it and the children that it has by then are killed; its stderr ends by saying so. */
+  /**
+   * After this many milliseconds the child and its own children are killed; its stderr then ends with a
+   * sentence about that.
+   */
   readonly timeoutMs?: number;
   /**
-   * Its output is understood as a whole, as a listing is; it fails where that is longer than MOST_LISTED. Of any other's
-   * output the last MOST_SAID bytes are kept.
+   * The output is a listing that is only useful as a whole: the run fails where it is longer than
+   * MOST_LISTED. Of any other output the last MOST_SAID bytes are kept.
    */
   readonly isListing?: boolean;
-  /** It changes the host: what the terminal sends (hangup, Ctrl-C) does not reach it. */
+  /** The child changes the host, so signals of the terminal (hangup, Ctrl-C) must not reach it. */
   readonly ownSession?: boolean;
   /**
-   * This process's locks stay held until it ends, even if this process is killed before. Not for what starts daemons,
-   * which would hold them for ever.
+   * The child keeps this process's locks until it ends, even if this process is killed before. Not for a
+   * program that starts daemons, which would hold the locks forever.
    */
   readonly keepsLocks?: boolean;
 }
 
-/** How a program ended that had this process's own place. */
+/** The result of a program that ran in this process's place. */
 export interface PassResult {
-  /** As of any child. */
+  /** Its exit status, as in RunResult. */
   readonly status: number;
-  /** Why it could not be started. */
+  /** Why it could not be started; undefined where it was. */
   readonly failure?: string;
   /** The error's name, such as ENOENT, where it could not be started. */
   readonly code?: string;
@@ -42,7 +45,10 @@ export interface PassResult {
 /** A process's variables. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Nothing of the caller's environment reaches a child: neither its PATH nor its locale nor a loader's variable. */
+/**
+ * The environment of every child. Nothing of the caller's environment reaches it: no PATH, no locale, no
+ * variable of the loader.
+ */
 export const CHILD_ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   LC_ALL: 'C',
@@ -50,20 +56,23 @@ export const CHILD_ENVIRONMENT: Readonly<Record<string, string>> = {
 };
 
 export const DEFAULT_TIMEOUT_MS = 30_000;
-/** So many bytes of each output are kept of a program whose output nobody knows beforehand. */
+/** How many bytes of each output are kept, where it is unknown how much a program writes. */
 export const MOST_SAID = 64 * 1024;
-/** So many bytes a listing may have: the rules of thousands of guests, and a full table of routes. */
+/**
+ * The maximum length of a listing in bytes: enough for the rules of thousands of guests, or a full routing
+ * table.
+ */
 export const MOST_LISTED = 64 * 1024 * 1024;
-/** How long a program that was ended may take to go; one that hangs in the kernel does not. */
+/** How long to wait for a killed program to end; one that hangs in the kernel does not end. */
 export const GOING_MS = 1000;
-/** How often somebody is called who wants to be while a program runs in this process's place. */
+/** How often `waiting` is called while a program runs in this process's place. */
 export const WAITING_MS = 20;
 
 /**
- * What is added to the stderr of a program that was ended for its time.
+ * The sentence that is added to the stderr of a program that was killed for its time limit.
  * @param argv the program and its arguments
  * @param options with its time limit
- * @param hadMs how long it had of that
+ * @param hadMs how long it was allowed to run
  */
 export function timeOutText(argv: readonly string[], options: RunOptions, hadMs: number): string {
   const wait = waitText(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, hadMs);
@@ -71,7 +80,7 @@ export function timeOutText(argv: readonly string[], options: RunOptions, hadMs:
 }
 
 /**
- * What is added to the stderr of a program whose listing is too long to be understood.
+ * The error text for a listing that is too long.
  * @param argv the program and its arguments
  */
 export function tooLongText(argv: readonly string[]): string {
@@ -79,9 +88,9 @@ export function tooLongText(argv: readonly string[]): string {
 }
 
 /**
- * What a child said of its failure, on one line.
- * @param result what it left
- * @param noise lines that say nothing
+ * Why a child failed, by its own words, on one line.
+ * @param result the child's result
+ * @param noise matches lines without information, which are removed
  */
 export function failureText(result: RunResult, noise = /^$/g): string {
   const text = result.stderr

@@ -1,12 +1,15 @@
 import { concatBytes, decodeText } from '../../wire/xenstore.ts';
 import { libc } from '../kernel/libc.ts';
 
-/** A child that never stops talking must not keep its time limit from being looked at; a pipe holds less. */
+/**
+ * How many reads in a row: a child that never stops writing must not keep its time limit from being checked.
+ * A pipe holds less than this.
+ */
 const MOST_PIECES = 32;
-/** For whatever is read; nothing is kept in it from one call to the next. */
+/** A buffer for every read; it keeps nothing from one call to the next. */
 const piece = new Uint8Array(65_536);
 
-/** What was heard of one output: the last bytes of it, in pieces. */
+/** The last bytes of one output, in pieces. */
 export interface Heard {
   readonly most: number;
   readonly pieces: Uint8Array[];
@@ -15,7 +18,7 @@ export interface Heard {
 }
 
 /**
- * Begins to hear an output.
+ * Begins to collect an output.
  * @param most how many bytes of it are kept
  */
 export function heardUpTo(most: number): Heard {
@@ -23,10 +26,10 @@ export function heardUpTo(most: number): Heard {
 }
 
 /**
- * Takes what is there.
+ * Reads what is available.
  * @param fd the output, which does not block
- * @param heard what was heard of it before
- * @returns false once there will be no more
+ * @param heard what was collected so far
+ * @returns false at the end of the output
  */
 export function hear(fd: number, heard: Heard): boolean {
   for (let count = 0; count < MOST_PIECES; count++) {
@@ -41,7 +44,7 @@ export function hear(fd: number, heard: Heard): boolean {
   return true;
 }
 
-/** What was kept of an output, as text. */
+/** The collected output as text. */
 export function textOf({ pieces, most }: Heard): string {
   const whole = concatBytes(pieces);
   return decodeText(whole.length > most ? whole.subarray(-most) : whole);

@@ -1,5 +1,5 @@
-// Imports of the way to the C library nothing but types: a module of it that is not a hook's alone would be one more
-// for each hook to load.
+// Only types are imported from the modules that call the C library: they serve every hook, and a module that
+// they share with this one would be one more for each hook to load.
 
 import { XenNetworkError } from '../../errors.ts';
 import { concatBytes } from '../../wire/xenstore.ts';
@@ -12,18 +12,18 @@ const SIG_DFL = 0n;
 const [SIGHUP, SIGINT, SIGTERM] = [1, 2, 15];
 const NOTHING = new Uint8Array(0);
 
-/** A client under way. */
+/** A connected client. */
 interface Client {
   readonly peer: Peer;
-  /** What it has not taken yet. */
+  /** Bytes that it has not accepted yet. */
   unsent: Uint8Array;
 }
 
 /**
- * Serves whoever connects, one step after the other; only a signal ends it.
+ * Serves all clients, one event after the other, until a signal ends the process.
  * @param lib the C library
  * @param listener a listening socket with O_NONBLOCK
- * @param service what is done for each client
+ * @param service serves a new client
  */
 export function serveClients(lib: Libc, listener: number, service: StreamService): never {
   for (const signal of [SIGHUP, SIGINT, SIGTERM]) lib.signal(signal, SIG_DFL);
@@ -33,7 +33,8 @@ export function serveClients(lib: Libc, listener: number, service: StreamService
     lib.poll(watched, watched.length / 2, -1);
     for (let at = 0; at < watched.length; at += 2) {
       const [fd = -1, events = 0] = watched.subarray(at, at + 2);
-      // struct pollfd: what is waited for in the lower half of the second number, what came in the upper one.
+      // struct pollfd: the wanted events in the lower half of the second number, those that came in the upper
+      // half.
       const came = events >>> 16;
       const client = clients.get(fd);
       if (came !== 0 && fd === listener) accept(lib, listener, clients, service);
@@ -54,7 +55,7 @@ function watchedFiles(listener: number, clients: ReadonlyMap<number, Client>): I
 
 function accept(lib: Libc, listener: number, clients: Map<number, Client>, service: StreamService): void {
   const fd = lib.accept4(listener, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  // It has gone again.
+  // The client has gone again.
   if (fd < 0) return;
   const client: Client = {
     peer: service((bytes) => {
@@ -66,7 +67,9 @@ function accept(lib: Libc, listener: number, clients: Map<number, Client>, servi
   clients.set(fd, client);
 }
 
-/** Lets the service have what has come; false at the end of the stream, or when the service drops the client. */
+/**
+ * Passes received bytes to the service; false at the end of the stream, or when the service drops the client.
+ */
 function take(lib: Libc, fd: number, { peer }: Client): boolean {
   const buffer = new Uint8Array(16_384);
   const length = Number(lib.read(fd, buffer, buffer.length));
@@ -80,7 +83,7 @@ function take(lib: Libc, fd: number, { peer }: Client): boolean {
   }
 }
 
-/** Writes as much as the client takes now. That it has gone is found out when it is read from. */
+/** Writes as much as the client accepts now. If it has gone, the next read finds out. */
 function flush(lib: Libc, fd: number, client: Client): void {
   if (client.unsent.length === 0) return;
   const written = Number(lib.write(fd, client.unsent, client.unsent.length));

@@ -22,11 +22,14 @@ interface Write {
   readonly payload: Uint8Array;
 }
 
-/** The requests of the protocol as methods (docs/contract.md, "xenstore"; Xen's docs/misc/xenstore.txt). */
+/**
+ * The requests of the xenstore protocol as methods (docs/contract.md, "xenstore"; Xen's
+ * docs/misc/xenstore.txt).
+ */
 export class XenstoreClient implements Xenstore {
   readonly #connection: XenstoreConnection;
 
-  /** @param connection an open one, which close() closes */
+  /** @param connection an open connection, which close() closes */
   constructor(connection: XenstoreConnection) {
     this.#connection = connection;
   }
@@ -58,7 +61,7 @@ export class XenstoreClient implements Xenstore {
       if (await this.#transact(writes)) {
         return;
       }
-      // Random and ever longer, so that many who compete do not keep step.
+      // Random and growing pauses, so that competing programs do not collide again and again.
       const pause = Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** tries);
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
@@ -82,7 +85,7 @@ export class XenstoreClient implements Xenstore {
     return value && decodeText(value);
   }
 
-  /** A list longer than one message comes in ranges of its bytes; an empty name marks its end. */
+  /** A list that is longer than one message comes in ranges of bytes; an empty name marks its end. */
   async #listInParts(path: string): Promise<string[] | undefined> {
     let names = new Uint8Array(0);
     let generation: string | undefined;
@@ -104,7 +107,7 @@ export class XenstoreClient implements Xenstore {
     }
   }
 
-  /** One attempt; false when others changed the same entries meanwhile. */
+  /** One attempt; false when others changed the same entries in the meantime. */
   async #transact(writes: readonly Write[]): Promise<boolean> {
     const started = await this.#ask(XS_TYPE.transactionStart, encodeStrings(['']));
     const [text = ''] = decodeStrings(payloadOf(started, '/', 'opened for a transaction'));

@@ -13,11 +13,11 @@ import type { ByteChannel } from '../kernel/native.ts';
 export interface Request {
   readonly type: number;
   readonly payload: Uint8Array;
-  /** The transaction that it belongs to; 0 for none. */
+  /** The id of its transaction; 0 for none. */
   readonly transactionId: number;
 }
 
-/** xenstored's reply: a payload, or the errno name of its refusal. */
+/** xenstored's reply: a payload, or the errno name of a refusal. */
 export type Answer =
   | { readonly payload: Uint8Array; readonly error?: undefined }
   | { readonly payload?: undefined; readonly error: string };
@@ -29,8 +29,9 @@ interface Pending {
 }
 
 /**
- * A conversation with one xenstored. Requests that are asked together go out together. When anything goes wrong on
- * the way (not: when xenstored refuses), all that is under way and all later requests fail with that reason.
+ * A connection to one xenstored. Requests that are made together are sent together. When the connection
+ * fails, all pending and later requests fail with the same reason; a refusal by xenstored only concerns its
+ * request.
  */
 export class XenstoreConnection {
   readonly #channel: ByteChannel;
@@ -45,7 +46,7 @@ export class XenstoreConnection {
   /**
    * @param channel the open socket or device, which the connection owns from now on
    * @param place its path, for messages
-   * @param depth how many requests may be under way at once
+   * @param depth how many requests may be pending at once
    */
   constructor(channel: ByteChannel, place: string, depth: number) {
     this.#channel = channel;
@@ -55,20 +56,20 @@ export class XenstoreConnection {
 
   /**
    * Sends a request and waits for its reply.
-   * @throws XenstoreError when xenstored goes away, keeps silent or answers nonsense
+   * @throws XenstoreError when xenstored goes away, does not answer in time or sends an invalid answer
    */
   ask(request: Request): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ request, resolve, reject });
       if (!this.#busy) {
         this.#busy = true;
-        // After the caller has queued all that it asks together.
+        // Runs after the caller has queued all requests that belong together.
         queueMicrotask(() => void this.#work());
       }
     });
   }
 
-  /** Ends the conversation. */
+  /** Closes the connection. */
   close(): void {
     if (this.#broken === undefined) {
       this.#broken = new XenstoreError(`The connection to xenstored at ${this.#place} is closed already.`);
@@ -122,7 +123,7 @@ export class XenstoreConnection {
   }
 }
 
-/** Gives a reply to whoever waits for it. The events of a watch, which nobody here set, are passed over. */
+/** Resolves the request that a reply answers. Events of watches, which nobody here sets, are ignored. */
 function settle(frame: Frame, waiting: Map<number, Pending>): void {
   if (frame.type === XS_TYPE.watchEvent) {
     return;

@@ -4,25 +4,27 @@ import type { ByteChannel } from '../kernel/native.ts';
 import { errnoName, errnoWords, OPEN } from '../kernel/native-errors.ts';
 import { waitText, within } from '../processes/deadline.ts';
 
-/** Waits until an open file may be read or written, or for the given time at most. */
+/** Waits until an open file is ready for reading or writing, at most for the given time. */
 export type WaitReady = (fd: number, direction: 'in' | 'out', timeoutMs: number) => unknown;
 
-/** A channel over a file descriptor that does not block for longer than the channel may: a socket or a device. */
+/**
+ * A channel over a file descriptor, a socket's or a device's, that blocks at most for the channel's timeout.
+ */
 export class FdChannel implements ByteChannel {
   readonly #fd: number;
   readonly #path: string;
   readonly #timeoutMs: number;
-  /** What the present send or receive has of it. */
+  /** How much of the timeout the present send or receive may use. */
   #allowedMs = 0;
   readonly #wait: WaitReady;
   readonly #files: OpenFiles;
 
   /**
-   * @param fd an open file with O_NONBLOCK or with that time as its own limit; close() closes it
+   * @param fd an open file with O_NONBLOCK, or with the timeout as its own limit; close() closes it
    * @param path its name, for messages
-   * @param timeoutMs the bound of each send and receive
-   * @param wait how this runtime waits for a file
-   * @param files how it reads and writes one
+   * @param timeoutMs the limit of each send and receive
+   * @param wait this runtime's way to wait for a file
+   * @param files this runtime's calls on open files
    */
   constructor(fd: number, path: string, timeoutMs: number, wait: WaitReady, files: OpenFiles) {
     this.#files = files;
@@ -39,12 +41,15 @@ export class FdChannel implements ByteChannel {
     return rest.length === 0 ? undefined : this.#sendRest(rest, deadline);
   }
 
-  /** At once where the file has something, as a socket that blocks always has: a promise would cost more than that. */
+  /**
+   * Without a promise where bytes are there at once, as on a blocking socket always: a promise would take
+   * longer than the read.
+   */
   receive(): Uint8Array | Promise<Uint8Array> {
     this.#allowedMs = within(this.#timeoutMs);
     const deadline = performance.now() + this.#allowedMs;
     const buffer = new Uint8Array(16_384);
-    // The socket's own limit would be too long.
+    // The socket's own limit is longer than the time that is left.
     if (this.#allowedMs < this.#timeoutMs) return this.#receiveLater(buffer, deadline);
     const length = this.#attempt('read', () => this.#files.read(this.#fd, buffer));
     return length === undefined ? this.#receiveLater(buffer, deadline) : this.#received(buffer, length);
@@ -88,7 +93,7 @@ export class FdChannel implements ByteChannel {
     }
   }
 
-  /** Makes a call once the file is ready, or fails when the time is over. */
+  /** Makes a call as soon as the file is ready; fails when the time is over. */
   async #retry(direction: 'in' | 'out', what: string, deadline: number, call: () => number): Promise<number> {
     for (;;) {
       const rest = deadline - performance.now();
@@ -107,9 +112,9 @@ export class FdChannel implements ByteChannel {
 /**
  * Opens a character device for reading and writing.
  * @param path the device
- * @param timeoutMs the bound of each send and receive
- * @param wait how this runtime waits for a file
- * @param files how it opens, reads and writes one
+ * @param timeoutMs the limit of each send and receive
+ * @param wait this runtime's way to wait for a file
+ * @param files this runtime's calls on open files
  * @throws XenNetworkError when it cannot be opened
  */
 export function openFdDevice(

@@ -5,25 +5,25 @@ import { XenstoreConnection } from './connection.ts';
 import type { Xenstore } from './xenstore.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
-/** Requests under way at once on a socket: few enough that no buffer fills up and blocks either side. */
+/** Pending requests on a socket: few enough that no buffer fills up and blocks either side. */
 const PIPELINE_DEPTH = 32;
 
 type Ways = Pick<Native, 'connectStream' | 'openDevice'>;
 
 /**
- * The process's environment: XENSTORED_PATH and XENSTORED_RUNDIR name another xenstored (docs/contract.md,
+ * The process's environment. XENSTORED_PATH and XENSTORED_RUNDIR name another xenstored (docs/contract.md,
  * "Environment").
  */
 export type XenstoreEnvironment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Connects to xenstored: where XENSTORED_PATH or XENSTORED_RUNDIR is set there and nowhere else; otherwise by one of
- * the usual sockets, or by the kernel's device, which reaches a xenstored in another domain (docs/contract.md,
- * "xenstore").
+ * Connects to xenstored. Where XENSTORED_PATH or XENSTORED_RUNDIR is set, only that socket is tried;
+ * otherwise the usual sockets, then the kernel's device, which reaches a xenstored in another domain
+ * (docs/contract.md, "xenstore").
  * @param native the port to sockets and devices
  * @param env the process's environment
- * @param timeoutMs how long xenstored may keep silent
- * @throws XenstoreError when no place answers, with each one's reason
+ * @param timeoutMs how long to wait for each answer of xenstored, in milliseconds
+ * @throws XenstoreError when no place answers, with the reason for each
  */
 export async function openXenstore(
   native: Ways,
@@ -55,7 +55,7 @@ function places(env: XenstoreEnvironment): string[] {
 
 async function connect(native: Ways, place: string, timeoutMs: number): Promise<XenstoreConnection> {
   if (place.endsWith('/xenbus')) {
-    // The driver takes one request in each write and drops what follows it.
+    // The driver reads one request from each write and drops the rest.
     return new XenstoreConnection(await native.openDevice(place, timeoutMs), place, 1);
   }
   return new XenstoreConnection(await native.connectStream(place, timeoutMs), place, PIPELINE_DEPTH);

@@ -1,18 +1,21 @@
 /**
- * The entries of xenstore. A relative path (backend/vif/1/0) belongs to the caller's domain; xenstored resolves it.
- * Each call throws XenstoreError, in full sentences: for a path that no entry can have, for a refusal, and when
- * xenstored goes away or keeps silent for too long.
+ * The entries of xenstore. A relative path (backend/vif/1/0) is below the caller's own domain; xenstored
+ * resolves it. Each call throws XenstoreError, in full sentences, for an invalid path, for a refusal, and
+ * when xenstored goes away or does not answer in time.
  */
 export interface Xenstore {
-  /** The values at the paths, in their order; undefined where there is no entry. One round trip on a socket. */
+  /**
+   * The values at the paths, in the same order; undefined where there is no entry. One round trip on a
+   * socket.
+   */
   readMany(paths: readonly string[]): Promise<(string | undefined)[]>;
-  /** The names right below a path; undefined where there is no entry. */
+  /** The names directly below a path; undefined where there is no entry. */
   list(path: string): Promise<string[] | undefined>;
-  /** Stores a value, and makes the entries above it where they are missing. */
+  /** Writes a value; xenstored makes the missing entries above it. */
   write(path: string, value: string): Promise<void>;
-  /** Removes an entry and all below it. That there is none is no error. */
+  /** Removes an entry and all below it; no error where there is none. */
   remove(path: string): Promise<void>;
-  /** Stores several values in one transaction: others see all of them or none. */
+  /** Writes several values in one transaction: others see all of them or none. */
   writeAll(entries: readonly (readonly [path: string, value: string])[]): Promise<void>;
   close(): void;
 }

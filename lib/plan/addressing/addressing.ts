@@ -2,15 +2,15 @@ import type { Address, HostState, Link, Neighbour, PolicyRule, Route } from '../
 import { type Family, linkLocal, parsePrefix } from '../../request/addresses.ts';
 import { type Command, ip } from '../step.ts';
 
-/** Of the three ways to make a route; which one is right is told by `creation`. */
+/** Two of the ways to make a route; `creation` decides which is right. */
 export type Creation = 'append' | 'prepend';
 
 /**
- * The addresses of a device that have to be moved: all but the IPv6 link-local one that the kernel makes of the MAC
- * address, and makes again on the device that gets it.
+ * The addresses of a device that must be moved. The IPv6 link-local address is not among them: the kernel
+ * derives it from the MAC address, and makes it again on the device that gets that MAC address.
  * @param link the device
  * @param family one family only
- * @param eui64 whether the kernel makes that address at all (addr_gen_mode 0)
+ * @param eui64 whether the kernel derives such an address at all (addr_gen_mode 0)
  */
 export function ownAddresses(link: Link, family: Family, eui64 = true): Address[] {
   const automatic = eui64 ? linkLocal(link.mac) : undefined;
@@ -18,11 +18,11 @@ export function ownAddresses(link: Link, family: Family, eui64 = true): Address[
 }
 
 /**
- * `ip address …` for an address, with all its attributes (ip-address(8)).
+ * `ip address …` for an address with all its attributes (ip-address(8)).
  * @param verb add, replace or change
  * @param address the address
  * @param dev the device that gets it
- * @param from the device that it comes from; a label that carries its name gets the new one
+ * @param from the device that had it; a label that begins with its name gets the new name
  */
 export function addressCommand(
   verb: 'add' | 'replace' | 'change',
@@ -37,7 +37,7 @@ export function addressCommand(
   if (metric !== undefined) words.push('metric', `${metric}`);
   if (protocol !== undefined) words.push('proto', protocol);
   words.push('dev', dev);
-  // iproute2 takes no label that does not begin with the device's name.
+  // iproute2 only accepts a label that begins with the device's name.
   const renamed = label?.startsWith(from) ? `${dev}${label.slice(from.length)}` : undefined;
   if (renamed !== undefined && renamed.length <= 15) words.push('label', renamed);
   if (address.validSeconds !== undefined) words.push('valid_lft', `${address.validSeconds}`);
@@ -63,8 +63,8 @@ function addressWords({ local, length, peer }: Address): string[] {
 }
 
 /**
- * The routes of a device, in every table, that do not come back by themselves with its addresses: first those that
- * need no gateway, so that the gateways of the others are reachable when their turn comes.
+ * The routes of a device, in every table, that the kernel does not make again with the addresses. Routes
+ * without a gateway come first, so that the gateways of the others are reachable.
  * @param state the host
  * @param dev the device's name
  * @param family one family only
@@ -87,7 +87,7 @@ export function ownRoutes(state: HostState, dev: string, family: Family): Route[
   ]);
 }
 
-/** The routes that the kernel makes with an address, and takes away with it. */
+/** The routes that the kernel adds and removes together with an address. */
 function prefixRoutes(address: Address): string[] {
   const { family, local, length, peer, metric, flags } = address;
   if (flags.has('noprefixroute')) return [];
@@ -106,10 +106,10 @@ function prefixRouteKey({ destination, metric }: Route): string {
 }
 
 /**
- * How a route has to be made again, so that it stands where it stood among other devices' routes to the same
- * destination with the same metric. Never by `replace`, which would take theirs away.
+ * How to make a route again so that it keeps its place among other devices' routes with the same destination
+ * and metric. Never `replace`, which would remove those.
  * @param state the host
- * @param dev the device whose route it is
+ * @param dev the route's device
  * @param route the route
  */
 export function creation(state: HostState, dev: string, route: Route): Creation {
@@ -123,14 +123,14 @@ export function creation(state: HostState, dev: string, route: Route): Creation 
 }
 
 /**
- * `ip route …` for a route, with all its attributes (ip-route(8)).
+ * `ip route …` for a route with all its attributes (ip-route(8)).
  * @param verb how to make it, or del
  * @param route the route
  * @param from a device name in the route…
- * @param to …and the one to stand in its place
+ * @param to …and the name to put in its place
  */
 export function routeCommand(verb: Creation | 'del', route: Route, from: string, to: string): Command {
-  // "default" alone would be read as IPv4's.
+  // `ip` would read "default" alone as the IPv4 one.
   const destination = route.destination === 'default' && route.family === 6 ? '::/0' : route.destination;
   const type = route.type === 'unicast' ? [] : [route.type];
   return ip('route', verb, ...type, destination, ...renamed(route.words, ['dev'], from, to));
@@ -141,21 +141,21 @@ export function routeCommand(verb: Creation | 'del', route: Route, from: string,
  * @param verb add or del
  * @param rule the rule
  * @param from a device name in the rule…
- * @param to …and the one to stand in its place
+ * @param to …and the name to put in its place
  */
 export function ruleCommand(verb: 'add' | 'del', rule: PolicyRule, from: string, to: string): Command {
   const words = renamed(rule.words, ['iif', 'oif'], from, to);
   const args = ['rule', verb, ...words, 'priority', `${rule.priority}`];
-  // A rule need not hold an address that tells its family, and a batch has one family for all.
+  // A rule without an address does not tell its family, and a batch of `ip` has one family.
   return rule.family === 4 ? ip(...args) : { tool: 'run', argv: ['ip', '-6', ...args] };
 }
 
 /**
- * Words with a device's name in the place of another's.
+ * Replaces a device's name in the words of a command.
  * @param words the words
- * @param keys after which words a device's name stands
- * @param from the name…
- * @param to …and the one in its place
+ * @param keys the words after which a device's name stands
+ * @param from the old name…
+ * @param to …and the new name
  */
 export function renamed(
   words: readonly string[],
@@ -167,7 +167,7 @@ export function renamed(
 }
 
 /**
- * The rules that name a device.
+ * The policy rules that name a device.
  * @param state the host
  * @param dev the device's name
  */
@@ -178,9 +178,9 @@ export function rulesOf(state: HostState, dev: string): PolicyRule[] {
 }
 
 /**
- * `ip neigh replace` for a neighbour that was set by hand (ip-neighbour(8)).
+ * `ip neigh replace` for a permanent neighbour (ip-neighbour(8)).
  * @param neighbour the neighbour
- * @param dev the device that it is behind
+ * @param dev the device that leads to it
  */
 export function neighbourCommand({ words }: Neighbour, dev: string): Command {
   return ip('neigh', 'replace', ...words, 'dev', dev);

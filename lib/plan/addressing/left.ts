@@ -7,8 +7,9 @@ import { ACCEPT_DAD, DISABLE_IPV6, FAMILIES, type Giver } from './source.ts';
 import { labelsOf } from './target.ts';
 
 /**
- * What a card has, for a stop that finds the device which took it over deleted. What has a lifetime is somebody else's to
- * give, and so are the routes of its family, which may lead through it.
+ * The addresses, routes and settings of a card at start, for a stop that finds that the device which took
+ * them was deleted. Addresses with a lifetime are left out, because a DHCP server or router gives them; so
+ * are all routes of their family, which may depend on them.
  * @param state the host
  * @param link the card
  * @param settings its kernel settings
@@ -36,9 +37,9 @@ export function cardRecord(state: HostState, link: Link, settings: Settings): Ca
 }
 
 /**
- * Stands in for the device that had the host's addresses and was deleted: what the card had at the start, but for what
- * another device of the host has by now.
- * @param facts the host and what start left
+ * Stands in for the deleted device that had the host's addresses: it has what the card had at start, except
+ * what another device has now.
+ * @param facts the host and the bridge's record
  */
 export function standIn(facts: StopFacts): Giver {
   const { state, record: saved, nic } = facts;
@@ -75,8 +76,8 @@ export function standIn(facts: StopFacts): Giver {
 }
 
 /**
- * What was changed by others since the start and stop cannot take back, or had to find out; a sentence each.
- * @param facts the host and what start left
+ * Sentences about what others have changed since start and stop cannot restore.
+ * @param facts the host and the bridge's record
  */
 export function lossesOf(facts: StopFacts): string[] {
   const { record: saved, top, bridge } = facts;

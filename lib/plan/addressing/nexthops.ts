@@ -3,7 +3,8 @@ import { type Command, ip } from '../step.ts';
 import { renamed } from './addressing.ts';
 
 /**
- * The nexthop objects of a device, and the groups that hold one of them, in the order in which they can be made.
+ * The nexthop objects of a device and the groups that contain one of them, in an order in which they can be
+ * made.
  * @param state the host
  * @param dev the device's name
  */
@@ -16,12 +17,12 @@ export function ownNexthops({ nexthops = [] }: HostState, dev: string): Nexthop[
 /**
  * Makes a nexthop object.
  * @param nexthop the object
- * @param from a device's name in it…
- * @param to …and the one to stand in its place
+ * @param from a device name in it…
+ * @param to …and the name to put in its place
  */
 export function nexthopCommand(nexthop: Nexthop, from: string, to: string): Command {
   const args = ['nexthop', 'add', 'id', `${nexthop.id}`, ...renamed(nexthop.words, ['dev'], from, to)];
-  // One without a gateway does not tell its family, and a batch has one family for all.
+  // An object without a gateway does not tell its family, and a batch of `ip` has one family.
   const isBare = nexthop.family === 6 && nexthop.hop.gateway === undefined;
   return isBare ? { tool: 'run', argv: ['ip', '-6', ...args] } : ip(...args);
 }

@@ -18,20 +18,20 @@ const ADDR_GEN_MODE = 'net/ipv6/conf/addr_gen_mode';
 export const DISABLE_IPV6 = 'net/ipv6/conf/disable_ipv6';
 export const FAMILIES: readonly Family[] = [4, 6];
 
-/** A device that gives its place in the network away. */
+/** The source: the device from which addresses and routes move away. */
 export interface Giver {
   readonly state: HostState;
   readonly link: Link;
   /** Its kernel settings. */
   readonly settings: Settings;
-  /** How undo knows it. */
+  /** The mark of the device, for undo. */
   readonly mark: DeviceMark;
 }
 
 /**
- * Takes all addresses and routes off a device. IPv6 is switched off on it, which removes its addresses too, and whose
- * undo makes the kernel give it a link-local address again.
- * @param giver the device, under its present name
+ * Removes all addresses and routes from a device. IPv6 is switched off on it, which also removes its IPv6
+ * addresses; the undo makes the kernel add the link-local address again.
+ * @param giver the source, under its present name
  */
 export function release(giver: Giver): Step[] {
   return [...releaseNexthops(giver), ...releaseAddresses(giver)];
@@ -42,7 +42,8 @@ function releaseAddresses(giver: Giver): Step[] {
   const { name } = link;
   const steps = lingeringRoutes(giver);
   steps.push({
-    // The prefix stands for the family. IPv6 goes last, so that undo has it back before IPv4 routes through it.
+    // The prefix selects the family. IPv6 goes last, so that the undo restores it before IPv4 routes with
+    // IPv6 gateways.
     do: ip('address', 'flush', 'dev', name, 'to', '0.0.0.0/0'),
     undo: restore(giver, 4),
     why: `take the IPv4 addresses off ${name}`,
@@ -62,8 +63,8 @@ function releaseAddresses(giver: Giver): Step[] {
 }
 
 /**
- * As `release`, for a device that ifupdown brought up: ifdown lets a DHCP client go, and ifup takes it back.
- * @param giver the device, under its present name
+ * As `release`, for a device that ifupdown brought up: ifdown ends its DHCP client, and ifup starts it again.
+ * @param giver the source, under its present name
  */
 export function releaseByIfupdown(giver: Giver): Step[] {
   const { link, mark } = giver;
@@ -78,7 +79,8 @@ export function releaseByIfupdown(giver: Giver): Step[] {
       why: `let ifupdown take down ${name}`,
       device: mark,
     },
-    // What is left; addresses come back with the undo above, since ifup stumbles over those that are there.
+    // Removes what ifdown left. The undo above restores the addresses after ifup, which fails on addresses
+    // that exist.
     ...releaseAddresses(giver).map((step) => ({
       ...step,
       undo: step.undo.filter(({ tool }) => tool === 'write'),
@@ -86,7 +88,7 @@ export function releaseByIfupdown(giver: Giver): Step[] {
   ];
 }
 
-/** With its last address a device loses its routes, but for those that lead through another device as well. */
+/** A device loses its routes with its last address, except those that also lead through another device. */
 function lingeringRoutes(giver: Giver): Step[] {
   const { state, link, mark } = giver;
   const { name } = link;
@@ -101,7 +103,7 @@ function lingeringRoutes(giver: Giver): Step[] {
 }
 
 /**
- * Whether a route leads through another device too.
+ * Whether a route also leads through another device.
  * @param route the route
  * @param dev the one device
  */
@@ -109,7 +111,10 @@ export function isShared({ hops }: Route, dev: string): boolean {
   return hops.some((hop) => hop.dev !== dev);
 }
 
-/** What puts back a device's addresses and routes; run with failures let pass, since some may be there still. */
+/**
+ * The commands that restore a device's addresses and routes. Failures are ignored, since some may still
+ * exist.
+ */
 function restore(giver: Giver, family: Family, skipDynamic = false): Command[] {
   const { state, link } = giver;
   const addresses = addressesOf(giver, family, skipDynamic);
@@ -124,8 +129,8 @@ function restore(giver: Giver, family: Family, skipDynamic = false): Command[] {
 }
 
 /**
- * A device's routes but for those that lead by a nexthop object.
- * @param giver the device
+ * A device's routes that use no nexthop object.
+ * @param giver the source
  * @param family one family only
  */
 export function plainRoutes({ state, link }: Giver, family: Family): Route[] {
@@ -133,8 +138,8 @@ export function plainRoutes({ state, link }: Giver, family: Family): Route[] {
 }
 
 /**
- * A device's routes that lead by a nexthop object.
- * @param giver the device
+ * A device's routes that use a nexthop object.
+ * @param giver the source
  */
 export function objectRoutes({ state, link }: Giver): Route[] {
   const all = FAMILIES.flatMap((family) => ownRoutes(state, link.name, family));
@@ -142,8 +147,8 @@ export function objectRoutes({ state, link }: Giver): Route[] {
 }
 
 /**
- * Takes a device's nexthop objects away, with the routes that lead by them: the kernel would take them with the device's
- * carrier, without a word and for good (net/ipv4/nexthop.c).
+ * Removes a device's nexthop objects and the routes that use them: the kernel would delete them for good,
+ * without a message, when the device loses its carrier (net/ipv4/nexthop.c).
  */
 function releaseNexthops(giver: Giver): Step[] {
   const { state, link, mark } = giver;
@@ -169,8 +174,8 @@ function releaseNexthops(giver: Giver): Step[] {
 }
 
 /**
- * The neighbours behind a device that were set by hand.
- * @param giver the device
+ * The permanent neighbours of a device.
+ * @param giver the source
  * @param family one family only
  */
 export function neighboursOf({ state, link }: Giver, family: Family): Neighbour[] {
@@ -178,11 +183,11 @@ export function neighboursOf({ state, link }: Giver, family: Family): Neighbour[
 }
 
 /**
- * A device's addresses, in the order in which they have to come so that they are listed as before: the kernel lists
- * the newest IPv6 address first, and the order decides which one is the source of what the host sends.
- * @param giver the device
+ * A device's addresses, in the order in which they must be added so that the kernel lists them as before: it
+ * lists the newest IPv6 address first, and the order decides which one is the source of the host's packets.
+ * @param giver the source
  * @param family one family only
- * @param skipDynamic leave out what a DHCP client brings by itself
+ * @param skipDynamic leaves out the addresses that a DHCP client will add itself
  */
 export function addressesOf({ link, settings }: Giver, family: Family, skipDynamic: boolean): Address[] {
   const eui64 = (settings.get(ADDR_GEN_MODE) ?? '0') === '0';
@@ -193,7 +198,7 @@ export function addressesOf({ link, settings }: Giver, family: Family, skipDynam
 }
 
 /**
- * Whether the kernel looks for duplicates of an address before it uses it.
+ * Whether the kernel does duplicate address detection before it uses an address.
  * @param address the address
  */
 export function isDetected(address: Address): boolean {
@@ -201,8 +206,8 @@ export function isDetected(address: Address): boolean {
 }
 
 /**
- * The same address, to be used at once. While the detection runs, an address can be no route's source, and one with
- * a lifetime dies if there is no carrier yet.
+ * The same address without duplicate address detection. During detection an address cannot be a route's
+ * source, and an address with a lifetime is lost if there is no carrier yet.
  * @param address the address
  */
 export function undetected(address: Address): Address {

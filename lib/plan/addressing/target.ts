@@ -27,21 +27,21 @@ import {
   undetected,
 } from './source.ts';
 
-/** A device that takes it over. */
+/** The target: the device to which addresses and routes move. */
 export interface Taker {
   readonly name: string;
-  /** The settings that it has now. */
+  /** Its present kernel settings. */
   readonly settings: Settings;
-  /** 'new' when the run makes it: taking it away again takes everything on it away too. */
+  /** 'new' when the run makes the device: its removal then undoes everything on it. */
   readonly mark: DeviceMark;
   readonly flags: ReadonlySet<string>;
 }
 
 /**
- * Gives a device the kernel settings that another one has, before it comes up. They are many, and nobody need wait for
- * them: the host can stay on the network meanwhile.
- * @param giver what it had
- * @param taker who gets them, under its present name
+ * Copies the kernel settings of the source to the target, before that comes up. There are many, so this
+ * happens while the host still has its network.
+ * @param giver the source
+ * @param taker the target, under its present name
  */
 export function settle(giver: Giver, taker: Taker): Step[] {
   const on = changeOf(taker);
@@ -52,26 +52,26 @@ export function settle(giver: Giver, taker: Taker): Step[] {
 }
 
 /**
- * Lets a device speak IPv6 if the other one does, for a program that is to configure it: ifup fails on an "inet6" stanza
- * otherwise.
- * @param giver what it had
- * @param taker who gets it, under its present name
+ * Switches IPv6 on for the target if it is on for the source, before another program configures the target:
+ * otherwise ifup fails on an "inet6" stanza.
+ * @param giver the source
+ * @param taker the target, under its present name
  */
 export function unmute(giver: Giver, taker: Taker): Step[] {
   return settingSteps(giver, taker, changeOf(taker), (key) => key === DISABLE_IPV6);
 }
 
 /**
- * Gives a device all else that another one had: it comes up, then addresses, routes, rules, flags. Duplicate address
- * detection, which `settle` switched off, is left out: the addresses were this host's a moment ago, and while it runs
- * the host would be deaf on them.
- * @param giver what it had
- * @param taker who gets it
- * @param skipDynamic leave out what a DHCP client brings by itself
+ * Gives the target everything else of the source: it comes up and gets addresses, routes, rules and flags.
+ * Duplicate address detection, which `settle` switched off, stays off meanwhile: the addresses were this
+ * host's a moment ago, and during detection the host would not answer on them.
+ * @param giver the source
+ * @param taker the target
+ * @param skipDynamic leaves out the addresses that a DHCP client will add itself
  */
 export function takeOver(giver: Giver, taker: Taker, skipDynamic: boolean): Step[] {
   const on = changeOf(taker);
-  // Also on a new device, since not every kernel renames one back that is up.
+  // The undo also takes down a new device, since not every kernel renames a device that is up.
   const up: Step = {
     ...on('bring up', ip('link', 'set', 'dev', taker.name, 'up'), []),
     undo: [ip('link', 'set', 'dev', taker.name, 'down')],
@@ -135,14 +135,14 @@ function addressSteps(giver: Giver, taker: Taker, family: Family, skipDynamic: b
       .map((address) =>
         on(`settle ${text(address)} on`, addressCommand('change', address, name, link.name), []),
       ),
-    // The kernel forgets them together with the device's addresses.
+    // The kernel deletes permanent neighbours together with the device's addresses.
     ...neighboursOf(giver, family).map((neighbour) =>
       on(`remember the neighbour ${neighbour.address} on`, neighbourCommand(neighbour, name), []),
     ),
   ];
 }
 
-/** Once both families have their addresses: a group may hold objects of both. */
+/** After the addresses of both families, because a group may contain nexthops of both. */
 function nexthopSteps(giver: Giver, taker: Taker, on: On): Step[] {
   const { state, link } = giver;
   return [
@@ -159,7 +159,8 @@ function routeStep({ state, link }: Giver, { name }: Taker, route: Route, on: On
   const make = routeCommand(creation(state, link.name, route), route, link.name, name);
   const undo = [routeCommand('del', route, link.name, name)];
   const step = on(`lead the route to ${route.destination} through`, make, undo);
-  // A router's advertisement or ifup may have been faster. What is shared outlives a new device in part.
+  // A router's advertisement or ifup may have made the route already. A route through several devices does
+  // not go with a new device, so it keeps its undo.
   return { ...step, mayExist: true, undo: isShared(route, link.name) ? undo : step.undo };
 }
 
@@ -177,8 +178,8 @@ function flagSteps(giver: Giver, taker: Taker, on: On): Step[] {
 }
 
 /**
- * The identifier for what routers advertise. The kernel takes one only where they are heard (net/ipv6/addrconf.c); last,
- * since no packet waits for it.
+ * Sets the identifier for addresses from router advertisements. The kernel only accepts one where the device
+ * accepts advertisements (net/ipv6/addrconf.c). Last, since no packet waits for it.
  */
 function tokenSteps({ link, settings }: Giver, on: On, name: string): Step[] {
   const heard = settings.get('net/ipv6/conf/accept_ra');
@@ -190,11 +191,11 @@ function tokenSteps({ link, settings }: Giver, on: On, name: string): Step[] {
   ];
 }
 
-/** What the administrator calls a device, and the group that rules of a firewall may go by. */
+/** The administrator's alias of a device, and its group, which firewall rules may match. */
 export type Labels = Pick<Link, 'alias' | 'group'>;
 
 /**
- * Those that a device has.
+ * The labels of a device.
  * @param link the device
  */
 export function labelsOf({ alias, group }: Labels): Labels {
@@ -204,10 +205,10 @@ export function labelsOf({ alias, group }: Labels): Labels {
 const NO_LABELS = { alias: '', group: '0' } as const;
 
 /**
- * Gives a device the alias and the group that it is to have. They tell of the host's side of a card.
- * @param now what it has
- * @param wanted what it is to have
- * @param device which
+ * Sets the alias and the group of a device. They belong to the host's side of a card.
+ * @param now the present labels
+ * @param wanted the new labels
+ * @param device the device
  */
 export function labelSteps(now: Labels, wanted: Labels, device: DeviceMark): Step[] {
   return (['alias', 'group'] as const).flatMap((word) => {
@@ -225,7 +226,7 @@ export function labelSteps(now: Labels, wanted: Labels, device: DeviceMark): Ste
   });
 }
 
-/** Rules know devices by name: they need a change only where the name changes. */
+/** Rules match devices by name, so they change only where the name changes. */
 function ruleSteps(giver: Giver, name: string): Step[] {
   const old = giver.link.name;
   if (old === name) return [];
@@ -244,13 +245,13 @@ function ruleSteps(giver: Giver, name: string): Step[] {
 }
 
 /**
- * Those settings of a device that another one has not, in an order in which they can be written.
- * @param wanted the settings to be reached
- * @param there the settings as they are
+ * The settings in which a device differs from the wanted ones, in an order in which they can be written.
+ * @param wanted the wanted settings
+ * @param there the present settings
  */
 export function differingSettings(wanted: Settings, there: Settings): Map<string, string> {
   const differing = [...wanted].filter(([key, value]) => there.get(key) !== value);
-  // The secret makes the kernel choose the address mode; it must be there before that mode can be set.
+  // The secret changes the address mode, and must exist before that mode can be set.
   const isSecret = ([key]: readonly [string, string]) => key.endsWith('/stable_secret');
   return new Map([...differing.filter(isSecret), ...differing.filter((entry) => !isSecret(entry))]);
 }

@@ -3,16 +3,19 @@ import type { HostState, Link } from '../../observe/host/host.ts';
 import { ownAddresses } from '../addressing/addressing.ts';
 import type { BridgeLayout } from './layout.ts';
 
-/** Devices that stand on a card in a way that keeps it from being a port: each card has one such use (EBUSY). */
+/**
+ * Devices that occupy the card on which they stand: a card can have only one such use (EBUSY), and so cannot
+ * become a port.
+ */
 const RIDERS = new Set(['macvlan', 'macvtap', 'ipvlan', 'ipvtap']);
-/** Ports that are guests' or the host's own, not other cards. */
+/** Ports of guests and of the host itself, as opposed to other cards. */
 const GUESTS = /^(vif|tap|veth|vnet)/;
 
 /**
- * A device by its name or one of its other names.
+ * Finds a device by its name or one of its altnames.
  * @param state the host
  * @param name the name
- * @throws HostError naming the devices there are
+ * @throws HostError naming the present devices
  */
 export function linkOf(state: HostState, name: string): Link {
   const link = find(state, name);
@@ -28,11 +31,11 @@ function find({ links }: HostState, name: string): Link | undefined {
 }
 
 /**
- * Makes sure that a card can be bridged as laid out, before anything is touched.
+ * Checks that a card can be bridged with these names, before anything is changed.
  * @param state the host
  * @param link the card
- * @param layout the names to be used
- * @throws HostError naming what is in the way and what to do
+ * @param layout the names of the parts
+ * @throws HostError naming what prevents it and what to do
  */
 export function checkLayout(state: HostState, link: Link, layout: BridgeLayout): void {
   const wrong = cardTrouble(state, link) ?? bridgeTrouble(state, link, layout) ?? nameTrouble(state, layout);

@@ -3,22 +3,22 @@ import type { BridgeRecord } from '../../observe/bridge/uplink.ts';
 import type { HostState, Link } from '../../observe/host/host.ts';
 import { PORT_MAC } from '../vif/device.ts';
 
-/** The parts of a bridged card, as they are now. */
+/** The present parts of a bridged card. */
 export interface Parts {
-  /** The card, whatever it is called. */
+  /** The card, under whatever name. */
   readonly nic: Link;
-  /** undefined where it was deleted, or another one has its name. */
+  /** undefined where it was deleted, or another device has its name. */
   readonly bridge: Link | undefined;
-  /** The device that has the host's addresses; undefined where it was deleted. */
+  /** The device with the host's addresses; undefined where it was deleted. */
   readonly top: Link | undefined;
 }
 
 /**
- * Finds what is left of what start made: the card by its index, the rest by name and kind, since the administrator or a
- * network manager may have deleted, renamed or made anew any of it.
+ * Finds the parts that start made: the card by its index, the others by name and kind, since the
+ * administrator or a network manager may have deleted, renamed or remade any of them.
  * @param state the host
- * @param record what start left
- * @throws HostError where the card serves something else by now, or its name does
+ * @param record the bridge's record
+ * @throws HostError where the card is now in another bridge, or another device has its name
  */
 export function findParts(state: HostState, record: BridgeRecord): Parts {
   const { netdev, topology } = record;
@@ -39,7 +39,10 @@ export function findParts(state: HostState, record: BridgeRecord): Parts {
   return { nic, bridge, top };
 }
 
-/** One that was deleted and made anew has another MAC address than start gave, unless the card was put in it. */
+/**
+ * A bridge that was deleted and remade has another MAC address than start gave it, unless the card was put
+ * into it.
+ */
 function bridgeOf(state: HostState, record: BridgeRecord, nic: Link): Link | undefined {
   const found = state.links.find(({ name, kind }) => name === record.bridge && kind === 'bridge');
   if (found === undefined || found.index === nic.index) return undefined;
@@ -49,7 +52,7 @@ function bridgeOf(state: HostState, record: BridgeRecord, nic: Link): Link | und
   return isSame || holdsPair ? found : undefined;
 }
 
-/** The host's end of the pair; by its peer where it was renamed. */
+/** The host's end of the pair; found by its peer where it was renamed. */
 function pairOf(
   { links }: HostState,
   { netdev, nicIndex }: BridgeRecord,
@@ -66,11 +69,11 @@ function pairOf(
 }
 
 /**
- * What keeps a bridged card from serving the host.
+ * Why a bridged card no longer serves the host.
  * @param state the host
- * @param record what start left
- * @returns half a sentence, "the bridge xenbr0 was deleted"; undefined where nothing does
- * @throws HostError where the card serves something else by now, or its name does
+ * @param record the bridge's record
+ * @returns half a sentence, "the bridge xenbr0 was deleted"; undefined where the card serves the host
+ * @throws HostError where the card is now in another bridge, or another device has its name
  */
 export function damageOf(state: HostState, record: BridgeRecord): string | undefined {
   const { nic, bridge, top } = findParts(state, record);
@@ -82,9 +85,9 @@ export function damageOf(state: HostState, record: BridgeRecord): string | undef
 }
 
 /**
- * Makes sure that a bridged card still serves the host.
+ * Checks that a bridged card still serves the host.
  * @param state the host
- * @param record what start left
+ * @param record the bridge's record
  * @throws HostError naming what is missing and what to do
  */
 export function mustBeWhole(state: HostState, record: BridgeRecord): void {

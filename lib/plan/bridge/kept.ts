@@ -3,19 +3,20 @@ import { type Command, setting } from '../step.ts';
 import { vlanCommands } from '../vif/vlan.ts';
 
 /**
- * Gives a bridge that was made again the options that it had.
- * @param kept what it had
- * @param name what it is called
+ * The commands that restore the options of a bridge that was made again.
+ * @param kept the bridge's state from before
+ * @param name its name now
  */
 export function optionsAgain(kept: KeptBridge, name: string): Command[] {
   return [...kept.options].map(([file, value]) => setting(`/sys/class/net/${name}/bridge/${file}`, value));
 }
 
 /**
- * Gives a port that has joined its bridge again, or the bridge itself, what it had there.
- * @param kept what bridge and ports had
- * @param port what it was called
- * @param name what it is called by then
+ * The commands that restore options, VLANs and forwarding entries of a port that joined its bridge again, or
+ * of the bridge itself.
+ * @param kept the state of bridge and ports from before
+ * @param port the port's name in that state
+ * @param name its name now
  */
 export function portAgain(kept: KeptBridge, port: string, name: string = port): Command[] {
   const had = kept.ports.get(port);

@@ -4,25 +4,25 @@ import type { HostState, Link } from '../../observe/host/host.ts';
 import type { BridgeRequest, Topology } from '../../request/bridge.ts';
 import { deviceName, isDeviceName, NAME_LENGTH } from '../../request/names.ts';
 
-/** The names of all parts of a bridged card (docs/contract.md, "network-bridge start"). */
+/** The names of the parts of a bridged card (docs/contract.md, "network-bridge start"). */
 export interface BridgeLayout {
   readonly topology: Topology;
   readonly netdev: string;
-  /** The card's name once it is a port. */
+  /** The card's name as a port. */
   readonly nic: string;
   readonly bridge: string;
-  /** The device that holds the host's addresses. */
+  /** The device with the host's addresses. */
   readonly top: string;
-  /** classic only: the pair that stands in for the old netloop. */
+  /** classic only: the veth pair in place of the old netloop devices. */
   readonly veth: string;
   readonly vif0: string;
 }
 
-/** Devices that are made of others or named after them do not bear being renamed. */
+/** Kinds of devices that must not be renamed, because they consist of others or are named after them. */
 const COMPOSITES = new Set(['bond', 'vlan', 'team']);
 
 /**
- * The names that a card's bridge and its parts get (docs/contract.md, "network-bridge start").
+ * The names of a card's bridge and its parts (docs/contract.md, "network-bridge start").
  * @param state the host
  * @param link the card
  * @param request what was asked for
@@ -31,7 +31,7 @@ const COMPOSITES = new Set(['bond', 'vlan', 'team']);
 export function layoutOf(state: HostState, link: Link, request: BridgeRequest): BridgeLayout {
   const netdev = link.name;
   const number = request.vifnum ?? Number(/^[A-Za-z]+(\d{1,5})$/.exec(netdev)?.[1] ?? 0);
-  // A VLAN goes down with its card, and would lose its IPv6 addresses and routes.
+  // A VLAN device goes down together with its card, and would lose its IPv6 addresses and routes.
   const carries = state.links.some((other) => other.kind === 'vlan' && other.peer === link.name);
   const composite = COMPOSITES.has(link.kind ?? '') || netdev.length >= NAME_LENGTH || carries;
   const topology = request.topology ?? (composite ? 'plain' : 'classic');
@@ -54,9 +54,9 @@ export function layoutOf(state: HostState, link: Link, request: BridgeRequest): 
 }
 
 /**
- * A name that no device goes by.
+ * A name that no device has.
  * @param state the host
- * @param wanted the one to be taken if it is free
+ * @param wanted the preferred name
  */
 export function freeName({ links }: HostState, wanted: string): string {
   const taken = new Set(links.flatMap(({ name, altnames }) => [name, ...altnames]));
@@ -65,11 +65,11 @@ export function freeName({ links }: HostState, wanted: string): string {
 }
 
 /**
- * Finds a card's bridge if one is in place: by the record that start left, else by the names of its parts.
+ * Finds the bridge of a card: by its record, otherwise by the names of its parts.
  * @param state the host
- * @param records what earlier starts left
+ * @param records the records of all bridges
  * @param netdev the card
- * @param bridge the bridge, where only one will do
+ * @param bridge the bridge; any where it is left out
  */
 export function findBridged(
   state: HostState,
@@ -79,24 +79,25 @@ export function findBridged(
 ): BridgeRecord | undefined {
   const other = state.links.find(({ altnames }) => altnames.includes(netdev));
   const isMeant = (record: BridgeRecord, name: string) =>
-    // In the plain topology the default route, and with it the default netdev, is the bridge itself.
+    // In the plain topology the default route, and so the default netdev, is the bridge itself.
     record.netdev === name || (record.topology === 'plain' && record.bridge === name);
   return allBridged(state, records).find(
     (record) =>
       (isMeant(record, netdev) ||
-        // An altname stays with the card, or goes with its name.
+        // An altname stays with the card, or moves to the device that takes the card's name.
         (other !== undefined && (isMeant(record, other.name) || record.nicIndex === other.index))) &&
       (bridge === undefined || bridge === record.bridge),
   );
 }
 
 /**
- * Finds the bridge that a stop means: as `findBridged`, but where no card is named the bridge's name or number decides,
- * and else the only one there is; the default route may be gone.
+ * Finds the bridge that a stop means. Where netdev is set, as `findBridged`. Otherwise the bridge's name or
+ * number decides; where none is given, it is the card's bridge or the only one, since the default route may
+ * be gone.
  * @param state the host
- * @param records what earlier starts left
+ * @param records the records of all bridges
  * @param request what was asked for
- * @param fallback the card that is meant when none is named
+ * @param fallback the card to use when none is named
  */
 export function findStarted(
   state: HostState,
@@ -115,9 +116,9 @@ export function findStarted(
 }
 
 /**
- * All bridges that are in place: by the record that start left, else by the names of their parts.
+ * All present bridges, found by their records or otherwise by the names of their parts.
  * @param state the host
- * @param records what earlier starts left
+ * @param records the records of all bridges
  */
 export function allBridged(state: HostState, records: readonly BridgeRecord[]): BridgeRecord[] {
   const alive = records.flatMap((record) => {
@@ -129,7 +130,10 @@ export function allBridged(state: HostState, records: readonly BridgeRecord[]): 
   return [...alive, ...rest.flatMap((link) => unrecorded(state, link))];
 }
 
-/** A card whose driver was loaded anew, or that was plugged in again, is known by its MAC address. */
+/**
+ * A card whose driver was reloaded, or that was unplugged and plugged in again, is recognised by its MAC
+ * address.
+ */
 function cardAgain({ links }: HostState, { bridge, netdev, mac }: BridgeRecord): Link | undefined {
   if (!links.some(({ name, kind }) => name === bridge && kind === 'bridge')) return undefined;
   return links.find(
@@ -138,12 +142,15 @@ function cardAgain({ links }: HostState, { bridge, netdev, mac }: BridgeRecord):
       link.master === undefined &&
       ![bridge, netdev].includes(link.name) &&
       (link.kind === undefined || link.kind === 'veth') &&
-      // The host's end of a pair has the same address.
+      // The host's end of the pair has the same MAC address.
       !links.some(({ name, master }) => name === link.peer && master === bridge),
   );
 }
 
-/** A card named pNETDEV in a bridge, with NETDEV beside it or in its place, was put there by some network-bridge. */
+/**
+ * Some network-bridge bridged a card named pNETDEV that is in a bridge, with the device NETDEV beside it or
+ * as the bridge.
+ */
 function unrecorded(state: HostState, link: Link): BridgeRecord[] {
   const netdev = link.name.slice(1);
   const bridge = state.links.find((other) => other.name === link.master && other.kind === 'bridge');

@@ -14,16 +14,16 @@ export const NEW = (name: string): DeviceMark => ({ name, index: 'new' });
 /**
  * `ip link set` for a device.
  * @param name the device's name
- * @param words what is set
+ * @param words the words that follow the name
  */
 export function set(name: string, ...words: string[]): Command {
   return ip('link', 'set', 'dev', name, ...words);
 }
 
 /**
- * Makes the bridge, or fits the one that is there.
- * @param facts the host, the card and the names to be used
- * @param bridge its name, for the time being
+ * Makes the bridge, or adapts the one that exists.
+ * @param facts the host, the card and the names of the parts
+ * @param bridge the bridge's name at that time
  */
 export function makeBridge(facts: StartFacts, bridge: string): Step[] {
   const { layout, link } = facts;
@@ -56,8 +56,9 @@ export function makeBridge(facts: StartFacts, bridge: string): Step[] {
 }
 
 /**
- * Makes the veth pair that stands in for the old netloop: vethN is to be the host's, vif0.N a port of the bridge.
- * @param facts the host, the card and the names to be used
+ * Makes the veth pair in place of the old netloop devices: vethN will be the host's device, vif0.N a port of
+ * the bridge.
+ * @param facts the host, the card and the names of the parts
  */
 export function makePair({ layout, link }: StartFacts): Step {
   const { veth, vif0 } = layout;
@@ -70,10 +71,10 @@ export function makePair({ layout, link }: StartFacts): Step {
 }
 
 /**
- * A new bridge without STP. It has its address from the start: one that the kernel has made up, udev replaces by another
- * (systemd.link(5), MACAddressPolicy=), and may be later with that than whoever sets the right one.
- * @param name of the bridge
- * @param mac its address, octets with colons
+ * Makes a bridge without STP. It gets its MAC address when it is made: otherwise udev replaces the random one
+ * of the kernel (systemd.link(5), MACAddressPolicy=), maybe only after the right one was set.
+ * @param name the bridge's name
+ * @param mac its MAC address, octets with colons
  */
 export function newBridge(name: string, mac: string): Command {
   const kind = ['type', 'bridge', 'stp_state', '0', 'forward_delay', '0'];
@@ -87,26 +88,27 @@ interface PairEnd {
 }
 
 /**
- * A new veth pair, with its addresses from the start as a new bridge has its own.
- * @param one an end
+ * Makes a veth pair, whose ends get their MAC addresses at once for the same reason.
+ * @param one one end
  * @param other its peer
- * @param mtu of both, in bytes
+ * @param mtu the MTU of both, in bytes
  */
 export function newPair(one: PairEnd, other: PairEnd, mtu: number): Command {
   const end = ({ name, mac }: PairEnd) => ['name', name, 'address', mac, 'mtu', `${mtu}`];
   return ip('link', 'add', ...end(one), 'type', 'veth', 'peer', ...end(other));
 }
 
-/** What happens to a new device goes with it. */
+/** A step on a new device needs no undo: the device goes. */
 function fresh(name: string, why: string, command: Command): Step {
   return { do: command, undo: [], why, device: NEW(name) };
 }
 
 /**
- * Keeps the bridge and its port from speaking for the host. With IPv6 a router's advertisement would give them addresses
- * and the host more routes. By ARP the bridge would answer for all of the host's addresses, as any device does where
- * rp_filter is off (kernel's ip-sysctl, arp_ignore), with a MAC address that nobody has any more after stop.
- * @param facts the host, the card and the names to be used
+ * Stops the bridge and its port from acting for the host. With IPv6 a router's advertisement would give them
+ * addresses, and the host more routes. With ARP the bridge would answer for all of the host's addresses, as
+ * every device does where rp_filter is off (kernel's ip-sysctl, arp_ignore), with a MAC address that no
+ * device has after stop.
+ * @param facts the host, the card and the names of the parts
  */
 export function silence(facts: StartFacts): Step[] {
   const { layout, settings } = facts;
@@ -121,7 +123,7 @@ export function silence(facts: StartFacts): Step[] {
         setting(settingPath(ARP_IGNORE, name), '1'),
       ),
     ),
-    // Nobody is to tell the host another way by them; IPv6 is off.
+    // Redirects on these devices must not change the host's routes; IPv6 is off on them.
     ...[...made, layout.vif0].map((name) =>
       fresh(name, `let ${name} hear no redirects`, setting(settingPath(ACCEPT_REDIRECTS, name), '0')),
     ),
@@ -130,8 +132,8 @@ export function silence(facts: StartFacts): Step[] {
 }
 
 /**
- * Brings up the bridge with the host's own port.
- * @param facts the host, the card and the names to be used
+ * Brings up the bridge and the host's own port.
+ * @param facts the host, the card and the names of the parts
  */
 export function raise(facts: StartFacts): Step[] {
   const { bridge, vif0 } = facts.layout;
@@ -146,8 +148,8 @@ export function raise(facts: StartFacts): Step[] {
 }
 
 /**
- * The bridge, where it is there already and is to be used.
- * @param facts the host and the names to be used
+ * The existing bridge, where it is to be used.
+ * @param facts the host and the names of the parts
  */
 export function bridgeThere({ state, layout }: StartFacts): Link | undefined {
   return layout.topology === 'rename' ? undefined : state.links.find((link) => link.name === layout.bridge);

@@ -10,16 +10,16 @@ import { spanningTreeBack } from './spanning-tree.ts';
 import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './stop-facts.ts';
 
 /**
- * Takes away the host's own pair and the bridge, as far as start made them. Each undo makes the device again, as it
- * was.
- * @param facts the host and what start left
+ * Removes the host's veth pair and the bridge, where start made them. Each undo makes the device again with
+ * its settings.
+ * @param facts the host and the bridge's record
  */
 export function removeBridge(facts: StopFacts): Step[] {
   const { record: saved, top, bridge } = facts;
   const steps: Step[] = [];
   if (saved.topology === 'classic' && top !== undefined) {
     const veth = spareName(facts);
-    // Its other end may be in another name space.
+    // Its peer may be in another network namespace.
     const peer = top.peer ?? veth.replace(/^veth/, 'vif0.');
     steps.push({
       do: ip('link', 'del', 'dev', veth),
@@ -84,8 +84,8 @@ function flagsAgain({ flags, alias, group }: Link, name: string): Command[] {
 }
 
 /**
- * Makes a bridge that start found what it was before.
- * @param facts the host and what start left
+ * Restores the state of a bridge that existed before start.
+ * @param facts the host and the bridge's record
  */
 export function leaveBridge(facts: StopFacts): Step[] {
   const { record: saved, bridge } = facts;
@@ -123,7 +123,7 @@ export function leaveBridge(facts: StopFacts): Step[] {
   ];
 }
 
-/** The bridge gave its addresses away, for which IPv6 was switched off on it. */
+/** The bridge gave its addresses to the card, so IPv6 was switched off on it. */
 function settingsBack(facts: StopFacts, bridge: Link): Step[] {
   const { record: saved } = facts;
   if (saved.topology !== 'plain') return [];

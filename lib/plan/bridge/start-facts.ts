@@ -6,24 +6,27 @@ import type { Family } from '../../request/addresses.ts';
 import type { SpanningTree } from '../../request/bridge.ts';
 import type { BridgeLayout } from './layout.ts';
 
-/** All that a start has to know. */
+/** All facts that a start needs. */
 export interface StartFacts {
   readonly state: HostState;
   readonly link: Link;
   readonly layout: BridgeLayout;
   /** The card's kernel settings. */
   readonly settings: Settings;
-  /** Those of the device that takes its place: an existing bridge's, else the kernel's defaults. */
+  /**
+   * The kernel settings of the device that gets the host's addresses: those of an existing bridge, otherwise
+   * the kernel's defaults.
+   */
   readonly topSettings: Settings;
   /** ifupdown brought the card up. */
   readonly ifupdown: boolean;
-  /** Set when antispoof=yes: the families of the host. */
+  /** The host's families; set when antispoof=yes. */
   readonly filtered: readonly Family[] | undefined;
-  /** Under antispoof=yes, that its guests' wrapped frames are dropped; undefined where nft cannot. */
+  /** With antispoof=yes: the table that drops guests' wrapped frames; undefined where nft cannot do that. */
   readonly wrapped?: Claim | undefined;
-  /** Under antispoof=yes, what goes past the host stays out of connection tracking. */
+  /** With antispoof=yes: packets that only cross the bridge bypass connection tracking. */
   readonly untracked?: boolean;
-  /** Families in which somebody else's FORWARD drops bridged packets that no rule lets pass. */
+  /** The families in which FORWARD, by somebody else's policy, drops bridged packets. */
   readonly dropping?: readonly Family[];
   /** The bridge's part in the spanning tree, as wanted and as it is. */
   readonly spanningTree?: { readonly wanted: SpanningTree | undefined; readonly now: SpanningState };

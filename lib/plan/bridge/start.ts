@@ -14,9 +14,9 @@ import { spanningTreeSteps } from './spanning-tree.ts';
 import type { StartFacts } from './start-facts.ts';
 
 /**
- * Bridges a card (docs/contract.md, "network-bridge start"). All that can be made beforehand is made beforehand, so
- * that the host is off the network only while its addresses move.
- * @param facts the host, the card and the names to be used
+ * The steps that bridge a card (docs/contract.md, "network-bridge start"). All that can be done in advance
+ * comes first, so that the host is without network only while its addresses move.
+ * @param facts the host, the card and the names of the parts
  */
 export function planStart(facts: StartFacts): Plan {
   const { layout } = facts;
@@ -32,7 +32,7 @@ export function planStart(facts: StartFacts): Plan {
     ...detach(facts, giver),
     ...(early === layout.top ? [] : [takeName(early, layout.top)]),
     ...portSteps(facts),
-    // What ifup sets is not what was found.
+    // ifup may have changed the settings that were read before.
     ...(byIfupdown ? [...unmute(giver, taker), ifupStep(layout), ...settle(giver, taker)] : []),
     ...takeOver(giver, taker, byIfupdown),
     ...spanningTreeOf(facts),
@@ -50,19 +50,10 @@ export function planStart(facts: StartFacts): Plan {
   return { steps: [...table, ...steps], warnings: leaseWarnings(facts) };
 }
 
-function spanningTreeOf(facts: StartFacts): Step[] {
-  const { layout, spanningTree } = facts;
-  const there = bridgeThere(facts);
-  const device = there === undefined ? NEW(layout.bridge) : { name: layout.bridge, index: there.index };
-  return spanningTreeSteps(
-    layout.bridge,
-    device,
-    spanningTree?.wanted,
-    there === undefined ? undefined : spanningTree?.now,
-  );
-}
-
-/** What the bridge needs in the filter, so that the card's side passes and, with antispoof=yes, nobody else. */
+/**
+ * The firewall rules that the bridge needs: they let the card's side pass and, with antispoof=yes, nobody
+ * else.
+ */
 function filterOf({
   layout,
   filtered,
@@ -109,28 +100,25 @@ function recordOf(facts: StartFacts, antispoof: FilterNeeds | undefined): Bridge
   };
 }
 
-/** A card that resolves no addresses has none do so in its place; its neighbours would be forgotten if that came later. */
+/**
+ * Where ARP is off on the card it is off on the new device too; done later, this would delete the device's
+ * neighbours.
+ */
 function silentTop({ link }: StartFacts, top: DeviceMark): Step[] {
   if (top.index !== 'new' || !link.flags.has('NOARP')) return [];
   const command = set(top.name, 'arp', 'off');
   return [{ do: command, undo: [], why: `switch ARP off on ${top.name}, as it is`, device: top }];
 }
 
-/** They are on the host's side from now on; a bridge that was there before has its own. */
+/** Alias and group move to the host's side; a bridge that existed before keeps its own. */
 function labelsAway({ layout, link }: StartFacts, top: DeviceMark): Step[] {
   if (top.index !== 'new') return [];
   return [...labelSteps({}, link, top), ...labelSteps(link, {}, { name: layout.nic, index: link.index })];
 }
 
-/** How the bridge is that start found, as far as start changes it. */
-function beforeOf(facts: StartFacts, there: Link): BridgeBefore {
-  const { layout, settings, topSettings, spanningTree } = facts;
-  const isChanged = spanningTreeOf(facts).length > 0 && spanningTree !== undefined;
-  const base = {
-    mtu: there.mtu,
-    up: there.flags.has('UP'),
-    ...(isChanged ? { spanningTree: spanningTree.now } : {}),
-  };
+/** The state of an existing bridge from before start, as far as start changes it. */
+function beforeOf({ layout, settings, topSettings }: StartFacts, there: Link): BridgeBefore {
+  const base = { mtu: there.mtu, up: there.flags.has('UP') };
   if (layout.top !== layout.bridge) return base;
   const changed = [...differingSettings(settings, topSettings).keys()];
   return {
@@ -142,12 +130,14 @@ function beforeOf(facts: StartFacts, there: Link): BridgeBefore {
   };
 }
 
-/** ifup knows interfaces by name: it can serve only where the name goes on holding the addresses. */
+/**
+ * ifup knows interfaces by name, so it only helps where the device with the addresses keeps the card's name.
+ */
 function usesIfupdown({ ifupdown, layout }: StartFacts): boolean {
   return ifupdown && layout.top === layout.netdev;
 }
 
-/** A DHCP client listens on the device that it was started for, and that is to be a port. */
+/** A DHCP client listens on the device for which it was started, and that device becomes a port. */
 function leaseWarnings(facts: StartFacts): string[] {
   const { link, layout } = facts;
   const lease = link.addresses.find(({ family, flags }) => family === 4 && flags.has('dynamic'));
@@ -158,7 +148,10 @@ function leaseWarnings(facts: StartFacts): string[] {
   ];
 }
 
-/** From here on the host is off the network: addresses away, and but for plain the card gets another name. */
+/**
+ * The host is without network from here on: the addresses are removed and, except for plain, the card is
+ * renamed.
+ */
 function detach(facts: StartFacts, giver: Giver): Step[] {
   const { layout, link } = facts;
   const { netdev, nic, topology } = layout;
@@ -188,7 +181,10 @@ function detach(facts: StartFacts, giver: Giver): Step[] {
   return steps;
 }
 
-/** The name of the device that is to hold the addresses, as long as the card may still have the name that it gets. */
+/**
+ * The name of the device that will get the addresses, while the card may still have the name that it will
+ * get.
+ */
 function earlyName({ state, layout }: StartFacts): string {
   if (layout.topology === 'classic') return layout.veth;
   return layout.top === layout.netdev ? freeName(state, `b${layout.netdev}`) : layout.top;
@@ -221,7 +217,7 @@ function portSteps({ layout, link }: StartFacts): Step[] {
 function ifupStep({ netdev }: BridgeLayout): Step {
   return {
     do: { tool: 'run', argv: ['ifup', netdev] },
-    // Where ifup failed half-way, ifupdown does not count the device as brought up.
+    // ifup that failed half-way leaves the device unmarked, so ifdown needs --force.
     undo: [{ tool: 'run', argv: ['ifdown', '--force', netdev] }],
     why: `let ifupdown bring up ${netdev}`,
     device: NEW(netdev),
@@ -232,7 +228,7 @@ function giverOf({ state, link, settings }: StartFacts): Giver {
   return { state, link, settings, mark: { name: link.name, index: link.index } };
 }
 
-/** The device that gets the addresses, under the name that it has at that time. */
+/** The device that gets the addresses, under its name at that time. */
 function takerOf(facts: StartFacts, name: string): Taker {
   const { layout, topSettings } = facts;
   const there = layout.top === layout.bridge ? bridgeThere(facts) : undefined;

@@ -5,26 +5,26 @@ import type { Claim } from '../../record/shared-settings.ts';
 import type { DeviceMark } from '../step.ts';
 import { freeName } from './layout.ts';
 
-/** All that a stop has to know. */
+/** All facts that a stop needs. */
 export interface StopFacts {
   readonly state: HostState;
   readonly record: BridgeRecord;
-  /** The card, a port now. */
+  /** The card, which is a port now. */
   readonly nic: Link;
-  /** The device that holds the host's addresses now; undefined where somebody deleted it. */
+  /** The device with the host's addresses; undefined where somebody deleted it. */
   readonly top: Link | undefined;
   readonly bridge: Link | undefined;
-  /** Kernel settings by device; of all that is named above, of the host's own port, and of 'default'. */
+  /** Kernel settings by device: of the devices above, of the host's own port, and of 'default'. */
   readonly settings: ReadonlyMap<string, Settings>;
-  /** What bridge and ports have there, for a bridge that is made again. */
+  /** The state of bridge and ports, to restore it on a bridge that is made again. */
   readonly kept: KeptBridge;
-  /** What the bridge needs of the whole host. */
+  /** The shared settings that the bridge holds. */
   readonly held: readonly Claim[];
 }
 
 /**
- * The bridge's ports that are neither the card nor the host's own.
- * @param facts the host and what start left
+ * The bridge's ports except the card and the host's own.
+ * @param facts the host and the bridge's record
  */
 export function guestsOf({ state, bridge, nic, top }: StopFacts): Link[] {
   return state.links.filter(
@@ -37,8 +37,8 @@ export function guestsOf({ state, bridge, nic, top }: StopFacts): Link[] {
 }
 
 /**
- * Kernel settings of a device; none where they are not known.
- * @param facts what is known
+ * Kernel settings of a device; empty where they are not known.
+ * @param facts all facts of the stop
  * @param name the device's name, or 'default'
  */
 export function settingsOf({ settings }: StopFacts, name: string): Settings {
@@ -46,18 +46,18 @@ export function settingsOf({ settings }: StopFacts, name: string): Settings {
 }
 
 /**
- * The mark of a device that was there before stop and that an undo may have to make again, with another index.
+ * The mark of a device that exists before stop and that an undo may make again, with another index.
  * @param link the device
- * @param name what it is called once the step is done
+ * @param name its name after the step
  */
 export function presentMark(link: Link, name: string): DeviceMark {
   return { name, index: link.index, orNew: true };
 }
 
 /**
- * The name that the device which holds the addresses gets once it has to free the card's: vethN again for the classic
- * pair; a bridge that has the card's name steps aside until it goes.
- * @param facts the host and what start left
+ * The name that the device with the addresses gets when the card takes its own name back: vethN for the
+ * classic pair. A bridge that has the card's name gets a temporary name until it is removed.
+ * @param facts the host and the bridge's record
  */
 export function spareName({ record: saved, top, state }: StopFacts): string {
   if (saved.topology !== 'classic' && top?.name !== saved.netdev) return top?.name ?? saved.bridge;

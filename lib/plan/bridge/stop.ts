@@ -12,9 +12,10 @@ import { leaveBridge, removeBridge } from './removal.ts';
 import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './stop-facts.ts';
 
 /**
- * Gives a card its name, addresses and routes back and takes its bridge away (docs/contract.md, "network-bridge stop").
- * What the administrator changed meanwhile moves along. Guests that are still on the bridge lose their network.
- * @param facts the host and what start left
+ * The steps that give a card its name, addresses and routes back and remove its bridge (docs/contract.md,
+ * "network-bridge stop"). Changes by the administrator since start move along. Guests that are still on the
+ * bridge lose their network.
+ * @param facts the host and the bridge's record
  */
 export function planStop(facts: StopFacts): Plan {
   const { record: saved, top, bridge, nic } = facts;
@@ -60,10 +61,13 @@ function giverOf(facts: StopFacts): Giver {
   return { state, link, settings: settingsOf(facts, top.name), mark: presentMark(top, top.name) };
 }
 
-/** The card has no address and is down by then: what is on it after an ifup that failed half-way is ifup's. */
+/**
+ * The card has no address and is down before this step, so after a failed ifup everything on it is ifup's
+ * work.
+ */
 function ifupStep({ record: saved, top, nic }: StopFacts): Step {
   const { netdev } = saved;
-  // ifupdown counts as up what it brought up, and the device which that was may be gone.
+  // ifupdown counts an interface as up when it brought it up, even if the device has been deleted since.
   const force = top === undefined ? ['--force'] : [];
   return {
     do: { tool: 'run', argv: ['ifup', ...force, netdev] },
@@ -77,7 +81,7 @@ function ifupStep({ record: saved, top, nic }: StopFacts): Step {
   };
 }
 
-/** Frees the name that the card is to take back. */
+/** Frees the name that the card takes back. */
 function topAway(facts: StopFacts, top: Link): Step[] {
   const { record: saved } = facts;
   if (saved.topology === 'plain') return [];
@@ -146,8 +150,8 @@ function nicBack(facts: StopFacts): Step[] {
 }
 
 /**
- * The MAC address and the MTU that the host has by now. A bridge that was there before has its own, and one without an
- * MTU of its own takes its lowest port's.
+ * Copies the host's present MAC address and MTU to the card, if they were changed since start. A bridge that
+ * existed before keeps its own; one without an MTU of its own has that of its lowest port.
  */
 function changedMeanwhile(facts: StopFacts, name: string): Step[] {
   const { record: saved, nic, top, state } = facts;
@@ -172,13 +176,13 @@ function changedMeanwhile(facts: StopFacts, name: string): Step[] {
   ];
 }
 
-/** A bridge that was there before has its own, which the card has never given it. */
+/** A bridge that existed before has its own alias and group, which the card never gave it. */
 function labelsBack({ record: saved, nic }: StopFacts, from: Link, card: DeviceMark): Step[] {
   if (!saved.madeBridge && saved.topology !== 'classic') return [];
   return labelSteps(nic, { ...labelsOf(nic), ...labelsOf(from) }, card);
 }
 
-/** The card, under the name that it has at that time. */
+/** The card, under its name at that time. */
 function takerOf(facts: StopFacts, name: string): Taker {
   const { record: saved, nic } = facts;
   const flags = new Set(nic.flags);

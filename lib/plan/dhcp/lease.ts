@@ -22,16 +22,17 @@ import {
 } from '../../wire/dhcp-conf.ts';
 import { type Command, record, type ServiceCommand, type Step } from '../step.ts';
 
-/** Whose DHCP entry is to go. */
+/** The guest whose DHCP entry goes. */
 export type Released = Pick<Lease, 'name' | 'device'>;
 
 /**
- * Lets a guest have its address by DHCP (docs/contract.md, "vif-nat online"): its own entry, its device among those
- * that are served, the server restarted. No step where all is in place. The steps are safe beside other runs.
+ * The steps that give a guest its address by DHCP (docs/contract.md, "vif-nat online"): an entry, its device
+ * among those that are served, a restart of the server. None where all of that is there. Other runs may do
+ * the same at the same time.
  * @param state the server, as observeDhcp finds it
  * @param lease the guest's values, unchecked
- * @throws RequestError when a value is malformed; HostError when the entry's name is taken by one made by hand, or another
- * guest has the MAC address
+ * @throws RequestError when a value is malformed; HostError when an entry made by hand has the name, or
+ * another guest has the MAC address
  */
 export function planGuestLease(state: DhcpState, lease: Lease): Step[] {
   const checked = checkLease(lease);
@@ -40,15 +41,18 @@ export function planGuestLease(state: DhcpState, lease: Lease): Step[] {
 }
 
 /**
- * Takes a guest's DHCP entry away; no step where there is none.
+ * The steps that remove a guest's DHCP entry; none where there is none.
  * @param state the server, as observeDhcp finds it
- * @param guest whose entry
+ * @param guest the guest
  */
 export function planGuestRelease(state: DhcpState, guest: Released): Step[] {
   return state.server === 'dhcpd' ? dhcpdRelease(state, guest) : dnsmasqRelease(state, guest);
 }
 
-/** Of two entries for one card the server would take either, and hand one guest's address to the other. */
+/**
+ * With two entries for one MAC address the server would take either, and could give one guest's address to
+ * the other.
+ */
 function mustBeOnlyCard(state: DhcpState, { name, mac, device }: Lease): void {
   const entries =
     state.server === 'dhcpd'
@@ -64,7 +68,7 @@ function mustBeOnlyCard(state: DhcpState, { name, mac, device }: Lease): void {
   );
 }
 
-/** A change of one of the server's files, and what it is for. */
+/** A change of one of the server's files, with its reason. */
 export type Change = readonly [path: string, edit: FileEdit, why: string];
 
 function dhcpdLease(state: DhcpdState, lease: Lease): Step[] {
@@ -75,7 +79,8 @@ function dhcpdLease(state: DhcpdState, lease: Lease): Step[] {
     );
   const entries = hostEntries(conf.text);
   const [old, ...doubles] = entries.filter(({ name }) => name === lease.name);
-  // The same guest comes back under another number: of two entries for its card the server would take either.
+  // The same guest came back with another domain id. With two entries for its MAC address the server would
+  // take either.
   const stale = entries.filter(
     ({ name, mac }) =>
       mac === lease.mac.toLowerCase() && name !== lease.name && state.goneHosts.includes(name),
@@ -92,7 +97,7 @@ function dhcpdLease(state: DhcpdState, lease: Lease): Step[] {
   return steps.length === 0 && running ? [] : [...steps, restartStep(service, !demanded)];
 }
 
-/** A guest outside the subnet that network-nat declares needs one of its own. */
+/** A guest outside the subnet that network-nat declares needs a declaration of its own. */
 function subnetChanges({ conf, resolver }: DhcpdState, lease: Lease): Change[] {
   if (isDeclared(declaredSubnets(conf.text), lease.address)) return [];
   const line = subnetLine(leaseSubnet(lease), resolver);
@@ -100,8 +105,9 @@ function subnetChanges({ conf, resolver }: DhcpdState, lease: Lease): Change[] {
 }
 
 /**
- * Lets the server serve a device. With an empty list it serves every device whose subnet is declared: to name one would
- * take the others away. But where no others are declared it is named, since today's Debian starts no IPv4 server without.
+ * The changes that let the server serve a device. With an empty list the server serves every device whose
+ * subnet is declared, and one device in the list would exclude all others. Where no other subnet is declared
+ * the device is listed, since today's Debian starts no IPv4 server with an empty list.
  * @param state the server
  * @param device the device's name
  * @param address an address of its subnet
@@ -123,7 +129,7 @@ export function deviceChanges(
 }
 
 /**
- * Lets the server serve a device no more, and those no more that are gone.
+ * The changes that remove a device, and those that are gone, from the list of served devices.
  * @param state the server
  * @param device the device's name
  */
@@ -142,12 +148,12 @@ function dhcpdRelease(state: DhcpdState, { name, device }: Released): Step[] {
     ...noDeviceChanges(state, device),
   ];
   const steps = changeSteps(state, changes);
-  // Without guests it may have nothing left to serve, and then it refuses to start.
+  // Without guests the server may have nothing to serve, and then refuses to start.
   if (steps.length === 0 || !running) return steps;
   return [...steps, { ...restartStep(service, true), do: { ...restart(service, true), mayEnd: true } }];
 }
 
-/** The subnet that a guest needed for itself goes with the last guest in it. */
+/** A declaration for guests' own subnet goes with the last guest in that subnet. */
 function ownSubnets({ conf, heldLines }: DhcpdState, name: string): Change[] {
   const entries = hostEntries(conf.text);
   const own = entries.filter((entry) => entry.name === name);
@@ -160,11 +166,11 @@ function ownSubnets({ conf, heldLines }: DhcpdState, name: string): Change[] {
 }
 
 /**
- * Carries changes out; what changes nothing is left out. They are undone as a whole: the files first, and then the
- * server is made to read them.
+ * The steps for a list of changes; a change that changes nothing is left out. The undo of all of them
+ * restores the files first and then restarts the server.
  * @param state the server
- * @param changes in order
- * @param alone no guest's hook may have started a server meanwhile that did not run before, so that an undo stops it again
+ * @param changes the changes, in order
+ * @param alone no guest's hook can have started a server that did not run before, so the undo stops it
  */
 export function changeSteps(state: DhcpdState, changes: readonly Change[], alone = false): Step[] {
   const { conf, args, service, running } = state;
@@ -201,7 +207,7 @@ function dnsmasqLease(state: DnsmasqState, lease: Lease): Step[] {
   ];
 }
 
-/** Files of guests that went without a word. They are not made again by an undo. */
+/** Removes the files of guests that went without an offline. An undo does not restore them. */
 function goneSteps({ folder, goneFiles }: DnsmasqState, but: string): Step[] {
   return goneFiles
     .filter((name) => name !== but)
@@ -213,7 +219,7 @@ function goneSteps({ folder, goneFiles }: DnsmasqState, but: string): Step[] {
 }
 
 /**
- * Takes the entries of guests away that went without a word, at the start of their network.
+ * The steps that remove the entries of guests that went without an offline, when their network starts.
  * @param state the server
  */
 export function planGone(state: DnsmasqState): Step[] {
@@ -236,8 +242,8 @@ function dnsmasqRelease({ folder, files, service, running }: DnsmasqState, guest
 }
 
 /**
- * Makes a server read its files, started or not.
- * @param service which one
+ * Makes a server read its files; starts it where it does not run.
+ * @param service the server
  * @param optional whether it may refuse
  */
 export function restart(service: Service, optional: boolean): ServiceCommand {
@@ -246,7 +252,7 @@ export function restart(service: Service, optional: boolean): ServiceCommand {
 
 /**
  * Stops a server.
- * @param service which one
+ * @param service the server
  * @param optional whether it may refuse
  */
 export function stopService(service: Service, optional: boolean): Command {
@@ -254,8 +260,8 @@ export function stopService(service: Service, optional: boolean): Command {
 }
 
 /**
- * The same as a step, whose undo is that of the changes it follows.
- * @param service which one
+ * A restart as a step, which needs no undo because the undo of the changes before it restarts the server.
+ * @param service the server
  * @param optional whether it may refuse
  */
 export function restartStep(service: Service, optional: boolean): Step {

@@ -14,20 +14,21 @@ import {
   stopService,
 } from './lease.ts';
 
-/** A subnet that dhcpd is to serve. */
+/** A subnet for dhcpd to serve. */
 export interface WantedSubnet {
   readonly subnet: Prefix;
   readonly line: string;
-  /** The device whose subnet it is; none where guests' devices are to come. */
+  /** The subnet's device; undefined where guests' devices will come. */
   readonly device: string | undefined;
 }
 
 /**
- * Declares a subnet to dhcpd (docs/contract.md, "network-nat"). One that is declared already is left as it is.
+ * The steps that declare a subnet to dhcpd (docs/contract.md, "network-nat"). An existing declaration is left
+ * as it is.
  * @param state the server
  * @param wanted the subnet
- * @param known what an earlier start did
- * @throws HostError when the subnet is declared by hand and this hook needs its own declaration
+ * @param known the record of an earlier start
+ * @throws HostError when the subnet is declared by hand and this hook needs a declaration of its own
  */
 export function planSubnet(
   state: DhcpdState,
@@ -52,8 +53,8 @@ export function planSubnet(
     ...(device === undefined ? [] : deviceChanges(state, device, subnet.address)),
   ];
   const steps = changeSteps(state, changes, true);
-  // With no device in any of its subnets it would refuse to start: vif-nat starts it for the first guest. Guests that are
-  // there already need it at once.
+  // With no device in any of its subnets dhcpd would refuse to start: vif-nat starts it for the first guest.
+  // Guests that exist already need it at once.
   const guests = hostEntries(conf.text).filter(({ name }) => !state.goneHosts.includes(name));
   const isNeeded = device !== undefined || guests.length > 0;
   const starts = steps.length > 0 ? running || isNeeded : !running && isNeeded;
@@ -68,7 +69,7 @@ export function planSubnet(
   };
 }
 
-/** The same subnet as a hook declared it, before the host lost its power or for a guest of its own. */
+/** A hook's declaration of the same subnet, for a guest or from before a power loss. */
 function ownLine(text: string, line: string): string | undefined {
   const lines = text.split('\n').filter((other) => other.endsWith(OWN_MARK));
   const [head = line] = line.split('{');
@@ -76,9 +77,9 @@ function ownLine(text: string, line: string): string | undefined {
 }
 
 /**
- * Takes the declaration of a subnet away again; a server that did not run before is stopped.
+ * The steps that remove a subnet's declaration and stop a server that did not run before.
  * @param state the server
- * @param done what start did
+ * @param done the record of start
  */
 export function planSubnetStop(state: DhcpdState, done: SubnetRecord): Step[] {
   const { conf, service, running } = state;

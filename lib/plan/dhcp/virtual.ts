@@ -6,23 +6,23 @@ import type { BridgeAddress, VirtualRequest } from '../../request/forward.ts';
 import { OWN_MARK } from '../../wire/dhcp-conf.ts';
 import { record, type Step } from '../step.ts';
 
-/** The bridge's own IPv4 address that DHCP is served from, and what its guests are told. */
+/** The addresses that a bridge's DHCP server hands out, and the options that guests get. */
 export interface ServedBridge {
   readonly bridge: string;
   readonly own: BridgeAddress;
-  /** First and last address that is handed out. */
+  /** First and last address. */
   readonly range: readonly [first: string, last: string];
-  /** Guests of a host-only bridge get no gateway: it would lead nowhere. */
+  /** Guests of a host-only bridge get no gateway, since it would lead nowhere. */
   readonly router: string | undefined;
   readonly resolver: Resolver;
-  /** IPv6 subnets that are advertised. */
+  /** The IPv6 subnets that are advertised. */
   readonly advertised: readonly string[];
 }
 
 const NO_RESOLVER: Resolver = { domain: undefined, servers: [] };
 
 /**
- * What is handed out on a bridge of network-virtual.
+ * The DHCP settings for a bridge of network-virtual.
  * @param request what was asked for
  * @param resolver the host's name servers
  * @throws HostError when the bridge has no IPv4 subnet with room for guests
@@ -49,8 +49,8 @@ export function servedBridge(request: VirtualRequest, resolver: Resolver): Serve
 const fileOf = (bridge: string, kind: string): string => `${DNSMASQ_FILES}/${bridge}.${kind}`;
 
 /**
- * Where the file of a bridge's dnsmasq lies.
- * @param bridge the bridge
+ * The path of the configuration of a bridge's dnsmasq.
+ * @param bridge the bridge's name
  */
 export function dnsmasqConf(bridge: string): string {
   return fileOf(bridge, 'conf');
@@ -58,7 +58,7 @@ export function dnsmasqConf(bridge: string): string {
 
 /**
  * The dnsmasq of one bridge, which only network-virtual starts and stops.
- * @param bridge the bridge
+ * @param bridge the bridge's name
  */
 export function bridgeDnsmasq(bridge: string): Service {
   const conf = dnsmasqConf(bridge);
@@ -72,8 +72,8 @@ export function bridgeDnsmasq(bridge: string): Service {
 }
 
 /**
- * The file of that dnsmasq (dnsmasq(8)): DHCP, no DNS.
- * @param served what is handed out
+ * The configuration of that dnsmasq (dnsmasq(8)): DHCP without DNS.
+ * @param served the bridge's DHCP settings
  */
 export function dnsmasqFile({ bridge, own, range, router, resolver, advertised }: ServedBridge): string {
   const { domain, servers } = resolver;
@@ -100,7 +100,7 @@ export function dnsmasqFile({ bridge, own, range, router, resolver, advertised }
 
 /**
  * The line that declares the bridge's subnet to dhcpd (dhcpd.conf(5)).
- * @param served what is handed out
+ * @param served the bridge's DHCP settings
  */
 export function dhcpdLine({ own, range, router, resolver }: ServedBridge): string {
   const { domain, servers } = resolver;
@@ -114,10 +114,10 @@ export function dhcpdLine({ own, range, router, resolver }: ServedBridge): strin
 }
 
 /**
- * Starts the bridge's dnsmasq; no step where it runs with this very file.
- * @param served what is handed out
- * @param before its file now, as it was read
- * @param running whether it runs
+ * The steps that start the bridge's dnsmasq; none where it runs with the same configuration.
+ * @param served the bridge's DHCP settings
+ * @param before the present configuration, as it was read
+ * @param running whether the dnsmasq runs
  */
 export function planDnsmasq(served: ServedBridge, before: string | undefined, running: boolean): Step[] {
   const text = dnsmasqFile(served);
@@ -142,9 +142,9 @@ export function planDnsmasq(served: ServedBridge, before: string | undefined, ru
 }
 
 /**
- * Stops the bridge's dnsmasq and takes its file away.
- * @param bridge the bridge
- * @param before its file now
+ * The steps that stop the bridge's dnsmasq and remove its configuration.
+ * @param bridge the bridge's name
+ * @param before the present configuration
  */
 export function planNoDnsmasq(bridge: string, before: string | undefined): Step[] {
   const service = bridgeDnsmasq(bridge);

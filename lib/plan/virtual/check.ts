@@ -5,16 +5,16 @@ import { type Prefix, parsePrefix, prefixText } from '../../request/addresses.ts
 import { isInside } from '../../request/dhcp.ts';
 import type { VirtualRequest } from '../../request/forward.ts';
 
-/** Ports that are guests', whatever bridge they are on. */
+/** Guests' ports, on whatever bridge. */
 const GUESTS = /^(vif|tap|vnet)/;
 
 /**
- * Makes sure that a network of its own can be had as asked for, before anything is touched.
+ * Checks that network-virtual can make the network, before anything is changed.
  * @param state the host
  * @param request what was asked for
- * @param known what an earlier start left
- * @param taken addresses that others on the network have, with words that say who
- * @throws RequestError, HostError naming what is in the way and what to do
+ * @param known the record of an earlier start
+ * @param taken addresses that others on the network have, with words for their owner
+ * @throws RequestError, HostError naming what prevents it and what to do
  */
 export function checkVirtual(
   state: HostState,
@@ -57,7 +57,7 @@ function bridgeTrouble(
   return undefined;
 }
 
-/** Two devices with one subnet: this host, or part of its network, would be cut off. */
+/** With one subnet on two devices, this host or a part of its network would be unreachable. */
 function subnetTrouble(
   { links }: HostState,
   { bridge, addresses, networks }: VirtualRequest,
@@ -75,12 +75,12 @@ function subnetTrouble(
   return undefined;
 }
 
-/** Every device has fe80::/64, and the way out of it by its own. */
+/** Every device has fe80::/64, and uses its own for packets to it. */
 function isLinkLocal({ family, address }: Prefix): boolean {
   return family === 6 && /^fe[89ab]/i.test(address);
 }
 
-/** An address that somebody has would be answered for by this host itself. */
+/** This host would answer for an address that somebody else has. */
 function addressTrouble(
   { links, routes }: HostState,
   { bridge, addresses }: VirtualRequest,
@@ -105,7 +105,7 @@ function addressTrouble(
   return undefined;
 }
 
-/** What this host reaches by a route of its own would be looked for on the bridge. */
+/** Packets for networks that this host reaches by another route would go to the bridge. */
 function routeTrouble(
   { routes }: HostState,
   { bridge, addresses, networks }: VirtualRequest,
@@ -128,7 +128,7 @@ function routeTrouble(
   return undefined;
 }
 
-/** A network that only holds a smaller one is no trouble: the kernel takes the more exact route. */
+/** A network that merely contains a smaller one is fine: the kernel uses the more specific route. */
 function isSame(theirs: Prefix, wanted: Prefix): boolean {
   if (theirs.family !== wanted.family) return false;
   if (theirs.family === 6) return prefixText(theirs) === prefixText(wanted);

@@ -10,7 +10,7 @@ import { spanningTreeSteps } from '../bridge/spanning-tree.ts';
 import { type DeviceMark, ip, type Step } from '../step.ts';
 import { unheardSteps } from '../unheard.ts';
 
-/** What a bridge of network-virtual gets, and what of it start has to remember. */
+/** The steps for a bridge of network-virtual, and the addresses and networks for its record. */
 export interface VirtualLaying {
   readonly steps: readonly Step[];
   readonly warnings: readonly string[];
@@ -19,12 +19,13 @@ export interface VirtualLaying {
 }
 
 /**
- * Makes a bridge with no physical port, gives it its addresses and the routes that lead by it (docs/contract.md,
- * "network-virtual"). What is in place already is left as it is.
+ * The steps that make a bridge with no physical port and give it its addresses and routes (docs/contract.md,
+ * "network-virtual"). What exists already is left as it is.
  * @param state the host
  * @param request what was asked for
- * @param known what an earlier start left
- * @param found what a new device hears of routers (`heardPaths` of "default"), and the bridge's part in the spanning tree
+ * @param known the record of an earlier start
+ * @param heard the kernel's default settings for router advertisements and redirects (`heardPaths` of
+ * "default")
  */
 export function layVirtual(
   state: HostState,
@@ -80,7 +81,7 @@ function hasAddress(link: Link | undefined, { address, subnet }: BridgeAddress):
   return link?.addresses.some(({ local, length }) => local === address && length === subnet.length) === true;
 }
 
-/** The kernel lays the route to an address's own subnet by itself. */
+/** The kernel adds the route to an address's own subnet by itself. */
 function isReached({ routes }: HostState, request: VirtualRequest, network: Prefix): boolean {
   const text = prefixText(network);
   const own = request.addresses.some(({ subnet }) => prefixText(subnet) === text);
@@ -97,7 +98,9 @@ function isReached({ routes }: HostState, request: VirtualRequest, network: Pref
   );
 }
 
-/** With an address of its own a bridge does not take that of a port, so guests need not learn it anew. */
+/**
+ * A bridge with a MAC address of its own does not take that of a port, so guests need not learn a new one.
+ */
 function makeStep(bridge: string, device: DeviceMark): Step {
   return {
     do: newBridge(bridge, bridgeMac(bridge)),
@@ -108,8 +111,8 @@ function makeStep(bridge: string, device: DeviceMark): Step {
 }
 
 /**
- * The MAC address of a bridge of network-virtual: locally administered, and the same at every start, so that guests who
- * sleep meanwhile find their gateway again.
+ * The MAC address of a bridge of network-virtual: locally administered and the same at every start, so that
+ * suspended guests find their gateway again.
  * @param bridge the bridge's name
  */
 export function bridgeMac(bridge: string): string {
@@ -141,10 +144,10 @@ function routeStep(bridge: string, network: Prefix, device: DeviceMark): Step {
 }
 
 /**
- * What a bridge of network-virtual needs of the host's filter (docs/contract.md, "network-virtual").
+ * The firewall rules that a bridge of network-virtual needs (docs/contract.md, "network-virtual").
  * @param request what was asked for
- * @param netdev the device that leads outside
- * @param families the families that the host has
+ * @param netdev the outgoing device
+ * @param families the host's families
  */
 export function virtualClaims(
   request: VirtualRequest,
@@ -178,13 +181,13 @@ export function virtualClaims(
   });
 }
 
-/** The subnets whose hosts are on the bridge or behind it, each once. */
+/** The subnets on the bridge and behind it, each once. */
 function servedSubnets({ addresses, networks }: VirtualRequest): Prefix[] {
   const all = [...addresses.map(({ subnet }) => subnet), ...networks];
   return [...new Map(all.map((subnet) => [prefixText(subnet), subnet])).values()];
 }
 
-/** Words for a form, as the log says it. */
+/** What each form means, in words for the log. */
 export const FORM_WORDS: Readonly<Record<VirtualForm, string>> = {
   'host-only': 'its guests reach each other and this host, and nobody else',
   routed: 'its guests are reached by a route through this host',

@@ -10,24 +10,24 @@ import { set } from '../bridge/parts.ts';
 import { ip, type Plan, type Step, setting } from '../step.ts';
 import { bridgeMac } from './start.ts';
 
-/** What a stop has to know of the bridge. */
+/** The facts that a stop needs about the bridge. */
 export interface VirtualStopFacts {
   readonly state: HostState;
   readonly record: VirtualRecord;
-  /** The bridge; undefined when somebody took it away. */
+  /** The bridge; undefined when somebody removed it. */
   readonly link: Link | undefined;
   readonly settings: Settings;
   readonly defaults: Settings;
-  /** What bridge and ports have there, for a bridge that is made again. */
+  /** The state of bridge and ports, to restore it on a bridge that is made again. */
   readonly kept: KeptBridge;
 }
 
 const families = [4, 6] as const;
 
 /**
- * Takes away what network-virtual start made or laid (docs/contract.md, "network-virtual"). Guests that are still on
- * the bridge lose their network with it.
- * @param facts the host and what start left
+ * The steps that remove what network-virtual start made (docs/contract.md, "network-virtual"). Guests that
+ * are still on the bridge lose their network.
+ * @param facts the host and the bridge's record
  */
 export function unlayVirtual(facts: VirtualStopFacts): Plan {
   const { record, link, state } = facts;
@@ -87,7 +87,7 @@ export function unlayVirtual(facts: VirtualStopFacts): Plan {
   return { steps: [removal], warnings };
 }
 
-/** A bridge that was there before stays. */
+/** For a bridge that existed before start: only its addresses and routes go. */
 function unlaySteps({ record, state }: VirtualStopFacts, link: Link): Step[] {
   const { name } = link;
   const device = { name, index: link.index };

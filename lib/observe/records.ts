@@ -12,18 +12,21 @@ import type { DhcpServer } from '../request/dhcp.ts';
 import type { PortVlans } from '../request/vlan.ts';
 import type { System } from '../system/system.ts';
 
-/** What online left for a device, so that a repeated online and an offline know it without listing all rules. */
+/**
+ * The record of a guest's device, from which a repeated online and an offline know what was done without
+ * listing all rules.
+ */
 export interface VifRecord {
-  /** The name that the device was given. */
+  /** The device's name since online. */
   readonly name: string;
   readonly bridge: string;
-  /** The FORWARD rules that were inserted, without -A, by family. */
+  /** The FORWARD rules that were added, without -A, by family. */
   readonly rules: { readonly 4: readonly string[]; readonly 6: readonly string[] };
-  /** Addresses, routes and proxy entries that were laid for it. */
+  /** The assignment: addresses, routes and proxy entries that were added for the guest. */
   readonly laid?: readonly Laid[];
   /**
-   * The network's device that answers for guests' IPv6 addresses, which the ledger knows; what its proxy_ndp was without
-   * them stands here in records of earlier versions.
+   * The network's device that answers for guests' IPv6 addresses, by a shared setting. `before` is its
+   * proxy_ndp from before, only in records of earlier versions.
    */
   readonly proxyNdp?: { readonly device: string; readonly before?: string };
   /** The DHCP server that has an entry for the guest, and the entry's name. */
@@ -33,14 +36,14 @@ export interface VifRecord {
     /** The server's files that were used. */
     readonly files?: readonly string[];
   };
-  /** The VLANs that its port of the bridge was given. */
+  /** The VLANs that its bridge port was given. */
   readonly vlans?: PortVlans;
   /** The words of ovs-vsctl that made its port of a switch. */
   readonly switchPort?: readonly string[];
 }
 
 /**
- * Reads a record.
+ * Reads a device's record.
  * @param system the way to the file
  * @param device the kernel's name, vif1.0 or vif1.0-emu
  * @returns undefined when there is none or it is damaged
@@ -50,7 +53,7 @@ export function readVifRecord(system: System, device: string): VifRecord | undef
 }
 
 /**
- * What online left for all devices.
+ * Reads the records of all devices.
  * @param system the way to the files
  * @returns the records by the kernel's name of the device
  */
@@ -64,12 +67,12 @@ export function readVifRecords(system: System): Map<string, VifRecord> {
 }
 
 /**
- * Reads a JSON file of our own. One that cannot be understood is put aside and named, so that it is in nobody's way and not
- * overwritten without a word.
+ * Reads a record. One that cannot be understood is renamed, and the log names it: so it stops nobody, and
+ * nothing overwrites it unnoticed.
  * @param system the way to the file
  * @param path the file
- * @param fits tells whether the content has the form that is expected
- * @returns undefined when it is not there, damaged, of a later version, no JSON or of another form
+ * @param fits tells whether the content has the expected form
+ * @returns undefined when it does not exist, is damaged, of a later version, no JSON or of another form
  */
 export function readJson<T>(
   system: System,
@@ -95,7 +98,7 @@ export function readJson<T>(
 }
 
 /**
- * A sentence for each record that was put aside.
+ * A sentence for each record that was put aside because it was damaged.
  * @param system the way to the folders
  */
 export function damagedRecords(system: System): string[] {
@@ -113,7 +116,7 @@ function damagedText(path: string): string {
 
 /**
  * The objects of a list that iproute2 prints as JSON.
- * @param text what it printed; none where that is no such list
+ * @param text the output; the result is empty where it is no such list
  */
 export function jsonList(text: string): Record<string, unknown>[] {
   const list = parsed(text);
@@ -130,7 +133,7 @@ function parsed(text: string): unknown {
 
 /**
  * Whether a value is an object with fields.
- * @param value anything
+ * @param value any value
  */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;

@@ -2,14 +2,17 @@ import { ipv6Text } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import type { Link } from '../host/host.ts';
 
-/** 224.0.0.1 and ff02::1, ff01::1, which every device is in, as /proc/net/igmp and igmp6 write them. */
+/**
+ * The groups of which every device is a member, 224.0.0.1, ff02::1 and ff01::1, as /proc/net/igmp and igmp6
+ * write them.
+ */
 const OF_ALL = /^(010000E0|ff0[12]0{27}1|ff020{19}1ff[0-9a-f]{6})$/i;
-/** Groups of routers and of bridges that listen in, which the kernel itself joins (RFC 4291, RFC 4286). */
+/** Groups of routers and of snooping bridges, which the kernel itself joins (RFC 4291, RFC 4286). */
 const OF_ROUTERS = /^(020000E0|6A0000E0|ff0[125]0{27}2|ff020{26}6a)$/i;
 
 /**
- * What listens on a device itself, by its number: sockets that are bound to it, and multicast groups that were joined on
- * it. They stay with the card when its addresses move, and hear nothing there (socket(7), SO_BINDTODEVICE; ip(7)).
+ * What is bound to one device by its index: sockets, and multicast groups that were joined on it. They stay
+ * with the card when its addresses move, and receive nothing there (socket(7), SO_BINDTODEVICE; ip(7)).
  * @param system the way to ss and /proc
  * @param device the device
  * @returns words for each, with the process where the kernel tells it
@@ -37,14 +40,14 @@ function owner(line: string): string {
   return name === undefined ? 'a socket' : `${name} (process ${pid})`;
 }
 
-/** Those that the kernel has joined for an address (autojoin) move with it. */
+/** Groups that the kernel joined for an address (autojoin) move with the address. */
 function groups(system: System, device: string, joined: readonly string[]): string[] {
   return [...groups4(system, device), ...groups6(system, device)]
     .filter((group) => !joined.includes(group))
     .map((group) => `the multicast group ${group}`);
 }
 
-/** A line for each device, and after it one for each group. */
+/** /proc/net/igmp has a line for each device, followed by a line for each of its groups. */
 function groups4(system: System, device: string): string[] {
   let own = false;
   return (system.readText('/proc/net/igmp') ?? '').split('\n').flatMap((line) => {

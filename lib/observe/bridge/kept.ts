@@ -5,8 +5,9 @@ import { jsonList } from '../records.ts';
 import { parseVlanListings } from '../vif/vlan.ts';
 
 /**
- * What a fresh bridge of ours has: files below /sys/class/net/BRIDGE/bridge, and their values (net/bridge/br_device.c,
- * br_multicast.c). In the order in which they can be given: VLANs' own cannot be changed once they are kept apart.
+ * The defaults of a bridge that start makes: files below /sys/class/net/BRIDGE/bridge and their values
+ * (net/bridge/br_device.c, br_multicast.c). In the order in which they can be written: most options of VLANs
+ * cannot be changed once VLANs are filtered.
  */
 const BRIDGE_OPTIONS = {
   stp_state: '0',
@@ -44,7 +45,10 @@ const BRIDGE_OPTIONS = {
   vlan_filtering: '0',
 } as const;
 
-/** What a port has that has just joined: files below /sys/class/net/PORT/brport, and their values (br_if.c). */
+/**
+ * The defaults of a port that has just joined: files below /sys/class/net/PORT/brport and their values
+ * (br_if.c).
+ */
 const PORT_OPTIONS = {
   bpdu_guard: '0',
   broadcast_flood: '1',
@@ -64,10 +68,10 @@ const PORT_OPTIONS = {
   unicast_flood: '1',
 } as const;
 
-/** What a port costs of itself by its speed in Mbit/s (br_if.c, port_cost); 100 where the speed is not known. */
+/** A port's default path cost by its speed in Mbit/s (br_if.c, port_cost); 100 where the speed is unknown. */
 const COSTS: Readonly<Record<string, string>> = { 10000: '2', 5000: '3', 2500: '4', 1000: '4', 100: '19' };
 
-/** An entry of a bridge's table of addresses that somebody has put there. */
+/** An entry in a bridge's forwarding table that somebody added. */
 export interface StaticEntry {
   readonly mac: string;
   readonly state: 'static' | 'local';
@@ -75,29 +79,29 @@ export interface StaticEntry {
   readonly isSticky: boolean;
 }
 
-/** What a port, or the bridge itself, has on a bridge and loses with it. */
+/** The state of a port, or of the bridge itself, that is lost together with the bridge. */
 export interface KeptPort {
-  /** Options that differ from a fresh port's: file below /sys/class/net/PORT/brport, and value. */
+  /** Options that differ from the defaults: file below /sys/class/net/PORT/brport, and value. */
   readonly options: ReadonlyMap<string, string>;
-  /** Undefined where it has those alone that the bridge gives every port. */
+  /** Undefined where the port has only the VLANs that the bridge gives to every port. */
   readonly vlans: readonly VlanRange[] | undefined;
   readonly entries: readonly StaticEntry[];
 }
 
-/** What a bridge and its ports lose where the bridge is made again. */
+/** The state of a bridge and its ports that is lost when the bridge is made again. */
 export interface KeptBridge {
-  /** Its name. */
+  /** The bridge's name. */
   readonly bridge: string;
-  /** Those options that differ from what start gives it: file below /sys/class/net/BRIDGE/bridge, and value. */
+  /** Options that differ from the defaults: file below /sys/class/net/BRIDGE/bridge, and value. */
   readonly options: ReadonlyMap<string, string>;
-  /** The VLAN that it gives every port; 0 for none. */
+  /** The VLAN that the bridge gives to every port; 0 for none. */
   readonly defaultPvid: number;
-  /** By name; the bridge's own too. */
+  /** By the port's name; the bridge itself is among them. */
   readonly ports: ReadonlyMap<string, KeptPort>;
 }
 
 /**
- * Reads what a bridge and its ports lose where the bridge is made again.
+ * Reads the state of a bridge and its ports that is lost when the bridge is made again.
  * @param system the way to sysfs and to bridge(8)
  * @param links the host's devices
  * @param bridge the bridge's name
@@ -150,8 +154,8 @@ function sameRanges(some: readonly VlanRange[], others: readonly VlanRange[]): b
 }
 
 /**
- * The entries of `bridge -j fdb show br BRIDGE` that neither the bridge has learnt nor the kernel has made for the ports'
- * own addresses.
+ * The entries of `bridge -j fdb show br BRIDGE` that somebody added: neither learned by the bridge nor made
+ * by the kernel for the ports' own addresses.
  */
 function parseEntries(text: string, bridge: string, own: ReadonlySet<string>): Map<string, StaticEntry[]> {
   const found = new Map<string, StaticEntry[]>();

@@ -15,11 +15,11 @@ const CONNECTION_FOLDERS = [
 const LIBVIRT_FOLDERS = ['/run/libvirt/network', '/etc/libvirt/qemu/networks/autostart'];
 
 /**
- * Who else makes or manages a bridge: each a sentence with the way to let go of it. What is only set up for a manager that
- * does not run does not count.
+ * The other programs that make or manage a bridge: a sentence for each, with the way to stop it. The
+ * configuration of a manager that does not run does not count.
  * @param system the way to their files
  * @param bridge the bridge's name
- * @param index its index, where it is there already
+ * @param index its index, where it exists already
  */
 export function bridgeOwners(system: System, bridge: string, index: number | undefined): string[] {
   const live = index === undefined ? [] : otherOwners(system, bridge, index);
@@ -51,7 +51,7 @@ function byNetworkManager(system: System, bridge: string): string[] {
       ];
 }
 
-/** A network of libvirt that forwards by a bridge only joins it; any other makes it. */
+/** A libvirt network that forwards by a bridge only joins that bridge; any other makes it. */
 function byLibvirt(system: System, bridge: string): string[] {
   const file = filesIn(system, LIBVIRT_FOLDERS, '.xml').find(({ text }) => {
     const names = [...text.matchAll(/<bridge\b[^>]*\bname=(["'])([^"']*)\1/g)].map(([, , name]) => name);
@@ -83,14 +83,15 @@ function hasLine(text: string, key: string, value: string): boolean {
 }
 
 /**
- * The process of a xend that runs on this host, which starts and stops the network itself.
+ * The process of a xend on this host, which starts and stops the network itself.
  * @param system the way to /proc
- * @returns its number; undefined where none runs
+ * @returns its process id; undefined where none runs
  */
 export function xendProcess(system: System): number | undefined {
   const network = (pid: number | string) => system.linkTarget(`/proc/${pid}/ns/net`);
   const nameOf = (word = '') => word.slice(word.lastIndexOf('/') + 1);
-  // The kernel tells a script by its interpreter's words, python /usr/sbin/xend; a shell's are those of an init script.
+  // A script's command line is its interpreter's, python /usr/sbin/xend; one of a shell belongs to an init
+  // script.
   const isXend = ([first, second]: readonly string[]) =>
     nameOf(first) === 'xend' || (/^python[\d.]*$/.test(nameOf(first)) && nameOf(second) === 'xend');
   return system

@@ -4,13 +4,13 @@ import type { HostState, Link } from '../host/host.ts';
 import { rootServers } from './uplink.ts';
 
 /**
- * Keeps network-bridge off the card that the root file system comes through (docs/contract.md, "network-bridge start"):
- * while that card moves, the system could not even read the program that moves it back.
+ * Refuses to bridge the card through which the root file system comes (docs/contract.md, "network-bridge
+ * start"): while that card is renamed, the system could not even read the program that renames it back.
  * @param system the way to ip and to the mounts
  * @param state the host
- * @param link the card to be bridged
+ * @param link the card to bridge
  * @param named whether the administrator named it
- * @returns the card, or another one that can serve when none was named
+ * @returns the card, or another usable one where none was named
  * @throws HostError when the root file system needs this card
  */
 export function refuseNetworkRoot(system: System, state: HostState, link: Link, named: boolean): Link {

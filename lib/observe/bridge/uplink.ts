@@ -8,16 +8,18 @@ import type { SpanningState } from './spanning-tree.ts';
 export type { Topology } from '../../request/bridge.ts';
 
 const SYSCTL_FOLDERS = ['net/ipv4/conf', 'net/ipv6/conf', 'net/ipv4/neigh', 'net/ipv6/neigh'] as const;
-/** Not settings of their own: the MTU's shadow, a read-only state, and units said twice. */
+/**
+ * No settings of their own: a copy of the MTU, a read-only state, and values that exist again in other units.
+ */
 const NO_SETTINGS = new Set(['mtu', 'mc_forwarding', 'base_reachable_time', 'retrans_time']);
 
-/** Kernel settings of one device: 'net/ipv4/conf' + '/' + name of the setting → value. */
+/** Kernel settings of one device, by folder and name: 'net/ipv4/conf/NAME' → value. */
 export type Settings = ReadonlyMap<string, string>;
 
 /**
  * Reads a device's kernel settings.
  * @param system the way to /proc/sys
- * @param device a device's name, or 'default' for what a new device gets
+ * @param device a device's name, or 'default' for the settings that a new device gets
  */
 export function readSettings(system: System, device: string): Settings {
   const settings = new Map<string, string>();
@@ -33,8 +35,8 @@ export function readSettings(system: System, device: string): Settings {
 }
 
 /**
- * The device of the IPv4 default route with the lowest metric, else that of IPv6's, else eth0 (docs/contract.md,
- * "network-bridge start").
+ * The device of the IPv4 default route with the lowest metric; without one, that of the IPv6 default route;
+ * without that, eth0 (docs/contract.md, "network-bridge start").
  * @param state the host
  */
 export function defaultDevice(state: HostState): string {
@@ -42,7 +44,7 @@ export function defaultDevice(state: HostState): string {
 }
 
 /**
- * All devices of the default route by which `defaultDevice` goes: several where it has several next hops.
+ * All devices of the default route that `defaultDevice` uses: several where the route has several next hops.
  * @param state the host
  */
 export function defaultDevices(state: HostState): string[] {
@@ -57,8 +59,8 @@ export function defaultDevices(state: HostState): string[] {
 }
 
 /**
- * The card that a call of network-bridge means where it names none: as with the scripts of Xen 3, vifnum=N means ethN
- * where that is there; else the default route's device (docs/contract.md, "network-bridge start").
+ * The card that network-bridge bridges where none is named. As with the scripts of Xen 3, vifnum=N means ethN
+ * where that exists; otherwise it is the default route's device (docs/contract.md, "network-bridge start").
  * @param state the host
  * @param vifnum the number, if one was given
  */
@@ -70,47 +72,52 @@ export function usualCard(state: HostState, vifnum: number | undefined): string 
   return isThere ? numbered : defaultDevice(state);
 }
 
-/** What network-bridge start left, so that stop puts back what start found. */
+/** The record of network-bridge start, from which stop restores what start found. */
 export interface BridgeRecord {
   readonly topology: Topology;
   readonly bridge: string;
-  /** The name the host's addresses had and, but for plain, have. */
+  /** The name of the device that had the host's addresses and, except with plain, has them. */
   readonly netdev: string;
-  /** The card's name while it is a port. */
+  /** The card's name as a port. */
   readonly nic: string;
   readonly nicIndex: number;
-  /** The bridge was made by start. */
+  /** Whether start made the bridge. */
   readonly madeBridge: boolean;
   readonly wasUp: boolean;
   readonly hadArp: boolean;
   /** The card's own MAC address. */
   readonly mac: string;
   readonly ifupdown: boolean;
-  /** The card's MTU in bytes; unknown in a record of an earlier version. */
+  /** The card's MTU in bytes; missing in records of earlier versions. */
   readonly mtu?: number;
-  /** What the card had, for the case that the device which got it is deleted. */
+  /**
+   * The card's addresses, routes and settings from before start, in case the device that got them is deleted.
+   */
   readonly had?: CardRecord;
-  /** How the bridge was that start found. */
+  /** The state in which start found the bridge. */
   readonly before?: BridgeBefore;
   readonly antispoof?: AntispoofRecord;
-  /** antispoof=strict: guests that join are held to what they are configured to be. */
+  /** antispoof=strict: guests that join the bridge may only send from their configured addresses. */
   readonly strict?: boolean;
 }
 
-/** What a card had that can be given again without anybody's help: what a server or router lent is not among it. */
+/** The part of a card's state that stop can restore alone, without a DHCP server or a router. */
 export interface CardRecord {
   readonly addresses: readonly AddressRecord[];
   readonly routes: readonly Route[];
-  /** Kernel settings that start changed on the card. */
+  /** Kernel settings of the card that start changed. */
   readonly settings: Readonly<Record<string, string>>;
   readonly alias?: string;
   readonly group?: string;
 }
 
-/** An address whose flags can be written down. */
+/** An address in the form of a record, with its flags as a list. */
 export type AddressRecord = Omit<Address, 'flags'> & { readonly flags: readonly string[] };
 
-/** What start changes on a bridge that was there; all but the first two only where the bridge takes the addresses. */
+/**
+ * The state of an existing bridge that start changes; only mtu and up where the bridge does not get the
+ * addresses.
+ */
 export interface BridgeBefore {
   readonly mtu: number;
   readonly up: boolean;
@@ -123,18 +130,21 @@ export interface BridgeBefore {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
-/** What network-bridge has in the filter for a bridge; the ledger knows of it. */
+/** The firewall rules of network-bridge for a bridge; the shared settings contain them too. */
 export interface AntispoofRecord {
-  /** Our rules, without -A: they tell the ports that are no guest's. */
+  /** Our rules, without -A; they tell which ports are no guest's. */
   readonly rules: readonly string[];
-  /** In records of earlier versions, which had a memory of their own: FORWARD's policy before, by family. */
+  /**
+   * Only in records of earlier versions, which had no shared settings: the policy of FORWARD before start, by
+   * family.
+   */
   readonly policy?: { readonly 4?: string; readonly 6?: string };
-  /** Likewise bridge-nf-call-* before, by path. */
+  /** Likewise bridge-nf-call-* before start, by path. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
 /**
- * What earlier starts left.
+ * The records of all bridges of network-bridge.
  * @param system the way to the files
  */
 export function readBridgeRecords(system: System): BridgeRecord[] {
@@ -170,7 +180,7 @@ function isAntispoofRecord(value: unknown): boolean {
 }
 
 /**
- * Whether ifupdown is there and has brought the device up (interfaces(5), /run/network/ifstate).
+ * Whether ifupdown is installed and has brought the device up (interfaces(5), /run/network/ifstate).
  * @param system the way to its state
  * @param device the device's name
  */
@@ -181,7 +191,7 @@ export function managedByIfupdown(system: System, device: string): boolean {
 }
 
 /**
- * Who else believes to own a device, and the setting that makes it let go; one sentence each.
+ * The other programs that manage a device: a sentence for each, with the setting that makes it stop.
  * @param system the way to their state
  * @param device the device's name
  * @param index the device's index
@@ -204,9 +214,9 @@ export function otherOwners(system: System, device: string, index: number): stri
 }
 
 /**
- * The addresses of the servers that hold the root file system, if it comes over the network (NFS, iSCSI).
+ * The addresses of the servers of the root file system, if it comes over the network (NFS, iSCSI).
  * @param system the way to /proc and /sys
- * @returns none when root is local; an empty address where the server is not known
+ * @returns empty when root is local; an empty address where the server is unknown
  */
 export function rootServers(system: System): string[] {
   const mounts = (system.readText('/proc/mounts') ?? '').split('\n').map((line) => line.split(' '));

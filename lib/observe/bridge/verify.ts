@@ -6,8 +6,8 @@ const CARRIER_WAIT_MS = 10_000;
 const POLL_MS = 20;
 
 /**
- * Waits up to 10 s until a device has carrier (docs/contract.md, "network-bridge start"); a card negotiates anew after
- * it was down.
+ * Waits up to 10 s until a device has carrier (docs/contract.md, "network-bridge start"), since a card
+ * negotiates again after it was down.
  * @param system the way to sysfs
  * @param name the device's name
  */
@@ -19,13 +19,13 @@ export async function awaitCarrier(system: System, name: string): Promise<void> 
 }
 
 /**
- * What a host lacks of what it had, after the addresses of one device moved to another.
- * @param now the host after
- * @param before the host before
+ * What the host has lost after the addresses of one device moved to another.
+ * @param now the host after the move
+ * @param before the host before the move
  * @param from the device that had the addresses, as it was
- * @param to the name of the one that has to have them
- * @param ports pairs of a port and the bridge that it has to belong to
- * @returns a sentence for each thing that is missing
+ * @param to the name of the device that must have them
+ * @param ports pairs of a port and the bridge to which it must belong
+ * @returns a sentence for each loss
  */
 export function missingAfter(
   now: HostState,
@@ -53,15 +53,15 @@ export function missingAfter(
   return wrong;
 }
 
-/** Routes that come back by themselves, some time later: the kernel's, and those that a server or a router tells. */
+/** Routes that return later by themselves, from the kernel, a server or a router. */
 const BY_OTHERS = new Set(['kernel', 'ra', 'redirect', 'dhcp']);
 
 /**
- * Routes of a device that are nowhere any more after its addresses moved.
- * @param now the host after
- * @param before the host before
- * @param from the device that had them
- * @returns a sentence for each
+ * The routes of a device that are missing after its addresses moved.
+ * @param now the host after the move
+ * @param before the host before the move
+ * @param from the device that had the routes
+ * @returns a sentence for each route
  */
 export function lostRoutes(now: HostState, before: HostState, from: string): string[] {
   const key = ({ family, destination, table, metric }: Route) =>
@@ -91,16 +91,16 @@ export function knownGateways(system: System, state: HostState, dev: string): st
 }
 
 /**
- * Those of the gateways that do not answer any more where the addresses are now. They are asked first.
+ * Asks gateways, and returns those that do not answer on the device that has the addresses now.
  * @param system the way to ip and ping
  * @param gateways their addresses
  * @param dev the device that has the addresses now
- * @returns a sentence for each
+ * @returns a sentence for each silent gateway
  */
 export function muteGateways(system: System, gateways: readonly string[], dev: string): string[] {
   return gateways
     .filter((gateway) => {
-      // Whether it answers the ping is its own affair; the kernel asks for its MAC address before.
+      // It need not answer the ping: before the ping the kernel asks for its MAC address.
       system.run(['ping', '-n', '-q', '-c', '1', '-W', '1', '-I', dev, gateway]);
       return !isKnown(system, gateway, dev);
     })

@@ -9,30 +9,30 @@ import { controlOf, processOf, type Service } from '../host/service.ts';
 import { type DnsmasqState, dnsmasqHolders, dnsmasqState } from './dnsmasq.ts';
 import { isGone, readResolver, type ServerState, type Shared } from './server.ts';
 
-/** A file as it is, each byte one character. */
+/** A file and its content, each byte one character. */
 export interface FoundFile {
   readonly path: string;
   readonly text: string;
 }
 
-/** ISC dhcpd and its files. */
+/** The state of ISC dhcpd and its files. */
 export interface DhcpdState extends ServerState {
   readonly server: 'dhcpd';
   readonly conf: FoundFile;
-  /** Where the devices are listed that it serves, if the distribution has such a file. */
+  /** The file with the list of devices that it serves, if the distribution has one. */
   readonly args: (FoundFile & { readonly variable: string }) | undefined;
-  /** Names of guests' devices in that list that are gone: the server would not start with them. */
+  /** Guests' devices in that list that are gone: the server would not start with them. */
   readonly goneDevices: readonly string[];
-  /** Names of guests' entries whose devices are gone: a host that lost its power left them. */
+  /** Guests' entries whose devices are gone, such as after a power loss. */
   readonly goneHosts: readonly string[];
-  /** The lines of subnets that started hooks hold. */
+  /** The declarations that belong to started hooks. */
   readonly heldLines: readonly string[];
 }
 
 export type DhcpState = DhcpdState | DnsmasqState;
 
 const SBIN = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
-// The places of the stock scripts, and of today's distributions (docs/contract.md, "DHCP").
+// The paths of the stock scripts and of today's distributions (docs/contract.md, "DHCP").
 const CONF_FILES = ['/etc/dhcp/dhcpd.conf', '/etc/dhcp3/dhcpd.conf', '/etc/dhcpd.conf'];
 const ARG_FILES = [
   '/etc/default/isc-dhcp-server',
@@ -51,10 +51,10 @@ const DHCPD_PIDS = [
   '/var/lib/dhcp/var/run/dhcpd.pid',
 ];
 /**
- * Looks for the DHCP server that guests behind vif-nat are to get their addresses from.
+ * Finds the DHCP server that gives guests behind vif-nat their addresses.
  * @param system the way to the files and processes
- * @param wish what dhcp= asks for; unsaid means dhcpd where it is installed and has its file, else none
- * (docs/contract.md, "network-nat")
+ * @param wish what dhcp= asks for; unsaid means dhcpd where it is installed and has a configuration,
+ * otherwise none (docs/contract.md, "network-nat")
  * @returns undefined where no DHCP is wanted
  * @throws HostError when DHCP is asked for and the host has no such server
  */
@@ -67,11 +67,12 @@ export function observeDhcp(system: System, wish: DhcpWish = 'unsaid'): DhcpStat
     : dnsmasqState(system, shared);
 }
 
-/** What hands out addresses on a bridge: dhcpd, or a dnsmasq of the bridge's own. */
+/** The DHCP server of a bridge: dhcpd, or a dnsmasq of the bridge's own. */
 export type BridgeDhcp = DhcpdState | { readonly server: 'dnsmasq'; readonly resolver: Resolver };
 
 /**
- * Looks for the DHCP server of a bridge: a dnsmasq of its own leaves the host's servers alone, so it comes first.
+ * Finds the DHCP server of a bridge. A dnsmasq of the bridge's own is preferred, since it leaves the host's
+ * servers alone.
  * @param system the way to the files and processes
  * @param wish what dhcp= asks for; unsaid means none
  * @returns undefined where no DHCP is wanted
@@ -86,9 +87,9 @@ export function observeBridgeDhcp(system: System, wish: DhcpWish): BridgeDhcp | 
 }
 
 /**
- * Whether a server's program is there, and for dhcpd its file.
+ * Whether a server's program is installed, for dhcpd with a configuration.
  * @param system the way to the files
- * @param server which one
+ * @param server the server
  */
 export function isInstalled(system: System, server: DhcpServer): boolean {
   const program = SBIN.some((folder) => system.exists(`${folder}/${server}`));
@@ -106,7 +107,7 @@ function chooseServer(system: System, wish: DhcpWish): DhcpServer | undefined {
   throw new HostError(missingServer(wish));
 }
 
-/** What network-nat was started with: its server, or one that is named. */
+/** The DHCP record of network-nat; with `server` only one for that server. */
 function startedWith(system: System, server?: DhcpServer): DhcpRecord | undefined {
   return readNatRecords(system)
     .map(({ dhcp }) => dhcp)
@@ -120,7 +121,7 @@ function missingServer(wish: DhcpWish): string {
   return `dhcp=${wish} needs the program ${wish}, which is not installed${file}. Install it, or say dhcp=yes for whichever server there is.`;
 }
 
-/** With the files that an earlier run used, as far as they are there still. */
+/** Uses the files that an earlier run used, where they still exist. */
 function dhcpdState(system: System, shared: Shared, files: readonly string[] = []): DhcpdState {
   const [usedConf, usedArgs] = files.map((path) => (system.exists(path) ? path : undefined));
   const conf = found(system, usedConf ?? firstOf(system, CONF_FILES) ?? CONF_FILES[0] ?? '');
@@ -156,10 +157,10 @@ function dhcpdState(system: System, shared: Shared, files: readonly string[] = [
 }
 
 /**
- * Every server of a kind that may have a guest's entry, whichever would be chosen now: the host's own dnsmasq may have been
- * started or stopped since, other files made, programs removed.
+ * All servers of a kind that may have a guest's entry, not only the one that would be chosen now: since then
+ * the host's own dnsmasq may have been started or stopped, files made, programs removed.
  * @param system the way to the files and processes
- * @param used which kind, and the files that were used, where that is known
+ * @param used the kind, and the files that were used, where they are known
  */
 export function observeHolders(
   system: System,

@@ -4,37 +4,40 @@ import { GUEST_FILE_PREFIX, guestOfFile, isOfBoot } from '../../wire/dhcp-conf.t
 import { controlOf, processOf, type Service, wordsOf } from '../host/service.ts';
 import { isGone, type ServerState, type Shared } from './server.ts';
 
-/** dnsmasq, the host's own or one that we start for the guests. */
+/** The state of dnsmasq: the host's own, or one that a hook starts for guests. */
 export interface DnsmasqState extends ServerState {
   readonly server: 'dnsmasq';
   /** The folder whose files it reads. */
   readonly folder: string;
-  /** Our files in there, by name. */
+  /** Our files in it, by name. */
   readonly files: ReadonlyMap<string, string>;
-  /** Those among them whose guests are gone: two with one address, or a device that is not there, may end the server. */
+  /**
+   * Our files whose guests are gone. Two with one address, or a device that does not exist, may end the
+   * server.
+   */
   readonly goneFiles: readonly string[];
-  /** It serves only devices that are named to it. */
+  /** Whether it only serves the devices that its files name. */
   readonly namesDevices: boolean;
-  /** What this start of the host is known by: files of another one are of guests that are gone. */
+  /** The id of this boot of the host; files of another boot belong to guests that are gone. */
   readonly boot: string;
 }
 
 const DNSMASQ_CONF = '/etc/dnsmasq.conf';
 const DNSMASQ_FOLDER = '/etc/dnsmasq.d';
 const DNSMASQ_PIDS = ['/run/dnsmasq/dnsmasq.pid', '/run/dnsmasq.pid'];
-/** Where our own dnsmasq has its files. */
+/** The folder of the files of the dnsmasq that a hook starts. */
 const NAT_FOLDER = `${OWN_FOLDER}/nat.d`;
 
 /**
- * The dnsmasq that is to serve guests.
+ * The dnsmasq that serves guests.
  * @param system the way to the files and processes
- * @param shared what does not depend on it
+ * @param shared the facts that both servers share
  */
 export function dnsmasqState(system: System, shared: Shared): DnsmasqState {
   const hosts = hostDnsmasq(system);
   const pid = hosts === undefined ? undefined : processOf(system, hosts);
-  // One that was not wanted so far is left alone; and one that binds its devices ends where one of them is not there, as
-  // after a loss of power: guests must not take the host's DNS along.
+  // The host's dnsmasq is only used where it already runs, and not where it binds its devices: it would end when
+  // one of them is missing, as after a power loss, and guests must not stop the host's DNS.
   const isFit = hosts !== undefined && pid !== undefined && !bindsDevices(system, pid);
   return isFit
     ? dnsmasqIn(system, shared, DNSMASQ_FOLDER, hosts)
@@ -68,16 +71,16 @@ function dnsmasqIn(system: System, shared: Shared, folder: string, service: Serv
 }
 
 /**
- * The dnsmasq that may have guests' entries: our own, and the host's, whether it runs or not.
+ * Every dnsmasq that may have guests' entries: ours, and the host's, whether it runs or not.
  * @param system the way to the files and processes
- * @param shared what does not depend on them
+ * @param shared the facts that both servers share
  */
 export function dnsmasqHolders(system: System, shared: Shared): DnsmasqState[] {
   const hosts = hostDnsmasq(system);
   const inFolder = dnsmasqIn(system, shared, DNSMASQ_FOLDER, hosts ?? natDnsmasq());
   return [
     dnsmasqIn(system, shared, NAT_FOLDER, natDnsmasq()),
-    // Without a service of the host's there is nobody who could read it.
+    // Without a service on the host nobody reads the folder.
     hosts === undefined ? { ...inFolder, running: false } : inFolder,
   ];
 }

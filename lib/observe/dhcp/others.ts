@@ -1,19 +1,19 @@
 import type { System } from '../../system/system.ts';
 import { wordsOf } from '../host/service.ts';
 
-/** Who has a socket of DHCP servers open. */
+/** A process with a DHCP server's socket. */
 interface Holder {
   readonly program: string;
   readonly pid: number;
-  /** The device that its socket is bound to; undefined for one that hears all. */
+  /** The device to which its socket is bound; undefined for one that receives on all. */
   readonly device: string | undefined;
 }
 
 /**
- * The server, not one of ours, that hands out addresses on a bridge already: two on one wire answer the same guest.
+ * Another DHCP server that already serves a bridge: two servers on one link would answer the same guest.
  * @param system the way to ss and /proc
  * @param bridge the bridge
- * @param own the number of our own server's process, if it runs
+ * @param own the process id of our own server, if it runs
  * @returns words that name it; undefined where there is none
  */
 export function otherServer(system: System, bridge: string, own: number | undefined): string | undefined {
@@ -33,7 +33,10 @@ function byPort(system: System): Holder[] {
     });
 }
 
-/** ISC's dhcpd hears its devices by packet sockets; its other socket tells nothing. */
+/**
+ * ISC's dhcpd listens on its devices with packet sockets; its other socket does not tell which devices it
+ * serves.
+ */
 function byPacket(system: System, bridge: string): Holder[] {
   const lines = system.run(['ss', '-H0ap'], { isListing: true }).stdout.split('\n');
   const own = lines.filter((line) => line.split(/\s+/).includes(`*:${bridge}`));
@@ -52,12 +55,14 @@ function serves(system: System, { program, pid, device }: Holder, bridge: string
   return named.length === 0 || named.some((name) => name === bridge || matches(name, bridge));
 }
 
-/** dnsmasq(8): an interface's name may end with "*". */
+/** dnsmasq(8): the name of an interface may end with "*". */
 function matches(name: string, bridge: string): boolean {
   return name.endsWith('*') && bridge.startsWith(name.slice(0, -1));
 }
 
-/** The devices that a dnsmasq is told to serve, by its words and its file; none where it serves all. */
+/**
+ * The devices that a dnsmasq serves, by its command line and its configuration; empty where it serves all.
+ */
 function dnsmasqDevices(system: System, pid: number): string[] {
   const words = wordsOf(system, pid);
   const after = (short: string, long: string) =>

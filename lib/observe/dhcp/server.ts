@@ -4,21 +4,21 @@ import { deviceExists } from '../host/port.ts';
 import type { Service } from '../host/service.ts';
 import { readVifRecord } from '../records.ts';
 
-/** What is the same for both servers. */
+/** The facts that both servers share. */
 export interface ServerState {
   readonly service: Service;
   /** Whether it runs now. */
   readonly running: boolean;
-  /** Somebody asked for DHCP by name: then it is an error when it cannot be had. */
+  /** Somebody set dhcp=, so a missing server is an error. */
   readonly demanded: boolean;
   readonly resolver: Resolver;
 }
 
-/** What does not depend on the server. */
+/** The part of these facts that does not depend on the server. */
 export type Shared = Pick<ServerState, 'demanded' | 'resolver'>;
 
 /**
- * The name servers of this host; behind systemd-resolved they are not in the usual file.
+ * The host's name servers; with systemd-resolved they are not in /etc/resolv.conf.
  * @param system the way to the files
  */
 export function readResolver(system: System): Resolver {
@@ -29,10 +29,10 @@ export function readResolver(system: System): Resolver {
 }
 
 /**
- * Neither its device nor what that was renamed to is there, or the guest that has the number now has no entry. An online under
- * way has no record yet.
+ * Whether an entry's guest is gone: neither its device nor the device's new name exists, or the guest that
+ * has the domain id now has no entry. An online that is under way has no record yet.
  * @param system the way to the devices and records
- * @param name the entry's, dom1 or dom1-2
+ * @param name the entry's name, dom1 or dom1-2
  */
 export function isGone(system: System, name: string): boolean {
   const [, domid, number = '1'] = /^dom(\d+)(?:-(\d+))?$/.exec(name) ?? [];

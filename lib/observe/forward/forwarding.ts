@@ -7,13 +7,14 @@ import { readLedger } from '../filter/ledger.ts';
 import { readStrictRecords, strictTableState } from '../filter/strict.ts';
 import type { HostState } from '../host/host.ts';
 
-/** How claims are met now, by claimKey; for a rule undefined when it is not there. */
+/** The present state of shared settings, by their keys; for a rule undefined when it does not exist. */
 export type Present = ReadonlyMap<string, string | undefined>;
 
 /**
- * How claims are met now. The firewall is listed once for each family, however many rules are asked for.
+ * Reads the present state of shared settings. The firewall is listed once for each family, for any number of
+ * rules.
  * @param system the way to the settings and the firewall
- * @param claims the claims
+ * @param claims the shared settings
  */
 export function readPresent(system: System, claims: readonly Claim[]): Present {
   const listings = new Map<Family, Listing | undefined>();
@@ -24,7 +25,7 @@ export function readPresent(system: System, claims: readonly Claim[]): Present {
   return new Map(claims.map((claim) => [claimKey(claim), stateOf(system, claim, listing)]));
 }
 
-/** By table: the rules, without -A, and FORWARD's policy among them as iptables-save tells it. */
+/** By table: the rules, without -A, and the policy of FORWARD in the words of iptables-save. */
 type Listing = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** @returns undefined where the tool does not work */
@@ -71,24 +72,24 @@ function stateOf(
 function policyIn(listing: Listing | undefined): string | undefined {
   if (listing === undefined) return undefined;
   const filter = listing.get('filter');
-  // What has no table yet lets everything pass.
+  // A table that does not exist yet lets everything pass.
   if (filter === undefined) return 'ACCEPT';
   return ['ACCEPT', 'DROP'].find((policy) => filter.has(`:FORWARD ${policy}`));
 }
 
-/** "bare" where it can go; "held" where a guest is in it. */
+/** "bare" where the strict table may be removed; "held" where a guest is in it. */
 function tableState(system: System): string | undefined {
   const state = strictTableState(system);
   return state === 'bare' && readStrictRecords(system).size > 0 ? 'held' : state;
 }
 
-/** Without the module br_netfilter no bridged packet was filtered, which with it is the value 0. */
+/** Without br_netfilter no bridged packet is filtered, which is the value 0 once the module is loaded. */
 function unloaded(path: string): string | undefined {
   return path.startsWith(BRIDGE_NF_FOLDER) ? '0' : undefined;
 }
 
 /**
- * Whether bridged packets can be given to iptables.
+ * Whether bridged packets can be passed to iptables.
  * @param system the way to the settings
  */
 export function filtersBridges(system: System): boolean {
@@ -96,10 +97,10 @@ export function filtersBridges(system: System): boolean {
 }
 
 /**
- * What the kernel changes together with the switches for forwarding, and does not change back (net/ipv4/devinet.c,
- * net/ipv6/addrconf.c): each device's own switch and, for IPv4, accept_redirects.
+ * The settings that the kernel changes together with the switches for forwarding and does not change back
+ * (net/ipv4/devinet.c, net/ipv6/addrconf.c): each device's own switch and, for IPv4, accept_redirects.
  * @param system the way to the settings
- * @returns by the switch's path: the settings that differ from what the kernel would make of them, and their values
+ * @returns by the switch's path: the settings that differ from the kernel's choice, and their values
  */
 export function readBeside(system: System): Map<string, Record<string, string>> {
   const redirects = '/proc/sys/net/ipv4/conf/all/accept_redirects';
@@ -124,12 +125,12 @@ function settingOf(system: System, path: string): Record<string, string> {
 }
 
 /**
- * The devices that learn IPv6 routes from router advertisements, and would not if the host began to forward or if they
- * were told so by another hook alone.
+ * The devices that learn IPv6 routes from router advertisements and would stop when the host begins to
+ * forward, or that another hook has told to go on.
  * @param system the way to the settings
  * @param state the host
- * @param netdev the device that leads outside
- * @returns their accept_ra, by path
+ * @param netdev the outgoing device
+ * @returns the paths of their accept_ra
  */
 export function readListening(system: System, state: HostState, netdev: string): string[] {
   const isOff = system.readText(IP6_FORWARD) === '0';
@@ -142,10 +143,10 @@ export function readListening(system: System, state: HostState, netdev: string):
 }
 
 /**
- * Kernel settings as they are.
- * @param system the way to them
- * @param paths below /proc/sys
- * @returns by path; undefined where the kernel has not got it
+ * Reads kernel settings.
+ * @param system the way to the settings
+ * @param paths paths below /proc/sys
+ * @returns the values by path; undefined where the kernel does not have the setting
  */
 export function readPaths(system: System, paths: readonly string[]): Record<string, string | undefined> {
   return Object.fromEntries(paths.map((path) => [path, system.readText(path)]));

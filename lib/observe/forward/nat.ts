@@ -3,33 +3,33 @@ import type { DhcpServer } from '../../request/dhcp.ts';
 import type { System } from '../../system/system.ts';
 import { isRecord, readJson } from '../records.ts';
 
-/** What was done so that dhcpd serves a subnet. */
+/** The changes by which dhcpd serves a subnet. */
 export interface SubnetRecord {
-  /** The line that declares it; undefined where somebody else declares it. */
+  /** The declaration that the hook added; undefined where somebody else declares the subnet. */
   readonly line?: string;
-  /** The device that was named to the server. */
+  /** The device that was added to the list of served devices. */
   readonly device?: string;
   /** Whether the server ran before. */
   readonly wasRunning: boolean;
 }
 
-/** How addresses are handed out for a started hook. */
+/** The DHCP server of a started hook. */
 export interface DhcpRecord {
   readonly server: DhcpServer;
-  /** The server's files that were used: dhcpd.conf and where its devices are listed, or dnsmasq's folder. */
+  /** The server's files that were used: dhcpd.conf and the list of its devices, or dnsmasq's folder. */
   readonly files?: readonly string[];
-  /** What was changed for dhcpd; dnsmasq has files of its own. */
+  /** The changes for dhcpd; dnsmasq has files of its own. */
   readonly subnet?: SubnetRecord;
 }
 
-/** What network-nat start left, beside what is noted in the ledger. */
+/** The record of network-nat; its firewall rules and settings are in the shared settings. */
 export interface NatRecord {
   readonly netdev: string;
   readonly dhcp?: DhcpRecord;
 }
 
 /**
- * What earlier starts of network-nat left.
+ * The records of network-nat.
  * @param system the way to the files
  */
 export function readNatRecords(system: System): NatRecord[] {

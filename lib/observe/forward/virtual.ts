@@ -4,24 +4,24 @@ import type { System } from '../../system/system.ts';
 import { isRecord, readJson } from '../records.ts';
 import type { DhcpRecord } from './nat.ts';
 
-/** What network-virtual start left, beside what is noted in the ledger. */
+/** The record of network-virtual; its firewall rules and settings are in the shared settings. */
 export interface VirtualRecord {
   readonly bridge: string;
   readonly form: VirtualForm;
-  /** The bridge was made by start. */
+  /** Whether start made the bridge. */
   readonly madeBridge: boolean;
-  /** A bridge that start found was up. */
+  /** Whether a bridge that start found was up. */
   readonly wasUp: boolean;
-  /** Addresses and networks that start laid, as ADDRESS/LENGTH. */
+  /** Addresses and networks that start added, as ADDRESS/LENGTH. */
   readonly addresses: readonly string[];
   readonly networks: readonly string[];
   readonly dhcp?: DhcpRecord;
-  /** antispoof=strict: guests that join are held to what they are configured to be. */
+  /** antispoof=strict: guests that join the bridge may only send from their configured addresses. */
   readonly strict?: true;
 }
 
 /**
- * What earlier starts of network-virtual left.
+ * The records of network-virtual.
  * @param system the way to the files
  */
 export function readVirtualRecords(system: System): VirtualRecord[] {

@@ -1,19 +1,19 @@
 import type { System } from '../../system/system.ts';
 import { decodeText } from '../../wire/xenstore.ts';
 
-/** A file of settings: what is in it, or why that cannot be looked at. */
+/** The content of a configuration file, or why it cannot be read. */
 export type ConfigFile =
   | { readonly text: string }
   | { readonly isMissing: boolean; readonly problem: string };
 
-/** No file of settings has so many bytes. */
+/** No configuration file is this long. */
 const MOST_BYTES = 4 * 1024 * 1024;
 
 /**
- * Reads a file of settings that somebody named, whatever it is.
+ * Reads a configuration file that somebody named, of whatever kind that file is.
  * @param system the way to it
  * @param path the file
- * @returns its text as it is, or a sentence that says why there is none
+ * @returns its text, unchanged, or a sentence that says why there is none
  */
 export function readConfigFile(system: System, path: string): ConfigFile {
   const kind = system.kindOf(path);
@@ -32,7 +32,7 @@ export function readConfigFile(system: System, path: string): ConfigFile {
 }
 
 /**
- * What this host is called.
+ * This host's name.
  * @param system the way to the kernel's settings
  */
 export function hostName(system: System): string {

@@ -16,20 +16,20 @@ import {
 export type { Nexthop } from './nexthops.ts';
 export type { Neighbour, PolicyRule, Route } from './routes.ts';
 
-/** An address with all its attributes, as `ip -j address` names them. */
+/** An address with all its attributes, named as in `ip -j address`. */
 export interface Address {
   readonly family: Family;
   readonly local: string;
   readonly length: number;
-  /** The other end, on a point-to-point address. */
+  /** The peer of a point-to-point address. */
   readonly peer: string | undefined;
   readonly broadcast: string | undefined;
   readonly scope: string;
   readonly label: string | undefined;
-  /** Who set it, where it is known (linux/if_addr.h, IFAPROT). */
+  /** The program that added it, where the kernel knows (linux/if_addr.h, IFAPROT). */
   readonly protocol: string | undefined;
   readonly metric: number | undefined;
-  /** Seconds left; undefined means for ever. */
+  /** Seconds left; undefined means forever. */
   readonly validSeconds: number | undefined;
   readonly preferredSeconds: number | undefined;
   /** noprefixroute, nodad, home, mngtmpaddr, dynamic, temporary, secondary, … */
@@ -38,7 +38,7 @@ export interface Address {
 
 export interface Link {
   readonly name: string;
-  /** Other names that it goes by. */
+  /** The device's altnames. */
   readonly altnames: readonly string[];
   readonly index: number;
   /** bridge, veth, bond, vlan, dummy, …; undefined for real hardware. */
@@ -50,24 +50,24 @@ export interface Link {
   readonly master: string | undefined;
   /** UP, NOARP, PROMISC, ALLMULTI, LOWER_UP, … */
   readonly flags: ReadonlySet<string>;
-  /** The other end of a veth in this namespace, or the device below a VLAN. */
+  /** For a veth its peer, if that is in this network namespace; for a VLAN the device below it. */
   readonly peer: string | undefined;
   readonly addresses: readonly Address[];
-  /** The interface identifier that it takes with prefixes of routers, where one was set (ip-token(8)). */
+  /** The interface identifier for addresses from routers' prefixes, where one was set (ip-token(8)). */
   readonly token?: string;
-  /** What the administrator calls it (ip link set alias). */
+  /** The administrator's alias of the device (ip link set alias). */
   readonly alias?: string;
-  /** The group that it belongs to, by name or number; undefined for that of all devices. */
+  /** The device's group, by name or number; undefined for the default group. */
   readonly group?: string;
 }
 
-/** What the kernel says of the whole host, at one moment. */
+/** The state of the whole host's network at one moment, as the kernel tells it. */
 export interface HostState {
   readonly links: readonly Link[];
   readonly routes: readonly Route[];
   readonly rules: readonly PolicyRule[];
   readonly neighbours: readonly Neighbour[];
-  /** Objects by whose number routes lead, where the kernel has such. */
+  /** The nexthop objects, where the kernel has them. */
   readonly nexthops?: readonly Nexthop[];
 }
 
@@ -80,13 +80,13 @@ const LISTS = [
 ];
 
 /**
- * Reads links, addresses, routes of all tables, rules and neighbours, by three runs of `ip`.
+ * Reads links, addresses, routes of all tables, rules and neighbours, with three runs of `ip`.
  * @param system the way to ip
- * @throws HostError when ip is missing or answers what cannot be read
+ * @throws HostError when ip is missing or its output cannot be read
  */
 export function observeHost(system: System): HostState {
   const links = parseJson(askIp(system, ['-d', '-j'], ['address show']));
-  // Since Linux 5.8; their sysctl came with them.
+  // Nexthop objects and this sysctl both exist since Linux 5.8.
   const hasObjects = system.exists('/proc/sys/net/ipv4/nexthop_compat_mode');
   const perFamily = families(system).map((family) => {
     const lists = [
@@ -107,7 +107,7 @@ export function observeHost(system: System): HostState {
     perFamily.flatMap((each) => each.tokens).map(([, token = '::', dev = '']) => [dev, token]),
   );
   const single = perFamily.flatMap((each) => each.nexthops);
-  // Groups have no family, and so stand in no listing of one.
+  // Groups have no family, so the listing of one family leaves them out.
   const groups = single.length === 0 ? '' : askIp(system, ['-d', '-o'], ['nexthop show']);
   const nexthops = [...single, ...parseNexthops(undefined, groups)];
   return {
@@ -122,7 +122,7 @@ export function observeHost(system: System): HostState {
 }
 
 /**
- * The address families that the kernel has: IPv6 may be switched off when it boots (ipv6.disable=1).
+ * The kernel's address families: IPv6 may be switched off at boot (ipv6.disable=1).
  * @param system the way to /proc/sys
  */
 export function families(system: System): Family[] {
@@ -160,7 +160,7 @@ function parseJson(text: string): unknown {
 type Fields = Record<string, unknown>;
 
 function objects(value: unknown): Fields[] {
-  // An empty object stands for each entry that a filter of ip left out.
+  // For each entry that it left out, ip prints an empty object.
   return Array.isArray(value) ? value.filter(isRecord).filter((entry) => Object.keys(entry).length > 0) : [];
 }
 

@@ -4,10 +4,10 @@ import type { System } from '../../system/system.ts';
 import { deviceExists } from './port.ts';
 import { parseRoutes, type Route } from './routes.ts';
 
-/** A route as the kernel lists it below /proc/net, without asking any program. */
+/** A route as the kernel lists it in /proc/net, which needs no other program. */
 export interface KernelRoute extends PresentRoute {
   readonly family: Family;
-  /** The address is one of the host itself; only IPv6 tells. */
+  /** Whether the destination is an address of the host itself; only known for IPv6. */
   readonly local: boolean;
   /** The next hop, where the route has one. */
   readonly gateway?: string;
@@ -16,24 +16,25 @@ export interface KernelRoute extends PresentRoute {
 const RTF_UP = 1;
 const RTF_LOCAL = 0x80000000;
 
-/** What has to be known of routes where they are too many to be read all. */
+/** Which routes to find out where there are too many to read them all. */
 export interface RouteQuestion {
-  /** ADDRESS/LENGTH whose way is to be known. */
+  /** ADDRESS/LENGTH of the destinations. */
   readonly prefixes: readonly string[];
-  /** Devices all of whose routes are to be known, as far as they are there. */
+  /** Devices all of whose routes are needed; those that do not exist are skipped. */
   readonly devices: readonly string[];
 }
 
-/** Some 250 routes; a router of the internet has a million. */
+/** About 250 routes; a router on the internet has a million. */
 const MOST_BYTES = 32_768;
 const DEFAULTS_BYTES = 4096;
 
 /**
- * The main table's IPv4 routes (proc(5), /proc/net/route) and all IPv6 routes (/proc/net/ipv6_route). Where there are
- * hundreds of them: the first ones, the default route's, those of this host's own networks, and those that are asked for.
+ * The main table's IPv4 routes (proc(5), /proc/net/route) and all IPv6 routes (/proc/net/ipv6_route). Where
+ * there are hundreds: the first ones, the default route, the routes to this host's own networks, and those in
+ * the question.
  * @param system the way to /proc and ip
- * @param families which of them
- * @param question what is asked for
+ * @param families which families
+ * @param question which routes to find out
  */
 export function readKernelRoutes(
   system: System,
@@ -60,11 +61,12 @@ function firstRoutes(
   return { routes, isCut };
 }
 
-/** Addresses that nobody has: they take the default route, or what stands in its place. */
+/** Addresses that nobody has, so their route is the default route or what replaces it. */
 const NOWHERE = { 4: ['240.0.0.1'], 6: ['4000::1', '2000::1'] } as const;
 
 /**
- * A child for each list, of which the kernel then sends nothing else: in a batch ip would be sent the whole table.
+ * One child for each listing, so that the kernel sends only that part; in a batch ip would be sent the whole
+ * table.
  */
 function askedRoutes(system: System, family: Family, { prefixes, devices }: RouteQuestion): KernelRoute[] {
   const argv = ['ip', `-${family}`, '-d', '-o'];
@@ -88,7 +90,7 @@ function askedRoutes(system: System, family: Family, { prefixes, devices }: Rout
   }
 }
 
-/** ip does not tell the device whose routes alone it lists. */
+/** Where ip lists the routes of one device it leaves out the device's name. */
 function kernelRoutes(
   family: Family,
   { destination, hops, metric, type }: Route,
@@ -112,11 +114,14 @@ function kernelRoutes(
   );
 }
 
-/** Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT; the addresses lie as in memory. */
+/**
+ * Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT; addresses are in the machine's byte
+ * order.
+ */
 function ipv4Route(fields: readonly string[]): KernelRoute | undefined {
   const [device = '', destination = '', gateway = '', flags = '', , , metric = '', mask = ''] = fields;
   const isRoute = /^[0-9A-F]{8}$/.test(destination) && (Number.parseInt(flags, 16) & RTF_UP) !== 0;
-  // A route that leads nowhere (unreachable, blackhole) has no device.
+  // A route without a device discards packets (unreachable, blackhole).
   if (!isRoute || device === '*') return undefined;
   const octets = (hex: string) => (hex.match(/../g) ?? []).reverse().map((pair) => Number.parseInt(pair, 16));
   const length = octets(mask).reduce((sum, octet) => sum + octet.toString(2).replaceAll('0', '').length, 0);
@@ -151,7 +156,7 @@ function ipv6Route(fields: readonly string[]): KernelRoute | undefined {
  * @param system the way to /proc
  */
 export function defaultRouteDevice(system: System): string | undefined {
-  // They come first, in the order of the addresses.
+  // The list is sorted by address, so default routes come first.
   const { routes } = firstRoutes(system, 4, DEFAULTS_BYTES);
   const defaults = routes.filter((route) => route.prefix === '0.0.0.0/0');
   return defaults.sort((a, b) => a.metric - b.metric)[0]?.device;

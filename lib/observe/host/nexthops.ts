@@ -1,29 +1,29 @@
 import type { Family } from '../../request/addresses.ts';
 import type { NextHop, Route } from './routes.ts';
 
-/** A nexthop object, by whose number routes can lead (ip-nexthop(8)). */
+/** A nexthop object, to which routes refer by its id (ip-nexthop(8)). */
 export interface Nexthop {
   readonly id: number;
-  /** undefined for a group, which may hold both. */
+  /** undefined for a group, which may contain both families. */
   readonly family: Family | undefined;
   readonly hop: NextHop;
-  /** The objects of a group. */
+  /** The ids of a group's objects. */
   readonly members: readonly number[];
-  /** What `ip nexthop add id ID` takes. */
+  /** The words for `ip nexthop add id ID`. */
   readonly words: readonly string[];
 }
 
-/** What the kernel tells of an object and nobody can set; with a value where there is one. */
+/** States in a listing that nobody can set, without and with a value. */
 const STATES = new Set(['dead', 'linkdown', 'offload', 'trap']);
 const VALUED_STATES = new Set(['scope', 'unbalanced_time', 'used']);
 
-/** What the object of a route stands for. */
+/** Words of a route that its nexthop object replaces. */
 const OF_OBJECT = new Set(['via', 'dev', 'weight']);
 
 /**
- * Nexthop objects as `ip -d -o nexthop show` prints them, a line each.
- * @param family of all of them; undefined for a listing of which only the groups count
- * @param text what ip printed, perhaps with other lists in it
+ * Reads nexthop objects from `ip -d -o nexthop show`, one on each line.
+ * @param family the family of all of them; undefined to read only the groups of a listing
+ * @param text the output of ip, which may contain other lists
  */
 export function parseNexthops(family: Family | undefined, text: string): Nexthop[] {
   return [...text.matchAll(/^id (\d+) (.*)$/gm)].flatMap(([, id, rest = '']) => {
@@ -54,8 +54,8 @@ function settable(words: readonly string[]): string[] {
 }
 
 /**
- * A route that leads by an object, with the hops that this stands for.
- * @param route as `parseRoutes` has it
+ * Adds the hops of its nexthop object to a route.
+ * @param route a route of `parseRoutes`
  * @param nexthops all objects
  */
 export function withHops(route: Route, nexthops: readonly Nexthop[]): Route {
@@ -66,7 +66,7 @@ export function withHops(route: Route, nexthops: readonly Nexthop[]): Route {
   return { ...route, hops, words: ['nhid', `${route.nhid}`, ...byObject(route.words)] };
 }
 
-/** A route takes the object or what it stands for, not both. */
+/** A route names either its object or its hops, not both. */
 function byObject(words: readonly string[]): string[] {
   return words.filter(
     (word, i) => !OF_OBJECT.has(word) && !OF_OBJECT.has(words[i - 1] ?? '') && word !== 'onlink',

@@ -4,14 +4,14 @@ const NET = '/sys/class/net';
 const IFF_UP = 1;
 const IFF_PROMISC = 0x100;
 
-/** What tells whose a device is. */
+/** Attributes that tell to whom a device belongs. */
 export interface Owner {
   readonly alias: string;
   /** The backend's name on the Xen bus, such as vif-1-0; only a real vif has one. */
   readonly backend: string | undefined;
 }
 
-/** A network device as sysfs shows it, without asking any program. */
+/** A network device as sysfs shows it, which needs no other program. */
 export interface Port extends Owner {
   readonly name: string;
   readonly index: number;
@@ -19,7 +19,7 @@ export interface Port extends Owner {
   readonly mtu: number;
   /** Lower-case MAC address. */
   readonly address: string;
-  /** The bridge it is a port of, if any. */
+  /** The bridge of which it is a port, if any. */
   readonly master: string | undefined;
 }
 
@@ -45,7 +45,7 @@ export function readPort(system: System, name: string): Port | undefined {
 }
 
 /**
- * Reads what tells whose a device is.
+ * Reads the attributes that tell to whom a device belongs.
  * @param system the way to sysfs
  * @param name the device's name
  */
@@ -57,7 +57,7 @@ export function readOwner(system: System, name: string): Owner {
 }
 
 /**
- * Whether a device is there.
+ * Whether a device exists.
  * @param system the way to sysfs
  * @param name the device's name
  */
@@ -66,7 +66,7 @@ export function deviceExists(system: System, name: string): boolean {
 }
 
 /**
- * Whether a device takes all packets that pass, as the ports of switches and bridges do.
+ * Whether a device receives all packets on its link, as ports of switches and bridges do.
  * @param system the way to sysfs
  * @param name the device's name
  */

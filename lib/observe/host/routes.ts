@@ -18,9 +18,9 @@ export interface Route {
   readonly source: string | undefined;
   readonly tos: string | undefined;
   readonly hops: readonly NextHop[];
-  /** The nexthop object by which it leads, where it does. */
+  /** The id of its nexthop object, where it has one. */
   readonly nhid?: number;
-  /** All that `ip route add` takes after the destination, whatever attributes a newer kernel has. */
+  /** The words for `ip route add` after the destination, unknown attributes of newer kernels included. */
   readonly words: readonly string[];
 }
 
@@ -31,18 +31,18 @@ export interface PolicyRule {
   readonly words: readonly string[];
 }
 
-/** Somebody on the network whose MAC address was set by hand, or in whose place the host answers. */
+/** A permanent neighbour entry, or a proxy entry, which makes the host answer for the address. */
 export interface Neighbour {
   readonly family: Family;
   readonly dev: string;
   readonly address: string;
-  /** What `ip neigh replace` takes, without the device. */
+  /** The words for `ip neigh replace`, without the device. */
   readonly words: readonly string[];
 }
 
 const ROUTE_TYPES =
   /^(unicast|local|broadcast|multicast|anycast|throw|unreachable|prohibit|blackhole|nat|xresolve) /;
-/** What the kernel tells of a route and nobody can set. */
+/** States in a listing of routes that nobody can set. */
 const STATES = new Set([
   'dead',
   'linkdown',
@@ -56,13 +56,13 @@ const STATES = new Set([
   'trap',
   'unresolved',
 ]);
-/** The like, with a value; what the object of a next hop stands for is printed as well. */
+/** The same with a value. ip prints the hops of a nexthop object beside its id. */
 const VALUED_STATES = new Set(['nhid', 'error']);
 
 /**
- * Routes as `ip -d -o route show table all` prints them, a line each (ip-route(8)).
- * @param family of all of them
- * @param text what ip printed, perhaps with other lists in it
+ * Reads routes from `ip -d -o route show table all`, one on each line (ip-route(8)).
+ * @param family the family of all of them
+ * @param text the output of ip, which may contain other lists
  */
 export function parseRoutes(family: Family, text: string): Route[] {
   return text
@@ -115,16 +115,16 @@ function hopOf(words: readonly string[]): NextHop {
   return { gateway, dev: after(words, 'dev') };
 }
 
-/** The last one counts: an encapsulation, which comes before the rest, has words of its own. */
+/** The last occurrence counts: an encapsulation, which comes first, may contain the same words. */
 function after(words: readonly string[], key: string): string | undefined {
   const at = words.lastIndexOf(key);
   return at < 0 ? undefined : words[at + 1];
 }
 
 /**
- * Policy rules as `ip -d rule` prints them: each line is what `ip rule add` takes (ip-rule(8)).
- * @param family of all of them
- * @param text what ip printed
+ * Reads policy rules from `ip -d rule`; each line is what `ip rule add` takes (ip-rule(8)).
+ * @param family the family of all of them
+ * @param text the output of ip
  */
 export function parseRules(family: Family, text: string): PolicyRule[] {
   return text.split('\n').flatMap((line) => {
@@ -135,10 +135,10 @@ export function parseRules(family: Family, text: string): PolicyRule[] {
 }
 
 /**
- * Neighbours that were set by hand, as `ip neigh show nud permanent`, `nud noarp` and `ip neigh show proxy` print them
- * (ip-neighbour(8)).
- * @param family of all of them
- * @param text what ip printed, perhaps with other lists in it
+ * Reads permanent neighbours from the output of `ip neigh show nud permanent`, `nud noarp` and `ip neigh show
+ * proxy` (ip-neighbour(8)).
+ * @param family the family of all of them
+ * @param text the output of ip, which may contain other lists
  */
 export function parseNeighbours(family: Family, text: string): Neighbour[] {
   return text.split('\n').flatMap((line) => {
@@ -151,7 +151,10 @@ export function parseNeighbours(family: Family, text: string): Neighbour[] {
   });
 }
 
-/** The kernel keeps such entries itself for groups, broadcasts and loopback: those have no MAC address of one station. */
+/**
+ * The kernel itself makes such entries for groups, broadcasts and loopback; their MAC address is not that of
+ * one station.
+ */
 function isOneStation(attributes: string): boolean {
   const [, first = '1'] = /\blladdr ([0-9a-f]{2}):/.exec(attributes) ?? [];
   return Number.parseInt(first, 16) % 2 === 0 && !/\blladdr (00:)*00\b/.test(attributes);

@@ -1,24 +1,24 @@
 import type { System } from '../../system/system.ts';
 
-/** A server of this host, and how it is controlled. */
+/** A server on this host, and how to control it. */
 export interface Service {
-  /** The program's name, by which its process is known. */
+  /** The program's name, by which its process is recognised. */
   readonly program: 'dhcpd' | 'dnsmasq';
   readonly control: ServiceControl;
-  /** Where its process's number may be found. */
+  /** The paths of its PID file. */
   readonly pidFiles: readonly string[];
-  /** What it reads when it starts. */
+  /** The files that it reads when it starts. */
   readonly files: readonly string[];
-  /** A folder of ours: with nothing left in it, the server has nothing to do and is stopped. */
+  /** A folder of ours: when it is empty the server has nothing to do and is stopped. */
   readonly neededFor?: string;
-  /** Files of its own that go with it when it is stopped. */
+  /** Its own files, which go when it is stopped. */
   readonly leavings?: readonly string[];
 }
 
 export type ServiceControl =
   | { readonly kind: 'systemd'; readonly unit: string }
   | { readonly kind: 'init'; readonly script: string }
-  /** No service manager knows it: its process is ended, and started by these words. */
+  /** No service manager controls it: its process is ended, and started with these words. */
   | { readonly kind: 'process'; readonly argv: readonly string[] };
 
 const UNIT_FOLDERS = [
@@ -30,10 +30,10 @@ const UNIT_FOLDERS = [
 ];
 
 /**
- * How a service of this host is controlled: by systemd where that runs, else by its init script.
+ * How to control a service of this host: by systemd where that runs, otherwise by its init script.
  * @param system the way to the files
- * @param names what the service is called by the distributions, in the order to be tried
- * @returns undefined where the host knows no such service
+ * @param names the names of the service in various distributions, in the order to try
+ * @returns undefined where the host has no such service
  */
 export function controlOf(system: System, names: readonly string[]): ServiceControl | undefined {
   if (system.exists('/run/systemd/system')) {
@@ -48,9 +48,9 @@ export function controlOf(system: System, names: readonly string[]): ServiceCont
 
 /**
  * The process of a service.
- * @param system the way to its number
- * @param service which one
- * @returns undefined where it does not run; a number that belongs to another program by now does not count
+ * @param system the way to its PID file
+ * @param service the service
+ * @returns undefined where it does not run; a process id that another program has by now does not count
  */
 export function processOf(system: System, service: Service): number | undefined {
   const numbers = service.pidFiles.map((path) => Number(system.readText(path)?.trim() || Number.NaN));
@@ -61,7 +61,10 @@ export function processOf(system: System, service: Service): number | undefined 
   return numbers.find((pid) => pid > 0 && isProcess(system, pid, service)) ?? byWords(system, service);
 }
 
-/** The file with its number may be gone, or another run's. Other namespaces have servers with the same words. */
+/**
+ * The PID file may be gone, or from another run. Other network namespaces may have servers with the same
+ * command line.
+ */
 function byWords(system: System, service: Service): number | undefined {
   const network = (pid: number | string) => system.linkTarget(`/proc/${pid}/ns/net`);
   return system
@@ -76,7 +79,7 @@ function byWords(system: System, service: Service): number | undefined {
     );
 }
 
-/** A server that a service manager starts has words that are the distribution's, but they name its files. */
+/** A service manager's server has the distribution's command line, which names its files. */
 function readsFilesOf(system: System, pid: number, { control, files, pidFiles }: Service): boolean {
   const places = [...files, ...pidFiles];
   const names = (word: string) =>
@@ -88,34 +91,34 @@ function isProcess(system: System, pid: number, { program, control }: Service): 
   if (system.readText(`/proc/${pid}/comm`) !== program || processFields(system, pid)[STATE] === 'Z')
     return false;
   if (control.kind !== 'process') return true;
-  // One of several dnsmasq: it is the one that was started by these very words.
+  // There may be several dnsmasq; ours is the one with this command line.
   const words = wordsOf(system, pid);
   return control.argv.slice(1).every((word) => words.includes(word));
 }
 
 /**
- * The words by which a process was started.
+ * The command line of a process.
  * @param system the way to /proc
- * @param pid its number
+ * @param pid the process id
  */
 export function wordsOf(system: System, pid: number): string[] {
   return (system.readText(`/proc/${pid}/cmdline`) ?? '').split('\0').filter((word) => word !== '');
 }
 
-/** The fields of proc(5)'s stat that follow the program's name, which may hold anything. */
+/** The fields of proc(5)'s stat after the program's name, which may contain anything. */
 function processFields(system: System, pid: number): string[] {
   const stat = system.readText(`/proc/${pid}/stat`) ?? '';
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
-/** How exactly the beginning of a process is known. */
+/** How exactly the start of a process is known. */
 const CLOCK_ERROR_MS = 50;
 
 /**
- * Whether a server began after the last change of its files, so that it has read them.
+ * Whether a server started after the last change of its files, so that it has read them.
  * @param system the way to /proc and the files
- * @param service which one
- * @param pid its process
+ * @param service the service
+ * @param pid its process id
  */
 export function hasRead(system: System, service: Service, pid: number): boolean {
   const changed = service.files.map((path) => system.modifiedAt(path) ?? 0);
@@ -126,15 +129,18 @@ const STATE = 0;
 const START_TIME = 19;
 const CLOCK_TICK_MS = 10;
 
-/** How far the time of day may go from the clock that nobody sets: a call lasts too short for it to drift so far. */
+/**
+ * How far the time of day may move against the monotonic clock without having been set: a call is too short
+ * for more drift.
+ */
 const SET_MS = 50;
 const sinceEpoch = (): number => Date.now() - performance.now();
 const atFirst = sinceEpoch();
 
 /**
- * When a process began, to be compared with the times of files that this call has changed.
- * @returns milliseconds since 1970; long ago where the time of day was set during this call, as when a host boots, since
- * files changed before that have times of another clock
+ * When a process started, for comparison with the times of files that this call has changed.
+ * @returns milliseconds since 1970; minus infinity where the time of day was set during this call, as at
+ * boot, since the times of files before that are of another clock
  */
 function startedAt(system: System, pid: number): number {
   if (Math.abs(sinceEpoch() - atFirst) > SET_MS) return Number.NEGATIVE_INFINITY;
@@ -142,16 +148,16 @@ function startedAt(system: System, pid: number): number {
 }
 
 /**
- * Whether a process began no longer ago than that.
+ * Whether a process started within the given time.
  * @param system the way to /proc
- * @param pid its number
+ * @param pid the process id
  * @param ms milliseconds
  */
 export function beganWithin(system: System, pid: number, ms: number): boolean {
   return ageOf(system, pid) < ms + CLOCK_ERROR_MS;
 }
 
-/** How long a process has been running, in milliseconds, exact to a few hundredths of a second. */
+/** How long a process has been running, in milliseconds, to a few hundredths of a second. */
 function ageOf(system: System, pid: number): number {
   const ticks = Number(processFields(system, pid)[START_TIME]);
   const uptime = Number((system.readText('/proc/uptime') ?? '').split(' ')[0]);

@@ -5,11 +5,12 @@ import type { Claim } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 
 /**
- * What antispoof=yes needs of the host (docs/contract.md, "network-bridge start"): bridged packets go through iptables,
- * FORWARD drops what no rule lets pass, and the card's side passes. The administrator's rules stay. Our rules stand at
- * the top, since without them the host itself would be cut off where its own traffic crosses the bridge.
- * @param families those of the host
- * @param rules what `cardRules` gives
+ * The shared settings of antispoof=yes (docs/contract.md, "network-bridge start"): bridged packets go through
+ * iptables, the policy of FORWARD is DROP, and the card's side is accepted. The administrator's rules stay.
+ * Our rules go to the top, since without them the host itself would lose its network where its own packets
+ * cross the bridge.
+ * @param families the host's families
+ * @param rules the rules of `cardRules`
  */
 export function antispoofClaims(families: readonly Family[], rules: readonly string[]): Claim[] {
   return [
@@ -21,15 +22,15 @@ export function antispoofClaims(families: readonly Family[], rules: readonly str
   ];
 }
 
-/** The settings that let bridged packets be filtered. */
+/** The settings that send bridged packets through the filters. */
 export function bridgeFilterClaims(): Claim[] {
   return BRIDGE_NF.map((path) => ({ kind: 'setting', path, value: '1' }));
 }
 
 /**
- * What lets the card's side pass a FORWARD that drops what no rule lets pass.
- * @param families those in which it does
- * @param rules what `cardRules` gives
+ * The rules that let the card's side pass where the policy of FORWARD is DROP.
+ * @param families the families with that policy
+ * @param rules the rules of `cardRules`
  */
 export function passageClaims(families: readonly Family[], rules: readonly string[]): Claim[] {
   return families.flatMap((family) =>
@@ -38,9 +39,9 @@ export function passageClaims(families: readonly Family[], rules: readonly strin
 }
 
 /**
- * The rules by which a bridge's ports pass that are no guest's.
- * @param ports the card, and in the classic topology the host's own
- * @param untracked what they carry past the host stays out of connection tracking
+ * The rules that accept packets from those ports of a bridge that are no guest's.
+ * @param ports the card, and in the classic topology the host's own port
+ * @param untracked whether their packets through the bridge bypass connection tracking
  */
 export function cardRules(ports: readonly string[], untracked = false): string[] {
   const pass = ports.map((port) => `FORWARD -m physdev --physdev-in ${port} --physdev-is-bridged -j ACCEPT`);

@@ -2,11 +2,11 @@ import type { RuleLine } from '../../observe/filter/rules.ts';
 import type { Command } from '../step.ts';
 
 /**
- * Those of an undo's firewall lines that change something. Whether a killed run had come as far as its restore is not
- * known, and a restore is all or nothing: a rule that is gone must not keep the others from being put back, and one
- * that was never taken out must not be put in twice.
- * @param commands an undo's commands of one tool, in order
- * @param isInPlace whether the rule of a line is there now
+ * Filters the firewall lines of an undo: only those that change something stay. It is unknown whether a
+ * killed run got as far as its restore, and a restore is all or nothing. So a rule that is gone must not
+ * prevent the others from being restored, and a rule that was never deleted must not be added twice.
+ * @param commands the undo's commands of one tool, in order
+ * @param isInPlace whether the rule of a line exists now
  */
 export function pendingRules(
   commands: readonly Command[],
@@ -23,7 +23,7 @@ export function pendingRules(
     now.set(rule, wanted);
     return there !== wanted;
   });
-  // All of it is as it was: taking rules out and in again would only change their order.
+  // Every rule is in its old state: to delete and add rules would only change their order.
   const same = [...before].every(([rule, there]) => now.get(rule) === there);
   return same ? commands.filter((command) => !isRuleLine(command)) : pending;
 }

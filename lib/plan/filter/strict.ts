@@ -4,25 +4,29 @@ import type { StrictRecord } from '../../observe/filter/strict.ts';
 import type { Drops } from '../../observe/filter/strict-listing.ts';
 import { type Command, lastingStep, record, type Step } from '../step.ts';
 
-/** What the strict filter holds for a port, and is to hold. */
+/** The port filter of one port: its present and its new elements in the strict table. */
 export interface StrictChange {
   /** The port's name. */
   readonly port: string;
   readonly recordPath: string;
-  /** What it was given. */
+  /** The present record. */
   readonly old: StrictRecord | undefined;
-  /** What it is to have; undefined where the port leaves the filter. */
+  /** The new record; undefined where the port leaves the strict filter. */
   readonly fresh: StrictRecord | undefined;
-  /** Somebody may have taken elements out, as a flush does: what is not there is no reason to fail. */
+  /**
+   * Somebody may have removed elements, as a flush does, so a missing element must not make the step fail.
+   */
   readonly flushed: boolean;
-  /** Elements that other ports' records tell of as well, such as a MAC address that two guests have. */
+  /** Elements that other ports' records contain too, such as the MAC address of a guest with two cards. */
   readonly shared: readonly string[];
-  /** What was dropped of the guest under the name that its port had: it is counted on. */
+  /**
+   * The counter of the guest's dropped packets under the port's earlier name; the new element continues it.
+   */
   readonly drops?: Drops | undefined;
 }
 
 /**
- * Replaces what the strict filter lets a port be, in one transaction, so that it is never unguarded.
+ * The steps that replace a port's elements in one transaction, so that its packets are never unfiltered.
  * @param change the port's record, before and after
  */
 export function planStrict(change: StrictChange): Step[] {
@@ -36,7 +40,7 @@ export function planStrict(change: StrictChange): Step[] {
   return [
     ...strictExtras(wanted).map((line): Step => ({ do: { tool: 'nft', line }, undo: [], why: hold })),
     ...stale.flatMap((element) => removal(element, `forget what ${port} might be`, flushed, drops)),
-    // Elements that are there already are given again: somebody may have flushed them, and then they count.
+    // Elements that exist are added again: somebody may have flushed them.
     ...wanted.map(
       (element): Step => ({
         do: line('add', counted(element, drops)),
@@ -53,7 +57,7 @@ export function planStrict(change: StrictChange): Step[] {
 }
 
 /**
- * Takes elements out that no record tells of, as nft lists them.
+ * The steps that remove elements that are in no record, in nft's notation.
  * @param elements such as `macs { "vif1.0" . 00:16:3e:00:00:01 }`
  */
 export function planStrays(elements: readonly string[]): Step[] {
@@ -66,17 +70,17 @@ function counted(element: string, drops: Drops | undefined): string {
   return element.replace(/ }$/, ` counter packets ${drops.packets} bytes ${drops.bytes} }`);
 }
 
-/** nft refuses to delete what is not there, but not to add what is. */
+/** nft refuses to delete an element that does not exist, but not to add one that does. */
 function removal(element: string, why: string, flushed: boolean, drops: Drops | undefined): Step[] {
   const gone: Step = { do: line('delete', element), undo: [line('add', counted(element, drops))], why };
   return flushed ? [{ do: line('add', element), undo: [], why }, gone] : [gone];
 }
 
 /**
- * Makes the strict filter's table and gives every guest its place in it again, in the same transaction: for the first
- * guest, and after somebody flushed the whole ruleset. It is not undone with the run that needed it: another guest may
- * rely on it by then, and with no guest in it it changes nothing.
- * @param guests the elements of all guests that are known
+ * The steps that make the strict table and add the elements of all guests in the same transaction: for the
+ * first guest, and after somebody flushed the whole ruleset. They stay when the run is undone: another guest
+ * may need the table by then, and without guests it changes nothing.
+ * @param guests the elements of all known guests
  */
 export function planStrictTable(guests: readonly string[]): Step[] {
   return [
@@ -90,7 +94,7 @@ export function planStrictTable(guests: readonly string[]): Step[] {
 }
 
 /**
- * Makes the strict filter's table where it is not there, for a bridge whose guests will be held by it.
+ * The steps that make the strict table where it does not exist, for a bridge whose guests it will filter.
  * @returns steps that an undo takes back
  */
 export function planStrictStart(): Step[] {
@@ -102,7 +106,7 @@ export function planStrictStart(): Step[] {
   ];
 }
 
-/** Takes the strict filter's table away; for a host on which no guest needs it any more. */
+/** The step that removes the strict table, for a host on which no guest needs it. */
 export function planStrictStop(): Step {
   const undo = strictBase().map((text): Command => ({ tool: 'nft', line: text }));
   return { do: REMOVAL, undo, why: 'take the table of the strict filter away' };
@@ -111,7 +115,7 @@ export function planStrictStop(): Step {
 const REMOVAL = { tool: 'nft', line: `delete table ${STRICT_TABLE}` } as const;
 
 /**
- * Whether a command takes the strict filter's table away, with all that is in it.
+ * Whether a command removes the strict table with all its content.
  * @param command any command
  */
 export function removesStrictTable(command: Command): boolean {

@@ -1,17 +1,21 @@
 import { isSix, type Laid, type LaidRoute } from '../../record/assignment.ts';
 
-/** How a route joins others to the same place: alone, behind the one of the guest's other device, or before it. */
+/**
+ * How a route joins others to the same destination: as the only one, after the route of the guest's other
+ * device, before it, or in place of its own.
+ */
 export type RouteVerb = 'add' | 'append' | 'prepend' | 'replace';
 
 /**
- * The words of the `ip` command that lays it.
- * @param laid what
- * @param verb for a route
+ * The words of the `ip` command that adds one part of an assignment.
+ * @param laid the address, route or proxy entry
+ * @param verb the verb for a route
  */
 export function layWords(laid: Laid, verb: RouteVerb = 'add'): string[] {
   switch (laid.kind) {
     case 'address':
-      // Two devices with one address are no duplicate here: the host has it, wherever a packet for it comes in.
+      // Several devices may have this address: it is the host's, on whatever device a packet for it arrives.
+      // So there is no duplicate to detect.
       return [
         'address',
         'replace',
@@ -32,8 +36,8 @@ export function layWords(laid: Laid, verb: RouteVerb = 'add'): string[] {
 }
 
 /**
- * The words of the `ip` command that takes it away.
- * @param laid what
+ * The words of the `ip` command that deletes one part of an assignment.
+ * @param laid the address, route or proxy entry
  */
 export function takeWords(laid: Laid): string[] {
   switch (laid.kind) {
@@ -47,7 +51,7 @@ export function takeWords(laid: Laid): string[] {
 }
 
 /**
- * Whether two are the same in every respect.
+ * Whether two parts of assignments are equal in every respect.
  * @param a one
  * @param b the other
  */
@@ -56,8 +60,8 @@ export function sameLaid(a: Laid, b: Laid): boolean {
 }
 
 /**
- * What it is, in a few words for a step's reason.
- * @param laid what
+ * One part of an assignment in a few words, for a step's reason.
+ * @param laid the address, route or proxy entry
  */
 export function laidText(laid: Laid): string {
   switch (laid.kind) {

@@ -4,13 +4,14 @@ import { isSix, type Laid, type LaidRoute, metricOf } from '../../record/assignm
 import { parsePrefix, prefixText } from '../../request/addresses.ts';
 
 /**
- * Makes sure that nobody else has an address that a guest is to get.
+ * Checks that nobody else has an address that a guest is to get.
  * @param device the guest's device, for the message
- * @param own the device's names, and its twin's, which has the same addresses
- * @param laid what is to be laid
+ * @param own the names of the device, and of the guest's other device (vif or tap), which has the same
+ * addresses
+ * @param laid the assignment
  * @param routes the kernel's routes
  * @param guests the names of all guests' devices
- * @throws HostError naming both devices; RequestError for a range of everything
+ * @throws HostError naming both devices; RequestError for a range of all addresses
  */
 export function mustBeUnrouted(
   device: string,
@@ -48,7 +49,10 @@ export function mustBeUnrouted(
   }
 }
 
-/** One of both holds the other. What leads on by a guest, as where that is a router, is not its own. */
+/**
+ * Whether one of the two ranges contains the other. A route through another guest as a router does not count,
+ * since its range is not that guest's own.
+ */
 function overlaps({ prefix, gateway, local }: KernelRoute, wanted: string): boolean {
   if (local || gateway !== undefined || lengthOf(prefix) === 0 || isSix(prefix) !== isSix(wanted))
     return false;
@@ -57,8 +61,8 @@ function overlaps({ prefix, gateway, local }: KernelRoute, wanted: string): bool
 }
 
 /**
- * Whatever this host sends to a gateway or a neighbour of its own would go to the guest, where no other route leads there
- * that is more specific, or as specific and of a better metric.
+ * Refuses a route that would send packets for this host's own gateway or address to the guest. It is safe
+ * where another route to that address is more specific, or equally specific with a better metric.
  */
 function mustHoldNoGateway(
   device: string,
@@ -92,11 +96,11 @@ function mustHoldNoGateway(
 }
 
 /**
- * Makes sure that addresses of a network of its own lie on no network that this host is on by another device, where
- * somebody else may have them.
+ * Checks that a guest's private addresses are in no network that this host reaches through another device,
+ * where somebody else may have them.
  * @param device the guest's device, for the message
- * @param own the device's names, and its twin's
- * @param apart the addresses, without lengths
+ * @param own the names of the device, and of the guest's other device
+ * @param apart the addresses, without prefix lengths
  * @param routes the kernel's routes
  * @param guests the names of all guests' devices
  * @throws HostError naming the network and its device

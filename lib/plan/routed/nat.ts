@@ -5,12 +5,12 @@ import type { NatAddresses } from '../../request/nat-address.ts';
 import { routedLaid } from './route.ts';
 
 /**
- * What vif-nat lays for a guest: the router's address on its device, a route to each of its IPv4 addresses
- * (docs/contract.md, "vif-nat online"), and for IPv6 what vif-route lays.
+ * The assignment of a guest behind vif-nat: the router's address on its device, a route to each of its IPv4
+ * addresses (docs/contract.md, "vif-nat online"), and for IPv6 the same as with vif-route.
  * @param name the device's name once it is attached
- * @param addresses the guest's and the router's
+ * @param addresses the guest's addresses and the router's
  * @param uplink the network's device, where the guest has IPv6 addresses
- * @param metric of the IPv6 routes
+ * @param metric the metric of the IPv6 routes
  */
 export function natLaid(
   name: string,
@@ -38,8 +38,8 @@ export function natLaid(
 }
 
 /**
- * All addresses of a guest behind vif-nat, as its filter rules take them.
- * @param addresses the guest's and the router's
+ * All addresses of a guest behind vif-nat, for its filter rules.
+ * @param addresses the guest's addresses and the router's
  */
 export function natGuestAddresses(addresses: NatAddresses): Prefix[] {
   return [{ family: 4, address: addresses.guest, length: 32 }, ...addresses.others];

@@ -4,19 +4,19 @@ import type { Prefix } from '../../request/addresses.ts';
 import { prefixText } from '../../request/addresses.ts';
 
 /**
- * A tap is the guest's way until its own driver takes over, so its routes come before the vif's (docs/contract.md,
- * "vif-route online").
+ * The metrics of guests' routes. A guest uses its tap until its own driver takes over, so the tap's routes
+ * come before the vif's (docs/contract.md, "vif-route online").
  */
 export const ROUTE_METRIC = { vif: 2, tap: 1 } as const;
 
 /**
- * What vif-route lays for a guest: dom0's main addresses on the device, a route for each of the guest's addresses and
- * ranges, and for single IPv6 addresses an entry by which the network's device answers for them (docs/contract.md,
- * "vif-route online").
+ * The assignment of a guest with vif-route: dom0's main addresses on the device, a route for each of the
+ * guest's addresses and ranges, and for single IPv6 addresses a proxy entry on the network's device, which
+ * then answers for them (docs/contract.md, "vif-route online").
  * @param name the device's name once it is attached
  * @param uplink the network's device
- * @param addresses the guest's
- * @param metric of the routes: a tap's come before its vif's
+ * @param addresses the guest's addresses
+ * @param metric the metric of the routes
  */
 export function routedLaid(
   name: string,
@@ -41,10 +41,10 @@ export function routedLaid(
 }
 
 /**
- * What is to be said of IPv6 ranges, for which no neighbour entry can be made; nothing where there is none.
+ * The warnings about IPv6 ranges, for which no proxy entry can be made.
  * @param device the guest's device
  * @param uplink the network's device
- * @param addresses the guest's
+ * @param addresses the guest's addresses
  */
 export function rangeWarnings(device: string, uplink: string, addresses: readonly Prefix[]): string[] {
   return addresses

@@ -24,33 +24,33 @@ import {
 } from '../vif/device.ts';
 import { laidText, layWords, sameLaid, takeWords } from './assignment.ts';
 
-/** What of the host decides how a guest's routes are laid. */
+/** The host's state that decides how a guest's routes are added. */
 export interface RouteFacts {
   readonly routes: readonly KernelRoute[];
-  /** What an earlier online laid, is not wanted any more and still there. */
+  /** Parts of the earlier assignment that still exist and are no longer wanted. */
   readonly stale: readonly Laid[];
-  /** Kernel settings by path, as they are; the device's by its present name. */
+  /** Present kernel settings by path; the device's under its present name. */
   readonly settings: Readonly<Record<string, string | undefined>>;
   /** The network's device, where the guest has IPv6 addresses. */
   readonly uplink: Uplink | undefined;
 }
 
-/** What decides how packets are routed to a guest's device. */
+/** What a guest's device needs so that packets are routed to it. */
 export interface RouteRequest {
   readonly call: VifCall;
   readonly rename: VifSettings['rename'];
-  /** Bytes; undefined leaves the device's own. */
+  /** Bytes; undefined leaves the device its own. */
   readonly mtu: number | undefined;
   readonly laid: readonly Laid[];
-  /** What the guest needs of what the host shares. */
+  /** The steps for the guest's shared settings. */
   readonly shared: readonly Step[];
-  /** FORWARD rules of the device that are in place. */
+  /** The device's present FORWARD rules. */
   readonly inPlace: RuleSet;
-  /** FORWARD rules that it is to have. */
+  /** The FORWARD rules that it is to get. */
   readonly rules: RuleSet;
-  /** What gives the guest a lease, or takes an earlier one away. */
+  /** The steps that give the guest a lease, or remove an earlier one. */
   readonly leaseSteps: readonly Step[];
-  /** The lease that it then has. */
+  /** The lease after these steps. */
   readonly lease: VifRecord['lease'];
   readonly recordPath: string;
 }
@@ -59,7 +59,8 @@ const PROXY_ARP = 'net/ipv4/conf/proxy_arp';
 const PROXY_NDP = 'net/ipv6/conf/proxy_ndp';
 
 /**
- * The kernel settings of a routed guest's device that have to be 1: it answers for the whole network.
+ * The kernel settings of a routed guest's device that must be 1, so that the host answers on it for the whole
+ * network.
  * @param name the guest's device
  * @param six whether the guest has IPv6 addresses
  */
@@ -69,11 +70,12 @@ export function routeSettings(name: string, six: boolean): string[] {
 }
 
 /**
- * Routes a guest's addresses to its device (docs/contract.md, "vif-route online" and "vif-nat online").
- * @param state the device as it is
+ * The steps that route a guest's addresses to its device (docs/contract.md, "vif-route online" and "vif-nat
+ * online").
+ * @param state the present device
  * @param facts the host
- * @param request what it is to become
- * @throws HostError when the name it is to take belongs to another device
+ * @param request what it is to get
+ * @throws HostError when another device has the wanted name
  */
 export function planRouted(state: PresentVif, facts: RouteFacts, request: RouteRequest): Plan {
   const { call, rename, mtu, rules } = request;
@@ -89,7 +91,7 @@ export function planRouted(state: PresentVif, facts: RouteFacts, request: RouteR
     warnings: nameWarnings(call.device, rename),
     steps: [
       ...replaceForwardRules(target, request.inPlace, rules),
-      // Routes before the addresses that they start from, which would take them along.
+      // Routes first: without its source address a route would go too.
       ...[...facts.stale].reverse().map((item) => staleStep(port, item)),
       ...(target === port.name ? [] : [downStep(port), ...nameSteps(port, target, call, rename)]),
       ...(mtu === undefined || mtu === port.mtu ? [] : [mtuStep(port, target, mtu)]),
@@ -99,7 +101,7 @@ export function planRouted(state: PresentVif, facts: RouteFacts, request: RouteR
       ...settingSteps(port, target, facts),
       ...request.leaseSteps,
       rememberStep(request.recordPath, record, saved),
-      // With the record, since a guest without one counts as gone.
+      // After the record, since a guest without a record counts as gone.
       ...request.shared,
     ],
   };
@@ -120,7 +122,10 @@ function staleStep(port: Port, laid: Laid): Step {
   return laid.kind === 'proxy' ? step : { ...step, device: markOf(port, laid.device) };
 }
 
-/** What the last online laid and the kernel still has is left alone; what it had beforehand stays when this run is undone. */
+/**
+ * What the last online added and the kernel still has needs no step. What existed before that online stays
+ * when this run is undone.
+ */
 function layStep(port: Port, facts: RouteFacts, before: readonly Laid[], laid: Laid): Step[] {
   const known = before.some((item) => sameLaid(item, laid));
   const step = (words: readonly string[], undo: readonly string[][]): Step => ({
@@ -133,7 +138,7 @@ function layStep(port: Port, facts: RouteFacts, before: readonly Laid[], laid: L
   const twin = facts.routes.some(
     (route) => route.device !== laid.device && isRouted([route], { ...laid, device: route.device }),
   );
-  // With a twin's route to the same place, the kernel would replace that one.
+  // Where the guest's other device has a route to the same destination, the kernel would replace that one.
   if (isRouted(facts.routes, laid)) return known || twin ? [] : [step(layWords(laid, 'replace'), [])];
   const verb = laid.device.endsWith('-emu') ? 'prepend' : 'append';
   return [step(layWords(laid, twin ? verb : 'add'), [takeWords(laid)])];
@@ -152,13 +157,13 @@ function settingSteps(port: Port, target: string, { settings, uplink }: RouteFac
 }
 
 /**
- * Takes away what was laid for a guest, and its rules (docs/contract.md, "vif-route offline" and "vif-nat offline").
- * Whatever is gone already needs no step.
- * @param state the device as it is
- * @param name its name, or the one that it had
- * @param rules its rules that are in place
- * @param recordPath where its record lies
- * @param others what else is to be done: steps before and after
+ * The steps that remove a guest's assignment and its rules (docs/contract.md, "vif-route offline" and
+ * "vif-nat offline"). What is gone already needs no step.
+ * @param state the present device
+ * @param name its name, or the name that it had
+ * @param rules its present rules
+ * @param recordPath its record's path
+ * @param others further steps, before and after
  */
 export function planUnrouted(
   state: VifState,

@@ -23,29 +23,30 @@ import {
 } from './device.ts';
 import { vlanCommands, vlanSteps } from './vlan.ts';
 
-/** What decides how a guest's device joins a bridge. */
+/** What a guest's device needs to join a bridge. */
 export interface JoinRequest {
   readonly call: VifCall;
   readonly rename: VifSettings['rename'];
   readonly bridge: Port;
   /** Bytes. */
   readonly mtu: number;
-  /** Its VLANs; undefined leaves it the bridge's default. */
+  /** The port's VLANs; undefined leaves it the bridge's default. */
   readonly vlans?: PortVlans | undefined;
-  /** What the device hears of routers (`heardPaths` of its present name). */
+  /** The device's settings for router advertisements and redirects (`heardPaths` of its present name). */
   readonly heard: Readonly<Record<string, string | undefined>>;
-  /** FORWARD rules of the device that are in place. */
+  /** The device's present FORWARD rules. */
   readonly inPlace: RuleSet;
-  /** FORWARD rules that it is to have. */
+  /** The FORWARD rules that it is to get. */
   readonly rules: RuleSet;
   readonly recordPath: string;
 }
 
 /**
- * Makes a guest's device a port of a bridge and lets its packets pass (docs/contract.md, "vif-bridge online").
- * @param state the device as it is
- * @param request what it is to become
- * @throws HostError when the name it is to take belongs to another device
+ * The steps that make a guest's device a port of a bridge and let its packets pass FORWARD (docs/contract.md,
+ * "vif-bridge online").
+ * @param state the present device
+ * @param request what it is to get
+ * @throws HostError when another device has the wanted name
  */
 export function planJoin(state: PresentVif, request: JoinRequest): Plan {
   const { call, rename, bridge } = request;
@@ -53,7 +54,7 @@ export function planJoin(state: PresentVif, request: JoinRequest): Plan {
   mustBeFree(state, call.device, target);
   const vlans = request.vlans === undefined ? {} : { vlans: request.vlans };
   const saved: VifRecord = { name: target, bridge: bridge.name, rules: request.rules, ...vlans };
-  // The VLANs that a port was given are known by its record alone.
+  // Only the record tells which VLANs the port was given.
   const sameVlans = state.record?.vlans?.text === request.vlans?.text;
   return {
     warnings: nameWarnings(call.device, rename),
@@ -66,10 +67,10 @@ export function planJoin(state: PresentVif, request: JoinRequest): Plan {
 }
 
 /**
- * Whether a device is already all that it is to become, so that a repeated online need not take it down.
- * @param port the device as it is
- * @param target the name it is to have
- * @param request what it is to become
+ * Whether a device has everything already, so that a repeated online need not take it down.
+ * @param port the present device
+ * @param target the wanted name
+ * @param request what it is to get
  */
 export function isJoined(port: Port, target: string, request: Pick<JoinRequest, 'bridge' | 'mtu'>): boolean {
   return (
@@ -101,13 +102,13 @@ function portSteps({ port, record }: PresentVif, target: string, request: JoinRe
         : setLink(target, 'master', port.master),
     ),
     ...vlanSteps(port, target, vlans),
-    // Frames to the few addresses that bridges keep to themselves come to the port's own device.
+    // Frames to the few addresses that a bridge never forwards reach the port's own device.
     ...unheardSteps(markOf(port, target), request.heard, port.name),
     step('bring up', setLink(target, 'up'), setLink(target, 'down')),
   ];
 }
 
-/** A port that joins a bridge again has the bridge's default VLAN and no other. */
+/** A port that leaves the bridge and joins it again has only the bridge's default VLAN. */
 function leaveSteps(
   port: Port,
   target: string,
@@ -128,12 +129,12 @@ function leaveSteps(
 }
 
 /**
- * Takes a guest's device off its bridge and its rules away (docs/contract.md, "vif-bridge offline"). Whatever is gone
- * already needs no step.
- * @param state the device as it is
- * @param name its name, or the one that it had
- * @param rules its rules that are in place
- * @param recordPath where its record lies
+ * The steps that remove a guest's device from its bridge, and its rules (docs/contract.md, "vif-bridge
+ * offline"). What is gone already needs no step.
+ * @param state the present device
+ * @param name its name, or the name that it had
+ * @param rules its present rules
+ * @param recordPath its record's path
  */
 export function planLeave(state: VifState, name: string, rules: RuleSet, recordPath: string): Plan {
   const { port } = state;

@@ -6,16 +6,19 @@ import { aliasOf } from '../../request/names.ts';
 import type { VifCall, VifSettings } from '../../request/vif.ts';
 import { type DeviceMark, ip, type Refusable, record, type Step } from '../step.ts';
 
-/** A port's address is the highest there is, so that no bridge takes it for its own (IEEE 802.1D takes the lowest). */
+/**
+ * The MAC address of ports: the highest there is, since a bridge takes the lowest of its ports' addresses
+ * (IEEE 802.1D).
+ */
 export const PORT_MAC = 'fe:ff:ff:ff:ff:ff';
 
 /**
- * One `ip` command on a guest's device.
- * @param port the device as it is
- * @param name what it is called once the step is done
+ * A step of one `ip` command on a guest's device.
+ * @param port the present device
+ * @param name its name after the step
  * @param why the reason, to which the name is added
- * @param args the command's words
- * @param undo the words of what takes it back; empty when an earlier step's undo does
+ * @param args the words of the command
+ * @param undo the words of the undo; empty when the undo of an earlier step covers it
  */
 export function deviceStep(
   port: Port,
@@ -33,9 +36,9 @@ export function deviceStep(
 }
 
 /**
- * The device that a step speaks of.
- * @param port the device as it is
- * @param name what it is called once the step is done
+ * The mark of the device in a step.
+ * @param port the present device
+ * @param name its name after the step
  */
 export function markOf(port: Port, name: string): DeviceMark {
   return { name, index: port.index };
@@ -44,15 +47,15 @@ export function markOf(port: Port, name: string): DeviceMark {
 /**
  * The words of `ip link set dev NAME …`.
  * @param name the device's name
- * @param rest what is set
+ * @param rest the words that follow the name
  */
 export function setLink(name: string, ...rest: string[]): string[] {
   return ['link', 'set', 'dev', name, ...rest];
 }
 
 /**
- * Takes a device down, as a rename and most changes of a port need.
- * @param port the device as it is
+ * Takes a device down, which a rename and most changes of a port require.
+ * @param port the present device
  */
 export function downStep(port: Port): Step {
   return deviceStep(
@@ -65,11 +68,11 @@ export function downStep(port: Port): Step {
 }
 
 /**
- * Gives a device that is down its vifname, marks whose it is and keeps a name that was cut (docs/contract.md,
- * "vifname"); nothing where it has the name already.
- * @param port the device as it is
- * @param target the name that it is to have
- * @param call which device it is
+ * Gives its vifname to a device that is down, marks its owner, and adds the full name as altname where it had
+ * to be cut (docs/contract.md, "vifname"). No step where the device has the name already.
+ * @param port the present device
+ * @param target the wanted name
+ * @param call the call, which names the device
  * @param rename the vifname, if one is set
  */
 export function nameSteps(port: Port, target: string, call: VifCall, rename: VifSettings['rename']): Step[] {
@@ -98,8 +101,8 @@ export function nameSteps(port: Port, target: string, call: VifCall, rename: Vif
 
 /**
  * Sets a device's MTU.
- * @param port the device as it is
- * @param name what it is called by then
+ * @param port the present device
+ * @param name its name at that time
  * @param mtu bytes
  */
 export function mtuStep(port: Port, name: string, mtu: number): Step {
@@ -108,9 +111,9 @@ export function mtuStep(port: Port, name: string, mtu: number): Step {
 }
 
 /**
- * Gives a device the MAC address of a port.
- * @param port the device as it is
- * @param name what it is called by then
+ * Gives a device the MAC address of ports.
+ * @param port the present device
+ * @param name its name at that time
  */
 export function addressStep(port: Port, name: string): Step {
   const set = (address: string) => setLink(name, 'address', address);
@@ -119,10 +122,10 @@ export function addressStep(port: Port, name: string): Step {
 }
 
 /**
- * A device as it was to become, where it differs in nothing but what it refused.
- * @param port the device as it is
- * @param refused what it refused
- * @param mtu what it was to have, in bytes; undefined for its own
+ * The device as if it had accepted the settings that it refused, to compare the rest with what was wanted.
+ * @param port the present device
+ * @param refused the settings that it refused
+ * @param mtu the wanted MTU in bytes; undefined for its own
  */
 export function butRefused(port: Port, refused: ReadonlySet<Refusable>, mtu: number | undefined): Port {
   return {
@@ -133,10 +136,10 @@ export function butRefused(port: Port, refused: ReadonlySet<Refusable>, mtu: num
 }
 
 /**
- * Makes sure that the name which a device is to take is free.
- * @param state the device as it is
+ * Checks that no other device has the wanted name.
+ * @param state the present device
  * @param device the kernel's name of it
- * @param target the name that it is to have
+ * @param target the wanted name
  * @throws HostError naming both devices when another device has the name
  */
 export function mustBeFree(state: VifState, device: string, target: string): void {
@@ -148,7 +151,7 @@ export function mustBeFree(state: VifState, device: string, target: string): voi
 }
 
 /**
- * What is to be said of a vifname that had to be cut; nothing otherwise.
+ * The warning about a vifname that had to be cut; empty otherwise.
  * @param device the kernel's name of the device
  * @param rename the vifname, if one is set
  */
@@ -161,10 +164,10 @@ export function nameWarnings(device: string, rename: VifSettings['rename']): str
 }
 
 /**
- * Writes down what a device is given, for the next online and for offline.
- * @param path where its record lies
- * @param before what lies there now
- * @param saved what is to be remembered
+ * Writes a device's record, for the next online and for offline.
+ * @param path the record's path
+ * @param before the present record
+ * @param saved the new record
  */
 export function rememberStep(path: string, before: VifRecord | undefined, saved: VifRecord): Step {
   return {
@@ -175,9 +178,9 @@ export function rememberStep(path: string, before: VifRecord | undefined, saved:
 }
 
 /**
- * Forgets what a device was given; no step where nothing is remembered.
- * @param path where its record lies
- * @param before what lies there now
+ * Removes a device's record; no step where there is none.
+ * @param path the record's path
+ * @param before the present record
  * @param name the device's name
  */
 export function forgetSteps(path: string, before: VifRecord | undefined, name: string): Step[] {

@@ -20,16 +20,19 @@ import {
   setLink,
 } from './device.ts';
 
-/** What decides how a guest's device joins an Open vSwitch bridge. */
+/** What a guest's device needs to join an Open vSwitch bridge. */
 export interface SwitchRequest {
   readonly call: VifCall;
   readonly rename: VifSettings['rename'];
   readonly target: OvsTarget;
-  /** Bytes; undefined leaves the device's own. */
+  /** Bytes; undefined leaves the device its own. */
   readonly mtu: number | undefined;
-  /** What a controller reads of the interface: external_ids, in order. */
+  /** The interface's external_ids, which a controller reads, in order. */
   readonly ids: readonly (readonly [key: string, value: string])[];
-  /** The switch has taken the device: a port of its name that the switch knows may be a dead one's. */
+  /**
+   * The switch has really taken the device: a port with its name in the database may be left from a dead
+   * guest.
+   */
   readonly isPort: boolean;
   readonly recordPath: string;
 }
@@ -38,10 +41,11 @@ export interface SwitchRequest {
 const OVS_VSCTL = ['ovs-vsctl', '--timeout=30'];
 
 /**
- * Makes a guest's device a port of an Open vSwitch bridge (docs/contract.md, "vif-openvswitch online").
- * @param state the device as it is
- * @param request what it is to become
- * @throws HostError when the name it is to take belongs to another device
+ * The steps that make a guest's device a port of an Open vSwitch bridge (docs/contract.md, "vif-openvswitch
+ * online").
+ * @param state the present device
+ * @param request what it is to get
+ * @throws HostError when another device has the wanted name
  */
 export function planSwitchJoin(state: PresentVif, request: SwitchRequest): Plan {
   const { call, rename, target } = request;
@@ -49,7 +53,7 @@ export function planSwitchJoin(state: PresentVif, request: SwitchRequest): Plan 
   const name = rename?.name ?? port.name;
   mustBeFree(state, call.device, name);
   const words = portWords(name, request);
-  // To bring a dead one's port back would make every further try fail.
+  // If the undo restored a dead guest's port, every further attempt would fail.
   const before = request.isPort ? record?.switchPort : undefined;
   const join: Step = {
     do: vsctl(name, words),
@@ -73,10 +77,11 @@ export function planSwitchJoin(state: PresentVif, request: SwitchRequest): Plan 
 }
 
 /**
- * Whether a device is as a switch's port has to be, so that a repeated online need not take it down.
- * @param port the device as it is
- * @param name the name it is to have
- * @param mtu the MTU it is to have, in bytes; undefined for any
+ * Whether a device has everything that a switch's port needs, so that a repeated online need not take it
+ * down.
+ * @param port the present device
+ * @param name the wanted name
+ * @param mtu the wanted MTU in bytes; undefined for any
  */
 export function isReady(port: Port, name: string, mtu: number | undefined): boolean {
   return port.name === name && port.up && port.address === PORT_MAC && (mtu ?? port.mtu) === port.mtu;
@@ -93,13 +98,19 @@ function deviceSteps(port: Port, name: string, { call, rename, mtu }: SwitchRequ
   ];
 }
 
-/** One transaction: a port of that name is replaced. No words take it away. The options are ovs-vsctl's own. */
+/**
+ * One transaction that replaces the port of that name; without words it removes the port. The options are
+ * those of ovs-vsctl.
+ */
 function vsctl(name: string, words: readonly string[], options: readonly string[] = []): Command {
   const removal = ['--', '--if-exists', 'del-port', name];
   return { tool: 'run', argv: [...OVS_VSCTL, ...options, ...removal, ...words] };
 }
 
-/** With both a tag and trunks the tag is that of untagged frames; without a mode the switch would ignore the trunks. */
+/**
+ * Where a port has a tag and trunks, the tag is the VLAN of untagged frames; without a mode the switch would
+ * ignore the trunks.
+ */
 function portWords(name: string, { target, ids }: SwitchRequest): string[] {
   const { bridge, tag, trunks } = target;
   return [
@@ -112,20 +123,21 @@ function portWords(name: string, { target, ids }: SwitchRequest): string[] {
   ];
 }
 
-/** A string as ovs-vsctl(8) and OVSDB read it: JSON's, but for NUL, which they refuse. */
+/** A string in the form of ovs-vsctl(8) and OVSDB: JSON without NUL, which they refuse. */
 function ovsString(value: string): string {
   return JSON.stringify(value.replaceAll('\0', ''));
 }
 
 /**
- * Takes a guest's device off its switch (docs/contract.md, "vif-openvswitch offline"). Whatever is gone already needs
- * no step.
- * @param state the device as it is
- * @param name its name, or the one that it had
- * @param rules FORWARD rules of it that are in place, from another hook
- * @param recordPath where its record lies
- * @param leave how the switch's port goes: `none` where another device has the name by now, and the port is its, or where
- * no database answers; `unheard` where the switch's daemon would be waited for in vain
+ * The steps that remove a guest's device from its switch (docs/contract.md, "vif-openvswitch offline"). What
+ * is gone already needs no step.
+ * @param state the present device
+ * @param name its name, or the name that it had
+ * @param rules its present FORWARD rules, from another hook
+ * @param recordPath its record's path
+ * @param leave how to remove the switch's port. `none`: not at all, because another device has the name and
+ * the port now, or no database answers. `unheard`: without waiting for the switch's daemon, which does not
+ * run
  */
 export function planSwitchLeave(
   state: VifState,

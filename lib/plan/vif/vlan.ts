@@ -4,10 +4,10 @@ import type { Command, Step } from '../step.ts';
 import { markOf } from './device.ts';
 
 /**
- * A port's VLANs, ready to be set.
- * @param text vlan= as it was given
- * @param vlans what it means
- * @param defaultPvid what the bridge gives every port that joins it; 0 for none
+ * A port's VLANs, prepared for `bridge vlan`.
+ * @param text the text of vlan=
+ * @param vlans the VLANs that it means
+ * @param defaultPvid the VLAN that the bridge gives to every port that joins it; 0 for none
  */
 export function portVlans(text: string, vlans: VlanSet, defaultPvid: number): PortVlans {
   const isWanted = defaultPvid === 0 || vlans.ids.includes(defaultPvid);
@@ -15,7 +15,8 @@ export function portVlans(text: string, vlans: VlanSet, defaultPvid: number): Po
 }
 
 /**
- * What gives a port that has just joined a bridge exactly these VLANs (docs/contract.md, "VLANs").
+ * The commands that give exactly these VLANs to a port that has just joined a bridge (docs/contract.md,
+ * "VLANs").
  * @param name the port's name
  * @param vlans the VLANs; undefined for the bridge's default
  */
@@ -39,9 +40,9 @@ export function vlanCommands(name: string, vlans: PortVlans | undefined): Comman
 }
 
 /**
- * The same as steps. They need no undo: a port that leaves its bridge has no VLANs.
- * @param port the device as it is
- * @param name what it is called by then
+ * The same commands as steps. They need no undo: a port that leaves its bridge loses its VLANs.
+ * @param port the present device
+ * @param name its name at that time
  * @param vlans the VLANs; undefined for the bridge's default
  */
 export function vlanSteps(port: Port, name: string, vlans: PortVlans | undefined): Step[] {

@@ -45,10 +45,13 @@ import { bridgeUser, claimsOf } from '../lib/record/shared-settings.ts';
 import type { Values } from '../lib/request/arguments.ts';
 import { BRIDGE_VARIABLES, type BridgeRequest, parseBridgeRequest } from '../lib/request/bridge.ts';
 
-/** What network-bridge does for each of its words. */
+/** network-bridge: its variables and commands. */
 export const bridgeHook: NetworkHook = { variables: BRIDGE_VARIABLES, start, stop, status: printStatus };
 
-/** Bridges one of the host's network cards (docs/contract.md, "network-bridge start" and "network-bridge stop"). */
+/**
+ * Bridges one of the host's network cards (docs/contract.md, "network-bridge start" and "network-bridge
+ * stop").
+ */
 export function networkBridge(context: Context): Promise<number> {
   return runNetworkHook(context, bridgeHook);
 }
@@ -174,7 +177,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   };
   const move = { from: back.from, to: back.to, present: nic.name };
   const firewall = top === undefined ? NO_WORDS : firewallWords(system, move, request.force);
-  // First, since only at a price can be made again what the last steps remove.
+  // These steps come first, since the last steps remove devices that an undo can only make again at a cost.
   const follow = top === undefined ? [] : followAddresses(system, back);
   const plan = {
     steps: [...follow, ...planned.steps],
@@ -182,7 +185,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   };
   const verify = async () => {
     const name = record.topology === 'plain' ? nic.name : record.netdev;
-    // The host's end of a pair has a carrier even where the card has none.
+    // The host's end of a veth pair has a carrier even where the card has none.
     if (record.wasUp && nic.flags.has('LOWER_UP')) await awaitCarrier(system, name);
     return record.wasUp && top !== undefined ? missingAfter(observeHost(system), state, top, name, []) : [];
   };

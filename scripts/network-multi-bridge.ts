@@ -44,7 +44,7 @@ export async function networkMultiBridge(context: Context): Promise<number> {
   }
   const asked = () => (calls.length > 0 ? calls : readList(system, hooks, values));
   const calledFor = command === 'start' ? asked() : [];
-  // What was started is looked up once no other call can change it.
+  // The record of started networks is read once the lock is held, so that no other call can change it.
   const works = () =>
     command === 'start' ? startWorks(context, hooks, calledFor) : stopWorks(context, hooks, asked);
   if (isDryRun(context, args.options)) return showAll(context, works());
@@ -77,7 +77,7 @@ function refuseCall(hooks: NetworkHooks, call: HookCall): void {
   }
 }
 
-/** A call, as it is shown, and what it does. */
+/** A call as it is printed, and its work. */
 interface Shown {
   readonly title: string;
   readonly work: WorkOf;
@@ -102,7 +102,7 @@ function startWorks(context: Context, hooks: NetworkHooks, calls: readonly HookC
   return [...works, { title: 'what was started', work: noting }];
 }
 
-/** What was started is stopped, the last first, whatever the list says by now. */
+/** Stops the recorded networks, the last one first, whatever the list contains by now. */
 function stopWorks(context: Context, hooks: NetworkHooks, asked: () => readonly HookCall[]): Shown[] {
   const before = readStarted(context.system);
   const calls = [...(before ?? asked())].reverse();
@@ -125,7 +125,10 @@ function partOf(
   return () => hook[command](context, withoutQuotes(values));
 }
 
-/** A part that builds on an earlier one cannot be planned before that is done. */
+/**
+ * Prints the plans for the present state of the host; a part that builds on an earlier one cannot be planned
+ * before that is done.
+ */
 function showAll(context: Context, works: readonly Shown[]): number {
   for (const { title, work } of works) {
     context.print(`## ${title}, as the host is now\n`);

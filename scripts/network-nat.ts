@@ -28,10 +28,10 @@ import type { System } from '../lib/system/system.ts';
 import { listed } from '../lib/text.ts';
 import { subnetLine } from '../lib/wire/dhcp-conf.ts';
 
-/** What network-nat does for each of its words. */
+/** network-nat: its variables and commands. */
 export const natHook: NetworkHook = { variables: NAT_VARIABLES, start, stop, status: printStatus };
 
-/** Lets guests go outside as this host (docs/contract.md, "network-nat"). */
+/** Masquerades guests: they reach the outside with this host's address (docs/contract.md, "network-nat"). */
 export function networkNat(context: Context): Promise<number> {
   return runNetworkHook(context, natHook);
 }
@@ -65,7 +65,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   };
 }
 
-/** Packets of guests that leave by another next hop of the default route go out with the guests' addresses. */
+/** Packets that leave by another next hop of the default route keep the guests' addresses. */
 function warnOfOtherWays({ log }: Context, ways: readonly string[], name: string): void {
   const others = ways.filter((device) => device !== name);
   if (others.length > 0 && ways.includes(name))
@@ -111,7 +111,10 @@ function filterClaims(
   return natClaims(netdev, family, masquerade, guarding, isBridge);
 }
 
-/** Where the administrator drops what no rule lets pass, guests have to be let through by name. */
+/**
+ * Where the policy of FORWARD is DROP by the administrator's choice, guests need rules that accept their
+ * packets.
+ */
 function guardingOf(
   system: System,
   netdev: string,
@@ -130,7 +133,7 @@ function guardingOf(
   return drops ? 'pass' : 'none';
 }
 
-/** dnsmasq gets a file for each guest and none before. */
+/** dnsmasq gets a file for each guest, and none at start. */
 function dhcpStart(
   state: DhcpState | undefined,
   known: NatRecord | undefined,
@@ -159,7 +162,7 @@ function dhcpStart(
   };
 }
 
-/** Without netdev= the one that is started, wherever the default route leads by now. */
+/** Without netdev= it is the only one that is started, wherever the default route leads by now. */
 function findStarted(
   system: System,
   records: readonly NatRecord[],

@@ -15,10 +15,10 @@ import type { Values } from '../lib/request/arguments.ts';
 import { parseRouteRequest, ROUTE_VARIABLES } from '../lib/request/forward.ts';
 import type { System } from '../lib/system/system.ts';
 
-/** What network-route does for each of its words. */
+/** network-route: its variables and commands. */
 export const routeHook: NetworkHook = { variables: ROUTE_VARIABLES, start, stop, status: printStatus };
 
-/** Lets guests be reached by a route through this host (docs/contract.md, "network-route"). */
+/** Routes packets to guests through this host (docs/contract.md, "network-route"). */
 export function networkRoute(context: Context): Promise<number> {
   return runNetworkHook(context, routeHook);
 }
@@ -63,7 +63,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   };
 }
 
-/** The only device that it is started on, wherever the default route leads by now. */
+/** The only device on which network-route is started, wherever the default route leads by now. */
 function startedOn(system: System): string {
   const users = readLedger(system).flatMap((held) => held.users);
   const devices = users.filter((user) => user.startsWith(HOOK)).map((user) => user.slice(HOOK.length));

@@ -29,7 +29,7 @@ import type { Values } from '../lib/request/arguments.ts';
 import { parseVirtualRequest, VIRTUAL_VARIABLES, type VirtualRequest } from '../lib/request/forward.ts';
 import type { System } from '../lib/system/system.ts';
 
-/** What network-virtual does for each of its words. */
+/** network-virtual: its variables and commands. */
 export const virtualHook: NetworkHook = { variables: VIRTUAL_VARIABLES, start, stop, status: printStatus };
 
 /** Gives guests a network of their own (docs/contract.md, "network-virtual"). */
@@ -79,26 +79,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   };
 }
 
-function recordOf(
-  request: VirtualRequest,
-  known: VirtualRecord | undefined,
-  link: Link | undefined,
-  laying: VirtualLaying,
-  dhcp: DhcpChange,
-): VirtualRecord {
-  return {
-    bridge: request.bridge,
-    form: request.form,
-    madeBridge: known?.madeBridge ?? link === undefined,
-    wasUp: known?.wasUp ?? link?.flags.has('UP') === true,
-    addresses: laying.addresses,
-    networks: laying.networks,
-    ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }),
-    ...(request.strict ? { strict: true } : {}),
-  };
-}
-
-/** Name servers, and whoever answered for one of the addresses lately on another device. */
+/** The addresses of name servers, and those that a neighbour on another device used lately. */
 function takenAddresses(system: System, { bridge, addresses }: VirtualRequest): Map<string, string> {
   const servers = readResolver(system).servers.map(
     (server) => [server, "a name server of this host's"] as const,
@@ -169,7 +150,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   };
 }
 
-/** Without bridge= the one that is started. */
+/** Without bridge= it is the only one that is started. */
 function findStarted(
   records: readonly VirtualRecord[],
   request: VirtualRequest,

@@ -6,9 +6,9 @@ import type { Values } from '../request/arguments.ts';
 import type { Log } from '../system/files/log.ts';
 import type { System } from '../system/system.ts';
 
-/** All that a hook is given. */
+/** Everything that a hook gets. */
 export interface Context {
-  /** The name it was called by. */
+  /** The name under which it was called. */
   readonly hook: string;
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -18,39 +18,41 @@ export interface Context {
   readonly print: (text: string) => void;
   /** Whether a signal asked the run to stop. */
   readonly interrupted: () => boolean;
-  /** Loads the hooks that start one network each, by their names: what takes back a run needs that of the run. */
+  /** Loads the hooks that start one network each, by name. The undo of a run needs the hook of that run. */
   readonly networkHooks: () => Promise<NetworkHooks>;
 }
 
-/** A hook, or a command of the administrator's tool: resolves to the exit status, throws XenNetworkError. */
+/**
+ * A hook, or a command of the administrator's tool. It resolves to the exit status or throws XenNetworkError.
+ */
 export type Applet = (context: Context) => Promise<number>;
 
-/** A plan, and what must be true of the host once it is carried out. */
+/** The work of a network hook: a plan, and the checks after it. */
 export interface NetworkWork {
-  /** What it is about, such as the bridge's name. */
+  /** The name of its object, such as the bridge. */
   readonly subject: string;
   readonly plan: Plan;
-  /** Looks at the host again; a sentence for each thing that is not as it should be. */
+  /** Looks at the host again; returns a sentence for each fault. */
   readonly verify: () => readonly string[] | Promise<readonly string[]>;
-  /** What to say when all went well. */
+  /** The message after a success. */
   readonly done: string;
-  /** What takes it back once it was not confirmed in time. */
+  /** How to undo the work if nobody confirms it in time. */
   readonly takeBack: TakeBack | undefined;
-  /** Why it is not to be done unless `check` guards it; undefined where nothing speaks against it. */
+  /** Why the work needs check= or force=yes; undefined where nothing speaks against it. */
   readonly refusal?: string | undefined;
-  /** Looks what is not as it was, though all went as planned; a sentence for each thing, which is said and no failure. */
+  /** Looks for side effects after a success; returns a warning for each. */
   readonly look?: () => readonly string[];
-  /** What the host has now, one sentence or two; asked for where a person looks. */
+  /** The new state in one or two sentences; only asked for at a terminal. */
   readonly result?: () => string;
 }
 
-/** The hooks that start one network each, by their names. */
+/** The hooks that start one network each, by name. */
 export type NetworkHooks = ReadonlyMap<string, NetworkHook>;
 
-/** What a network hook does for each of its words. */
+/** The variables and commands of a network hook. */
 export interface NetworkHook {
   readonly variables: readonly string[];
-  /** undefined where there is nothing to do; the hook says why. */
+  /** Returns undefined where there is nothing to do, after it said why. */
   readonly start: (context: Context, values: Values) => NetworkWork | undefined;
   readonly stop: (context: Context, values: Values) => NetworkWork | undefined;
   readonly status: (context: Context, values: Values, json: boolean) => void;
@@ -59,7 +61,8 @@ export interface NetworkHook {
 const DO_IT = ['', '0', 'no', 'off', 'false'];
 
 /**
- * Whether commands are only to be shown; in doubt about XEN_NETWORK_DRY_RUN they are.
+ * Whether to show the commands only. Every value of XEN_NETWORK_DRY_RUN that does not clearly mean no counts
+ * as yes.
  * @param context the call
  * @param options the call's options, without dashes
  */
@@ -70,8 +73,8 @@ export function isDryRun(context: Context, options: ReadonlySet<string>): boolea
 
 /**
  * Prints a plan as commands that can be run by hand, each with its reason.
- * @param context where to print
- * @param plan what would be done
+ * @param context the call
+ * @param plan the plan
  */
 export function printPlan(context: Context, plan: Plan): void {
   for (const warning of plan.warnings) context.print(`# ${warning}\n`);
@@ -85,14 +88,14 @@ export function printPlan(context: Context, plan: Plan): void {
   if (steps.length === 0) context.print('# nothing to do\n');
 }
 
-/** What depends on the host by then, as the host is now. */
+/** The steps of a command that is only decided when it runs, for the present state of the host. */
 function asTyped(system: System, step: Step): readonly Step[] {
   if (step.do.tool !== 'share' && step.do.tool !== 'follow') return [step];
   const { steps, before, ledger } = sharedChange(system, step.do);
   return [...steps, ...noteSteps(before, ledger)];
 }
 
-/** With the name that a program has on this host. */
+/** The command with the name that its program has on this host. */
 function shown(system: System, command: Command): string {
   return commandText(command).replace(/^\S+/, (name) => system.program?.(name) ?? name);
 }

@@ -1,4 +1,4 @@
-/** What a hook is for and which variables it takes. */
+/** The purpose of a hook, and its variables. */
 interface HookHelp {
   readonly purpose: string;
   readonly usage: string;
@@ -150,7 +150,7 @@ const HOOKS: Readonly<Record<string, HookHelp>> = {
 };
 
 /**
- * The text for `HOOK --help`.
+ * The text of `HOOK --help`.
  * @param hook a hook's name
  */
 export function helpText(hook: string): string {

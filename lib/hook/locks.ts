@@ -14,22 +14,30 @@ const VIF_WAIT_MS = 30_000;
 const NETWORK_WAIT_MS = 60_000;
 
 /**
- * A lock's file. The one rule of all locks: who changes something holds its lock for the look, the change and the record,
- * and what decides (xenstore's keys, lists, records, modes) is read once the lock is held, or again. The locks, in the
- * order in which a run that needs several takes them:
+ * The lock file of a run.
  *
- * 1. the network hooks' one, which the stock scripts know (docs/contract.md, "Locks"): bridges, their records, the
- *    ledger, what was started, journals of network hooks, starts that wait for a confirmation;
- * 2. a device's, by the kernel's name of a vif or tap: the device, its rules, its record, its journal, its keys in
- *    xenstore; several in the order of their names, a vif before its tap;
- * 3. the ledger's: what the whole host shares, and who holds it. It is held while its steps take those below, one after
- *    the other;
- * 4. the strict filter's: its table, its elements, all records of it. Held for moments only: whoever has it waits for no
- *    post hook, no server's restart and none of the locks above;
- * 5. those of single steps (iptables, DHCP files, DHCP servers), which the stock scripts know as well: taken and let go
- *    by what carries the steps out.
+ * One rule holds for all locks. Whoever changes something holds its lock from the look at the host until the
+ * change is recorded. What decides about the change (keys in xenstore, lists, records, modes) is read, or
+ * read again, while the lock is held. A run that needs several locks takes them in this order:
  *
- * The last three are taken where steps are carried out (lib/apply/locked.ts).
+ * 1. The lock of the network hooks, which the stock scripts know (docs/contract.md, "Locks"). It protects
+ * bridges and their records, the record of shared settings, the record of started networks, the journals of
+ * network hooks, and starts that wait for confirmation.
+ *
+ * 2. The lock of a device, named by the kernel's name of a vif or tap. It protects the device, its rules, its
+ * record, its journal and its keys in xenstore. Several are taken in the order of their names, a vif before
+ * its tap.
+ *
+ * 3. The lock of the shared settings and their holders. A run holds it while its steps take the locks below,
+ * one after the other.
+ *
+ * 4. The lock of the strict table, its elements and all their records. It is held for moments only: its
+ * holder waits for no post hook, for no restart of a server and for none of the locks above.
+ *
+ * 5. The locks of single steps (iptables, DHCP files, DHCP servers), which the stock scripts know too. The
+ * code that runs the steps takes and releases them.
+ *
+ * The last three are taken where steps are run (lib/apply/locked.ts).
  *
  * @param key a network hook's name, or the kernel's name of a vif or tap
  */
@@ -39,12 +47,15 @@ export function lockOf(key: string): LockFile {
   return { path: `${LOCKS}/${key}`, waitMs: VIF_WAIT_MS };
 }
 
-/** Tells what a post hook starts which locks are held for it: the holder's process, and their keys. */
+/**
+ * A variable that tells a post hook's programs which locks their hook holds: the holder's process id and the
+ * locks' keys.
+ */
 const HELD = 'XEN_NETWORK_HELD';
 
 /**
- * The variable by which a post hook that calls this program again, for its own device, need not wait for the lock that
- * its own hook holds meanwhile.
+ * The variable for a post hook. A post hook may call this program again for its own device; that call must
+ * not wait for the lock, which the hook holds until the post hook ends.
  * @param keys the keys of the locks that this process holds
  */
 export function heldVariable(keys: readonly string[]): Readonly<Record<string, string>> {
@@ -52,7 +63,7 @@ export function heldVariable(keys: readonly string[]): Readonly<Record<string, s
 }
 
 /**
- * Whether a lock is held for this process by the hook whose post hook has started it, and which waits for it.
+ * Whether the hook that waits for this process, as its post hook, holds a lock for it.
  * @param system the way to the holder's process
  * @param key the run's key
  */
@@ -62,7 +73,8 @@ export function isHeldForUs(system: System, key: string): boolean {
 }
 
 /**
- * The key of a run's journal: the hook that waits for us has one of its own under the usual key.
+ * The key of a run's journal. A post hook's call gets a key of its own, since the waiting hook has a journal
+ * under the usual one.
  * @param system the way to the holder's process
  * @param key the run's key
  */
@@ -71,12 +83,12 @@ export function journalKeyOf(system: System, key: string): string {
 }
 
 /**
- * Does something under a run's lock.
+ * Does something while holding a run's lock.
  * @param system the way to the lock
  * @param key the run's key
  * @param work what to do
  * @param atMostMs how long to wait in milliseconds, where the usual time is too long
- * @throws LockError when somebody else holds it too long
+ * @throws LockError when another process holds the lock for too long
  */
 export async function withLock<T>(
   system: System,
@@ -90,7 +102,7 @@ export async function withLock<T>(
 }
 
 /**
- * Does something under several runs' locks where nobody holds one of them, and else nothing.
+ * Does something while holding several runs' locks, if all of them are free; otherwise does nothing.
  * @param system the way to the locks
  * @param keys the runs' keys
  * @param work what to do
@@ -120,12 +132,12 @@ export async function withFreeLocks(
 }
 
 /**
- * Does something under several runs' locks.
+ * Does something while holding several runs' locks.
  * @param system the way to the locks
- * @param keys the runs' keys, in an order that all who take several of them keep
+ * @param keys the runs' keys, in the order in which everybody takes them
  * @param work what to do
  * @param atMostMs how long to wait for each in milliseconds, where the usual time is too long
- * @throws LockError when somebody else holds one of them too long
+ * @throws LockError when another process holds one of the locks for too long
  */
 export function withLocks<T>(
   system: System,

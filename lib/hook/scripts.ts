@@ -4,24 +4,24 @@ import type { Environment, PassResult } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
 import type { Applet, Context } from './context.ts';
 
-/** Every hook by its name, loaded when it is called. */
+/** Every hook by name; each is loaded when it is called. */
 export type Hooks = Readonly<Record<string, () => Promise<Applet>>>;
 
-/** Where Xen's toolstacks look for a script that is named without a slash. */
+/** The folder in which Xen's toolstacks look for a script whose name has no slash. */
 export const SCRIPTS = '/etc/xen/scripts';
 const MOST_LINKS = 8;
 
 /** A script that a configuration names. */
 export interface Script {
   readonly path: string;
-  /** Without its folder. */
+  /** Without the folder. */
   readonly name: string;
-  /** It is a hook of this program: a link to it, or a mere name whose link is missing. */
+  /** Whether the script is a hook of this program: a link to it, or a plain name whose link is missing. */
   readonly isOurs: boolean;
 }
 
 /**
- * What a script's name means.
+ * Finds the script that a name means.
  * @param system the way to the files
  * @param hooks our hooks
  * @param script a name in the folder of scripts, or a path
@@ -48,9 +48,9 @@ function isThisProgram(system: System, path: string): boolean {
 /**
  * Runs a hook of ours in this process, under its own name.
  * @param context the call
- * @param name the hook
- * @param argv its words
- * @param load loads it
+ * @param name the hook's name
+ * @param argv its arguments
+ * @param load loads the hook
  * @returns its exit status
  */
 export async function runHook(
@@ -73,10 +73,10 @@ export async function runHook(
 
 /**
  * Runs a file in this process's place.
- * @param system the way to it
- * @param argv its path and its words
+ * @param system the way to the file
+ * @param argv its path and its arguments
  * @param env its environment
- * @returns how it ended, or why it could not be started
+ * @returns its exit status, or why it could not be started
  */
 export async function runScript(
   system: System,
@@ -84,6 +84,6 @@ export async function runScript(
   env: Environment,
 ): Promise<PassResult> {
   const first = await system.pass(argv, env);
-  // As a shell that is asked to run it does: a text without "#!" is a script of the shell's own.
+  // Like a shell: a text file without "#!" is run as a shell script.
   return first.code === 'ENOEXEC' ? system.pass(['bash', ...argv], env) : first;
 }

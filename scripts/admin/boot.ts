@@ -9,29 +9,29 @@ import { placeText } from '../../lib/wire/config/place.ts';
 import { parseXendConfig, type ScriptLine, type XendConfig } from '../../lib/wire/config/xend-config.ts';
 import { defaultVifScript, USUAL_VIF_SCRIPT, XL_CONF } from '../../lib/wire/config/xl-conf.ts';
 
-/** What xend did at its start and its stop. */
+/** What xend did with its network-script at its own start and stop. */
 export type BootCommand = 'start' | 'stop' | 'restart';
 
-/** How the host's network is started. */
+/** The options of these commands. */
 export interface BootOptions {
-  /** The file that says what to run. */
+  /** The path of xend-config.sxp. */
   readonly config: string;
   readonly dryRun: boolean;
 }
 
-/** The exit status of a command that could not look at what it was asked about. */
+/** The exit status when the configuration could not be read. */
 const COULD_NOT_LOOK = 2;
 
 /**
- * Does what xend did at its start and stop: runs the network-script of xend-config.sxp with start or stop as its second
- * word, a hook of ours or the administrator's own script.
+ * Does what xend did at its start and stop: runs the network-script of xend-config.sxp with start or stop as
+ * its first argument. The script is one of our hooks or the administrator's own.
  * @param context the call
- * @param command what to do
- * @param options how
+ * @param command start, stop or restart
+ * @param options the command's options
  * @param hooks our hooks
- * @returns the exit status of the script
- * @throws RequestError with status 2 where the file cannot be understood
- * @throws HostError where somebody else does that already
+ * @returns the script's exit status
+ * @throws RequestError with status 2 where the configuration cannot be read
+ * @throws HostError where another program does this already
  */
 export async function boot(
   context: Context,
@@ -55,7 +55,7 @@ export async function boot(
   return command === 'stop' ? runWord(call, 'stop') : startNetwork(call, found.vifScript);
 }
 
-/** @returns undefined where there is no file, which is said */
+/** @returns undefined where there is no file, after a message */
 function readXendConfig({ system, log }: Context, path: string): XendConfig | undefined {
   const file = readConfigFile(system, path);
   if ('problem' in file && file.isMissing) {
@@ -81,7 +81,7 @@ const LINES = `# the words of a hook stand in the quotes, such as 'network-bridg
 (vif-script vif-bridge)
 `;
 
-/** xend runs the same script at the same moments. */
+/** xend would run the same script at the same moments. */
 function refuseXend({ system }: Context, command: BootCommand): void {
   const pid = xendProcess(system);
   if (pid === undefined) return;
@@ -91,14 +91,14 @@ function refuseXend({ system }: Context, command: BootCommand): void {
   );
 }
 
-/** A network-script and what it is to be run with. */
+/** A network-script and its arguments. */
 interface ScriptCall {
   readonly context: Context;
   readonly hooks: Hooks;
   readonly script: string;
   readonly words: readonly string[];
   readonly dryRun: boolean;
-  /** Where it is named. */
+  /** The script's position in the configuration, for messages. */
   readonly place: string;
 }
 

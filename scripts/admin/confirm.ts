@@ -6,14 +6,14 @@ import { expireRuns } from '../../lib/hook/network/expiry.ts';
 import { dropTables } from '../../lib/hook/network/tables.ts';
 
 const POLL_MS = 500;
-/** Between two tries to take a run back. */
+/** The pauses between two attempts to undo a run. */
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
-/** Whatever waits for a confirmation was started by a network hook, and these share one lock. */
+/** Only network hooks start runs that wait for confirmation, and all of them share one lock. */
 const ANY_NETWORK_HOOK = 'network-bridge';
 
 /**
- * Lets every start that waits for its confirmation stand.
+ * Confirms every start that waits for confirmation.
  * @param context the call
  */
 export function confirm(context: Context): Promise<number> {
@@ -30,10 +30,10 @@ export function confirm(context: Context): Promise<number> {
 }
 
 /**
- * The clock of one start: waits until its time is over and takes it back, unless it was confirmed. It does not give up
- * while the host may be cut off: what cannot be taken back now is tried again.
+ * The clock of one start: waits until its time is over and then undoes it, unless it was confirmed. It does
+ * not give up, since the host may have no network: what cannot be undone now is tried again.
  * @param context the call
- * @param id the start's name while it waits
+ * @param id the start's id
  */
 export async function expire(context: Context, id: string): Promise<number> {
   const { system } = context;

@@ -14,11 +14,11 @@ const BOOT_COMMANDS: readonly (readonly [command: BootCommand, purpose: string])
 ];
 
 /**
- * Adds the commands of the administrator's desk, each loaded when it is called.
+ * Adds the commands that start and stop the network at boot; each is loaded when it is called.
  * @param tool the tool
  * @param context the call
  * @param hooks all hooks
- * @param done is told the exit status
+ * @param done gets the exit status
  */
 export function deskCommands(
   tool: Argv,

@@ -12,8 +12,8 @@ import { damagedRecords } from '../../lib/observe/records.ts';
 import type { System } from '../../lib/system/system.ts';
 
 /**
- * Takes back whatever interrupted runs left, and starts whose confirmation did not come in time; puts back what is left of
- * bridges that somebody else took apart.
+ * Undoes interrupted runs and starts that were not confirmed in time; stops bridges from which somebody
+ * removed a part.
  * @param context the call
  */
 export async function recover(context: Context): Promise<number> {
@@ -33,7 +33,7 @@ export async function recover(context: Context): Promise<number> {
   return 0;
 }
 
-/** A run that is under way keeps no other from being seen to. */
+/** One run that is under way must not prevent the recovery of the others. */
 async function recovered(system: System, key: string): Promise<string[]> {
   try {
     return await withLock(system, key, () => recoverInWords(system, key));

@@ -2,7 +2,7 @@ import type { Context } from '../../lib/hook/context.ts';
 import { refilter } from '../../lib/hook/guests/refilter.ts';
 
 /**
- * Puts the filters of all running guests back after somebody reloaded or flushed a firewall.
+ * Restores the filters of all running guests, after somebody reloaded or flushed a firewall.
  * @param context the call
  */
 export async function refilterAll(context: Context): Promise<number> {

@@ -10,12 +10,13 @@ export interface SandboxOptions {
   readonly topology: Topology;
   /** Open a shell in the running sandbox. */
   readonly shell: boolean;
-  /** Set for the program that runs in the namespaces: the caller's network namespace. */
+  /** The caller's network namespace; only set for the process that runs inside the sandbox. */
   readonly inside: string | undefined;
 }
 
 /**
- * Shows the main job in throw-away namespaces: a host is bridged, guests join, packets pass, all is taken back.
+ * Shows the main job in throw-away network namespaces: a host is bridged, guests join, packets pass,
+ * everything is undone.
  * @param context the call
  * @param options the command's options
  * @param hooks the names of all hooks
@@ -58,7 +59,7 @@ async function inside(
 
 function showOf({ env, system }: Context): Show {
   const width = system.terminalWidth('out');
-  // Its colours are control characters of our own.
+  // The colours of the demo are control characters, which context.print would escape.
   const print = (text: string) => system.print(text, 'out');
   return openShow(print, wantsColour(width !== undefined, env), width ?? Infinity);
 }

@@ -10,14 +10,14 @@ import { recover } from './recover.ts';
 import { refilterAll } from './refilter.ts';
 import { vif } from './vif.ts';
 
-/** Characters in a line of help. */
+/** The maximum width of the help text, in characters. */
 const WIDEST = 80;
 const NEEDED = { type: 'string', demandOption: true } as const;
 const TOPOLOGIES: readonly Topology[] = ['classic', 'rename', 'plain'];
 
 /**
- * The administrator's tool, for the name xen-network itself.
- * @param hooks all hooks, for the help text and what runs them
+ * The administrator's tool, which runs under the name xen-network.
+ * @param hooks all hooks, for the help text and to run them
  */
 export function adminTool(hooks: Hooks): Applet {
   return async (context) => {
@@ -48,7 +48,7 @@ export function adminTool(hooks: Hooks): Applet {
   };
 }
 
-/** Commands for what runs. */
+/** The commands about what is running. */
 function runningCommands(tool: Argv, context: Context, done: (status: number) => void): void {
   const run = (command: (context: Context) => Promise<number>) => async () => done(await command(context));
   tool
@@ -74,7 +74,7 @@ function runningCommands(tool: Argv, context: Context, done: (status: number) =>
     );
 }
 
-/** The sandbox, and commands that the program itself calls. */
+/** The sandbox, and the commands that only the program itself calls. */
 function ownCommands(
   tool: Argv,
   context: Context,
@@ -107,21 +107,21 @@ function helpWidth({ system }: Context): number {
   return Math.min(WIDEST, system.terminalWidth('out') ?? WIDEST);
 }
 
-/** Given this, yargs neither prints nor ends the process by itself. */
+/** With this function yargs neither prints nor ends the process itself. */
 function helpPrinter({ print }: Context) {
   return (_error: unknown, _argv: unknown, help: string): void => {
     if (help !== '') print(`${help}\n`);
   };
 }
 
-/** What yargs does not understand; what a command throws goes on as it is. */
+/** Turns an error of yargs into one of ours; an error of a command stays as it is. */
 function refuse(message: string, error: Error | undefined): never {
   if (error !== undefined && error.name !== 'YError') throw error;
   const said = message.trim().replace(/\.?$/, '.');
   throw new RequestError(`${said} "xen-network --help" shows what there is.`, { exitCode: 2 });
 }
 
-/** Does not return before a signal ends this process. */
+/** Returns only when a signal ends this process. */
 async function serveSandbox({ system }: Context, socket: string): Promise<void> {
   const { serveXenstore } = await import('../../lib/sandbox/xenstored.ts');
   await serveXenstore(await system.native(), socket);

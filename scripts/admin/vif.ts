@@ -20,7 +20,7 @@ import { openXenstore } from '../../lib/system/xenstore/open.ts';
 import { listed, quote } from '../../lib/text.ts';
 import { table } from './table.ts';
 
-/** What is asked of the strict filter: to list its ports, or something about one of them. */
+/** The arguments of "xen-network vif". */
 export interface VifOptions {
   /** The port's name, or the kernel's name of the device. */
   readonly name: string | undefined;
@@ -32,9 +32,10 @@ export interface VifOptions {
 }
 
 /**
- * Shows what the strict filter holds each guest to and what it dropped, or changes a guest's mode or logging.
+ * Shows each guest's mode under the strict filter and how many of its packets were dropped, or changes a
+ * guest's mode or logging.
  * @param context the call
- * @param options what is asked
+ * @param options the arguments
  * @throws RequestError, HostError
  */
 export async function vif(context: Context, options: VifOptions): Promise<number> {
@@ -98,7 +99,7 @@ function notHeld(name: string): HostError {
   );
 }
 
-/** The mode stands in xenstore, where a later online and a refilter find it. */
+/** The mode is written to xenstore, where a later online and a refilter read it. */
 async function setMode(context: Context, name: string, mode: LockingMode): Promise<number> {
   const { system } = context;
   const device = deviceOf(context, name);
@@ -171,13 +172,16 @@ async function setLog(context: Context, name: string, on: boolean): Promise<numb
   return 0;
 }
 
-/** A change of what the strict filter holds: what is done, each part planned after those before it, and what last. */
+/**
+ * A change of elements in the strict table: the steps, each planned after those before it are done, and a
+ * last action.
+ */
 interface StrictChange {
   readonly steps: readonly (() => readonly Step[])[];
   readonly last: () => void | Promise<void>;
 }
 
-/** All or nothing; the device's lock is held. */
+/** All or nothing; the caller must hold the device's lock. */
 async function changeStrict(
   { system, log }: Context,
   device: string,
@@ -193,7 +197,7 @@ async function changeStrict(
   await applyParts(system, parts, { key, warn: log.warn, check: last, makesNone: true });
 }
 
-/** A vif that is not held yet is known by the kernel's name of it. */
+/** A vif that is not in the strict filter yet is only known by the kernel's name. */
 function deviceOf(context: Context, name: string): string {
   const records = readStrictRecords(context.system);
   return records.get(name)?.device ?? name;

@@ -19,11 +19,11 @@ import type { Step } from '../../plan/step.ts';
 import type { VirtualRequest } from '../../request/forward.ts';
 import type { System } from '../../system/system.ts';
 
-/** What is to be done so that addresses are handed out. */
+/** The steps that make or stop a DHCP service. */
 export interface DhcpChange {
   readonly steps: readonly Step[];
   readonly warnings: readonly string[];
-  /** What stop has to know; undefined where nothing is handed out. */
+  /** The DHCP record for stop; undefined where no addresses are handed out. */
   readonly record: DhcpRecord | undefined;
 }
 
@@ -31,10 +31,10 @@ export const NO_SERVERS =
   '/etc/resolv.conf names no server that guests could reach, so they are told of none.';
 
 /**
- * Hands out addresses on a bridge of network-virtual, if that is asked for.
+ * The steps that hand out addresses on a bridge of network-virtual, if dhcp= asks for it.
  * @param system the way to the host
  * @param request what was asked for
- * @param known what an earlier start left
+ * @param known the record of an earlier start
  * @throws HostError when there is no server, or no subnet to serve
  */
 export function startBridgeDhcp(
@@ -68,16 +68,16 @@ export function startBridgeDhcp(
 }
 
 /**
- * Says that a dnsmasq of this host hears no request.
+ * The warning that the firewall drops DHCP requests before this host's dnsmasq receives them.
  * @param system the way to the firewall
- * @param device by which they come; with "*" at its end all that begin so
+ * @param device the device by which requests come; "*" at its end stands for any rest
  */
 export function unheardRequests(system: System, device: string): string[] {
   const chain = chainThatDropsDhcp(readFirewall(system), device.replace(/\*$/, '1.0'));
   return chain === undefined ? [] : [dhcpDropText(chain, device)];
 }
 
-/** @throws HostError naming the server that is there already */
+/** @throws HostError naming the server that serves the bridge already */
 function mustBeAlone(system: System, bridge: string): void {
   const other = otherServer(system, bridge, processOf(system, bridgeDnsmasq(bridge)));
   if (other === undefined) return;
@@ -88,9 +88,9 @@ function mustBeAlone(system: System, bridge: string): void {
 }
 
 /**
- * Hands out no addresses on a bridge any more.
+ * The steps that end the handing out of addresses on a bridge.
  * @param system the way to the host
- * @param known what start left
+ * @param known the bridge's record
  */
 export function stopBridgeDhcp(system: System, { bridge, dhcp }: VirtualRecord): Step[] {
   if (dhcp?.server === 'dnsmasq') return planNoDnsmasq(bridge, system.readBytes(dnsmasqConf(bridge)));
@@ -98,9 +98,10 @@ export function stopBridgeDhcp(system: System, { bridge, dhcp }: VirtualRecord):
 }
 
 /**
- * Lets dhcpd serve a subnet no more, in the files that were used; where it is not installed any more these alone are mended.
+ * The steps that remove a subnet from dhcpd's files, those that start used; where dhcpd is no longer
+ * installed only the files change.
  * @param system the way to the host
- * @param dhcp what start left
+ * @param dhcp the DHCP record of start
  */
 export function stopSubnet(system: System, dhcp: DhcpRecord | undefined): Step[] {
   const subnet = dhcp?.subnet;

@@ -17,13 +17,14 @@ import { listed } from '../../text.ts';
 import type { Context } from '../context.ts';
 
 /**
- * Names the programs that know a device by its number, and so cannot follow where its addresses go.
+ * Warns about programs that are bound to a device by its index, and so do not follow its addresses to another
+ * device.
  * @param context the call
- * @param from the device that the addresses leave
+ * @param from the device that loses the addresses
  * @param to the name of the device that gets them
  */
 export function warnOfBound({ system, log }: Context, from: Link, to: string): void {
-  // ifupdown starts its DHCP client anew.
+  // ifupdown restarts its DHCP client itself.
   const bound = managedByIfupdown(system, from.name) ? [] : boundTo(system, from);
   if (bound.length === 0) return;
   log.warn(
@@ -32,7 +33,7 @@ export function warnOfBound({ system, log }: Context, from: Link, to: string): v
 }
 
 /**
- * What the host has now: "xenbr0 has peth0 and vif0.0; eth0 has 192.0.2.2/24."
+ * The new state: "xenbr0 has peth0 and vif0.0; eth0 has 192.0.2.2/24."
  * @param system the way to the host
  * @param bridge the bridge's name
  * @param top the device with the host's addresses
@@ -49,7 +50,7 @@ export function resultText(system: System, bridge: string, top: string): string 
 }
 
 /**
- * Says that a bridge that runs already does not hold its guests, though antispoof=strict was asked for.
+ * The warning that a running bridge does not filter its guests, though antispoof=strict was asked for.
  * @param bridge the bridge's name
  */
 export function notStrict(bridge: string): string {
@@ -60,21 +61,9 @@ export function notStrict(bridge: string): string {
 }
 
 /**
- * Whether a bridge takes part in the spanning tree as it was asked to.
- * @param system the way to the host
- * @param bridge the bridge's name
- * @param wanted undefined where nothing was asked for
- * @returns a sentence where it does not
- */
-export function unspanned(system: System, bridge: string, wanted: SpanningTree | undefined): string[] {
-  if (wanted === undefined || readSpanningTree(system, bridge).stp_state !== '0') return [];
-  return [`${bridge} does not take part in the spanning tree, though stp=yes asks for it.`];
-}
-
-/**
- * Whether the card's frames take no connection in conntrack (docs/contract.md, "Filter rules").
- * The host's own packets are seen to by their destination; but where the bridge has the host's addresses and the host
- * forwards, it may masquerade guests' packets, which takes connections.
+ * Whether the card's bridged packets bypass connection tracking (docs/contract.md, "Filter rules"). The
+ * host's own packets are excepted by their destination. But where the bridge has the host's addresses and the
+ * host forwards, it may masquerade guests' packets, for which it must track connections.
  */
 export function untracksCard(system: System, { notrack }: BridgeRequest, topology: Topology): boolean {
   if (notrack !== 'auto') return notrack === 'yes';
@@ -85,14 +74,15 @@ export function untracksCard(system: System, { notrack }: BridgeRequest, topolog
 }
 
 /**
- * Says where the administrator's firewall drops what no rule lets pass between a new bridge's ports.
+ * Warns where a policy of DROP in the administrator's firewall would drop packets between the ports of a new
+ * bridge.
  * @param context the call
- * @param layout the new bridge
- * @returns the families in which rules of ours are needed for the host itself to stay reachable
+ * @param layout the new bridge's names
+ * @returns the families in which the host itself would become unreachable without rules of ours
  */
 export function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): Family[] {
   const drops = forwardDrops(system, bridge);
-  // What another started hook drops needs no word: the rules that are put there let pass what is to pass.
+  // No warning for another started hook's policy: our rules let the packets pass.
   const isOurs = readLedgerFile(system).some(({ claim }) => claim.kind === 'policy');
   for (const { chain, byIptables } of isOurs ? [] : drops) {
     const what = byIptables
@@ -107,9 +97,9 @@ export function passForeignDrops({ system, log }: Context, { bridge }: BridgeLay
 }
 
 /**
- * The steps by which what our own hooks hold for a device follows its addresses.
+ * The steps by which everything that our hooks hold for a device moves together with its addresses.
  * @param system the way to the host
- * @param move from which device to which
+ * @param move the old and the new device
  */
 export function followAddresses(system: System, move: AddressMove): Step[] {
   return [

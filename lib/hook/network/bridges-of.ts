@@ -11,20 +11,20 @@ import { MULTI_LIST, parseMultiArguments, parseMultiList } from '../../request/m
 import type { System } from '../../system/system.ts';
 import { FOREIGN } from './network.ts';
 
-/** A bridge that a call of a network hook is to make or to take. */
+/** A bridge that a call of a network hook will make or use. */
 export interface WantedBridge {
   readonly name: string;
-  /** Its index, where it is there already. */
+  /** Its index, where it exists already. */
   readonly index: number | undefined;
 }
 
 const HOOKS: readonly string[] = ['network-bridge', 'network-virtual', 'network-nat', 'network-route'];
 
 /**
- * The bridges that a start of a network hook would make or take; not those that it has already, nor those of a call that it
- * will refuse.
+ * The bridges that a start of a network hook would make or use. Bridges that the hooks have already are left
+ * out, and so are those of a call that the hook will refuse.
  * @param system the way to the host
- * @param hook its name; a script that is not ours names none
+ * @param hook the hook's name; a script that is not ours has no bridges
  * @param words its variables, NAME=VALUE
  */
 export function bridgesOf(system: System, hook: string, words: readonly string[]): WantedBridge[] {

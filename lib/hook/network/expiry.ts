@@ -6,8 +6,9 @@ import { forgetCalls, MULTI_HOOK } from './multi-list.ts';
 import { FORCED, perform } from './transaction.ts';
 
 /**
- * Takes back the runs whose time is over, each by the stops of what it started, as the host is now; the lock of all network
- * hooks must be held. What cannot be taken back waits on, for who tries next.
+ * Undoes the runs that were not confirmed in time, by the stops of the networks that they started, planned
+ * for the present host. The caller must hold the lock of the network hooks. What cannot be undone waits for
+ * the next attempt.
  * @param context the call
  * @returns sentences for the log
  */
@@ -54,7 +55,10 @@ async function takeBack(context: Context, id: string, { hook, values, steps }: T
   return said;
 }
 
-/** A run of which only the name is known is taken back by it: what nobody confirmed may have cut the host off. */
+/**
+ * The parts of a run whose file cannot be read, by its id alone: the run may have cut the host off, so it
+ * must be undone.
+ */
 function partsByName(id: string, networkHooks: readonly string[]): TakeBack[] {
   const [, hook = '', subjects = ''] = /^([^.]*)\.(.*)$/.exec(id) ?? [];
   const hooks = hook === MULTI_HOOK ? networkHooks : [hook];

@@ -8,9 +8,10 @@ import { runTransaction } from './network.ts';
 import { FORCED } from './transaction.ts';
 
 /**
- * Puts back what is left of the bridges from which somebody took a part since their start, as their stop does.
+ * Stops the bridges from which somebody removed a part since their start, which restores the rest of the
+ * host's network.
  * @param context the call
- * @returns a sentence for each
+ * @returns a sentence for each bridge
  */
 export async function mendBridges(context: Context): Promise<string[]> {
   const records = readBridgeRecords(context.system);
@@ -23,7 +24,7 @@ export async function mendBridges(context: Context): Promise<string[]> {
     try {
       if (damageOf(state, record) === undefined) continue;
       let isMended = false;
-      // A hook that held the lock until now may have seen to it.
+      // A hook that held the lock until now may have stopped the bridge.
       const work = () => {
         const now = readBridgeRecords(context.system).find(({ bridge }) => bridge === record.bridge);
         isMended = now !== undefined && damageOf(observeHost(context.system), now) !== undefined;

@@ -10,7 +10,7 @@ import type { Context, NetworkWork } from '../context.ts';
 export const MULTI_HOOK = 'network-multi-bridge';
 
 /**
- * The calls that were started as one, in order.
+ * The calls that were started together, in order.
  * @param system the way to the record
  */
 export function readStarted(system: System): readonly HookCall[] | undefined {
@@ -25,19 +25,19 @@ function isCallList(value: unknown): value is readonly HookCall[] {
 }
 
 /**
- * A call as it is shown, and told from others.
- * @param call a hook and its words
+ * A call as text, by which it is printed and compared.
+ * @param call a hook and its variables
  */
 export function titleOf({ hook, words }: HookCall): string {
   return [hook, ...words].join(' ');
 }
 
 /**
- * Writes down what was started as one.
+ * The work that records the calls that were started together.
  * @param context the call
- * @param before what is written down now
- * @param after what is to be; undefined where nothing is started
- * @returns undefined where that is the same
+ * @param before the present record
+ * @param after the new record; undefined where nothing is started
+ * @returns undefined where the record does not change
  */
 export function noteWork(
   context: Context,
@@ -61,9 +61,9 @@ export function noteWork(
 }
 
 /**
- * Forgets calls that were taken back.
+ * The work that removes undone calls from the record.
  * @param context the call
- * @param titles the calls' titles, by any keys
+ * @param titles the calls' texts, under any keys
  */
 export function forgetCalls(context: Context, titles: Values): NetworkWork | undefined {
   const gone = new Set(Object.values(titles));

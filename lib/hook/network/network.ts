@@ -13,9 +13,9 @@ import { type Guards, parseGuards, perform, UNGUARDED, type WorkOf } from './tra
 
 export type NetworkCommand = 'start' | 'stop' | 'status';
 export const NETWORK_COMMANDS: readonly NetworkCommand[] = ['start', 'stop', 'status'];
-/** Variables of every network hook, beside its own. */
+/** Variables that every network hook takes besides its own. */
 export const GUARDS = ['check', 'confirm'] as const;
-/** Variables of all network hooks: a wrapper may hand the same words to several. */
+/** The variables of all network hooks: a wrapper may pass the same words to several of them. */
 export const FOREIGN: readonly string[] = [
   ...BRIDGE_VARIABLES,
   ...NAT_VARIABLES,
@@ -24,9 +24,10 @@ export const FOREIGN: readonly string[] = [
   ...GUARDS,
 ];
 /**
- * What is the same for every network hook: words, lock, recovery of an interrupted run, guards, one transaction.
+ * Runs a network hook. What all network hooks share happens here: arguments, lock, recovery of an interrupted
+ * run, safeguards, one transaction.
  * @param context the call
- * @param hook the hook's own part
+ * @param hook the hook's variables and commands
  * @returns the exit status
  */
 export async function runNetworkHook(context: Context, hook: NetworkHook): Promise<number> {
@@ -51,10 +52,11 @@ export async function runNetworkHook(context: Context, hook: NetworkHook): Promi
 }
 
 /**
- * Carries the works of network hooks out as one transaction, under their common lock.
+ * Carries out the works of network hooks as one transaction, while holding the lock of the network hooks.
  * @param context the call
- * @param works gives them in order, once the lock is held: what decides about them may have changed in the wait for it
- * @param guards what start was told to guard itself by
+ * @param works returns the works in order; called once the lock is held, since other runs may have changed
+ * the host before
+ * @param guards the safeguards of start
  * @returns the exit status
  */
 export async function runTransaction(
@@ -74,17 +76,17 @@ export async function runTransaction(
   return 0;
 }
 
-/** Runs of all network hooks share one lock, so whatever journal of theirs is found belongs to a run that died. */
+/** All network hooks share one lock, so any journal of theirs that exists now belongs to a run that died. */
 async function recoverNetwork(context: Context): Promise<void> {
   for (const sentence of damagedJournals(context.system, (key) => key.startsWith('network-')))
     context.log.warn(sentence);
   for (const key of journalKeys(context.system).filter((name) => name.startsWith('network-'))) {
-    // The own one is not to be written over.
+    // This hook's own journal must be undone, since the run would overwrite it.
     const taken = key === context.hook ? recoverRun : recoverInWords;
     for (const sentence of await taken(context.system, key)) context.log.warn(sentence);
   }
   if (pendingRuns(context.system).length === 0) return;
-  // Nothing is most often all that waits.
+  // Usually no run waits, so this module is only loaded when one does.
   const { expireRuns } = await import('./expiry.ts');
   for (const sentence of await expireRuns(context)) context.log.warn(sentence);
 }

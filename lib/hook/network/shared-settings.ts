@@ -9,17 +9,18 @@ import { type Claim, claimKey, claimsOf, claimText, type Ledger } from '../../re
 import type { System } from '../../system/system.ts';
 
 /**
- * Lets a started hook have what it needs of the whole host, beside what it has from an earlier start.
+ * The step after which a started hook holds the shared settings that it needs, in addition to those from an
+ * earlier start.
  * @param system the way to the host
- * @param user hook and device, such as "network-nat eth0"
- * @param claims what it needs
- * @returns no step where it has all of it
+ * @param user the holder: hook and device, such as "network-nat eth0"
+ * @param claims the shared settings
+ * @returns empty where it holds all of them
  */
 export function holdShared(system: System, user: string, claims: readonly Claim[]): Step[] {
   const ledger = readLedger(system);
   const keys = new Set(claims.map(claimKey));
   const earlier = claimsOf(ledger, user);
-  // A guest that is held stays so without its bridge's wish.
+  // The strict table is not kept from an earlier start: filtered guests hold it themselves.
   const others = earlier.filter((claim) => claim.kind !== 'strict' && !keys.has(claimKey(claim)));
   const wanted = [...claims, ...others];
   const change = share(ledger, sharedFacts(system, ledger, wanted), user, wanted);
@@ -28,10 +29,10 @@ export function holdShared(system: System, user: string, claims: readonly Claim[
 }
 
 /**
- * Lets go of what a hook needed of the whole host.
+ * The step that ends what a holder holds.
  * @param system the way to the host
- * @param user hook and device
- * @returns no step where it holds nothing
+ * @param user the holder: hook and device
+ * @returns empty where it holds nothing
  */
 export function letGoShared(system: System, user: string): Step[] {
   const held = claimsOf(readLedger(system), user);
@@ -39,7 +40,7 @@ export function letGoShared(system: System, user: string): Step[] {
 }
 
 /**
- * Steps that put back what started hooks hold of the whole host, as after a flush of the firewall.
+ * The steps that restore all shared settings, as after a flush of the firewall.
  * @param system the way to the host
  */
 export function restoreShared(system: System): Step[] {
@@ -48,10 +49,10 @@ export function restoreShared(system: System): Step[] {
 }
 
 /**
- * Lets go of what nobody answers for any more: users whose records are gone, and guests that are gone without a word. No
- * network hook may be under way.
+ * Ends what forgotten holders hold: hooks whose records are gone, and guests that went without an offline.
+ * The caller must hold the lock of the network hooks.
  * @param system the way to the host
- * @returns a sentence for each user
+ * @returns a sentence for each holder
  */
 export async function collectShared(system: System): Promise<string[]> {
   const users = (ledger: Ledger) => new Set(ledger.flatMap((held) => held.users));
@@ -74,7 +75,9 @@ const RECORDS: ReadonlyMap<string, (name: string) => string> = new Map([
   ['nat', natRecordPath],
 ]);
 
-/** A record that cannot be read is not gone; and the ledger is all that network-route has. */
+/**
+ * A record that cannot be read still counts, and network-route has no other record than the shared settings.
+ */
 function isForgotten(system: System, user: string): boolean {
   const [, hook = '', name = ''] = /^network-(bridge|virtual|nat) (.+)$/.exec(user) ?? [];
   const path = RECORDS.get(hook)?.(name);
@@ -82,10 +85,10 @@ function isForgotten(system: System, user: string): boolean {
 }
 
 /**
- * Looks again whether a hook has what it needs.
+ * Checks that the host has the shared settings that a hook needs.
  * @param system the way to the host
- * @param claims what it needs
- * @returns a sentence for each thing that it has not
+ * @param claims the shared settings
+ * @returns a sentence for each that is missing
  */
 export function unmetClaims(system: System, claims: readonly Claim[]): string[] {
   return lacking(system, claims).map(
@@ -94,12 +97,12 @@ export function unmetClaims(system: System, claims: readonly Claim[]): string[] 
 }
 
 /**
- * What of the whole host started hooks need and is not there any more, as after a flush of the firewall.
+ * The shared settings that are missing on the host, as after a flush of the firewall.
  * @param system the way to the host
- * @returns a sentence for each hook that lacks something
+ * @returns a sentence for each holder that lacks one
  */
 export function lostClaims(system: System): string[] {
-  // What the strict filter lacks, its own look tells.
+  // `strictDamage` reports what the strict table lacks.
   const ledger = readLedger(system).filter(({ claim }) => claim.kind !== 'strict');
   if (ledger.length === 0) return [];
   const lost = new Set(

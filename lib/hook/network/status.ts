@@ -20,10 +20,10 @@ interface BridgeStatus {
 }
 
 /**
- * Prints what an administrator looks at: addresses, bridges as `brctl show` lists them, routes; or the same as JSON.
- * @param context where to print
- * @param _values no variable changes the answer
- * @param json print JSON
+ * Prints addresses, bridges in the form of `brctl show`, and routes; or all of that as JSON.
+ * @param context the call
+ * @param _values no variable changes the output
+ * @param json whether to print JSON
  */
 export function printStatus(context: Context, _values: Values, json: boolean): void {
   const { system, print, log } = context;
@@ -56,7 +56,7 @@ export function printStatus(context: Context, _values: Values, json: boolean): v
 
 const rule = '='.repeat(60);
 
-/** Nothing where nobody asked for antispoof=strict. */
+/** Empty where nobody asked for antispoof=strict. */
 function strictLines({ bridges, ports }: { bridges: readonly string[]; ports: readonly string[] }): string {
   if (bridges.length === 0 && ports.length === 0) return '';
   const on = bridges.length === 0 ? '' : ` on ${listed(bridges)}`;

@@ -8,16 +8,16 @@ import type { Family } from '../../request/addresses.ts';
 import { usesNft } from '../../system/kernel/firewall.ts';
 import type { System } from '../../system/system.ts';
 
-/** What iptables of the nft back end makes by itself for the rules of hooks. */
+/** The tables that iptables-nft makes for the rules of hooks. */
 const TABLES: readonly (readonly [Family, string])[] = (['filter', 'nat', 'mangle', 'raw'] as const).flatMap(
   (name) => [[4, `ip ${name}`] as const, [6, `ip6 ${name}`] as const],
 );
 
 /**
- * Remembers which of nft's tables were there before the first rule of a started hook: iptables makes those that are not,
- * and leaves them behind.
+ * Records which nftables tables exist before the first rule of a started hook: iptables makes the others and
+ * leaves them behind.
  * @param system the way to nft
- * @param steps what is to be done; where no rule is among them, nothing is asked
+ * @param steps the steps of the run; without a rule among them nft is not run
  */
 export function noteTables(system: System, steps: readonly Step[]): void {
   const hasRules = steps.some(({ do: command }) => makesRules(command));
@@ -30,7 +30,7 @@ export function noteTables(system: System, steps: readonly Step[]): void {
 }
 
 /**
- * Takes those tables away that were not there before the first start and in which nothing is left.
+ * Removes the tables that did not exist before the first start and are empty again.
  * @param system the way to nft
  */
 export function dropTables(system: System): void {
@@ -49,7 +49,7 @@ function makesRules(command: Command): boolean {
   return sharesRules(command) || command.tool === 'iptables' || command.tool === 'ip6tables';
 }
 
-/** An empty table more is nothing to fail for. */
+/** One more empty table is no reason to fail. */
 function tried(change: () => void): void {
   try {
     change();
@@ -58,7 +58,9 @@ function tried(change: () => void): void {
   }
 }
 
-/** Nothing but chains of iptables' own, without rules, that let everything pass. */
+/**
+ * Whether a table contains only the built-in chains of iptables, without rules and with the policy accept.
+ */
 function isEmptyTable(text: string): boolean {
   const lines = text
     .split('\n')

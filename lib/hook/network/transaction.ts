@@ -13,8 +13,8 @@ import { noteTables } from './tables.ts';
 const CHECK_SECONDS = 10;
 
 /**
- * What start and stop give where there is nothing to do.
- * @param context where to say so
+ * Says why start or stop has nothing to do, and returns their result for that.
+ * @param context the call
  * @param sentence why
  */
 export function nothing(context: Context, sentence: string): undefined {
@@ -22,42 +22,43 @@ export function nothing(context: Context, sentence: string): undefined {
   tell(context, sentence);
 }
 
-/** For a person at a terminal; where nobody looks a hook that did its work is silent, as the stock scripts are. */
+/** Prints for a person at a terminal; otherwise a hook that succeeds is silent, as the stock scripts are. */
 function tell(context: Context, sentence: string): void {
   if (context.system.terminalWidth('out') !== undefined) context.print(`${sentence}\n`);
 }
 
 /**
- * How what a hook starts is taken back; what it stops is told by the same words, so that nothing waits for it any more.
+ * How to undo what a hook starts. A stop names its object by the same variables, so that the object no longer
+ * waits for confirmation.
  * @param hook the hook's name
- * @param values names to its stop what was started
- * @param steps what start did, where it only changed what was started before
+ * @param values the variables that tell the stop what to stop
+ * @param steps the steps of start, where it only changed something that was started before
  */
 export function takeBackBy(hook: string, values: Values, steps?: readonly Step[]): TakeBack {
   return { hook, values, ...(steps === undefined ? {} : { steps }) };
 }
 
-/** What one of several calls is to do, asked for once those before it are done. */
+/** Plans one of several calls; called when those before it are done. */
 export type WorkOf = () => NetworkWork | undefined;
 
-/** How start guards itself against cutting its user off. */
+/** The safeguards of start against cutting its user off. */
 export interface Guards {
-  /** An address that has to answer a ping. */
+  /** An address that must answer a ping. */
   readonly check: string | undefined;
-  /** Seconds until all is undone. */
+  /** Seconds until everything is undone, unless it is confirmed. */
   readonly confirm: number | undefined;
-  /** What speaks against it is said, and it is done nevertheless. */
+  /** A refusal becomes a warning, and the work is done. */
   readonly force?: boolean;
 }
 
-/** For what puts back what was there before, when the host may be cut off already. */
+/** For an undo, since the host may be cut off already. */
 export const FORCED: Guards = { check: undefined, confirm: undefined, force: true };
 
-/** No guards, for stop. */
+/** For stop, which has no safeguards. */
 export const UNGUARDED: Guards = { check: undefined, confirm: undefined };
 
 /**
- * The variables check and confirm.
+ * Reads the variables check and confirm.
  * @param values the variables
  * @throws RequestError naming the one that is wrong
  */
@@ -70,11 +71,12 @@ export function parseGuards(values: Values): Guards {
 }
 
 /**
- * Carries the works of network hooks out as one transaction; their common lock must be held.
+ * Carries out the works of network hooks as one transaction; the caller must hold the lock of the network
+ * hooks.
  * @param context the call
- * @param works in order
- * @param guards what start was told to guard itself by
- * @throws what a part throws; the host is then as it was
+ * @param works the works, in order
+ * @param guards the safeguards of start
+ * @throws what a part throws; the host is then as it was before
  */
 export async function perform(context: Context, works: readonly WorkOf[], guards: Guards): Promise<void> {
   const { system, log } = context;
@@ -89,7 +91,7 @@ export async function perform(context: Context, works: readonly WorkOf[], guards
       if (guards.check !== undefined) await mustAnswer(context, guards.check);
       if (context.interrupted()) throw new VerifyError(`The run was interrupted by a signal. ${UNDONE}`);
       const parts = done.flatMap(({ takeBack }) => (takeBack === undefined ? [] : [takeBack]));
-      // Whatever waits for its confirmation is not to be taken back any more once it is stopped, or started for good.
+      // What was stopped, or started for good, no longer waits for confirmation.
       for (const part of parts) if (part.steps === undefined) forgetPart(system, part);
       if (guards.confirm !== undefined) deferTakeBack(system, idOf(context, done), parts, guards.confirm);
     },
@@ -107,7 +109,7 @@ export async function perform(context: Context, works: readonly WorkOf[], guards
     );
 }
 
-/** What a guest's rules let pass depends on what FORWARD drops, and on which device leads outside. */
+/** A guest's rules depend on the policy of FORWARD and on the outgoing device, so they may have to change. */
 async function refilterGuests(context: Context, done: readonly NetworkWork[]): Promise<void> {
   const { system, log } = context;
   const steps = done.flatMap(({ plan }) => plan.steps);
@@ -131,7 +133,7 @@ function idOf({ hook }: Context, done: readonly NetworkWork[]): string {
   return `${hook}.${subjects.join('+')}`;
 }
 
-/** Notes what there was to do once that is known. */
+/** A part of the transaction, which notes its work once that is planned. */
 function partOf(system: System, work: WorkOf, done: NetworkWork[], guards: Guards): Part {
   let found: NetworkWork | undefined;
   return {

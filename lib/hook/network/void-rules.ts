@@ -4,7 +4,7 @@ import { readLedger } from '../../observe/filter/ledger.ts';
 import type { System } from '../../system/system.ts';
 import { listed } from '../../text.ts';
 
-/** What is to be said of the firewall before addresses move. */
+/** What to say about the firewall before addresses move. */
 export interface FirewallWords {
   readonly warnings: readonly string[];
   /** Why the move would cut the host off; undefined where it would not. */
@@ -13,16 +13,16 @@ export interface FirewallWords {
 
 export const NO_WORDS: FirewallWords = { warnings: [], refusal: undefined };
 
-/** So many rules are named; a firewall may have hundreds. */
+/** How many rules a message lists; a firewall may have hundreds. */
 const NAMED = 6;
-/** Part of the comment of every rule of a guest's. */
+/** A part of the comment of every guest's rule. */
 const GUESTS = '"xen-network vif';
 
 /**
- * Looks for rules of the administrator's that mean a device whose addresses go to another one.
+ * Looks for rules of the administrator that match a device whose addresses move to another one.
  * @param system the way to the firewall
- * @param move from which device to which
- * @param force whether the host may be cut off
+ * @param move the old and the new device
+ * @param force whether to go on even if the host is cut off
  */
 export function firewallWords(system: System, move: Move, force: boolean): FirewallWords {
   const chains = readFirewall(system);
@@ -32,7 +32,7 @@ export function firewallWords(system: System, move: Move, force: boolean): Firew
       ? [`ip${claim.family === 4 ? '' : '6'} ${claim.table} ${claim.rule.replace(/^\S+/, '$&:')}`]
       : [],
   );
-  // Guests' rules are put in order once it is done.
+  // Guests' rules are corrected after the move.
   const isOurs = (rule: string) => own.includes(rule) || rule.includes(GUESTS);
   const others = rules.filter((rule) => !isOurs(rule));
   const shut = closing.filter((rule) => !isOurs(rule));
@@ -45,7 +45,7 @@ export function firewallWords(system: System, move: Move, force: boolean): Firew
   const said =
     `The firewall has rules that mean ${move.from} and count no more for the host once ${after}: ` +
     `${shown(others)}.`;
-  // A stop is not guarded by check=.
+  // Stop has no check=.
   const guard =
     move.present === undefined
       ? 'check=ADDRESS to have the start undone when that address does not answer, or '

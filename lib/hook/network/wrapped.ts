@@ -3,22 +3,24 @@ import { readLedgerFile } from '../../observe/filter/ledger.ts';
 import { type Claim, claimKey } from '../../record/shared-settings.ts';
 import type { System } from '../../system/system.ts';
 
-/** What a bridge needs of nft, and what is to be said where that cannot be had. */
+/**
+ * The shared setting that drops wrapped packets of a bridge's guests, or a warning where nft cannot do that.
+ */
 export interface Wrapping {
   /** One, or none. */
   readonly claims: readonly Claim[];
   readonly warnings: readonly string[];
 }
 
-/** Of a bridge without antispoof=yes. */
+/** For a bridge without antispoof=yes. */
 export const NOT_WRAPPED: Wrapping = { claims: [], warnings: [] };
 
 /**
- * What a bridge under antispoof=yes needs so that its guests send no IP that iptables does not see. The kernel is asked
- * whether it can tell a frame's bridge; nothing is changed.
- * @param system the way to nft and the ledger
+ * The shared setting by which guests of a bridge under antispoof=yes cannot send IP packets that iptables
+ * does not see. Asks the kernel whether it can match a frame's bridge; changes nothing.
+ * @param system the way to nft and the record of shared settings
  * @param bridge the bridge's name
- * @param card its card's name while it is a port; undefined where it has none
+ * @param card the card's name as a port; undefined where the bridge has none
  */
 export function wrappedClaim(system: System, bridge: string, card: string | undefined): Wrapping {
   const wanted = (byBridge: boolean) =>
@@ -33,7 +35,7 @@ export function wrappedClaim(system: System, bridge: string, card: string | unde
     : { claims: [], warnings: [unwrapped(refusal)] };
 }
 
-/** What nft says to all of it. */
+/** Why nft refuses the commands; undefined where it accepts them. */
 function refusalOf(system: System, drops: string): string | undefined {
   const { status, stderr } = system.run(['nft', '-c', '-f', '-'], { input: `${drops}\n` });
   if (status === 0) return undefined;

@@ -1,6 +1,6 @@
 import type { Applet, NetworkHooks } from '../lib/hook/context.ts';
 
-/** Every hook by the name it has in /etc/xen/scripts, loaded only when it is called. */
+/** Every hook by its name in /etc/xen/scripts; each is loaded when it is called. */
 export const HOOKS: Readonly<Record<string, () => Promise<Applet>>> = {
   'network-bridge': async () => (await import('../scripts/network-bridge.ts')).networkBridge,
   'network-multi-bridge': async () => (await import('../scripts/network-multi-bridge.ts')).networkMultiBridge,
@@ -14,7 +14,7 @@ export const HOOKS: Readonly<Record<string, () => Promise<Applet>>> = {
   'vif-setup': async () => (await import('../scripts/vif-setup.ts')).vifSetup(HOOKS),
 };
 
-/** Loads the hooks that start one network each, by their names. */
+/** Loads the hooks that start one network each, by name. */
 export async function loadNetworkHooks(): Promise<NetworkHooks> {
   return new Map([
     ['network-bridge', (await import('../scripts/network-bridge.ts')).bridgeHook],

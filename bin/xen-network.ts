@@ -9,7 +9,7 @@ import { visible } from '../lib/text.ts';
 import manifest from '../package.json' with { type: 'json' };
 import { HOOKS, loadNetworkHooks } from './hooks.ts';
 
-/** xl ends a hook after 40 s: so much for the work, and the rest for its undo and the word to xenstore. */
+/** xl ends a hook after 40 s: this much for the work, the rest for its undo and the report in xenstore. */
 const VIF_CALL_MS = 26_000;
 
 async function main(): Promise<number> {
@@ -39,7 +39,8 @@ async function runApplet(
   load: () => Promise<Applet>,
 ): Promise<number> {
   const native = await loadNative();
-  // Whatever the caller's is: a folder that others may write is one that others may command root by.
+  // Whatever the caller's umask: others must not be able to write in our folders, since root acts on their
+  // content.
   native.umask(0o022);
   if (hook.startsWith('vif-')) setDeadline(VIF_CALL_MS);
   const system = withFirewall(openSystem(native));
@@ -59,13 +60,13 @@ async function runApplet(
     interrupted: () => stop,
     networkHooks: loadNetworkHooks,
   };
-  // The terminal may go away while the host's only NIC is being moved: that must not end the run half-way.
+  // The terminal may go away while the host's only NIC is being moved; that must not end the run half-way.
   process.on('SIGHUP', () => {});
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, ask);
   try {
     return await (await load())(context);
   } catch (thrown) {
-    // The engine itself has the means to tell xenstore where there is no memory even for that.
+    // Where there is no memory even for a message, the engine itself reports to xenstore.
     if (isOutOfMemory(thrown)) throw thrown;
     log.error(messageOf(thrown));
     if (!(thrown instanceof XenNetworkError) && thrown instanceof Error) log.info(thrown.stack ?? '');
@@ -75,7 +76,7 @@ async function runApplet(
   }
 }
 
-/** What several looks at the host find is said once. */
+/** Says a sentence only once, even if several looks at the host lead to it. */
 function once(say: (sentence: string) => void): (sentence: string) => void {
   const said = new Set<string>();
   return (sentence) => {

@@ -1,5 +1,5 @@
-// Compiles JavaScript modules to QuickJS's bytecode, as a C file with one array for each and the table that engine.h
-// tells of. Run by build.ts, in the modules' folder.
+// Compiles JavaScript modules to QuickJS's bytecode: a C file with one array for each module and the table that engine.h
+// declares. Run by build.ts, in the modules' folder.
 // Usage: compile-modules ENTRY [MODULE...] >FILE.c
 
 #include "quickjs.h"
@@ -35,7 +35,7 @@ static char *text_of(const char *name, size_t *length) {
   return text;
 }
 
-// An import is compiled when it is first met: an engine that compiles a module looks for all that it imports.
+// Compiles a module when it is first imported: an engine that compiles a module loads all modules that it imports.
 static JSModuleDef *compile(JSContext *ctx, const char *name, void *unused) {
   size_t length, size;
   char *text = text_of(name, &length);
@@ -66,7 +66,7 @@ int main(int argc, char **argv) {
   for (int i = 1; i < argc; i++)
     if (!is_compiled(argv[i])) compile(ctx, argv[i], NULL);
   puts("const struct module modules[] = {");
-  // The entry was the first to be begun, whatever was finished before it.
+  // The entry was begun first, even if others were finished before it.
   for (int i = 0; i < count; i++) printf("{\"%s\", module_%d, sizeof module_%d},\n", names[i], i, i);
   puts("{0}};");
   return 0;

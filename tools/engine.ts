@@ -1,5 +1,5 @@
-// Compiles TypeScript to a program of its own: the modules as QuickJS's bytecode, and in front of them QuickJS, whose C
-// files an npm package brings, with lib/engine.
+// Compiles TypeScript to a program: QuickJS, whose C files an npm package brings, with lib/engine, and the
+// modules as QuickJS's bytecode.
 
 import { FFIType } from 'bun:ffi';
 import { createHash } from 'node:crypto';
@@ -14,9 +14,40 @@ const own = join(root, 'lib/engine');
 const cache = join(root, 'node_modules/.cache/xen-network');
 
 const QUICKJS_FILES = ['quickjs.c', 'libregexp.c', 'libunicode.c', 'cutils.c', 'libbf.c'];
+// BigInt is one of QuickJS's big number extensions.
+const FLAGS = [
+  '-O2',
+  '-D_GNU_SOURCE',
+  '-DCONFIG_BIGNUM',
+  '-DCONFIG_VERSION="2021-03-27"',
+  `-isystem${quickjs}`,
+];
+/** Warnings for our C code; QuickJS is compiled without. */
+const WARNINGS = [
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-Wno-unused-parameter',
+  '-Wno-deprecated-declarations',
+  '-Wno-missing-field-initializers',
+];
+const LIBRARIES = ['-lm', '-lpthread'];
+
 /**
- * The engine as a library of objects, made once for each version of its sources.
- * @returns the path of the archive
+ * The C compiler's name.
+ * @throws Error without one, or without the static C library
+ */
+async function compiler(): Promise<string> {
+  for (const name of ['cc', 'gcc', 'clang']) {
+    const found = await run({ nothrow: true })`${name} -print-file-name=libc.a`;
+    if (found.exitCode === 0 && found.stdout.trim().startsWith('/')) return name;
+  }
+  throw new Error('No C compiler with a static C library is here: apt-get install gcc libc6-dev');
+}
+
+/**
+ * Compiles the engine to a library, once for each version of its sources.
+ * @returns the path of the library
  */
 async function engineLibrary(cc: string): Promise<string> {
   const hash = createHash('sha256')
@@ -48,7 +79,7 @@ async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
 }
 
-/** Where Linux and the C library declare the functions. */
+/** The headers that declare the functions. */
 const HEADERS = [
   ...[
     'dirent.h',
@@ -91,7 +122,7 @@ function functionTable(): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** yargs asks a runtime for all that it needs through one module. */
+/** yargs gets everything that depends on the runtime from one module. */
 const platform: Plugin = {
   name: 'platform',
   setup({ onResolve }) {
@@ -100,9 +131,9 @@ const platform: Plugin = {
 };
 
 /**
- * Turns TypeScript into modules for the engine. What is imported lazily stays apart, so that a hook loads nothing that
- * it does not use.
- * @returns the modules' names, the one to begin with first
+ * Turns TypeScript into modules for the engine. Modules that are imported lazily stay separate, so that a
+ * hook loads only what it uses.
+ * @returns the modules' names, the entry first
  */
 async function bundle(entry: string, folder: string): Promise<string[]> {
   await build({
@@ -116,7 +147,7 @@ async function bundle(entry: string, folder: string): Promise<string[]> {
     platform: 'neutral',
     mainFields: ['module', 'main'],
     target: 'es2020',
-    // Younger than that, but the engine has them.
+    // These are newer than ES2020, but the engine has them.
     supported: {
       'class-field': true,
       'class-private-field': true,
@@ -126,7 +157,7 @@ async function bundle(entry: string, folder: string): Promise<string[]> {
     inject: [join(own, 'prelude.ts')],
     alias: {
       'bun:ffi': join(own, 'ffi.ts'),
-      // The part of it that asks nothing of a runtime.
+      // The part of it that does not depend on a runtime.
       cliui: join(root, 'node_modules/cliui/build/lib/index.js'),
     },
     plugins: [platform],
@@ -141,7 +172,7 @@ async function bundle(entry: string, folder: string): Promise<string[]> {
 /**
  * Compiles a TypeScript program to one static executable file.
  * @param entry its first module, from the project's folder
- * @param out the program's path, in a folder that is there; a file there is replaced in one move
+ * @param out the program's path, in an existing folder; a file there is replaced in one atomic step
  * @throws Error when the compiler is missing; ProcessOutput when it refuses something
  */
 export async function compileProgram(entry: string, out: string): Promise<void> {
@@ -160,7 +191,7 @@ export async function compileProgram(entry: string, out: string): Promise<void> 
     await writeFile(join(folder, 'functions.c'), functionTable());
     const made = ['modules.c', 'functions.c'].map((name) => join(folder, name));
     const sources = ['engine.c', 'last-words.c', 'libc.c', 'memory.c'].map((name) => join(own, name));
-    // Static: it starts sooner, runs with any C library, and no LD_ variable of the caller has a say in it.
+    // Static: it starts faster, runs with any C library, and ignores the caller's LD_ variables.
     const linked = [...sources, ...made, library, ...LIBRARIES];
     await run`${cc} ${flags} -I${own} ${LINK_FLAGS} ${linked} -o ${join(folder, 'program')}`;
     await rename(join(folder, 'program'), out);

@@ -1,4 +1,4 @@
-// What the builds share: running commands, and the proof that a program works.
+// Shared by the builds: how to run a command, and a test of the finished program.
 
 import { join } from 'node:path';
 import { $ } from 'zx';
@@ -6,14 +6,14 @@ import { $ } from 'zx';
 /** The project's folder. */
 export const root = join(import.meta.dirname, '..');
 
-/** Runs a command in the project's folder. Without a stdin, since bash reads ~/.bashrc where that is a socket. */
+/** Runs a command in the project's folder, without a stdin, since bash reads ~/.bashrc when stdin is a socket. */
 export const run = $({ cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
 
-/** A hook inherits the environment of whoever called xl; Node, for one, takes options from there. */
+/** A hook inherits the environment of whoever called xl; Node, for example, takes options from it. */
 const HOSTILE = { NODE_OPTIONS: '--no-such-option' };
 
 /**
- * Runs a finished program once as it is and once with such a variable set, and answers with its version line.
+ * Runs a finished program once as it is and once with such a variable set; returns its version line.
  *
  * @throws Error when it does not name the version, or when the environment changes what it does
  */
@@ -25,7 +25,7 @@ export async function proveProgram(program: string, version: string): Promise<st
   const hostile = await run({ env: HOSTILE, nothrow: true })`${program} --version`;
   if (hostile.stdout.trim() !== clean) {
     throw new Error(
-      `${program} does something else where the environment has ${Object.keys(HOSTILE).join(' or ')}.`,
+      `${program} behaves differently when the environment has ${Object.keys(HOSTILE).join(' or ')}.`,
     );
   }
   return clean;

@@ -1,5 +1,5 @@
-// The program's engine: QuickJS with the compiled modules of this program and the few calls of the C library that they
-// make. What JavaScript sees of it is the object "engine", described in engine.ts.
+// The program's engine: QuickJS with this program's compiled modules, and the few calls of the C library that
+// they make. JavaScript sees it as the object "engine", described in engine.ts.
 
 #include "engine.h"
 
@@ -24,21 +24,21 @@ static volatile sig_atomic_t pending_signals[65];
 static volatile sig_atomic_t any_signal;
 
 static const int faults[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
-// This call's, for its last words.
+// The command line of this call, for its last words.
 static char **words;
 
 static _Noreturn void die_of(JSContext *ctx, JSValueConst error) {
   const char *text = JS_ToCString(ctx, error);
   JSValue trace = JS_GetPropertyStr(ctx, error, "stack");
   const char *stack = JS_IsUndefined(trace) ? NULL : JS_ToCString(ctx, trace);
-  // The engine has nothing but null to throw where it cannot make an error any more.
+  // The engine throws null where it has no memory even for an Error.
   if (text == NULL || strcmp(text, "null") == 0) text = "out of memory";
   dprintf(2, "xen-network: %s\n%s", text, stack ? stack : "");
   last_words(words, text);
   _exit(1);
 }
 
-// A fault of the engine's own, as where it has no memory to begin with.
+// A fault of the engine itself, for example when there is no memory at its start.
 static void on_fault(int number) {
   last_words(words, "it met a fault of its own");
   signal(number, SIG_DFL);
@@ -62,7 +62,7 @@ static JSValue catch_signal(JSContext *ctx, JSValueConst self, int argc, JSValue
   return JS_UNDEFINED;
 }
 
-// takeSignals(): the numbers of the signals that came since the last call
+// takeSignals(): the numbers of the signals since the last call
 static JSValue take_signals(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   JSValue list = JS_NewArray(ctx);
   uint32_t length = 0;
@@ -83,7 +83,7 @@ static JSValue now(JSContext *ctx, JSValueConst self, int argc, JSValueConst *ar
   return JS_NewFloat64(ctx, time.tv_sec * 1e3 + time.tv_nsec / 1e6);
 }
 
-// wait(ms): until then, or until a signal comes
+// wait(ms): sleeps for that time, or until a signal comes
 static JSValue wait_for(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   int ms;
   if (JS_ToInt32(ctx, &ms, argv[0])) return JS_EXCEPTION;
@@ -91,7 +91,7 @@ static JSValue wait_for(JSContext *ctx, JSValueConst self, int argc, JSValueCons
   return JS_UNDEFINED;
 }
 
-// path(): of this program's file
+// path(): the path of this program's file
 static JSValue own_path(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   char path[PATH_MAX];
   const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
@@ -178,7 +178,7 @@ static JSModuleDef *load_module(JSContext *ctx, const char *name, void *unused) 
   return definition;
 }
 
-// A rejection that nobody handles by the time all jobs are done is a fault of the program, and ends it.
+// A rejection that is still unhandled when all jobs are done is a fault of the program and ends it.
 static JSValue rejected;
 
 static void on_rejection(JSContext *ctx, JSValueConst promise, JSValueConst reason, JS_BOOL handled, void *unused) {
@@ -194,7 +194,7 @@ static void run_jobs(JSRuntime *runtime, JSContext *ctx) {
   if (!JS_IsUndefined(rejected)) die_of(ctx, rejected);
 }
 
-// Not JS_NewContext: no eval, no Proxy, and nothing of the big number extensions but BigInt.
+// Not JS_NewContext: without eval, without Proxy, and of the big number extensions only BigInt.
 static JSContext *make_context(JSRuntime *runtime) {
   JSContext *ctx = JS_NewContextRaw(runtime);
   JS_AddIntrinsicBaseObjects(ctx);
@@ -209,13 +209,14 @@ static JSContext *make_context(JSRuntime *runtime) {
   return ctx;
 }
 
-// Otherwise the first file that the program opens would become one of the three, and be written its messages.
+// Otherwise the first file that the program opens would become standard output or error, and get its
+// messages.
 static void fill_standard_files(void) {
   for (int fd = 0; fd <= 2; fd++)
     if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) != fd) _exit(1);
 }
 
-// What the caller has open, a lock for instance, would otherwise stay open with a server or a timer that is started here.
+// Otherwise a server or timer that is started here would keep the caller's files open, a lock for instance.
 static void close_others(void) {
   if (syscall(SYS_close_range, 3U, ~0U, 0U) == 0) return;
   for (int fd = 3; fd < 1024; fd++) close(fd);
@@ -225,11 +226,12 @@ int main(int argc, char **argv) {
   words = argv;
   close_others();
   fill_standard_files();
-  // Who writes to what nobody reads any more is told by an error.
+  // A write to a closed pipe shall return an error.
   signal(SIGPIPE, SIG_IGN);
-  // A limit on files' sizes likewise.
+  // The same for a write beyond the limit of file sizes.
   signal(SIGXFSZ, SIG_IGN);
-  // Whatever the caller has blocked: a wait for a lock is ended by a timer's signal, and the program's by SIGTERM.
+  // Unblocks what the caller has blocked: a timer's signal ends a wait for a lock, and SIGTERM ends the
+  // program.
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
@@ -249,7 +251,7 @@ int main(int argc, char **argv) {
   JSValue module = JS_DupValue(ctx, JS_MKPTR(JS_TAG_MODULE, program));
   if (JS_ResolveModule(ctx, module) < 0 || JS_IsException(JS_EvalFunction(ctx, module))) die(ctx);
 
-  // The prelude leaves engine.turn: it waits for the next timer or signal, and says whether there may be more to do.
+  // The prelude sets engine.turn: it waits for the next timer or signal, and tells whether there may be more.
   JSValue global = JS_GetGlobalObject(ctx);
   JSValue engine = JS_GetPropertyStr(ctx, global, "engine");
   for (;;) {

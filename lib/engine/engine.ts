@@ -1,20 +1,20 @@
-/** What engine.c and libc.c give to JavaScript. Addresses are numbers; times are milliseconds. */
+/** The interface of engine.c and libc.c to JavaScript. Addresses are numbers; times are milliseconds. */
 export interface Engine {
-  /** The words of the command line, the program's own name first. */
+  /** The words of the command line, the program's name first. */
   readonly argv: readonly string[];
   readonly env: Record<string, string>;
-  /** The functions of the C library, by their names; each takes numbers, BigInts, typed arrays and null. */
+  /** The functions of the C library, by name; each takes numbers, BigInts, typed arrays and null. */
   readonly libc: Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
-  /** Where the bytes of a typed array lie in memory. */
+  /** The memory address of a typed array's bytes. */
   address(bytes: ArrayBufferView): number;
   /** The C string at an address. */
   textAt(address: number): string;
   int32At(address: number): number;
   encode(text: string): ArrayBuffer;
   decode(bytes: Uint8Array): string;
-  /** From now on the signal is only noted. */
+  /** From now on the signal is only recorded. */
   catchSignal(number: number): void;
-  /** The numbers of the signals that were noted since the last call. */
+  /** The numbers of the signals that were recorded since the last call. */
   takeSignals(): number[];
   readonly pid: number;
   /** The path of this program's file. */
@@ -23,7 +23,7 @@ export interface Engine {
   /** Sleeps for whole milliseconds, or until a signal comes. */
   wait(ms: number): void;
   exit(status: number): never;
-  /** Set by the prelude: lets one timer or signal handler run, waiting for it; false when there is none. */
+  /** Set by the prelude: waits for one timer or signal handler and runs it; false when there is none. */
   turn?: () => boolean;
 }
 

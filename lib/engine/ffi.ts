@@ -1,8 +1,10 @@
-// Stands in for bun:ffi in the compiled program: the same names, for as much of them as lib/system/kernel/libc.ts uses.
+// Replaces bun:ffi in the compiled program: the same names, as far as lib/system/kernel/libc.ts uses them.
 
 import './engine.ts';
 
-/** The build has put the types of all functions into the program: here they only have to be there. */
+/**
+ * The build has compiled the types of all functions into the program, so here the names only have to exist.
+ */
 export const FFIType = {};
 
 /**
@@ -15,7 +17,7 @@ export function dlopen(_library: string): { symbols: object } {
 
 /**
  * The address of a typed array's bytes.
- * @param bytes the array, which must be kept as long as the address is used
+ * @param bytes the array, which must be kept for as long as the address is in use
  */
 export function ptr(bytes: ArrayBufferView): number {
   return engine.address(bytes);
@@ -26,7 +28,7 @@ export const read = {
   i32: (address: number): number => engine.int32At(address),
 };
 
-/** The C string at an address, some bytes further on. */
+/** The C string at an address plus an offset in bytes. */
 export class CString extends String {
   constructor(address: number, offset = 0) {
     super(engine.textAt(address + offset));

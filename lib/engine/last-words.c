@@ -1,5 +1,5 @@
-// What is told to xenstore where the program itself cannot do it any more: a guest waits for an answer for ever, and xl for
-// 40 s. Nothing here asks for memory.
+// Reports the end of the program to xenstore where the program itself no longer can: otherwise the guest
+// would wait for an answer forever, and xl for 40 s. Nothing here allocates memory.
 
 #include "engine.h"
 
@@ -38,7 +38,7 @@ static int xenstored(void) {
   return connected(socket);
 }
 
-// Waits for the answer: what is sent to a connection that is closed may be lost.
+// Waits for the answer, since bytes for a closed connection may be lost.
 static void write_entry(int fd, const char *backend, const char *key, const char *value) {
   char frame[MOST];
   struct head head = {.type = XS_WRITE};

@@ -1,5 +1,5 @@
-// The functions of the C library that the program calls, as methods that take numbers, BigInts, typed arrays (whose
-// address is passed) and null. Which ones, lib/system/kernel/libc.ts says.
+// The functions of the C library that the program calls, as methods that take numbers, BigInts, typed arrays
+// (their address is passed) and null. lib/system/kernel/libc.ts lists them.
 
 #include "engine.h"
 
@@ -7,7 +7,7 @@
 
 enum { MOST_ARGUMENTS = 6 };
 
-// What the last call left: the engine's own work in between may set errno as well.
+// errno after the last call; the engine itself may change errno before the program asks for it.
 static int last_errno;
 
 int *errno_location(void) { return &last_errno; }
@@ -17,7 +17,7 @@ uint8_t *bytes_of(JSContext *ctx, JSValueConst array, size_t *length) {
   JSValue buffer = JS_GetTypedArrayBuffer(ctx, array, &offset, length, NULL);
   if (JS_IsException(buffer)) return NULL;
   uint8_t *bytes = JS_GetArrayBuffer(ctx, &whole, buffer);
-  // The array itself keeps its buffer.
+  // The array keeps its buffer alive.
   JS_FreeValue(ctx, buffer);
   return bytes == NULL ? NULL : bytes + offset;
 }
@@ -43,7 +43,8 @@ static JSValue call(JSContext *ctx, JSValueConst self, int argc, JSValueConst *a
   if (argc > MOST_ARGUMENTS) return JS_ThrowTypeError(ctx, "%s has too many arguments", functions[index].name);
   for (int i = 0; i < argc; i++)
     if (argument(ctx, argv[i], &word[i])) return JS_EXCEPTION;
-  // On the machines that we run on, whole numbers and pointers go the same way, whatever their type.
+  // On the machines that we run on whole numbers and pointers are passed in the same way, whatever their
+  // type.
   long (*function)(long, long, long, long, long, long) = functions[index].address;
   long result = function(word[0], word[1], word[2], word[3], word[4], word[5]);
   if ((void *)function != (void *)errno_location) last_errno = errno;
@@ -64,20 +65,20 @@ JSValue libc_functions(JSContext *ctx) {
   return all;
 }
 
-// address(array): of its bytes in memory
+// address(array): the address of its bytes
 static JSValue address(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   size_t length;
   uint8_t *bytes = bytes_of(ctx, argv[0], &length);
   return bytes == NULL ? JS_EXCEPTION : JS_NewInt64(ctx, (long)bytes);
 }
 
-// textAt(address): the C string there
+// textAt(address): the C string at the address
 static JSValue text_at(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   int64_t at;
   return JS_ToInt64(ctx, &at, argv[0]) ? JS_EXCEPTION : JS_NewString(ctx, (const char *)at);
 }
 
-// int32At(address): the int there
+// int32At(address): the int at the address
 static JSValue int32_at(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   int64_t at;
   return JS_ToInt64(ctx, &at, argv[0]) ? JS_EXCEPTION : JS_NewInt32(ctx, *(const int *)at);

@@ -1,5 +1,6 @@
-// The engine's memory. It asks for small pieces tens of thousands of times in a hook's few milliseconds, and malloc(3)
-// took a fifth of them: here a piece comes off a list of pieces of its size, or off the end of the last block.
+// The engine's memory. The engine allocates small pieces tens of thousands of times in a hook's few
+// milliseconds, and malloc(3) took a fifth of that time. Here a piece comes from a list of free pieces of its
+// size, or from the end of the last block.
 
 #include "engine.h"
 
@@ -9,8 +10,8 @@
 
 enum { STEP = 16, LARGEST = 512, BLOCK = 256 << 10 };
 
-// Given back when there is no more: the program is told at once, and has this for its last words, above all those to
-// xenstore, for whose answer a guest waits.
+// Freed when there is no more memory: the program gets an error at once, and has this much for its last
+// words, above all those to xenstore, for which a guest waits.
 enum { RESERVE = 512 << 10 };
 static void *reserve;
 
@@ -21,7 +22,7 @@ static void *none(void) {
   return reserve = NULL;
 }
 
-// What lies before each piece: how many bytes it may hold.
+// The header of each piece: how many bytes it can hold.
 struct piece {
   size_t size;
   union {

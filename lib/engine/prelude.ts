@@ -1,5 +1,5 @@
-// What the program needs of a runtime beside the language, made of what the engine gives. The build puts it in front of
-// everything else.
+// The parts of a runtime that the program needs besides the language, made from the engine's functions. The
+// build puts this module before all others.
 
 import './engine.ts';
 
@@ -90,7 +90,7 @@ class Decoder {
   }
 }
 
-/** The language has these since 2022; the engine is from before. */
+/** In the language since 2022; the engine is older. */
 function at<T>(this: ArrayLike<T>, index: number): T | undefined {
   return this[index < 0 ? this.length + index : index];
 }

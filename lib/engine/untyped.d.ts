@@ -1,4 +1,4 @@
-// Packages without types of their own, as far as yargs-platform.ts uses them.
+// Types for packages that have none, as far as yargs-platform.ts uses them.
 
 declare module 'cliui' {
   interface Text {

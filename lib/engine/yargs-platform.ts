@@ -1,10 +1,10 @@
-// What yargs wants of a runtime, for the compiled program's engine, which has no module of Node. The build puts it in
-// the place of yargs's own. Configuration files, completions and other languages are not offered.
+// The platform module of yargs for the compiled program's engine, which has no modules of Node. The build
+// puts it in the place of yargs's own. There are no configuration files, completions or other languages.
 
 import { cliui } from 'cliui';
 import parser from 'yargs-parser/browser';
 
-/** All texts here are of characters that take one column. */
+/** Every character of our texts takes one column. */
 const text = {
   stringWidth: (line: string) => line.length,
   stripAnsi: (line: string) => line,
@@ -15,7 +15,7 @@ const text = {
       .join('\n'),
 };
 
-/** A line in pieces of at most so many characters, at blanks where that can be. */
+/** Wraps a line, at blanks where possible. */
 function wrapped(line: string, width: number): string[] {
   const rows: string[] = [];
   for (const word of line.trim().split(/ +/)) {
@@ -31,7 +31,7 @@ function wrapped(line: string, width: number): string[] {
   return rows;
 }
 
-/** A sentence with its gaps filled, each given word in its turn. */
+/** Replaces the gaps (%s, %d) of a sentence by the given words, in order. */
 function filled(sentence: string, ...words: unknown[]): string {
   const rest = [...words];
   return sentence.replace(/%[sd]/g, (gap) => (rest.length > 0 ? `${rest.shift()}` : gap));

@@ -28,10 +28,10 @@ export interface Stage extends Desk {
 }
 
 /**
- * Plays the main job, from a host without a bridge back to one.
- * @param stage where
- * @param interlude what else happens while all is running
- * @throws HostError at the first act that fails; what was made until then goes with the namespaces
+ * Plays the demo, from a host without a bridge back to one.
+ * @param stage the sandbox
+ * @param interlude runs while bridge and guests are up
+ * @throws HostError at the first act that fails; everything made so far goes with the namespaces
  */
 export async function play(stage: Stage, interlude: () => Promise<void>): Promise<void> {
   const before = await raiseDom0(stage);
@@ -111,7 +111,7 @@ function pingAll({ show, system }: Stage): void {
   for (const row of columns(rows)) show.good(row);
 }
 
-/** @returns the time that the answer took, for people */
+/** @returns the round-trip time, for people */
 function ping(system: System, show: Show, from: Machine, to: Machine, family: Family): string {
   const address = to.addresses[family];
   const words = ['ping', '-n', '-c', '1', '-W', `${PING_SECONDS}`, address];

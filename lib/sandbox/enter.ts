@@ -15,18 +15,21 @@ const PROGRAMS: readonly (readonly [program: string, debianPackage: string])[] =
   ['unshare', 'util-linux'],
 ];
 
-/** The first process of a PID namespace takes all others with it when it ends (unshare(1), pid_namespaces(7)). */
+/**
+ * When the first process of a PID namespace ends, the kernel kills all others in it (unshare(1),
+ * pid_namespaces(7)).
+ */
 const UNSHARE = [
   ...['unshare', '--net', '--mount', '--propagation', 'private'],
   ...['--pid', '--fork', '--kill-child', '--mount-proc', '--'],
 ];
-/** The exit status of what SIGINT or SIGTERM ended. */
+/** The exit status after SIGINT or SIGTERM. */
 const INTERRUPTED = 130;
 const END_MS = 2000;
 const POLL_MS = 5;
 
 /**
- * Which network namespace this process is in: "net:[4026531840]" (namespaces(7)).
+ * The network namespace of this process: "net:[4026531840]" (namespaces(7)).
  * @param system the way to /proc
  */
 export function networkNamespace(system: System): string {
@@ -34,12 +37,12 @@ export function networkNamespace(system: System): string {
 }
 
 /**
- * Runs this program again in network, mount and PID namespaces of its own, on the same terminal. However this process
- * or that one ends, all that was made in there ends too.
- * @param context the call; a shell in the sandbox gets its environment as well
- * @param words arguments for the program inside
+ * Runs this program again in network, mount and PID namespaces of its own, on the same terminal. However
+ * either process ends, everything inside ends too.
+ * @param context the call; a shell in the sandbox gets its environment too
+ * @param words the arguments of the program inside
  * @returns its exit status
- * @throws HostError without root, without a program that is needed, or where the kernel refuses namespaces
+ * @throws HostError without root, when a program is missing, or where the kernel refuses namespaces
  * @throws XenNetworkError when SIGINT or SIGTERM ended it
  */
 export async function enterSandbox(context: Context, words: readonly string[]): Promise<number> {
@@ -54,7 +57,7 @@ export async function enterSandbox(context: Context, words: readonly string[]): 
     );
   let inside: number | undefined;
   const { status, failure } = await system.pass(
-    // unshare dies with this process, even by SIGKILL, and what is inside dies with unshare.
+    // unshare dies with this process, even by SIGKILL, and everything inside dies with unshare.
     ['setpriv', '--pdeathsig', 'KILL', '--', ...UNSHARE, process.execPath, ...words],
     { ...env, PATH: CHILD_ENVIRONMENT['PATH'] },
     (unshare) => {
@@ -80,8 +83,8 @@ function checkPrograms(system: System): void {
 }
 
 /**
- * Ends unshare, and its child, the first process inside, with it.
- * @returns that child; 0 when there is none yet
+ * Kills unshare, and with it its child, the first process inside.
+ * @returns the child's process id; 0 when there is none yet
  */
 function endUnshare(system: System, unshare: number): number {
   const inside = Number(system.readText(`/proc/${unshare}/task/${unshare}/children`)?.split(' ')[0]);
@@ -89,7 +92,7 @@ function endUnshare(system: System, unshare: number): number {
   return inside;
 }
 
-/** The first process of a namespace is the last of its processes that goes. */
+/** The first process of a PID namespace ends last. */
 async function awaitEnd(system: System, inside: number): Promise<void> {
   for (let waited = 0; inside > 0 && system.exists(`/proc/${inside}`) && waited < END_MS; waited += POLL_MS)
     await system.sleep(POLL_MS);

@@ -12,11 +12,11 @@ const POLL_MS = 20;
 export interface BridgeFacts {
   readonly name: string;
   readonly ports: readonly string[];
-  /** Lines of a table. */
+  /** The lines of the table. */
   readonly table: readonly string[];
 }
 
-/** Leaves out what changes by itself: indexes, lifetimes, carrier. */
+/** Without what changes by itself: indexes, lifetimes, carrier. */
 function readFacts(system: System): Facts {
   const { links, routes } = observeHost(system);
   return [
@@ -27,7 +27,9 @@ function readFacts(system: System): Facts {
   ];
 }
 
-/** What was lost and gained between two looks: "- line" and "+ line". */
+/**
+ * The differences between two looks at the host: "- line" for what was lost, "+ line" for what was gained.
+ */
 function differences(before: Facts, after: Facts): string[] {
   return [
     ...before.filter((line) => !after.includes(line)).map((line) => `- ${line}`),
@@ -36,9 +38,10 @@ function differences(before: Facts, after: Facts): string[] {
 }
 
 /**
- * Looks until two looks in a row are alike: carriers and IPv6 link-local addresses come a little after what causes them.
+ * Looks at the host until two looks in a row are equal, since carriers and IPv6 link-local addresses appear
+ * with a delay.
  * @param system the way to ip and iptables
- * @throws HostError when ip answers what cannot be read
+ * @throws HostError when the output of ip cannot be read
  */
 export async function settledFacts(system: System): Promise<Facts> {
   let facts = readFacts(system);
@@ -52,10 +55,10 @@ export async function settledFacts(system: System): Promise<Facts> {
 }
 
 /**
- * What differs from an earlier look, once the host has come to rest or 3 s have passed.
+ * The differences from an earlier look, once the host has settled or 3 s have passed.
  * @param system the way to ip and iptables
  * @param before the earlier look
- * @returns "- line" for what was lost, "+ line" for what was gained; none when all is the same
+ * @returns "- line" for what was lost, "+ line" for what was gained; empty when nothing differs
  */
 export async function settledDifferences(system: System, before: Facts): Promise<string[]> {
   let changed = differences(before, readFacts(system));
@@ -69,7 +72,7 @@ export async function settledDifferences(system: System, before: Facts): Promise
 /**
  * The bridges of the host.
  * @param system the way to ip and sysfs
- * @throws HostError when ip answers what cannot be read
+ * @throws HostError when the output of ip cannot be read
  */
 export function readBridges(system: System): BridgeFacts[] {
   const { links } = observeHost(system);

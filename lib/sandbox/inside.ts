@@ -10,21 +10,22 @@ import { furnish, GATEWAY, GUEST1, SCRIPTS, XENSTORE_SOCKET } from './world.ts';
 const START_MS = 10_000;
 const POLL_MS = 5;
 
-/** What the program inside was told. */
+/** The options of the program inside. */
 export interface InsideOptions extends Omit<Stage, 'store'> {
-  /** The network namespace that it must not be in: the caller's. */
+  /** The caller's network namespace, in which this program must not be. */
   readonly outside: string;
   /** The names of all hooks. */
   readonly hooks: readonly string[];
-  /** Whether to open a shell while all is running. */
+  /** Whether to open a shell while bridge and guests are up. */
   readonly shell: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /**
- * The sandbox, seen from the first process in its namespaces.
- * @param options what it was told
- * @throws HostError when it was started anywhere else, at the first act that fails, and when there is no such shell
+ * The sandbox, run by the first process in its namespaces.
+ * @param options its options
+ * @throws HostError when it was started anywhere else, at the first act that fails, and when the shell cannot
+ * be started
  */
 export async function runInside(options: InsideOptions): Promise<void> {
   const { outside, hooks, system, show, topology } = options;
@@ -43,7 +44,7 @@ export async function runInside(options: InsideOptions): Promise<void> {
   }
 }
 
-/** It takes the server a moment to begin. */
+/** The server needs a moment to start. */
 async function awaitXenstore(system: System): Promise<Xenstore> {
   const native = await system.native();
   for (let waited = 0; ; waited += POLL_MS) {

@@ -1,22 +1,23 @@
 import { visible } from '../text.ts';
 
-/** What the sandbox prints: acts with a headline, and in each the commands, their results and what was seen. */
+/** The output of the sandbox: acts with a headline, and in each the commands and their results. */
 export interface Show {
   title(text: string): void;
   act(headline: string): void;
-  /** A command that is about to run, and on which of the machines. */
+  /** A command that is about to run, and the machine on which it runs. */
   command(machine: string, words: string): void;
   good(text: string, aside?: string): void;
   bad(text: string): void;
-  /** What was seen, line by line; a terminal gets long lines broken. */
+  /** Output, line by line; on a terminal long lines are wrapped. */
   output(lines: readonly string[]): void;
 }
 
 const STYLES = { bold: '1', dim: '2', red: '31', green: '32', cyan: '36' } as const;
 
 /**
- * Whether the printed text may hold colours: a person reads it, and has not said no (no-color.org).
- * @param isTerminal of standard output
+ * Whether the output may have colours: standard output is a terminal, and the user has not said no
+ * (no-color.org).
+ * @param isTerminal whether standard output is a terminal
  * @param env the process's environment
  */
 export function wantsColour(isTerminal: boolean, env: Readonly<Record<string, string | undefined>>): boolean {
@@ -24,10 +25,10 @@ export function wantsColour(isTerminal: boolean, env: Readonly<Record<string, st
 }
 
 /**
- * Makes a show.
+ * Makes the output of the sandbox.
  * @param print writes text
- * @param colour whether with escape codes
- * @param width characters in a line of the terminal; Infinity for anything else
+ * @param colour whether to write colours, as escape codes
+ * @param width the terminal's width in characters; Infinity where it is no terminal
  */
 export function openShow(print: (text: string) => void, colour: boolean, width: number): Show {
   const paint = (style: keyof typeof STYLES, text: string) =>
@@ -48,7 +49,7 @@ export function openShow(print: (text: string) => void, colour: boolean, width: 
   };
 }
 
-/** A line in pieces of at most so many characters, but for a longer word; all but the first are indented. */
+/** Wraps a line; only a longer word exceeds the width. All lines but the first are indented. */
 function broken(whole: string, width: number): string[] {
   if (whole.length <= width) return [whole];
   const pieces: string[] = [];
@@ -62,8 +63,8 @@ function broken(whole: string, width: number): string[] {
 }
 
 /**
- * Sets cells in columns; the last one is not padded.
- * @param rows of cells, each row of the same length
+ * Aligns cells in columns; the last column is not padded.
+ * @param rows rows of cells, all of the same length
  */
 export function columns(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

@@ -7,22 +7,22 @@ import { runChild } from './child.ts';
 import type { Show } from './show.ts';
 import { createGuest, DOM0, destroyGuest, type Guest, SCRIPTS, vifOf } from './world.ts';
 
-/** How a hook ended. */
+/** The result of a hook's call. */
 export interface Called {
   readonly status: number;
-  /** The time it took, for people. */
+  /** The time that it took, for people. */
   readonly took: string;
-  /** What it said, with its status, in one sentence. */
+  /** Its status and its messages, in one sentence. */
   readonly sentence: string;
 }
 
-/** How an online ended, and what it told xl by hotplug-status and hotplug-error. */
+/** The result of an online, with hotplug-status and hotplug-error for xl. */
 export interface Online extends Called {
   readonly told: string | undefined;
   readonly error: string | undefined;
 }
 
-/** What the toolstack works with. */
+/** Everything that the toolstack uses. */
 export interface Desk {
   readonly system: System;
   readonly show: Show;
@@ -38,10 +38,11 @@ export function networkScript(topology: Topology): string {
 }
 
 /**
- * Calls the network script as xend does: the word becomes the first argument (docs/contract.md, "Callers").
+ * Calls the network script as xend does: the command becomes the first argument (docs/contract.md,
+ * "Callers").
  * @param desk where to show the call
  * @param script the value of network-script
- * @param command when xend starts or stops
+ * @param command start or stop, when xend does so
  */
 export function callNetworkScript(desk: Desk, script: string, command: 'start' | 'stop'): Called {
   const [name = '', ...words] = script.split(' ');
@@ -49,10 +50,10 @@ export function callNetworkScript(desk: Desk, script: string, command: 'start' |
 }
 
 /**
- * Makes a guest as xl does: its NIC's entries in xenstore, then vif-bridge online (docs/contract.md, "Callers" and
- * "xenstore").
+ * Makes a guest as xl does: writes its NIC's entries to xenstore, then calls vif-bridge online
+ * (docs/contract.md, "Callers" and "xenstore").
  * @param desk where to show the call, and xenstore
- * @param guest which one
+ * @param guest the guest
  * @param bridge the bridge= of its vif
  * @throws HostError when the kernel refuses the guest's devices
  */
@@ -67,9 +68,9 @@ export async function xlCreate(desk: Desk, guest: Guest, bridge: string): Promis
 }
 
 /**
- * Ends a guest as xl does: vif-bridge offline, then its devices and entries go.
+ * Ends a guest as xl does: calls vif-bridge offline, then removes its devices and entries.
  * @param desk where to show the call, and xenstore
- * @param guest which one
+ * @param guest the guest
  * @throws HostError when the kernel refuses
  */
 export async function xlDestroy(desk: Desk, guest: Guest): Promise<Called> {
@@ -95,7 +96,7 @@ function callHook(
   return { status, took, sentence: `"${words.join(' ')}" ended with status ${status} ${said}` };
 }
 
-/** All of the variables that xl sets for a vif script. */
+/** All variables that xl sets for a vif script. */
 function vifEnvironment(guest: Guest): Record<string, string> {
   return {
     script: `${SCRIPTS}/vif-bridge`,
@@ -107,7 +108,7 @@ function vifEnvironment(guest: Guest): Record<string, string> {
   };
 }
 
-/** What xl writes for a guest's NIC before it calls the script. */
+/** The entries that xl writes for a guest's NIC before it calls the script. */
 function vifEntries(
   guest: Guest,
   bridge: string,

@@ -4,27 +4,30 @@ import type { Family } from '../request/addresses.ts';
 import type { System } from '../system/system.ts';
 import { runChild } from './child.ts';
 
-/** Where the hooks lie in the sandbox, as links to this program; /etc/xen/scripts on a real host. */
+/** The folder of the hooks in the sandbox, as links to this program; /etc/xen/scripts on a real host. */
 export const SCRIPTS = '/run/sandbox';
 const XENSTORE_FOLDER = '/run/xenstored';
 export const XENSTORE_SOCKET = `${XENSTORE_FOLDER}/socket`;
 const DAD = '/proc/sys/net/ipv6/conf/default/accept_dad';
 
-/** One of the machines: dom0 is where the program itself runs, any other a network namespace of this name. */
+/**
+ * One of the machines: dom0 is the namespace of the program itself, any other a network namespace of this
+ * name.
+ */
 export interface Machine {
   readonly name: string;
   readonly mac: string;
-  /** Of its eth0, without the prefix length. */
+  /** The addresses of its eth0, without prefix length. */
   readonly addresses: Readonly<Record<Family, string>>;
 }
 
-/** A domain with one NIC, vifDOMID.0 in dom0 and eth0 in itself. */
+/** A domain with one NIC: vifDOMID.0 in dom0, eth0 in the guest. */
 export interface Guest extends Machine {
   readonly domid: number;
   readonly vifname?: string;
 }
 
-// Addresses are those for documentation (RFC 5737, RFC 3849); no packet can meet a real one.
+// Addresses for documentation (RFC 5737, RFC 3849), so that no packet can reach a real machine.
 const LENGTHS: Readonly<Record<Family, number>> = { 4: 24, 6: 64 };
 /** A network that dom0 reaches by a static route. */
 const FAR_NETWORK = '198.51.100.0/24';
@@ -33,7 +36,7 @@ export const DOM0: Machine = machine('dom0', '02:00:00:00:00:02', 2);
 export const GATEWAY: Machine = machine('gateway', '02:00:00:00:00:01', 1);
 export const GUEST1: Guest = { ...machine('guest1', '00:16:3e:00:00:01', 11), domid: 1 };
 export const GUEST2: Guest = { ...machine('guest2', '00:16:3e:00:00:02', 12), domid: 2, vifname: 'web' };
-/** Its bridge is not there. */
+/** Its bridge does not exist. */
 export const GUEST3: Guest = { ...machine('guest3', '00:16:3e:00:00:03', 13), domid: 3 };
 
 function machine(name: string, mac: string, number: number): Machine {
@@ -43,15 +46,16 @@ function machine(name: string, mac: string, number: number): Machine {
 /**
  * An address with its prefix length.
  * @param owner the machine
- * @param family which of its addresses
+ * @param family the family of the address
  */
 export function prefixOf(owner: Machine, family: Family): string {
   return `${owner.addresses[family]}/${LENGTHS[family]}`;
 }
 
 /**
- * Hides what of the real host a hook would read or write: the state under /run, its devices in /sys, its logs and its
- * administrator's post hooks. Then lays the links to the hooks and the folder of xenstore's socket.
+ * Hides everything of the real host that a hook would read or write: the state under /run, the devices in
+ * /sys, the logs and the administrator's post hooks. Then makes the links to the hooks and the folder of
+ * xenstore's socket.
  * @param system the way to files and programs
  * @param hooks the names of all hooks
  * @throws HostError when a mount fails
@@ -79,7 +83,7 @@ function mount(system: System, ...words: string[]): void {
  * @throws HostError when the kernel refuses something
  */
 export function connectDom0(system: System): void {
-  // Duplicate address detection would cost a second for each address.
+  // Duplicate address detection would take a second for each address.
   if (system.exists(DAD)) system.writeText(DAD, '0');
   addNamespace(system, GATEWAY);
   ip(system, undefined, [
@@ -97,9 +101,10 @@ export function connectDom0(system: System): void {
 }
 
 /**
- * Makes a guest: its end of the vif is ready, dom0's end down, as netback leaves it before the hook is called.
+ * Makes a guest. Its own end of the vif is up, dom0's end is down, as netback leaves it before the hook is
+ * called.
  * @param system the way to programs
- * @param guest which one
+ * @param guest the guest
  * @throws HostError when the kernel refuses something
  */
 export function createGuest(system: System, guest: Guest): void {
@@ -115,9 +120,9 @@ export function createGuest(system: System, guest: Guest): void {
 }
 
 /**
- * Takes a guest's vif away, as netback does when the domain has gone.
+ * Removes a guest's vif, as netback does when the domain is gone.
  * @param system the way to programs
- * @param guest which one
+ * @param guest the guest
  * @throws HostError when the kernel refuses
  */
 export function destroyGuest(system: System, guest: Guest): void {
@@ -125,16 +130,16 @@ export function destroyGuest(system: System, guest: Guest): void {
 }
 
 /**
- * What the kernel calls a guest's device in dom0.
- * @param guest which one
+ * The kernel's name of a guest's device in dom0.
+ * @param guest the guest
  */
 export function vifOf(guest: Guest): string {
   return `vif${guest.domid}.0`;
 }
 
 /**
- * A command as it runs on a machine.
- * @param on which one
+ * The command line that runs a command on a machine.
+ * @param on the machine
  * @param words the command
  */
 export function commandOn(on: Machine, words: readonly string[]): string[] {

@@ -8,25 +8,25 @@ import {
 } from '../wire/xenstore.ts';
 import { Refusal, resolvePath, type XenstoreTree } from './xenstore-tree.ts';
 
-/** What a server keeps for all of its clients. */
+/** The state that all clients of a server share. */
 export interface Store {
   readonly tree: XenstoreTree;
-  /** The domains beside domain 0 that a toolstack has introduced, by their numbers. */
+  /** The domains other than domain 0 that a toolstack has introduced, by their ids. */
   readonly domains: Set<number>;
 }
 
-/** Carries out a request about one entry and gives the reply's payload. */
+/** Does a request about one entry and returns the reply's payload. */
 type TreeRequest = (tree: XenstoreTree, payload: Uint8Array) => Uint8Array;
-/** Carries out a request about one domain and gives the reply's payload. */
+/** Does a request about one domain and returns the reply's payload. */
 type DomainRequest = (store: Store, payload: Uint8Array) => Uint8Array;
 
-/** The payload of a reply that says no more than that the request was carried out. */
+/** The payload of a reply that only says that the request was done. */
 export const OK: Uint8Array = encodeStrings(['OK']);
 
 /**
  * The strings of a request.
  * @param count how many there must be
- * @throws Refusal EINVAL when there are more or fewer or the last one does not end
+ * @throws Refusal EINVAL when there are more or fewer, or the last one has no NUL
  */
 export function requestStrings(payload: Uint8Array, count: number): string[] {
   const strings = decodeStrings(payload);
@@ -40,7 +40,7 @@ function onlyPath(payload: Uint8Array): string {
   return resolvePath(requestStrings(payload, 1).join());
 }
 
-/** The path that begins a payload, and the bytes after its NUL. */
+/** The path at the beginning of a payload, and the bytes after its NUL. */
 function pathAndRest(payload: Uint8Array): [path: string, rest: Uint8Array] {
   const end = payload.indexOf(0);
   if (end < 0) {
@@ -65,7 +65,7 @@ function setPermissions(tree: XenstoreTree, payload: Uint8Array): Uint8Array {
   return OK;
 }
 
-/** A range of a long list: whole names from an offset on, and after the last one an empty name. */
+/** A range of a long list: whole names from an offset on; an empty name follows the last one. */
 function directoryPart(tree: XenstoreTree, payload: Uint8Array): Uint8Array {
   const [path, rest] = pathAndRest(payload);
   const [offset = ''] = requestStrings(rest, 1);
@@ -93,7 +93,7 @@ function remove(tree: XenstoreTree, payload: Uint8Array): Uint8Array {
   return OK;
 }
 
-/** The number of the domain that a payload of that many strings begins with. */
+/** The domain id at the beginning of a payload with that many strings. */
 function domainNumber(payload: Uint8Array, count: number): number {
   const [domain = ''] = requestStrings(payload, count);
   if (!/^\d{1,5}$/.test(domain)) {
@@ -121,7 +121,7 @@ function isIntroduced({ domains }: Store, payload: Uint8Array): Uint8Array {
   return encodeStrings([domain === 0 || domains.has(domain) ? 'T' : 'F']);
 }
 
-/** The requests about entries, by their type; each may run in a transaction. They throw Refusal. */
+/** The requests about entries, by type; each may be part of a transaction. They throw Refusal. */
 export const TREE_REQUESTS: ReadonlyMap<number, TreeRequest> = new Map<number, TreeRequest>([
   [XS_TYPE.directory, (tree, payload) => encodeStrings(tree.get(onlyPath(payload)).children)],
   [XS_TYPE.directoryPart, directoryPart],
@@ -133,7 +133,7 @@ export const TREE_REQUESTS: ReadonlyMap<number, TreeRequest> = new Map<number, T
   [XS_TYPE.rm, remove],
 ]);
 
-/** The requests about domains, by their type. They throw Refusal. */
+/** The requests about domains, by type. They throw Refusal. */
 export const DOMAIN_REQUESTS: ReadonlyMap<number, DomainRequest> = new Map<number, DomainRequest>([
   [XS_TYPE.introduce, introduce],
   [XS_TYPE.release, release],

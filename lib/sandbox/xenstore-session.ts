@@ -3,14 +3,14 @@ import { DOMAIN_REQUESTS, OK, requestStrings, type Store, TREE_REQUESTS } from '
 import { type Change, Refusal, relativePath, resolvePath, XenstoreTree } from './xenstore-tree.ts';
 
 interface Watch {
-  /** Absolute, or a special name that begins with "@". */
+  /** An absolute path, or a special name that begins with "@". */
   readonly path: string;
   readonly token: string;
-  /** Set by a relative path, so that its events name relative ones. */
+  /** The watch was set on a relative path, so its events name relative paths. */
   readonly isRelative: boolean;
 }
 
-/** One client's connection: its watches and transactions. All clients have domain 0's rights. */
+/** One client's connection, with its watches and transactions. All clients have domain 0's rights. */
 export class XenstoreSession {
   readonly #store: Store;
   readonly #peers: Iterable<XenstoreSession>;
@@ -20,9 +20,9 @@ export class XenstoreSession {
   #lastTransaction = 0;
 
   /**
-   * @param store what all sessions share
-   * @param peers all sessions, this one among them
-   * @param send takes each frame for the client
+   * @param store the state that all sessions share
+   * @param peers all sessions, including this one
+   * @param send sends a frame to the client
    */
   constructor(store: Store, peers: Iterable<XenstoreSession>, send: (frame: Frame) => void) {
     this.#store = store;
@@ -30,7 +30,7 @@ export class XenstoreSession {
     this.#send = send;
   }
 
-  /** Answers a request, then tells all sessions of the changes that it made. */
+  /** Answers a request, then sends its changes to the watches of all sessions. */
   handle(request: Frame): void {
     const reply = this.#reply(request);
     this.#send({ ...request, ...reply });

@@ -1,7 +1,7 @@
 import { XenstoreError } from '../errors.ts';
 import { pathFault, RELATIVE_PATH_MAX, type XsError } from '../wire/xenstore.ts';
 
-/** A request that the server refuses by an ERROR reply with this name. */
+/** The server refuses a request; the ERROR reply has this name. */
 export class Refusal extends XenstoreError {
   readonly reply: XsError;
 
@@ -11,18 +11,21 @@ export class Refusal extends XenstoreError {
   }
 }
 
-/** One entry. Never changed, only replaced, so that two trees can tell by comparison who changed what. */
+/**
+ * One entry. It is never changed, only replaced, so that a comparison of two trees shows which entries
+ * changed.
+ */
 export interface Node {
   readonly value: Uint8Array;
   /** As on the wire: "n0" names the owner and the default access, each further one a domain. */
   readonly permissions: readonly string[];
-  /** Names, the oldest first. */
+  /** The names of the entries below, the oldest first. */
   readonly children: readonly string[];
-  /** Greater with each change. */
+  /** Grows with each change. */
   readonly generation: number;
 }
 
-/** What one request did to a tree: the path that it named, and the paths below that vanished with it. */
+/** The change by one request: the path in the request, and the paths below that went with it. */
 export interface Change {
   readonly path: string;
   readonly vanished: readonly string[];
@@ -32,8 +35,9 @@ const HOME = '/local/domain/0/';
 const ROOT: Node = { value: new Uint8Array(0), permissions: ['n0'], children: [], generation: 0 };
 
 /**
- * The absolute form of a request's path; a relative one belongs to domain 0, whose connections all are.
- * @throws Refusal EINVAL for a path that cannot be
+ * The absolute form of a request's path. A relative path is below domain 0's home, since all connections are
+ * domain 0's.
+ * @throws Refusal EINVAL for an invalid path
  */
 export function resolvePath(path: string): string {
   const absolute = path.startsWith('/') ? path : HOME + path;
@@ -44,7 +48,7 @@ export function resolvePath(path: string): string {
   return absolute;
 }
 
-/** The path as one sees it from domain 0's home. */
+/** The path relative to domain 0's home, where it is below that. */
 export function relativePath(absolute: string): string {
   return absolute.startsWith(HOME) ? absolute.slice(HOME.length) : absolute;
 }
@@ -57,15 +61,15 @@ function childPath(path: string, name: string): string {
   return path === '/' ? `/${name}` : `${path}/${name}`;
 }
 
-/** Names of nodes with what they hold; a transaction is a copy of one. Paths are absolute and valid. */
+/** The entries by path. A transaction is a copy of a tree. Paths are absolute and valid. */
 export class XenstoreTree {
   readonly #nodes: Map<string, Node>;
-  /** In a transaction: each entry that it looked at or changed, as it was before. */
+  /** In a transaction: every entry that it read or changed, in its state from before. */
   readonly #touched: Map<string, Node | undefined> | undefined;
   readonly #changes: Change[] = [];
   #generation: number;
 
-  /** @param origin the tree of which a transaction is to be a copy; none for a new tree */
+  /** @param origin the tree that the transaction copies; undefined for a new tree */
   constructor(origin?: XenstoreTree) {
     this.#nodes = new Map(origin === undefined ? [['/', ROOT]] : origin.#nodes);
     this.#touched = origin && new Map();
@@ -81,13 +85,13 @@ export class XenstoreTree {
     return node;
   }
 
-  /** Stores a value, and makes the entry and those above it where they are missing. */
+  /** Writes a value; makes the entry and those above it where they are missing. */
   write(path: string, value: Uint8Array): void {
     this.#put(path, { ...this.#ensure(path), value });
     this.#changes.push({ path, vanished: [] });
   }
 
-  /** Makes an entry and those above it where they are missing; leaves an existing one as it is. */
+  /** Makes an entry and those above it where they are missing; an existing entry stays as it is. */
   make(path: string): void {
     if (this.#look(path) === undefined) {
       this.#ensure(path);
@@ -102,7 +106,7 @@ export class XenstoreTree {
   }
 
   /**
-   * Removes an entry and all below it; none there is no error.
+   * Removes an entry and all below it; no error where there is none.
    * @throws Refusal ENOENT where the entry above it is missing, EINVAL for the root
    */
   remove(path: string): void {
@@ -119,8 +123,9 @@ export class XenstoreTree {
   }
 
   /**
-   * Takes over what a transaction on a copy of this tree did.
-   * @returns false, with nothing taken over, when an entry that it touched has changed here since it began
+   * Applies the changes of a transaction on a copy of this tree.
+   * @returns false, with nothing applied, when an entry that it read or changed has changed here since it
+   * began
    */
   commit(transaction: XenstoreTree): boolean {
     const touched = [...(transaction.#touched ?? [])];
@@ -145,7 +150,7 @@ export class XenstoreTree {
     this.#changes.push({ path, vanished: [] });
   }
 
-  /** The changes since the last call, in their order. */
+  /** Returns the changes since the last call, in order. */
   takeChanges(): readonly Change[] {
     return this.#changes.splice(0);
   }
@@ -176,7 +181,7 @@ export class XenstoreTree {
     return this.#put(path, { ...ROOT, permissions: above.permissions });
   }
 
-  /** Removes an entry and all below it, which come first in the list of what was removed. */
+  /** Removes an entry and all below it; the result lists those below first. */
   #cut(path: string): string[] {
     const below = this.#look(path)?.children.flatMap((name) => this.#cut(childPath(path, name))) ?? [];
     this.#nodes.delete(path);

@@ -5,9 +5,9 @@ import { XenstoreSession } from './xenstore-session.ts';
 import { XenstoreTree } from './xenstore-tree.ts';
 
 /**
- * Runs a small xenstore server of our own, for a host without Xen, until a signal ends this process. It speaks the
- * protocol of Xen's docs/misc/xenstore.txt, so that xenstore-ls and its kin work with it; permissions are kept, not
- * enforced, since only root can reach the socket and thus everybody is domain 0.
+ * Runs a small xenstore server of our own, for a host without Xen, until a signal ends this process. It
+ * speaks the protocol of Xen's docs/misc/xenstore.txt, so that tools such as xenstore-ls work with it.
+ * Permissions are stored but not enforced: only root can reach the socket, so every client is domain 0.
  * @param native the way to the socket
  * @param socketPath the Unix socket to make, in an existing folder
  * @throws XenNetworkError when it cannot listen there
@@ -21,7 +21,7 @@ export function serveXenstore(native: Pick<Native, 'serveStream'>, socketPath: s
     const decoder = new FrameDecoder();
     sessions.add(session);
     return {
-      // A message longer than allowed throws: as in xenstored, this is the end of the connection.
+      // A message that is too long throws, which ends the connection, as in xenstored.
       receive(bytes) {
         for (const frame of decoder.push(bytes)) session.handle(frame);
       },

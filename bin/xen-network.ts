@@ -39,8 +39,7 @@ async function runApplet(
   load: () => Promise<Applet>,
 ): Promise<number> {
   const native = await loadNative();
-  // Whatever the caller's umask: others must not be able to write in our folders, since root acts on their
-  // content.
+  // Whatever the caller's umask: others must not be able to write in our folders, since root acts on their content.
   native.umask(0o022);
   if (hook.startsWith('vif-')) setDeadline(VIF_CALL_MS);
   const system = withFirewall(openSystem(native));

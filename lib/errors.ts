@@ -6,9 +6,8 @@ export interface ErrorOptions {
 }
 
 /**
- * The base class of all errors that a caller is meant to read. The message is one or more full sentences:
- * which device, what failed, why, what to do. It goes to stderr, to syslog and, for a vif hook, to
- * hotplug-error.
+ * The base class of all errors that a caller is meant to read. The message is one or more full sentences: which device,
+ * what failed, why, what to do. It goes to stderr, to syslog and, for a vif hook, to hotplug-error.
  */
 export class XenNetworkError extends Error {
   readonly exitCode: number;
@@ -50,8 +49,7 @@ export class StepError extends XenNetworkError {
 export class VerifyError extends XenNetworkError {}
 
 /**
- * Whether an error means that there is no memory left. The engine throws null where it has no memory even for
- * an Error.
+ * Whether an error means that there is no memory left. The engine throws null where it has no memory even for an Error.
  * @param thrown an Error or any other value
  */
 export function isOutOfMemory(thrown: unknown): boolean {

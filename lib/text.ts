@@ -1,13 +1,10 @@
 const QUOTED_LENGTH = 60;
-/**
- * Control characters, marks that change the direction of the text or have no width, line and paragraph
- * separators.
- */
+/** Control characters, marks that change the direction of the text or have no width, line and paragraph separators. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /**
- * Makes any text safe for terminals and logs, since a guest's owner may have written it: invisible and
- * control characters become \\uXXXX. Tabs and newlines stay.
+ * Makes any text safe for terminals and logs, since a guest's owner may have written it: invisible and control
+ * characters become \\uXXXX. Tabs and newlines stay.
  * @param text any text
  */
 export function visible(text: string): string {

@@ -48,10 +48,7 @@ import { BRIDGE_VARIABLES, type BridgeRequest, parseBridgeRequest } from '../lib
 /** network-bridge: its variables and commands. */
 export const bridgeHook: NetworkHook = { variables: BRIDGE_VARIABLES, start, stop, status: printStatus };
 
-/**
- * Bridges one of the host's network cards (docs/contract.md, "network-bridge start" and "network-bridge
- * stop").
- */
+/** Bridges one of the host's network cards (docs/contract.md, "network-bridge start" and "network-bridge stop"). */
 export function networkBridge(context: Context): Promise<number> {
   return runNetworkHook(context, bridgeHook);
 }

@@ -126,8 +126,8 @@ function partOf(
 }
 
 /**
- * Prints the plans for the present state of the host; a part that builds on an earlier one cannot be planned
- * before that is done.
+ * Prints the plans for the present state of the host; a part that builds on an earlier one cannot be planned before
+ * that is done.
  */
 function showAll(context: Context, works: readonly Shown[]): number {
   for (const { title, work } of works) {

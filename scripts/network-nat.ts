@@ -111,10 +111,7 @@ function filterClaims(
   return natClaims(netdev, family, masquerade, guarding, isBridge);
 }
 
-/**
- * Where the policy of FORWARD is DROP by the administrator's choice, guests need rules that accept their
- * packets.
- */
+/** Where the policy of FORWARD is DROP by the administrator's choice, guests need rules that accept their packets. */
 function guardingOf(
   system: System,
   netdev: string,

@@ -23,8 +23,8 @@ import { type PortVlans, parseVlans } from '../lib/request/vlan.ts';
 import type { System } from '../lib/system/system.ts';
 
 /**
- * Puts a guest's vif (online, offline) or tap (add, remove) on a bridge (docs/contract.md, "vif-bridge online" and
- * "vif-bridge offline").
+ * Makes a guest's vif (online, offline) or tap (add, remove) a port of a bridge (docs/contract.md, "vif-bridge online"
+ * and "vif-bridge offline").
  */
 export function vifBridge(context: Context): Promise<number> {
   return runVifHook(context, { attach, detach });
@@ -38,7 +38,7 @@ async function attach(run: VifRun): Promise<void> {
   const bridge = findBridge(system, settings.bridge);
   const state = await awaitVif(system, run.call, settings.rename);
   const name = settings.rename?.name ?? state.port.name;
-  // A device that nobody has attached yet has no rules: then there is no need to list them all.
+  // A device that was never attached has no rules, so they need not be listed.
   const known = state.record !== undefined || state.port.master !== undefined;
   const former = state.record === undefined ? [] : [state.record.name];
   const strict = wantsStrict(system, settings, bridge.name);

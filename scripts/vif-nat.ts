@@ -19,8 +19,8 @@ import { natAddresses } from '../lib/request/nat-address.ts';
 import { parseVifSettings, VIF_KEYS, VIF_VARIABLES } from '../lib/request/vif.ts';
 
 /**
- * Gives a guest's vif (online, offline) or tap (add, remove) a private network of its own (docs/contract.md,
- * "vif-nat online" and "vif-nat offline").
+ * Gives a guest's vif (online, offline) or tap (add, remove) a private network of its own (docs/contract.md, "vif-nat
+ * online" and "vif-nat offline").
  */
 export function vifNat(context: Context): Promise<number> {
   return runVifHook(context, { attach, detach });
@@ -30,7 +30,7 @@ async function attach(run: VifRun): Promise<void> {
   const { system, log } = run.context;
   const values = valuesOf(run);
   const { domid, handle } = guestOf(run, values);
-  // The list means something else here than for the other hooks, and is read by natAddresses alone.
+  // Here the list means something else than in the other hooks, so only natAddresses reads it.
   const settings = parseVifSettings(run.call, { ...run.given, ip: '' }, { ...run.stored, ip: undefined });
   warnOfUnfit(run, settings);
   const addresses = natAddresses(values['ip'] ?? '', domid, handle);
@@ -66,7 +66,10 @@ function valuesOf(run: VifRun): Values {
   return mergeValues([...VIF_VARIABLES, ...VIF_KEYS], run.given, run.stored);
 }
 
-/** The guest's domain and which of its cards it is, by which it is numbered (docs/contract.md, "vif-nat online"). */
+/**
+ * The guest's domain id and the number of its card, from which its name and its automatic address follow
+ * (docs/contract.md, "vif-nat online").
+ */
 function guestOf(run: VifRun, values: Values): { readonly domid: number; readonly handle: number } {
   const number = (key: string, otherwise: number) =>
     /^\d{1,5}$/.test(values[key] ?? '') ? Number(values[key]) : otherwise;

@@ -16,7 +16,7 @@ import { parseOvsBridge } from '../lib/request/openvswitch.ts';
 import { formerRename, parseVifSettings, VIF_KEYS, VIF_VARIABLES } from '../lib/request/vif.ts';
 
 /**
- * Puts a guest's vif (online, offline) or tap (add, remove) on an Open vSwitch bridge (docs/contract.md,
+ * Makes a guest's vif (online, offline) or tap (add, remove) a port of an Open vSwitch bridge (docs/contract.md,
  * "vif-openvswitch online" and "vif-openvswitch offline").
  */
 export function vifOpenvswitch(context: Context): Promise<number> {
@@ -26,7 +26,7 @@ export function vifOpenvswitch(context: Context): Promise<number> {
 async function attach(run: VifRun): Promise<void> {
   const { system, log } = run.context;
   const values = valuesOf(run);
-  // The bridge has VLANs beside its name here, and is read by parseOvsBridge alone.
+  // Here the bridge's name has VLANs after it, so only parseOvsBridge reads it.
   const settings = parseVifSettings(
     run.call,
     { ...run.given, bridge: '' },
@@ -66,7 +66,7 @@ async function attach(run: VifRun): Promise<void> {
     await join();
   } catch (thrown) {
     if (!(thrown instanceof Error && thrown.cause instanceof VerifyError)) throw thrown;
-    // A dead guest's port of the same name may have been taken for this one; taking ours back has removed it.
+    // A dead guest's port of the same name may have been taken for this one; the undo has removed it.
     await join();
   }
   if (!run.dryRun) log.info(`${name} is a port of the switch ${target.bridge}.`);
@@ -93,7 +93,7 @@ function valuesOf(run: VifRun): Values {
   return mergeValues([...VIF_VARIABLES, ...VIF_KEYS], run.given, run.stored);
 }
 
-/** ovs-vsctl tells success even when the switch could not open the device. */
+/** ovs-vsctl reports success even when the switch could not open the device. */
 function verify(
   run: VifRun,
   name: string,

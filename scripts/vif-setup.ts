@@ -4,12 +4,13 @@ import { findScript, type Hooks, runHook, runScript } from '../lib/hook/scripts.
 import { runVifHook } from '../lib/hook/vif/vif.ts';
 import { quote } from '../lib/text.ts';
 
-/** Tells a script that it was called from here, so that it does not come back for ever. */
+/** Tells a script that vif-setup called it, so that it does not call vif-setup again without end. */
 const CALLED = 'XEN_NETWORK_VIF_SETUP';
 
 /**
- * What udev calls for a guest of xend (docs/contract.md, "vif-setup"): runs the guest's own script, which `$script`
- * names with or without arguments, else vif-bridge. A hook of ours runs in this process, any other file as a child.
+ * The hook that udev calls for a guest of xend (docs/contract.md, "vif-setup"). It runs the guest's own script, which
+ * `$script` names with or without arguments, otherwise vif-bridge. A hook of ours runs in this process, any other file
+ * as a child.
  * @param hooks our hooks
  */
 export function vifSetup(hooks: Hooks): Applet {
@@ -43,7 +44,7 @@ function loop(script: string): RequestError {
   );
 }
 
-/** Nobody else tells xenstore of it, and the guest would wait for ever. */
+/** Nobody else reports this to xenstore, and the guest would wait forever. */
 function refuse(context: Context, error: XenNetworkError): Promise<number> {
   return runVifHook(context, {
     attach: () => Promise.reject(error),

@@ -21,8 +21,8 @@ async function nodeVersion(): Promise<string> {
 }
 
 /**
- * Makes one CommonJS file. It has no import.meta, whose url yargs needs. The modules that call the C library
- * stay outside; their code never runs in Node.
+ * Makes one CommonJS file. It has no import.meta, whose url yargs needs. The modules that call the C library stay
+ * outside; their code never runs in Node.
  */
 async function bundle(to: string): Promise<void> {
   await build({
@@ -42,9 +42,9 @@ async function bundle(to: string): Promise<void> {
 }
 
 /**
- * Copies Node without NODE_OPTIONS: pkg has no flag for that, and a hook inherits the environment of whoever
- * called xl. The name loses its first byte in the pool of C strings, where the NUL of another string comes
- * right before it; other occurrences stay.
+ * Copies Node without NODE_OPTIONS: pkg has no flag for that, and a hook inherits the environment of whoever called xl.
+ * The name loses its first byte in the pool of C strings, where the NUL of another string comes right before it; other
+ * occurrences stay.
  */
 async function copyNode(to: string): Promise<void> {
   const bytes = await readFile(node);
@@ -57,8 +57,8 @@ async function copyNode(to: string): Promise<void> {
 }
 
 /**
- * Puts Node where pkg looks before it downloads: the archive under $HOME/.pkg-cache/sea and its unpacked
- * content, each confirmed by an empty .ok file. pkg then never reads the archive.
+ * Puts Node where pkg looks before it downloads: the archive under $HOME/.pkg-cache/sea and its unpacked content, each
+ * confirmed by an empty .ok file. pkg then never reads the archive.
  */
 async function fillCache(home: string, version: string): Promise<void> {
   const archive = join(home, '.pkg-cache/sea', `node-${version}-linux-x64.tar.gz`);

@@ -1,5 +1,5 @@
-// Compiles TypeScript to a program: QuickJS, whose C files an npm package brings, with lib/engine, and the
-// modules as QuickJS's bytecode.
+// Compiles TypeScript to a program: QuickJS, whose C files an npm package brings, with lib/engine, and the modules as
+// QuickJS's bytecode.
 
 import { FFIType } from 'bun:ffi';
 import { createHash } from 'node:crypto';
@@ -131,8 +131,8 @@ const platform: Plugin = {
 };
 
 /**
- * Turns TypeScript into modules for the engine. Modules that are imported lazily stay separate, so that a
- * hook loads only what it uses.
+ * Turns TypeScript into modules for the engine. Modules that are imported lazily stay separate, so that a hook loads
+ * only what it uses.
  * @returns the modules' names, the entry first
  */
 async function bundle(entry: string, folder: string): Promise<string[]> {

@@ -19,8 +19,8 @@ export interface ApplyOptions {
   /** The run's key; two runs with the same key must not be under way at once. */
   readonly key: string;
   /**
-   * The check after the last step: looks at the host again, does what is left to do, and throws when the host
-   * is not as planned.
+   * The check after the last step: looks at the host again, does what is left to do, and throws when the host is not as
+   * planned.
    */
   readonly check: () => void | Promise<void>;
   /** Gets every warning. */
@@ -48,8 +48,8 @@ export interface Part {
 }
 
 /**
- * Carries out a plan as one transaction, with a journal, in batches, and with a check at the end; any failure
- * undoes everything.
+ * Carries out a plan as one transaction, with a journal, in batches, and with a check at the end; any failure undoes
+ * everything.
  * @param system the way to the host
  * @param plan the steps
  * @param options key, check and log
@@ -244,8 +244,8 @@ interface TeardownOptions {
  * Carries out a plan that must not stop half-way: every batch is tried.
  * @param system the way to the host
  * @param plan the steps
- * @param how `note` gets sentences about optional steps that failed; `held` is the file of the lock that the
- * caller holds
+ * @param how `note` gets sentences about optional steps that failed; `held` is the file of the lock that the caller
+ * holds
  * @returns a sentence for each batch in which something failed
  */
 export async function applyTeardown(

@@ -40,8 +40,8 @@ export function pendingRuns(system: System): PendingRun[] {
 }
 
 /**
- * How long a run still waits for confirmation, in milliseconds; 0 when the time is over or the run no longer
- * waits. Counted from the host's boot, since the time of day may jump, above all when the network comes up.
+ * How long a run still waits for confirmation, in milliseconds; 0 when the time is over or the run no longer waits.
+ * Counted from the host's boot, since the time of day may jump, above all when the network comes up.
  * @param system the way to the files
  * @param id the run's id
  */
@@ -84,8 +84,8 @@ function uptime(system: System): number {
 }
 
 /**
- * Starts a run's clock. The clock is a process with a session of its own, so that it outlives the terminal
- * and the connection in which start was typed.
+ * Starts a run's clock. The clock is a process with a session of its own, so that it outlives the terminal and the
+ * connection in which start was typed.
  * @param system the way to the files
  * @param id the run's id
  * @param parts how to undo the run

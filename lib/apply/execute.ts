@@ -31,8 +31,7 @@ const GATHERED: ReadonlySet<Command['tool']> = new Set(['ip', 'bridge', 'iptable
 const BRISK: ReadonlySet<Command['tool']> = new Set(['ip', 'write']);
 
 /**
- * Puts consecutive commands together that one child process can do: `ip` commands, or firewall lines of one
- * family.
+ * Puts consecutive commands together that one child process can do: `ip` commands, or firewall lines of one family.
  * @param items steps or commands, in order
  * @param commandOf the command of an item
  */
@@ -48,8 +47,8 @@ export function batches<T>(items: readonly T[], commandOf: (item: T) => Command)
 }
 
 /**
- * Puts consecutive batches together that get one entry in the journal and between which nobody looks for
- * signals: while addresses move from one device to another the host is without network.
+ * Puts consecutive batches together that get one entry in the journal and between which nobody looks for signals: while
+ * addresses move from one device to another the host is without network.
  * @param all the batches, in order
  */
 export function stretches<T>(all: readonly Batch<T>[]): Batch<T>[][] {
@@ -181,8 +180,8 @@ function runRestore(system: System, program: string, commands: readonly Command[
 }
 
 /**
- * One transaction too. In an undo or teardown one element that is gone must not stop the removal of all
- * others: the commands are then run in halves, and a removal whose object is gone counts as done.
+ * One transaction too. In an undo or teardown one element that is gone must not stop the removal of all others: the
+ * commands are then run in halves, and a removal whose object is gone counts as done.
  */
 function runNft(system: System, commands: readonly Command[], force: boolean): Outcome {
   const input = commands.map((command) => (command.tool === 'nft' ? `${command.line}\n` : '')).join('');
@@ -233,8 +232,8 @@ function contentOf({ path, text = '' }: Extract<Command, { tool: 'record' }>): s
 }
 
 /**
- * iproute2 splits a line of its batch at blanks, knows quotes and ends the line at any "#"; a plain word
- * needs no quotes.
+ * iproute2 splits a line of its batch at blanks, knows quotes and ends the line at any "#"; a plain word needs no
+ * quotes.
  */
 function batchWord(word: string): string {
   return /^[^\s"'#\\]+$/.test(word) ? word : `"${word.replace(/["#\\\n]/g, '')}"`;

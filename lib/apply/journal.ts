@@ -30,8 +30,7 @@ export function journalPath(key: string): string {
 }
 
 /**
- * Writes a run's journal, before anything is changed. The first line is the plan; a line is added when a
- * batch begins.
+ * Writes a run's journal, before anything is changed. The first line is the plan; a line is added when a batch begins.
  * @param system the way to the file
  * @param key the run's key
  * @param steps the whole plan
@@ -109,8 +108,7 @@ function damageText(key: string, how: Unreadable = 'damaged'): string {
 }
 
 /**
- * Renames a journal that cannot be read, so that it stops no later run and is still there for the
- * administrator.
+ * Renames a journal that cannot be read, so that it stops no later run and is still there for the administrator.
  * @param system the way to the file
  * @param key the run's key
  * @param how why it cannot be read

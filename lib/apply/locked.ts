@@ -7,10 +7,7 @@ import { runShared } from './shared-settings.ts';
 
 /** The lock of the firewall rules, which the stock scripts take too (docs/contract.md, "Locks"). */
 export const RULES_LOCK = '/var/run/xen-hotplug/iptables';
-/**
- * The lock for each kind of command; the stock scripts take the locks of DHCP too (docs/contract.md,
- * "Locks").
- */
+/** The lock for each kind of command; the stock scripts take the locks of DHCP too (docs/contract.md, "Locks"). */
 const LOCKS: Readonly<Partial<Record<Command['tool'], string>>> = {
   iptables: RULES_LOCK,
   ip6tables: RULES_LOCK,

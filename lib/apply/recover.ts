@@ -4,8 +4,8 @@ import { undoJournal } from './apply.ts';
 import { closeJournal, damagedJournals, putAside, readJournal } from './journal.ts';
 
 /**
- * Undoes an interrupted run with this key, if there is one (docs/contract.md, "Exit status": a failure leaves
- * nothing half-done).
+ * Undoes an interrupted run with this key, if there is one (docs/contract.md, "Exit status": a failure leaves nothing
+ * half-done).
  * @param system the way to the host
  * @param key the run's key; the caller must hold its lock
  * @returns sentences for the log; empty when there was nothing to do

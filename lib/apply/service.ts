@@ -16,8 +16,8 @@ const POLL_MS = 20;
 const NOT_INSTALLED = 127;
 
 /**
- * Restarts or stops servers. If a server ran before its restart and does not run afterwards, that is a
- * failure even where the restart is optional, since the server may serve others than guests.
+ * Restarts or stops servers. If a server ran before its restart and does not run afterwards, that is a failure even
+ * where the restart is optional, since the server may serve others than guests.
  * @param system the way to the host; the caller must hold the servers' lock
  * @param commands the commands, each of tool 'service'
  * @param force a running server that would not start again is left running, which is no failure
@@ -51,8 +51,7 @@ interface Restarted {
 }
 
 /**
- * Many guests that start at once need one restart, not one each: a server that began after the last change
- * has read it.
+ * Many guests that start at once need one restart, not one each: a server that began after the last change has read it.
  */
 async function restartChecked(
   system: System,
@@ -94,15 +93,13 @@ async function restart(system: System, service: Service): Promise<string | undef
     return run(system, ['systemctl', 'restart', control.unit]);
   })();
   if (error === undefined) return undefined;
-  // A script that controls two servers, dhcpd for IPv4 and for IPv6, fails when only one of them is
-  // configured.
+  // A script that controls two servers, dhcpd for IPv4 and for IPv6, fails when only one of them is configured.
   const now = processOf(system, service);
   return now !== undefined && beganWithin(system, now, performance.now() - began) ? undefined : error;
 }
 
 /**
- * Why a running server would not start again. A restart would then also end what else it does, such as the
- * host's DNS.
+ * Why a running server would not start again. A restart would then also end what else it does, such as the host's DNS.
  * @returns undefined where the server finds no fault in its files
  */
 function complaint(system: System, { program, files }: Service, pid: number): string | undefined {

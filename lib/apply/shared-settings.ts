@@ -14,8 +14,8 @@ import { batches, type Outcome } from './execute.ts';
 export type SharedCommand = Command & { readonly tool: 'share' | 'follow' };
 
 /**
- * The steps of a command on shared settings, for the present state of the host and of the record. The caller
- * must hold the lock of the shared settings if it carries them out.
+ * The steps of a command on shared settings, for the present state of the host and of the record. The caller must hold
+ * the lock of the shared settings if it carries them out.
  * @param system the way to the host
  * @param command the command: which settings a holder needs, or which device's settings move to another
  */
@@ -59,8 +59,8 @@ const FORWARDING = [IP_FORWARD, IP6_FORWARD];
 export type Execute = (tool: Command['tool'], commands: readonly Command[]) => Promise<Outcome>;
 
 /**
- * Carries out commands on shared settings. The record names a holder before the setting is made, and loses it
- * only after the setting was put back. So after a kill the record covers everything that may be left.
+ * Carries out commands on shared settings. The record names a holder before the setting is made, and loses it only
+ * after the setting was put back. So after a kill the record covers everything that may be left.
  * @param system the way to the host; the caller must hold the lock of the shared settings
  * @param commands the commands, each of tool 'share' or 'follow'
  * @param run runs the steps

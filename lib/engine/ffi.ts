@@ -2,9 +2,7 @@
 
 import './engine.ts';
 
-/**
- * The build has compiled the types of all functions into the program, so here the names only have to exist.
- */
+/** The build has compiled the types of all functions into the program, so here the names only have to exist. */
 export const FFIType = {};
 
 /**

@@ -1,5 +1,5 @@
-// The parts of a runtime that the program needs besides the language, made from the engine's functions. The
-// build puts this module before all others.
+// The parts of a runtime that the program needs besides the language, made from the engine's functions. The build puts
+// this module before all others.
 
 import './engine.ts';
 

@@ -1,5 +1,5 @@
-// The platform module of yargs for the compiled program's engine, which has no modules of Node. The build
-// puts it in the place of yargs's own. There are no configuration files, completions or other languages.
+// The platform module of yargs for the compiled program's engine, which has no modules of Node. The build puts it in
+// the place of yargs's own. There are no configuration files, completions or other languages.
 
 import { cliui } from 'cliui';
 import parser from 'yargs-parser/browser';

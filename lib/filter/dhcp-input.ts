@@ -1,15 +1,15 @@
 import type { FirewallChain } from '../wire/firewall-rules.ts';
 import { fateIn, namesDevice } from './walk.ts';
 
-/** Rules that speak of DHCP servers' port, or of the service by its name. */
+/** Matches the port of DHCP servers, or the service's name, in a rule. */
 const OF_DHCP = /\b(67|bootps|dhcp)\b/;
 
 /**
- * The chain in which a DHCP request of a guest ends before a server on this host hears it. dhcpd hears it all the same, by
- * a packet socket; dnsmasq does not.
+ * The chain that drops guests' DHCP requests before a dnsmasq on this host receives them. dhcpd receives them all the
+ * same, since it uses a packet socket.
  * @param chains all chains of the firewall
- * @param device by which the request comes
- * @returns undefined where it gets through, as far as can be told
+ * @param device the device by which the request comes
+ * @returns undefined where the request passes, as far as it can be told
  */
 export function chainThatDropsDhcp(
   chains: readonly FirewallChain[],
@@ -35,9 +35,9 @@ export function chainThatDropsDhcp(
 }
 
 /**
- * A sentence on that chain, with the way out.
+ * The warning about that chain, with the rule that helps.
  * @param chain the chain
- * @param device the device, with "*" at its end for all that begin so
+ * @param device the device; "*" at its end stands for any rest
  */
 export function dhcpDropText({ table, name }: FirewallChain, device: string): string {
   const rule =

@@ -2,21 +2,21 @@ import type { Family, Prefix } from '../request/addresses.ts';
 import { prefixText } from '../request/addresses.ts';
 
 /**
- * Rules for one family, in the order and the very words in which `iptables-save` shows them, so that what is in place
- * can be told by comparing; without the leading -A. FORWARD is the filter table's, PREROUTING the raw table's.
+ * Rules of one family, without the leading -A, in the order and the exact words in which `iptables-save` lists them, so
+ * that a comparison tells whether they exist. FORWARD is in the filter table, PREROUTING in the raw table.
  */
 export type RuleSet = Readonly<Record<Family, readonly string[]>>;
 
 export const NO_RULES: RuleSet = { 4: [], 6: [] };
 
-/** How the comment of every rule of ours begins. */
+/** The beginning of the comment of every rule of ours. */
 const OURS = '-m comment --comment "xen-network ';
 const OWNED = / -m comment --comment "xen-network (\S+) /;
 
 /**
- * The comment by which a guest's rules are told from everybody else's, so that taking them out never takes another's
- * with the same address, nor an administrator's.
- * @param call the device as the kernel calls it, and its domain
+ * The comment that marks a guest's rules, so that only they are deleted, and not the rules of another guest or of the
+ * administrator with the same address.
+ * @param call the device's kernel name, and its domain id
  * @param domain the domain's name, where it is known
  */
 export function ownerComment(call: { readonly device: string; readonly domid: number }, domain = ''): string {
@@ -25,14 +25,15 @@ export function ownerComment(call: { readonly device: string; readonly domid: nu
 }
 
 /**
- * What lets a guest's bridged packets pass, as administrators know it (docs/contract.md, "Filter rules"): each of its
- * addresses, its DHCP requests and all that goes to it; a guest with no addresses passes unrestricted.
+ * The rules that accept a guest's bridged packets, in the form that administrators know (docs/contract.md, "Filter
+ * rules"): from each of its addresses, its DHCP requests, and everything that goes to it. A guest without addresses may
+ * send anything.
  * @param device the port's name, vif or tap
  * @param addresses the guest's addresses and ranges
- * @param families the families in which a guest without any address needs a rule
- * @param owner what ownerComment gives
- * @param sources the ports from which packets may come to it, where FORWARD drops the rest: those of other guests are not
- * among them, whose honest packets pass by the senders' own rules; undefined for any
+ * @param families the families in which a guest without addresses needs a rule
+ * @param owner the comment of ownerComment
+ * @param sources the ports from which packets may come to the guest, where FORWARD drops the rest; undefined for any.
+ * Other guests' ports are not among them, since the rules of the senders accept their honest packets
  */
 export function vifForwardRules(
   device: string,
@@ -55,13 +56,14 @@ export function vifForwardRules(
 }
 
 /**
- * What lets a routed guest's packets pass: the rules that administrators know (docs/contract.md, "Filter rules") and,
- * where antispoof drops the rest, rules by device, since these packets cross no bridge.
+ * The rules that accept a routed guest's packets: those that administrators know (docs/contract.md, "Filter rules")
+ * and, where antispoof drops the rest, rules by device, since these packets cross no bridge.
  * @param device the guest's device, vif or tap
  * @param addresses the guest's addresses and ranges
- * @param families the families in which a guest without any address needs a rule; more than IPv4 under antispoof
- * @param owner what ownerComment gives
- * @param outside the devices from which packets may come to it where antispoof drops the rest: no guest's; undefined for any
+ * @param families the families in which a guest without addresses needs a rule; both only under antispoof
+ * @param owner the comment of ownerComment
+ * @param outside the devices from which packets may come to the guest where antispoof drops the rest, none of them a
+ * guest's; undefined for any
  */
 export function routedForwardRules(
   device: string,
@@ -80,11 +82,11 @@ export function routedForwardRules(
 }
 
 /**
- * What lets a routed guest's packets pass in one family where FORWARD drops the rest; none without addresses.
+ * The rules that accept a routed guest's packets in one family where FORWARD drops the rest; empty without addresses.
  * @param device the guest's device
  * @param addresses the guest's addresses and ranges
  * @param family the family
- * @param owner what ownerComment gives
+ * @param owner the comment of ownerComment
  * @param outside as for routedForwardRules
  */
 export function directRules(
@@ -115,12 +117,15 @@ function deviceRules(
   ];
 }
 
-/** A range that holds every address is no condition, and iptables lists none. */
+/** A range of all addresses restricts nothing, and iptables lists none. */
 function source(prefix: Prefix): string {
   return prefix.length === 0 ? '' : `-s ${prefixText(prefix)} `;
 }
 
-/** What an honest guest sends from other addresses than its own: DHCP requests; in IPv6 all that is link-local, and duplicate address detection. */
+/**
+ * What an honest guest sends from other addresses than its own: DHCP requests; in IPv6 link-local packets and duplicate
+ * address detection.
+ */
 function companions(family: Family, from: string): string[] {
   if (family === 4) return [`-p udp ${from} -m udp --sport 68 --dport 67`];
   return [
@@ -131,18 +136,18 @@ function companions(family: Family, from: string): string[] {
 }
 
 /**
- * Those lines of a listing that are a device's own, by their comment.
- * @param listing what `iptables-save` prints
- * @param device the kernel's name of the device, vif1.0 or vif1.0-emu
- * @returns the rules of FORWARD and then those of the raw table's PREROUTING, as hooks give them, without the leading -A
+ * The rules in a listing that belong to a device, by their comment.
+ * @param listing the output of `iptables-save`
+ * @param device the kernel's name, vif1.0 or vif1.0-emu
+ * @returns the rules of FORWARD, then those of PREROUTING in the raw table, in the hooks' words without the leading -A
  */
 export function rulesOf(listing: string, device: string): readonly string[] {
   return rulesByDevice(listing).get(device) ?? [];
 }
 
 /**
- * The same for all devices that have rules in a listing, which may be a long one.
- * @param listing what `iptables-save` prints
+ * The same for all devices that have rules in a listing, which may be long.
+ * @param listing the output of `iptables-save`
  */
 export function rulesByDevice(listing: string): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, { readonly filter: string[]; readonly raw: string[] }>();
@@ -160,7 +165,7 @@ export function rulesByDevice(listing: string): ReadonlyMap<string, readonly str
 }
 
 /**
- * The table that a rule of ours belongs to.
+ * The table of a rule of ours.
  * @param rule without the leading -A
  */
 export function tableOf(rule: string): 'filter' | 'raw' {

@@ -1,14 +1,14 @@
 import { type Prefix, prefixText } from '../request/addresses.ts';
 import { NAT_SUBNET } from '../request/dhcp.ts';
 
-/** Replies of connections that a guest has opened. */
+/** Matches replies to connections that a guest has opened. */
 const REPLIES = '-m conntrack --ctstate RELATED,ESTABLISHED';
 
 /**
- * The rule of the table nat that lets guests appear as this host (docs/contract.md, "network-nat"), without -A, in the
- * words of `iptables -t nat -S`.
- * @param netdev the device that leads outside
- * @param source whose packets; everybody's unless told
+ * The rule of the nat table that gives guests' packets this host's address (docs/contract.md, "network-nat"), without
+ * -A, in the words of `iptables -t nat -S`.
+ * @param netdev the outgoing device
+ * @param source the packets' source; any where it is left out
  */
 export function masqueradeRule(netdev: string, source?: Prefix): string {
   const from = source === undefined || source.length === 0 ? '' : `-s ${prefixText(source)} `;
@@ -16,25 +16,26 @@ export function masqueradeRule(netdev: string, source?: Prefix): string {
 }
 
 /**
- * What keeps packets that cross a bridge, and go through iptables there, from appearing as this host's: they have an
- * address of the network that they go to. It has to stand before `masqueradeRule`.
- * @param netdev the bridge that leads outside
+ * The rule that exempts packets which only cross a bridge from masquerading, in case they go through iptables there:
+ * their addresses are valid on the network that they go to. It must come before `masqueradeRule`.
+ * @param netdev the outgoing bridge
  */
 export function bridgedRule(netdev: string): string {
   return `POSTROUTING -o ${netdev} -m physdev --physdev-is-bridged -j ACCEPT`;
 }
 
 /**
- * What a host that drops what no rule lets pass has to let in, so that guests behind it get their answers.
- * @param netdev the device that leads outside
+ * The rule that accepts replies to guests behind a host whose policy of FORWARD is DROP.
+ * @param netdev the outgoing device
  */
 export function repliesRule(netdev: string): string {
   return `FORWARD -i ${netdev} ${REPLIES} -j ACCEPT`;
 }
 
 /**
- * What lets the guests of vif-nat pass on a host whose administrator drops the rest; in the order to be listed.
- * @param netdev the device that leads outside
+ * The rules that accept packets of vif-nat's guests where the administrator's policy of FORWARD is DROP; in the order
+ * in which they are to be listed.
+ * @param netdev the outgoing device
  */
 export function natForwardRules(netdev: string): string[] {
   return [
@@ -45,7 +46,7 @@ export function natForwardRules(netdev: string): string[] {
 }
 
 /**
- * The device that leads outside, told by a rule of `natForwardRules`.
+ * The outgoing device in a rule of `natForwardRules`.
  * @param rule without -A
  * @returns undefined for any other rule
  */
@@ -54,11 +55,12 @@ export function natForwardDevice(rule: string): string | undefined {
 }
 
 /**
- * The same for one guest whose device has a name that `vif+` does not match; in the order to be listed.
+ * The same for one guest whose device has a name that `vif+` does not match; in the order in which they are to be
+ * listed.
  * @param device the guest's device
  * @param addresses the guest's IPv4 addresses
- * @param outside the devices that lead outside
- * @param owner what ownerComment gives
+ * @param outside the outgoing devices
+ * @param owner the comment of ownerComment
  */
 export function namedForwardRules(
   device: string,
@@ -80,12 +82,12 @@ export function namedForwardRules(
 }
 
 /**
- * What lets the guests on a bridge of network-virtual pass where the rest is dropped; in the order to be listed. What
- * they send to each other crosses the bridge, and vif-bridge has a rule for each of them.
+ * The rules that accept packets of guests on a bridge of network-virtual where the rest is dropped; in the order in
+ * which they are to be listed. Packets between these guests cross the bridge; vif-bridge has rules for them.
  * @param bridge the bridge
- * @param subnet whose packets; others that come from it are spoofed
- * @param outside the device by which guests go outside as this host, which is all they may and from where they only get
- * replies; undefined where they are reached under their own addresses
+ * @param subnet the guests' subnet; packets from the bridge with any other source are spoofed
+ * @param outside the outgoing device where guests are masqueraded: they may only send there, and only replies come
+ * back. undefined where they are reached under their own addresses
  */
 export function virtualForwardRules(bridge: string, subnet: Prefix, outside: string | undefined): string[] {
   const range = prefixText(subnet);
@@ -101,8 +103,8 @@ export function virtualForwardRules(bridge: string, subnet: Prefix, outside: str
 }
 
 /**
- * What keeps a host-only bridge to itself, whatever others forward. In the table mangle, since that comes before every
- * rule that lets packets pass, those that are put before ours later included.
+ * The rules that isolate a host-only bridge, whatever other rules forward. They are in the mangle table, which comes
+ * before every rule that accepts packets, even one that is added above ours later.
  * @param bridge the bridge
  */
 export function isolationRules(bridge: string): string[] {

@@ -15,9 +15,9 @@ export interface TableLine {
   readonly line: string;
 }
 
-/** linux/socket.h's numbers for families. */
+/** The numbers of the address families (linux/socket.h). */
 export const AF: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
-/** Where a network header has its addresses. */
+/** The offsets of the addresses in a network header. */
 const SOURCE: Readonly<Record<Family, number>> = { 4: 12, 6: 8 };
 const DESTINATION: Readonly<Record<Family, number>> = { 4: 16, 6: 24 };
 const [UDP, ICMPV6] = [17, 58];
@@ -28,35 +28,35 @@ const PHYSDEV = new Map([
   ['--physdev-is-in', 8],
 ]);
 
-/** What one socket takes in one go, with room to spare. */
+/** The most rules in one batch: one socket buffer has ample room for them. */
 const MOST_RULES = 64;
 const MOST_WORDS = 24;
 const WORDS = /"[^"]*"|\S+/g;
 const NAME = /^\w{1,28}$/;
-/** Neither a wildcard (a closing "+"), nor anything that iptables-restore would take for more than a name. */
+/** A device's name without a wildcard (a final "+") and without characters that mean something to iptables-restore. */
 const DEVICE = /^\w[\w.-]{0,14}$/;
 const COMMENT = /^"[\w .+-]{1,200}"$/;
 const NUMBER = /^\d{1,5}$/;
 
-/** What is known of the rules that a batch takes away. */
+/** The rules that a batch deletes, as they were found. */
 export interface FoundRules {
   /** Their handles, in the order of the lines. */
   readonly handles: readonly Uint8Array[];
-  /** The state of the rulesets in which they were found. */
+  /** The generation of the rulesets in which they were found. */
   readonly generation: number;
 }
 
-/** For a batch that takes none away. */
+/** For a batch that deletes no rule. */
 export const NO_RULES_FOUND: FoundRules = { handles: [], generation: 0 };
 
 /**
- * Lines of iptables-restore as messages of nf_tables, in the form in which iptables-nft has them: those few kinds that a
- * guest's device needs when it comes online and goes (docs/contract.md, "Filter rules"). Where versions of iptables
- * differ it is the oldest form, since all of them read that.
- * @param family iptables' or ip6tables'
- * @param lines such as "-I FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT"; or with -D
- * @param found the rules that lines with -D take away
- * @returns undefined where one is of another kind, which iptables itself has to read
+ * Encodes lines of iptables-restore as nf_tables messages, in the form that iptables-nft uses. Only the few kinds of
+ * rules are supported that a guest's device needs when it comes online and goes offline (docs/contract.md, "Filter
+ * rules"). Where versions of iptables differ, the oldest form is used, since every version reads it.
+ * @param family 4 or 6
+ * @param lines such as "-I FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT", or with -D
+ * @param found the rules that lines with -D delete
+ * @returns undefined where a line is of another kind, for which iptables must run
  */
 export function encodeRules(
   family: Family,
@@ -77,8 +77,8 @@ export function encodeRules(
 }
 
 /**
- * The rules that lines take away, as the kernel lists them.
- * @param family iptables' or ip6tables'
+ * The rules that lines delete, in the form in which the kernel lists them.
+ * @param family 4 or 6
  * @param lines as above
  * @returns one for each line with -D; undefined where a line is of another kind
  */
@@ -103,7 +103,7 @@ function chainOf(line: string): string {
   return line.split(' ', 2)[1] ?? '';
 }
 
-/** @returns undefined when the line cannot be encoded; the writer then holds nothing of use */
+/** @returns undefined when the line cannot be encoded; the writer's content is then useless */
 function encodeRule(
   writer: NfWriter,
   family: Family,
@@ -117,7 +117,7 @@ function encodeRule(
   const plain: Record<string, string> = {};
   let at = 2;
   for (; /^-[iopsd]$/.test(words[at] ?? ''); at += 2) {
-    // What is said twice is iptables' to refuse.
+    // iptables must refuse a repeated option.
     if (plain[words[at] ?? ''] !== undefined) return undefined;
     plain[words[at] ?? ''] = words[at + 1] ?? '';
   }
@@ -145,7 +145,7 @@ function protocolOf(word: string | undefined): number | undefined {
   return word === 'ipv6-icmp' ? ICMPV6 : undefined;
 }
 
-/** In the order in which iptables-nft has them, which is not that of the words. */
+/** Writes the matches in iptables-nft's order, which differs from that of the words. */
 function encodePlain(
   writer: NfWriter,
   family: Family,
@@ -168,7 +168,10 @@ function encodePlain(
   return true;
 }
 
-/** An address with its length; a range of everything is no condition, and iptables' to leave out. */
+/**
+ * Reads an address with its prefix length. A range of all addresses restricts nothing, and iptables writes it in its
+ * own way.
+ */
 function rangeOf(text: string, family: Family): NfRange | undefined {
   const [address = '', length = ''] = text.split('/');
   const units = family === 4 ? ipv4Octets(address) : ipv6Groups(address);
@@ -184,7 +187,7 @@ function rangeOf(text: string, family: Family): NfRange | undefined {
   return { words, length: bits };
 }
 
-/** @returns how many words of it there are, from the match's name on; 0 when it cannot be encoded */
+/** @returns how many words the match has, its name included; 0 when it cannot be encoded */
 function encodeMatch(writer: NfWriter, words: readonly string[], protocol: number): number {
   const [name, first = '', second = '', third, fourth = ''] = words;
   if (name === 'physdev') return encodePhysdev(writer, words);
@@ -217,7 +220,7 @@ function encodeMatch(writer: NfWriter, words: readonly string[], protocol: numbe
   return 0;
 }
 
-/** struct xt_physdev_info: two names, each with a mask of the bytes that count, and the bits of XT_PHYSDEV_OP. */
+/** struct xt_physdev_info: two names, each with a mask of the bytes to compare, and the bits of XT_PHYSDEV_OP. */
 function encodePhysdev(writer: NfWriter, words: readonly string[]): number {
   const info = writer.extension('match', 'physdev', 0, 72);
   let at = 1;

@@ -3,13 +3,13 @@ import { prefixText } from '../request/addresses.ts';
 import type { RuleSet } from './forward.ts';
 
 /**
- * What keeps a guest's bridged packets out of connection tracking: all that it sends, and what is sent to its addresses,
- * except to the host itself, whose own firewall may go by connections. Where the host routes or masquerades the guest's
- * packets these rules do not belong: there NAT needs the connections.
+ * The rules by which a guest's bridged packets bypass connection tracking: all packets from it, and packets to its
+ * addresses, except those to the host itself, whose firewall may match connections. Where the host routes or
+ * masquerades the guest's packets these rules must not exist, because NAT needs the connections.
  * @param port the port's name, vif or tap
- * @param addresses the guest's addresses and ranges; without any, only what it sends can be told
- * @param families the families to be kept out
- * @param owner what ownerComment gives
+ * @param addresses the guest's addresses and ranges; without any, only the packets from it can be matched
+ * @param families the families whose packets bypass tracking
+ * @param owner the comment of ownerComment
  */
 export function untrackRules(
   port: string,
@@ -20,7 +20,7 @@ export function untrackRules(
   const untrack = (match: string) => `PREROUTING ${match} ${owner} -j CT --notrack`;
   const rules = (family: Family): string[] => {
     if (!families.includes(family)) return [];
-    // A range of everything would take in what passes other bridges.
+    // A range of all addresses would also match packets on other bridges.
     const own = addresses.filter((prefix) => prefix.family === family && prefix.length > 0);
     return [
       untrack(`-m physdev --physdev-in ${port} -m addrtype ! --dst-type LOCAL`),
@@ -31,8 +31,8 @@ export function untrackRules(
 }
 
 /**
- * What keeps packets that come in by a network card, and go on to guests, out of connection tracking.
- * @param ports the bridge's ports that are no guest's
+ * The rules by which packets from a network card to guests bypass connection tracking.
+ * @param ports those ports of the bridge that are no guest's
  */
 export function cardUntrackRules(ports: readonly string[]): string[] {
   return ports.map(

@@ -1,57 +1,60 @@
-/** The table of our own. Nothing of anybody else's is ever in it but the chain that is reserved for the administrator. */
+/** The strict table. Everything in it is ours, except one chain that is reserved for the administrator. */
 export const STRICT_TABLE = 'bridge xen_network';
 
-/** The administrator's own chain: what guests may send goes through it, and we never touch what is in it. */
+/** The administrator's own chain. Everything that guests may send goes through it, and we never change it. */
 export const CUSTOM_CHAIN = 'xen-network-custom';
 
 /** A chain's name and its rules. */
 export type Chain = readonly [name: string, rules: readonly string[]];
 
-/** Sets, keyed by port: what a packet costs does not grow with the number of guests. */
+/** Sets keyed by port, so that the work for a packet does not grow with the number of guests. */
 export const SETS: readonly string[] = [
-  // A guest's MAC address, and the same as the plain number that DHCP and neighbour discovery carry.
+  // A guest's MAC address, and the same as a plain number, as DHCP and neighbour discovery carry it.
   'set macs { type ifname . ether_addr; }',
   'set hw { typeof iifname . @th,288,48; }',
-  // Its single addresses with its MAC address, so that one look answers for both.
+  // A guest's single addresses together with its MAC address, so that one lookup checks both.
   'set own4 { type ifname . ether_addr . ipv4_addr; }',
   'set own6 { type ifname . ether_addr . ipv6_addr; }',
-  // Its ranges.
+  // A guest's ranges.
   'set net4 { type ifname . ipv4_addr; flags interval; }',
   'set net6 { type ifname . ipv6_addr; flags interval; }',
-  // Its IPv6 addresses once more, as neighbour discovery's targets: nft before 1.0.8 knows these as 128 bits only.
+  // Its IPv6 addresses again, as targets of neighbour discovery: nft before 1.0.8 can only match these as 128 bits.
   'set targets { typeof iifname . @th,64,128; }',
   'set target_nets { typeof iifname . @th,64,128; flags interval; }',
-  // Its IPv4 addresses and ranges once more, as DHCP carries them.
+  // Its IPv4 addresses and ranges again, as DHCP carries them.
   'set leases { typeof iifname . @th,160,32; }',
   'set lease_nets { typeof iifname . @th,160,32; flags interval; }',
-  // Guests with no address of their own: any may be used.
+  // Guests without an address of their own: they may use any.
   'set anyaddress { type ifname; }',
   // Guests that may neither send nor receive.
   'set disabled { type ifname; }',
-  // Guests whose frames stay out of connection tracking, their MAC addresses, and those of the host on their bridges.
+  // Guests whose frames bypass connection tracking, their MAC addresses, and the host's MAC addresses on their bridges.
   'set untracked { type ifname; }',
   'set untracked_macs { type ether_addr; }',
   'set host_macs { type ifname . ether_addr; }',
-  // Ethertypes beside ARP, IPv4 and IPv6; for the administrator to add to.
+  // Ethertypes that guests may use besides ARP, IPv4 and IPv6; the administrator adds them.
   'set ethertypes { type ether_type; }',
-  // What was dropped, counted for each guest.
+  // Counts each guest's dropped packets.
   'set refused { type ifname; counter; }',
-  // Guests whose drops are logged, each at a rate of its own.
+  // Guests whose dropped packets are logged, each at a rate of its own.
   'set logged { type ifname; limit rate 10/second burst 20 packets; }',
-  // What to do with a guest's frames.
+  // The chain for each guest's frames.
   'map guests { type ifname : verdict; }',
 ];
 
-/** A later fragment is nothing without the first one, which is looked at; some kernels take its data for a header. */
+/**
+ * Later fragments pass: without the first one, which is checked, they are useless, and some kernels would read their
+ * data as a header.
+ */
 const LATER = 'ip frag-off & 0x1fff != 0 return';
 
 /** Options of secure neighbour discovery (RFC 3971): CGA, RSA signature, timestamp and nonce, none without a length. */
 const SECURE = '{ 0x0b01-0x0bff, 0x0c01-0x0cff, 0x0d02, 0x0e01-0x0eff }';
 
-/** Chains in the order in which nft has to read them: a chain stands before those that go to it. */
+/** The chains in the order in which nft must read them: a chain comes before those that jump to it. */
 export const CHAINS: readonly Chain[] = [
   ['refuse', ['iifname @logged log prefix "xen-network drops: "', 'iifname @refused drop', 'drop']],
-  // What a DHCP server is asked is about the guest's own card and address: nobody else's lease is taken or given back.
+  // A DHCP request must be about the guest's own card and address, so that nobody takes or releases another's lease.
   [
     'lease_guard',
     [
@@ -65,9 +68,9 @@ export const CHAINS: readonly Chain[] = [
   [
     'dhcp_guard',
     [
-      // In pieces the card's address might be one that only the frame's padding holds.
+      // In a fragmented request the filter might read the card's address from the frame's padding.
       'ip frag-off & 0x3fff != 0 goto refuse',
-      // A request, of an Ethernet card, that no relay has passed on.
+      // A request from an Ethernet card that no relay has passed on.
       '@th,64,24 0x010106 @th,256,32 0 iifname . @th,288,48 @hw goto lease_guard',
       'goto refuse',
     ],
@@ -77,20 +80,21 @@ export const CHAINS: readonly Chain[] = [
     [
       LATER,
       'udp dport 67 goto dhcp_guard',
-      // To port 68 only a DHCP server sends.
+      // Only a DHCP server sends to port 68.
       'udp dport != 68 return',
       'goto refuse',
     ],
   ],
-  // What only a router sends.
+  // Messages that only a router sends.
   ['icmp_guard', [LATER, 'icmp type { redirect, router-advertisement } goto refuse', 'return']],
   ['igmp_guard', [LATER, 'igmp type { membership-query, 48, 50 } goto refuse', 'return']],
   [
     'ip_service_guard',
     [
-      // By a hello of PIM (103) bridges that snoop take a guest for a multicast router, and send it all groups' packets.
+      // A PIM hello (103) makes snooping bridges take a guest for a multicast router and send it the packets of all
+      // groups.
       'meta l4proto vmap { icmp : goto icmp_guard, igmp : goto igmp_guard, udp : goto udp_guard, 103 : goto refuse }',
-      // A header that cannot be read has no protocol, and compares with nothing.
+      // A header that cannot be read has no protocol, and no comparison with it is true.
       'meta l4proto != 255 return',
       'goto refuse',
     ],
@@ -108,13 +112,14 @@ export const CHAINS: readonly Chain[] = [
   [
     'arp_guard',
     [
-      // Ethernet and IPv4 with addresses of 6 and 4 bytes: else what follows stands somewhere else. Requests and replies.
+      // Only Ethernet and IPv4 with addresses of 6 and 4 bytes, since otherwise the offsets below are wrong; only
+      // requests and replies.
       'ether type arp @nh,0,64 != { 0x0001080006040001, 0x0001080006040002 } goto refuse',
       'iifname . arp saddr ether . arp saddr ip @own4 return',
       'iifname @anyaddress iifname . arp saddr ether @macs return',
       'iifname . arp saddr ether != @macs goto refuse',
       'iifname . arp saddr ip @net4 return',
-      // Duplicate address detection (RFC 5227) asks for an address before it has it.
+      // Duplicate address detection (RFC 5227) asks for an address before the guest uses it.
       'arp operation != request goto refuse',
       'arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @own4 return',
       'arp saddr ip 0.0.0.0 iifname . arp daddr ip @net4 return',
@@ -130,9 +135,10 @@ export const CHAINS: readonly Chain[] = [
       'goto refuse',
     ],
   ],
-  // Neighbour discovery has the one form, to the byte, that honest guests give it: no extension header before it, in
-  // which it hides from filters (RFC 6980), and one option at most, of which no reader sees more than another. Those of
-  // secure neighbour discovery may follow the card's address: of two such addresses readers take the first.
+  // Neighbour discovery must have exactly the form that honest guests use. No extension header may come before it,
+  // behind which it would be hidden from filters (RFC 6980). There is one option at most, so that all readers see the
+  // same. The options of secure neighbour discovery may follow the card's address: of two such addresses readers take
+  // the first.
   [
     'router_solicit_guard',
     [
@@ -147,11 +153,11 @@ export const CHAINS: readonly Chain[] = [
     'solicit_guard',
     [
       'ip6 nexthdr != icmpv6 goto refuse',
-      // Duplicate address detection has no source yet, so nothing but the guest's own address may be asked for; a nonce
-      // (RFC 7527) is its one option.
+      // Duplicate address detection has no source address, so it may only ask for the guest's own address; a nonce (RFC
+      // 7527) is its only option.
       'ip6 saddr :: ip6 length 24 goto target_guard',
       'ip6 saddr :: ip6 length 32 @th,192,16 0x0e01 goto target_guard',
-      // With no source, an address of a card in an option counts for nobody (RFC 4861, 7.1.1).
+      // Without a source address nobody uses a card's address in an option (RFC 4861, 7.1.1).
       'ip6 saddr :: @th,192,16 0x0b01-0x0bff goto target_guard',
       'ip6 saddr :: goto refuse',
       'ip6 length 24 return',
@@ -173,24 +179,25 @@ export const CHAINS: readonly Chain[] = [
   [
     'icmp6_guard',
     [
-      // Options in a first fragment can push what follows out of it and out of sight (RFC 7113).
+      // Options in a first fragment can push what follows out of it and so out of the filter's sight (RFC 7113).
       'ip6 nexthdr != icmpv6 frag nexthdr { 0, 43, 44, 51, 60 } goto refuse',
       'icmpv6 type vmap { nd-router-solicit : goto router_solicit_guard, nd-neighbor-solicit : goto solicit_guard, nd-neighbor-advert : goto advert_guard }',
-      // What only a router sends: queries, advertisements, redirects, renumbering, certification, multicast routers.
+      // Messages that only a router sends: queries, advertisements, redirects, renumbering, certification, multicast
+      // routers.
       'icmpv6 type { mld-listener-query, nd-router-advert, nd-redirect, router-renumbering, 149, 151, 153 } goto refuse',
       'icmpv6 type != 255 return',
-      // A later fragment has no type, and is nothing without the first one, which has.
+      // A later fragment has no type, and is useless without the first one, which has been checked.
       'frag frag-off > 0 return',
       'goto refuse',
     ],
   ],
-  // What a client asks or tells a DHCPv6 server (RFC 8415; RFC 7341, 20; RFC 9686, 36); not what relays and servers say to
-  // each other.
+  // Messages of a client to a DHCPv6 server (RFC 8415; RFC 7341, 20; RFC 9686, 36), not those between relays and
+  // servers.
   [
     'dhcp6_guard',
     ['ip6 nexthdr != udp goto refuse', '@th,64,8 { 1, 3, 4, 5, 6, 8, 9, 11, 20, 36 } return', 'goto refuse'],
   ],
-  // To port 546 only a DHCPv6 server sends.
+  // Only a DHCPv6 server sends to port 546.
   [
     'udp6_guard',
     [
@@ -201,17 +208,17 @@ export const CHAINS: readonly Chain[] = [
       'goto refuse',
     ],
   ],
-  // Some kernels follow a chain of headers no further than to authentication.
+  // Some kernels follow a chain of headers only up to the authentication header.
   ['ah_guard', ['@th,0,8 { 0, 43, 44, 51, 58, 60, 135, 139, 140, 253, 254 } goto refuse', 'return']],
-  // Nor to mobility (135), HIP (139), Shim6 (140) and those for experiments (253, 254); a reader may go on to what stands
-  // behind, which the filter has not seen.
+  // No kernel follows it beyond mobility (135), HIP (139), Shim6 (140) and the experimental headers (253, 254); a
+  // reader may go on to what is behind them, which the filter has not seen.
   ['header_guard', ['@th,0,8 { 0, 17, 43, 44, 51, 58, 60, 135, 139, 140, 253, 254 } goto refuse', 'return']],
   [
     'ip6_service_guard',
     [
       'meta l4proto vmap { icmpv6 : goto icmp6_guard, udp : goto udp6_guard, ah : goto ah_guard, 103 : goto refuse }',
       'meta l4proto { 135, 139, 140, 253, 254 } goto header_guard',
-      // A chain of headers that cannot be followed to its end has no protocol, and compares with nothing.
+      // A chain of headers that cannot be followed to its end has no protocol, and no comparison with it is true.
       'meta l4proto != 59 return',
       'goto refuse',
     ],
@@ -248,10 +255,10 @@ export const CHAINS: readonly Chain[] = [
   ['anyguest', ['jump mac_guard', `jump ${CUSTOM_CHAIN}`]],
 ];
 
-/** Where frames come by; policies accept, so that nobody else's bridge notices this table. */
+/** The hooks. Their policy is accept, so that other bridges are not affected by this table. */
 export const BASES: readonly (readonly [name: string, hook: string, rules: readonly string[]])[] = [
   ['from_guests', 'prerouting priority -300', ['iifname vmap @guests']],
-  // Frames to 01:80:c2:00:00:02 to 0f, which bridges keep to themselves, come by here and not by prerouting.
+  // A bridge never forwards frames to 01:80:c2:00:00:02 to 0f: they pass this hook and not prerouting.
   [
     'to_host',
     'input priority -300',
@@ -259,13 +266,13 @@ export const BASES: readonly (readonly [name: string, hook: string, rules: reado
   ],
 ];
 
-/** Base chains that are made once the set is used that they are for, since every frame of every bridge pays for them. */
+/** Base chains that are only made once their set is used, since they cost time for every frame of every bridge. */
 export const BASES_ON_DEMAND: Readonly<
   Record<string, readonly [name: string, hook: string, rules: readonly string[]]>
 > = {
   disabled: ['to_guests', 'postrouting priority 300', ['oifname @disabled drop']],
-  // Before bridged packets come to iptables (priority 0). What goes to the host itself stays tracked: a firewall of its
-  // own may need that, and where the host routes or masquerades the guest's packets, it does.
+  // Before iptables sees bridged packets (priority 0). Packets to the host itself stay tracked: its own firewall may
+  // need that, and NAT does where the host routes or masquerades the guest's packets.
   untracked: [
     'untrack',
     'prerouting priority -290',

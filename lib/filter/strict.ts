@@ -10,22 +10,25 @@ import type { LockingMode } from '../request/arguments.ts';
 import { TAP_SUFFIX } from '../request/names.ts';
 import { BASES, BASES_ON_DEMAND, CHAINS, CUSTOM_CHAIN, SETS, STRICT_TABLE } from './strict-rules.ts';
 
-/** A guest's port, as the strict filter knows it. */
+/** A guest's port in the strict filter. */
 export interface StrictGuest {
   /** The port's name, vif or tap. */
   readonly port: string;
-  /** Lower-case, from xenstore. */
+  /** In lower case, from xenstore. */
   readonly mac: string;
-  /** Its addresses and ranges; none means that it is held to its MAC address only. */
+  /** The guest's addresses and ranges; without any only its MAC address is checked. */
   readonly addresses: readonly Prefix[];
   readonly mode: LockingMode;
-  /** Set where its frames stay out of connection tracking, but for those to these MAC addresses: the host's. */
+  /**
+   * Set where the guest's frames bypass connection tracking: the host's MAC addresses, to which frames stay tracked.
+   */
   readonly untrackedBut?: readonly string[] | undefined;
 }
 
 /**
- * The commands that make the table, or put its rules back: guests stay in the sets, and the administrator's own chain
- * `xen-network-custom`, through which all that a guest may send goes, is made if it is missing and never touched.
+ * The commands that make the strict table or restore its rules. Guests' elements stay, and the administrator's chain
+ * `xen-network-custom`, through which everything that a guest may send goes, is made where it is missing and never
+ * changed.
  * @returns lines for `nft -f -`
  */
 export function strictBase(): string[] {
@@ -40,9 +43,9 @@ export function strictBase(): string[] {
 }
 
 /**
- * The commands for those base chains that only some elements need.
- * @param elements what is to be in the sets
- * @returns lines for `nft -f -`; none for most guests
+ * The commands for the base chains that only some elements need.
+ * @param elements the elements that will be in the sets
+ * @returns lines for `nft -f -`; empty for most guests
  */
 export function strictExtras(elements: readonly string[]): string[] {
   const used = Object.entries(BASES_ON_DEMAND).filter(([set]) =>
@@ -58,7 +61,7 @@ function baseChain([name, hook, rules]: readonly [string, string, readonly strin
   ];
 }
 
-/** The rules in place of those that are there, in the one transaction that all of this is. */
+/** Replaces the rules of a chain, within the one transaction. */
 function chainRules(name: string, rules: readonly string[]): string[] {
   return [
     `flush chain ${STRICT_TABLE} ${name}`,
@@ -67,8 +70,8 @@ function chainRules(name: string, rules: readonly string[]): string[] {
 }
 
 /**
- * What a guest adds to the sets: the whole of its rights.
- * @param guest the port and what it may be
+ * The elements of a guest, which are all of its rights.
+ * @param guest the port, its MAC address, its addresses and its mode
  * @returns elements such as `macs { "vif1.0" . 00:16:3e:00:00:01 }`
  */
 export function strictElements(guest: StrictGuest): string[] {
@@ -78,13 +81,13 @@ export function strictElements(guest: StrictGuest): string[] {
 function trackingOf({ port, mac, mode, untrackedBut }: StrictGuest): string[] {
   if (untrackedBut === undefined || mode === 'disabled') return [];
   const own = [element('untracked', port), ...untrackedBut.map((host) => element('host_macs', port, host))];
-  // A tap has its vif's MAC address, and comes and goes beside it.
+  // A tap has the same MAC address as its vif and comes and goes beside it, so only the vif has this element.
   return port.endsWith(TAP_SUFFIX) ? own : [...own, `untracked_macs { ${mac} }`];
 }
 
 /**
- * The element by which a port's drops are logged.
- * @param port its name
+ * The element that logs a port's dropped packets.
+ * @param port the port's name
  */
 export function loggedElement(port: string): string {
   return element('logged', port);
@@ -109,7 +112,7 @@ function rightsOf(guest: StrictGuest): string[] {
 function addressElements({ port, mac, addresses }: StrictGuest): string[] {
   const isWhole = ({ family, length }: Prefix) => length === (family === 4 ? 32 : 128);
   const hosts = addresses.filter(isWhole);
-  // Sets of ranges take none that lies within another.
+  // A set of ranges accepts none that lies within another.
   const nets = addresses.filter(
     (net) => !isWhole(net) && !addresses.some((other) => other !== net && holds(other, net)),
   );
@@ -149,7 +152,7 @@ function holds(outer: Prefix, inner: Prefix): boolean {
   return parsePrefix(`${inner.address}/${outer.length}`)?.address === outer.address;
 }
 
-/** An address as the number that it is. */
+/** An address as one hexadecimal number. */
 function number(groups: readonly number[]): string {
   return `0x${groups.map((group) => group.toString(16).padStart(4, '0')).join('')}`;
 }
@@ -161,7 +164,7 @@ function rangeOf(prefix: Prefix): string {
   return `${number(groupsOf(prefix))}-${number(last)}`;
 }
 
-/** An address by 16 bits. */
+/** An address in groups of 16 bits. */
 function groupsOf({ family, address }: Pick<Prefix, 'family' | 'address'>): number[] {
   if (family === 6) return ipv6Groups(address) ?? [];
   const [a = 0, b = 0, c = 0, d = 0] = ipv4Octets(address) ?? [];

@@ -1,29 +1,30 @@
 import type { DeviceMatch, FirewallChain, FirewallRule } from '../wire/firewall-rules.ts';
 import { fateIn, letsPass, namesDevice, targetOf } from './walk.ts';
 
-/** A device's place in the network, which another one takes. */
+/** A move of addresses from one device to another. */
 export interface Move {
   /** The device that has the addresses now. */
   readonly from: string;
   /** The device that will have them, under the name that it has then. */
   readonly to: string;
-  /** The present name of that device, where it is there already and is called otherwise. */
+  /** The present name of that device, where it exists already under another name. */
   readonly present?: string;
 }
 
-/** What of a firewall a move makes void. */
+/** The firewall rules that no longer apply to the host after a move. */
 export interface VoidRules {
-  /** "inet filter input: iif eth0 accept", in the firewall's order. */
+  /** Such as "inet filter input: iif eth0 accept", in the firewall's order. */
   readonly rules: readonly string[];
-  /** Those of them without which the host lets in what it let in before. */
+  /** Those without which the host no longer accepts what it accepted before. */
   readonly closing: readonly string[];
 }
 
 /**
- * The rules that mean a device whose addresses move, and do not mean the one that gets them. A rule by name goes on
- * being right where the name stays with the addresses; one by index, and a chain that hangs on the device, does not.
+ * The rules that match a device whose addresses move, and do not match the device that gets them. A rule by name stays
+ * right where the name stays with the addresses; a rule by index does not, nor does a chain that is hooked to the
+ * device.
  * @param chains all chains of the host
- * @param move from which device to which
+ * @param move the old and the new device
  */
 export function voidRules(chains: readonly FirewallChain[], move: Move): VoidRules {
   const hanging = chains
@@ -47,7 +48,7 @@ export function voidRules(chains: readonly FirewallChain[], move: Move): VoidRul
   };
 }
 
-/** Whether the rule let packets in before, or keeps them out from now on. */
+/** Whether the rule accepted packets before the move, or will drop packets after it. */
 function closes(
   chains: readonly FirewallChain[],
   { chain, rule }: { readonly chain: FirewallChain; readonly rule: FirewallRule },
@@ -58,7 +59,7 @@ function closes(
   return before ? letsPass(chains, chain, rule) : rule.verdict.kind === 'drop';
 }
 
-/** A rule that names the device to be, and begins to count, was written for this. */
+/** A rule that only matches after the move was written for the new device. */
 function isVoid({ devices }: FirewallRule, move: Move): boolean {
   return devices.some((match) => {
     const [before, after] = [fitsBefore(match, move), fitsAfter(match, move)];
@@ -82,7 +83,7 @@ function fitsBefore(match: DeviceMatch, { from }: Move): boolean {
   return namesDevice(match, from) !== match.negated;
 }
 
-/** An index goes on meaning the device that had it. */
+/** A match by index keeps matching the device that has the index. */
 function fitsAfter(match: DeviceMatch, { from, to, present = to === from ? undefined : to }: Move): boolean {
   const name = match.by === 'name' ? to : present;
   return (name !== undefined && namesDevice(match, name)) !== match.negated;

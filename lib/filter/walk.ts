@@ -1,19 +1,19 @@
 import type { DeviceMatch, FirewallChain, FirewallRule, Verdict } from '../wire/firewall-rules.ts';
 
-/** Whether a device match fits; undefined where that is not known. */
+/** Whether a match fits the packet's devices; undefined where that is unknown. */
 export type Fits = (match: DeviceMatch) => boolean | undefined;
 
-/** What becomes of a packet that meets no rule's further conditions. */
+/** The result for a packet that fits none of the rules' other conditions. */
 export type Fate = 'accept' | 'drop';
 
-/** No chain of a sane firewall calls others deeper, and none calls itself. */
+/** Limits the walk: no sane firewall nests chains deeper than this, and no chain calls itself. */
 const DEPTH = 16;
 
 /**
- * Walks a base chain for a packet of which nothing is known but its devices: a rule that asks for more does not fit.
+ * Walks a base chain for a packet of which only the devices are known: a rule with other conditions does not fit.
  * @param chains all chains
  * @param start the base chain
- * @param fits whether the packet's devices are those of a match
+ * @param fits whether a match fits the packet's devices
  */
 export function fateIn(chains: readonly FirewallChain[], start: FirewallChain, fits: Fits): Fate {
   const found = walk(chains, start, fits, 0);
@@ -40,11 +40,11 @@ function walk(
 }
 
 /**
- * The chain that a rule leads to.
+ * The chain to which a rule jumps.
  * @param chains all chains
  * @param from the rule's own chain
- * @param verdict the rule's
- * @returns undefined where it leads to none
+ * @param verdict the rule's verdict
+ * @returns undefined where the rule does not jump
  */
 export function targetOf(
   chains: readonly FirewallChain[],
@@ -65,7 +65,7 @@ export function namesDevice({ names }: DeviceMatch, name: string): boolean {
 }
 
 /**
- * Whether a packet's fate differs by what a rule says of it, and it would be let in by it.
+ * Whether a rule accepts packets, itself or in a chain to which it jumps.
  * @param chains all chains
  * @param chain the rule's chain
  * @param rule the rule

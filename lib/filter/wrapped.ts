@@ -1,28 +1,28 @@
 import type { Claim } from '../record/shared-settings.ts';
 
-/** How the names of the tables begin. */
+/** The beginning of the tables' names. */
 const WRAPPED_TABLES = 'bridge xen_network_wrapped_';
 
 /**
- * The table of a bridge under antispoof=yes: iptables sees what is behind one VLAN tag and in PPPoE, and nothing of what
- * this drops.
+ * The table of a bridge under antispoof=yes. iptables sees packets behind one VLAN tag and in PPPoE; this table drops
+ * the kinds of wrapped packets that it does not see.
  * @param bridge the bridge's name
- * @returns family and name; "/" and two hex digits stand for what no name in nft may have
+ * @returns family and name; "/" and two hex digits replace each character that nft allows in no name
  */
 export function wrappedTable(bridge: string): string {
   return WRAPPED_TABLES + bridge.replace(/[^A-Za-z0-9_.]/g, (char) => `/${char.charCodeAt(0).toString(16)}`);
 }
 
-/** The chain by which frames come, and the one that looks at those of guests. */
+/** The base chain, and the chain that checks guests' frames. */
 const HOOKED = 'incoming';
 const GUESTS = 'from_guests';
 
 /**
- * What else carries IP, by ethertype. The kernel has taken a first VLAN tag off by then: what is left of two is one, and
- * the same holds for all that stands behind a tag.
+ * Other ethertypes that carry IP. By then the kernel has removed a first VLAN tag, so of two tags one is left, and a
+ * wrapper behind one tag is visible.
  */
 const WRAPPERS: readonly string[] = [
-  // A second tag: 802.1Q, 802.1ad and what came before it.
+  // A second tag: 802.1Q, 802.1ad and their predecessors.
   ...['8021q', '8021ad', '0x9100', '0x9200', '0x9300'],
   // MPLS, provider backbone bridging, TRILL, NSH, Ethernet in Ethernet, the tags of switch chips and of 802.1BR.
   ...['0x8847', '0x8848', '0x88e7', '0x22f3', '0x894f', '0x6558'],
@@ -31,11 +31,15 @@ const WRAPPERS: readonly string[] = [
   ...['0x880b', '0x876b', '0x4305', '0x892f', '0x88fb', '0x88e5'],
 ];
 
-/** The chains' rules, in the order in which nft has to read them; a look into a packet stands in a chain of its own, which nft before 1.0.7 needs to list it. */
+/**
+ * The chains' rules, in the order in which nft must read them. Rules that match a packet's payload are in chains of
+ * their own, since nft before 1.0.7 could not list them otherwise.
+ */
 const CHAINS: readonly (readonly [name: string, rules: readonly string[]])[] = [
-  // Of PPP's protocols iptables sees IP and IPv6; those from 0x8000 on negotiate. The rest is compressed, or in pieces.
+  // Of PPP's protocols iptables sees IP and IPv6, and those from 0x8000 on only negotiate. The rest is compressed or
+  // fragmented.
   ['pppoe', ['@nh,48,16 != { 0x0021, 0x0057, 0x8000-0xffff } drop']],
-  // 802.3 with SNAP, RFC 1042's and 802.1H's, in which ethertypes stand, and LLC's own number of IP.
+  // 802.3 frames with SNAP (RFC 1042 and 802.1H), which contain an ethertype, and LLC's own number for IP.
   ['llc', ['@nh,0,48 { 0xaaaa03000000, 0xaaaa030000f8 } drop', '@nh,0,16 0x0606 drop']],
   [
     GUESTS,
@@ -46,14 +50,14 @@ const CHAINS: readonly (readonly [name: string, rules: readonly string[]])[] = [
   ],
 ];
 
-/** Before br_netfilter, at priority 0. */
+/** Runs before br_netfilter, which has priority 0. */
 const BASE = '{ type filter hook prerouting priority -290; policy accept; }';
 
 /**
- * Makes a bridge's table, anew where it is there: it drops IP that comes from guests wrapped so that iptables does not see
- * it, and so may be anybody's. Where the kernel cannot tell a frame's bridge, only guests' ports are named: what comes by
- * another bridge's card is never dropped.
- * @param claim the bridge, its card and how its guests are told
+ * Makes a bridge's table, again where it exists: it drops guests' IP packets that are wrapped so that iptables does not
+ * see them, and so might have any source address. Where the kernel cannot match a frame's bridge, the rules match
+ * guests' ports by name, so that nothing from another bridge's card is dropped.
+ * @param claim the bridge, its card and how to recognise its guests
  * @returns a line for `nft -f -`
  */
 export function wrappedDrops({ bridge, card, byBridge }: Claim & { readonly kind: 'wrapped' }): string {
@@ -76,7 +80,7 @@ export function wrappedDrops({ bridge, card, byBridge }: Claim & { readonly kind
 /** The host's own port, in the classic topology. */
 const OWN = 'iifname "vif0.*" return';
 
-/** All of its ports but the host's own, and cards. */
+/** Checks all ports of the bridge except the host's own and cards. */
 function byBridgeRules(bridge: string): string[] {
   return [`meta ibrname != "${bridge}" return`, OWN, 'iifname @outside return', `goto ${GUESTS}`];
 }
@@ -87,7 +91,7 @@ const BY_NAME: readonly string[] = [
 ];
 
 /**
- * Takes a bridge's table away, where somebody has not done so already.
+ * Removes a bridge's table, if it still exists.
  * @param bridge the bridge's name
  * @returns a line for `nft -f -`
  */

@@ -22,9 +22,7 @@ export interface Context {
   readonly networkHooks: () => Promise<NetworkHooks>;
 }
 
-/**
- * A hook, or a command of the administrator's tool. It resolves to the exit status or throws XenNetworkError.
- */
+/** A hook, or a command of the administrator's tool. It resolves to the exit status or throws XenNetworkError. */
 export type Applet = (context: Context) => Promise<number>;
 
 /** The work of a network hook: a plan, and the checks after it. */
@@ -61,8 +59,7 @@ export interface NetworkHook {
 const DO_IT = ['', '0', 'no', 'off', 'false'];
 
 /**
- * Whether to show the commands only. Every value of XEN_NETWORK_DRY_RUN that does not clearly mean no counts
- * as yes.
+ * Whether to show the commands only. Every value of XEN_NETWORK_DRY_RUN that does not clearly mean no counts as yes.
  * @param context the call
  * @param options the call's options, without dashes
  */

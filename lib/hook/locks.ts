@@ -16,26 +16,25 @@ const NETWORK_WAIT_MS = 60_000;
 /**
  * The lock file of a run.
  *
- * One rule holds for all locks. Whoever changes something holds its lock from the look at the host until the
- * change is recorded. What decides about the change (keys in xenstore, lists, records, modes) is read, or
- * read again, while the lock is held. A run that needs several locks takes them in this order:
+ * One rule holds for all locks. Whoever changes something holds its lock from the look at the host until the change is
+ * recorded. What decides about the change (keys in xenstore, lists, records, modes) is read, or read again, while the
+ * lock is held. A run that needs several locks takes them in this order:
  *
- * 1. The lock of the network hooks, which the stock scripts know (docs/contract.md, "Locks"). It protects
- * bridges and their records, the record of shared settings, the record of started networks, the journals of
- * network hooks, and starts that wait for confirmation.
+ * 1. The lock of the network hooks, which the stock scripts know (docs/contract.md, "Locks"). It protects bridges and
+ * their records, the record of shared settings, the record of started networks, the journals of network hooks, and
+ * starts that wait for confirmation.
  *
- * 2. The lock of a device, named by the kernel's name of a vif or tap. It protects the device, its rules, its
- * record, its journal and its keys in xenstore. Several are taken in the order of their names, a vif before
- * its tap.
+ * 2. The lock of a device, named by the kernel's name of a vif or tap. It protects the device, its rules, its record,
+ * its journal and its keys in xenstore. Several are taken in the order of their names, a vif before its tap.
  *
- * 3. The lock of the shared settings and their holders. A run holds it while its steps take the locks below,
- * one after the other.
+ * 3. The lock of the shared settings and their holders. A run holds it while its steps take the locks below, one after
+ * the other.
  *
- * 4. The lock of the strict table, its elements and all their records. It is held for moments only: its
- * holder waits for no post hook, for no restart of a server and for none of the locks above.
+ * 4. The lock of the strict table, its elements and all their records. It is held for moments only: its holder waits
+ * for no post hook, for no restart of a server and for none of the locks above.
  *
- * 5. The locks of single steps (iptables, DHCP files, DHCP servers), which the stock scripts know too. The
- * code that runs the steps takes and releases them.
+ * 5. The locks of single steps (iptables, DHCP files, DHCP servers), which the stock scripts know too. The code that
+ * runs the steps takes and releases them.
  *
  * The last three are taken where steps are run (lib/apply/locked.ts).
  *
@@ -48,14 +47,14 @@ export function lockOf(key: string): LockFile {
 }
 
 /**
- * A variable that tells a post hook's programs which locks their hook holds: the holder's process id and the
- * locks' keys.
+ * A variable that tells a post hook's programs which locks their hook holds: the holder's process id and the locks'
+ * keys.
  */
 const HELD = 'XEN_NETWORK_HELD';
 
 /**
- * The variable for a post hook. A post hook may call this program again for its own device; that call must
- * not wait for the lock, which the hook holds until the post hook ends.
+ * The variable for a post hook. A post hook may call this program again for its own device; that call must not wait for
+ * the lock, which the hook holds until the post hook ends.
  * @param keys the keys of the locks that this process holds
  */
 export function heldVariable(keys: readonly string[]): Readonly<Record<string, string>> {
@@ -73,8 +72,8 @@ export function isHeldForUs(system: System, key: string): boolean {
 }
 
 /**
- * The key of a run's journal. A post hook's call gets a key of its own, since the waiting hook has a journal
- * under the usual one.
+ * The key of a run's journal. A post hook's call gets a key of its own, since the waiting hook has a journal under the
+ * usual one.
  * @param system the way to the holder's process
  * @param key the run's key
  */

@@ -13,8 +13,8 @@ import type { PortVlans } from '../request/vlan.ts';
 import type { System } from '../system/system.ts';
 
 /**
- * The record of a guest's device, from which a repeated online and an offline know what was done without
- * listing all rules.
+ * The record of a guest's device, from which a repeated online and an offline know what was done without listing all
+ * rules.
  */
 export interface VifRecord {
   /** The device's name since online. */
@@ -25,8 +25,8 @@ export interface VifRecord {
   /** The assignment: addresses, routes and proxy entries that were added for the guest. */
   readonly laid?: readonly Laid[];
   /**
-   * The network's device that answers for guests' IPv6 addresses, by a shared setting. `before` is its
-   * proxy_ndp from before, only in records of earlier versions.
+   * The network's device that answers for guests' IPv6 addresses, by a shared setting. `before` is its proxy_ndp from
+   * before, only in records of earlier versions.
    */
   readonly proxyNdp?: { readonly device: string; readonly before?: string };
   /** The DHCP server that has an entry for the guest, and the entry's name. */
@@ -67,8 +67,8 @@ export function readVifRecords(system: System): Map<string, VifRecord> {
 }
 
 /**
- * Reads a record. One that cannot be understood is renamed, and the log names it: so it stops nobody, and
- * nothing overwrites it unnoticed.
+ * Reads a record. One that cannot be understood is renamed, and the log names it: so it stops nobody, and nothing
+ * overwrites it unnoticed.
  * @param system the way to the file
  * @param path the file
  * @param fits tells whether the content has the expected form

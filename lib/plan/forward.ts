@@ -4,8 +4,8 @@ import type { Claim } from '../record/shared-settings.ts';
 import type { Family } from '../request/addresses.ts';
 
 /**
- * What network-nat does in FORWARD: sets the policy to DROP, accepts guests' packets where the policy is DROP
- * already, or nothing.
+ * What network-nat does in FORWARD: sets the policy to DROP, accepts guests' packets where the policy is DROP already,
+ * or nothing.
  */
 export type Guarding = 'antispoof' | 'pass' | 'none';
 
@@ -38,9 +38,8 @@ export function natClaims(
 }
 
 /**
- * The settings that turn forwarding on, in the order in which they must be made. A device that learns its
- * default route from router advertisements would lose it, unless it is set to accept them while it forwards
- * (ip-sysctl, accept_ra).
+ * The settings that turn forwarding on, in the order in which they must be made. A device that learns its default route
+ * from router advertisements would lose it, unless it is set to accept them while it forwards (ip-sysctl, accept_ra).
  * @param ipv6 whether to forward IPv6 too
  * @param listening the accept_ra paths of devices that accept router advertisements
  */

@@ -2,9 +2,7 @@ import type { Service } from '../observe/host/service.ts';
 import { type Claim, claimText } from '../record/shared-settings.ts';
 import type { FileEdit } from '../wire/dhcp-conf.ts';
 
-/**
- * One command, as data. It is printed from the same data as it is run, so a dry run shows what would happen.
- */
+/** One command, as data. It is printed from the same data as it is run, so a dry run shows what would happen. */
 export type Command =
   /** Arguments of iproute2's ip; consecutive ones go into one `ip -batch -`. */
   | { readonly tool: 'ip'; readonly args: readonly string[] }
@@ -23,8 +21,8 @@ export type Command =
   /** The restart or stop of a server; where it is optional, a refusal is no failure. */
   | ServiceCommand
   /**
-   * All shared settings that a holder needs from now on. What has to be made or put back is decided when the
-   * command runs.
+   * All shared settings that a holder needs from now on. What has to be made or put back is decided when the command
+   * runs.
    */
   | { readonly tool: 'share'; readonly user: string; readonly claims: readonly Claim[] }
   /** Moves all that is held for one device to another device. */
@@ -56,8 +54,8 @@ export interface DeviceMark {
   /** The device may also be one that an undo made again. */
   readonly orNew?: boolean;
   /**
-   * The step removes the device, and the first command of its undo makes it again; these are the names that
-   * it may then have.
+   * The step removes the device, and the first command of its undo makes it again; these are the names that it may then
+   * have.
    */
   readonly gone?: readonly string[];
 }
@@ -76,8 +74,7 @@ export interface Step {
 }
 
 /**
- * A setting that a device may refuse and keep as it was: as with the stock scripts the guest is connected all
- * the same.
+ * A setting that a device may refuse and keep as it was: as with the stock scripts the guest is connected all the same.
  */
 export type Refusable = 'mtu' | 'address';
 

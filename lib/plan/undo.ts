@@ -9,9 +9,9 @@ export type DeviceIndexes = ReadonlyMap<string, number>;
 /**
  * The commands that undo the first steps of a plan, in reverse order.
  *
- * After a kill it is unknown how far the last batch came. So a step counts as never done when its device is
- * missing under its name, or another device has that name; renames by the undo itself are taken into account.
- * The undo of a step that was never done fails without harm, since the caller ignores such failures.
+ * After a kill it is unknown how far the last batch came. So a step counts as never done when its device is missing
+ * under its name, or another device has that name; renames by the undo itself are taken into account. The undo of a
+ * step that was never done fails without harm, since the caller ignores such failures.
  * @param steps the steps that were done or may have been done
  * @param devices the present devices, name and index
  * @param before the indexes of the devices from before the run

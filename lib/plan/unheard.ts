@@ -2,8 +2,8 @@ import { settingPath } from '../record/paths.ts';
 import { type DeviceMark, type Step, setting } from './step.ts';
 
 /**
- * The settings by which whoever sends on a device's link can give this host routers, addresses and routes
- * (kernel's ip-sysctl).
+ * The settings by which whoever sends on a device's link can give this host routers, addresses and routes (kernel's
+ * ip-sysctl).
  */
 const HEARD = [
   'net/ipv6/conf/accept_ra',
@@ -21,9 +21,8 @@ export function heardPaths(device: string): string[] {
 }
 
 /**
- * Makes a device on which guests can send ignore router advertisements and redirects: otherwise a guest's
- * advertisement would give this host a default route and an address. These steps must come before the one
- * that brings the device up.
+ * Makes a device on which guests can send ignore router advertisements and redirects: otherwise a guest's advertisement
+ * would give this host a default route and an address. These steps must come before the one that brings the device up.
  * @param device the device at that time
  * @param now its settings, by the paths of its present name; without those that the kernel does not have
  * @param present the device's present name

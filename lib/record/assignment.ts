@@ -1,6 +1,6 @@
 /**
- * One part of an assignment: the addresses and routes that a routed guest's device gets. It stands in the
- * device's record, so that offline needs nothing else to take it away.
+ * One part of an assignment: the addresses and routes that a routed guest's device gets. It stands in the device's
+ * record, so that offline needs nothing else to take it away.
  */
 export type Laid = LaidAddress | LaidRoute | LaidProxy;
 
@@ -23,10 +23,7 @@ export interface LaidRoute {
   readonly metric?: number;
 }
 
-/**
- * A proxy-neighbour entry: dom0 answers neighbour solicitations for the guest's IPv6 address on the network's
- * side.
- */
+/** A proxy-neighbour entry: dom0 answers neighbour solicitations for the guest's IPv6 address on the network's side. */
 export interface LaidProxy {
   readonly kind: 'proxy';
   readonly device: string;

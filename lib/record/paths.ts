@@ -2,8 +2,8 @@
 export const RUN_FOLDER = '/run/xen-network';
 
 /**
- * The temporary file for a file's new content, which is then renamed into place. No device can have such a
- * name, and programs that read a folder of settings (dnsmasq, cron) skip it.
+ * The temporary file for a file's new content, which is then renamed into place. No device can have such a name, and
+ * programs that read a folder of settings (dnsmasq, cron) skip it.
  * @param path the file
  */
 export function temporaryPath(path: string): string {
@@ -47,8 +47,7 @@ export function isRecordPath(path: string): boolean {
 }
 
 /**
- * The folder of locks. A device's lock has the kernel's name of the device; host-wide locks have a folder of
- * their own.
+ * The folder of locks. A device's lock has the kernel's name of the device; host-wide locks have a folder of their own.
  */
 export const LOCKS = `${RUN_FOLDER}/lock`;
 

@@ -1,13 +1,12 @@
 import { encodeText } from '../wire/xenstore.ts';
 
 /**
- * The version of the format of journals and records. A change of the format raises it; earlier versions stay
- * readable.
+ * The version of the format of journals and records. A change of the format raises it; earlier versions stay readable.
  */
 const FORMAT = 1;
 /**
- * Before the text stand the format's version, a checksum and a blank. Files from before the first version
- * begin otherwise.
+ * Before the text stand the format's version, a checksum and a blank. Files from before the first version begin
+ * otherwise.
  */
 const SEAL = /^(\d+) ([0-9a-f]{8}) /;
 
@@ -21,14 +20,13 @@ export function seal(text: string): string {
 }
 
 /**
- * The text of a sealed line; 'newer' where a later version of this program wrote it; 'damaged' where the
- * checksum is wrong.
+ * The text of a sealed line; 'newer' where a later version of this program wrote it; 'damaged' where the checksum is
+ * wrong.
  */
 export type Unsealed = { readonly text: string } | 'newer' | 'damaged';
 
 /**
- * Reads a sealed line. A line without a seal was written by an earlier version of this program and counts as
- * it is.
+ * Reads a sealed line. A line without a seal was written by an earlier version of this program and counts as it is.
  * @param line the line, without its newline
  */
 export function unseal(line: string): Unsealed {
@@ -40,8 +38,8 @@ export function unseal(line: string): Unsealed {
 }
 
 /**
- * Fletcher's checksum over the 32-bit words of the text's UTF-8, in the machine's byte order, since the files
- * stay on this machine. It finds accidental damage; it does not stop anybody from writing another text.
+ * Fletcher's checksum over the 32-bit words of the text's UTF-8, in the machine's byte order, since the files stay on
+ * this machine. It finds accidental damage; it does not stop anybody from writing another text.
  */
 function checksum(text: string): string {
   const bytes = encodeText(text);

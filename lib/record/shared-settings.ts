@@ -1,8 +1,6 @@
 import type { Family } from '../request/addresses.ts';
 
-/**
- * A shared setting: it belongs to the whole host, and several started hooks or guests may need it at once.
- */
+/** A shared setting: it belongs to the whole host, and several started hooks or guests may need it at once. */
 export type Claim =
   | {
       readonly kind: 'setting';
@@ -22,18 +20,15 @@ export type Claim =
   /** The strict table. */
   | { readonly kind: 'strict' }
   /**
-   * The table that drops wrapped packets of a bridge's guests: packets in a VLAN tag, PPPoE or the like,
-   * which iptables does not see.
+   * The table that drops wrapped packets of a bridge's guests: packets in a VLAN tag, PPPoE or the like, which iptables
+   * does not see.
    */
   | {
       readonly kind: 'wrapped';
       readonly bridge: string;
       /** The card in the bridge; undefined where there is none. */
       readonly card?: string;
-      /**
-       * Whether the kernel can match the bridge of a frame; otherwise the rules match guests' ports by their
-       * names.
-       */
+      /** Whether the kernel can match the bridge of a frame; otherwise the rules match guests' ports by their names. */
       readonly byBridge: boolean;
     };
 

@@ -15,8 +15,8 @@ export interface Prefix {
 const WIDTH: Record<Family, number> = { 4: 32, 6: 128 };
 
 /**
- * The four octets of a dotted IPv4 address, or undefined when the text is no such address. Leading zeros are
- * refused, since some tools read them as octal.
+ * The four octets of a dotted IPv4 address, or undefined when the text is no such address. Leading zeros are refused,
+ * since some tools read them as octal.
  * @param text such as "192.0.2.1"
  */
 export function ipv4Octets(text: string): number[] | undefined {
@@ -27,8 +27,8 @@ export function ipv4Octets(text: string): number[] | undefined {
 }
 
 /**
- * The eight groups of an IPv6 address (RFC 4291 section 2.2, without a zone), or undefined when the text is
- * no such address.
+ * The eight groups of an IPv6 address (RFC 4291 section 2.2, without a zone), or undefined when the text is no such
+ * address.
  * @param text such as "2001:db8::1" or "::ffff:192.0.2.1"
  */
 export function ipv6Groups(text: string): number[] | undefined {
@@ -76,10 +76,7 @@ export function ipv6Text(groups: readonly number[]): string {
   return `${text(groups.slice(0, best.at))}::${text(groups.slice(best.at + best.length))}`;
 }
 
-/**
- * The prefix length of a dotted netmask such as 255.255.255.0; undefined where its ones are not all at the
- * left.
- */
+/** The prefix length of a dotted netmask such as 255.255.255.0; undefined where its ones are not all at the left. */
 function maskLength(text: string): number | undefined {
   const bits = ipv4Octets(text)
     ?.map((octet) => octet.toString(2).padStart(8, '0'))
@@ -114,8 +111,8 @@ export function parsePrefix(text: string): Prefix | undefined {
 }
 
 /**
- * Reads a guest's `ip`: IPv4 addresses, IPv6 addresses and CIDR ranges, separated by blanks or commas.
- * Duplicates are dropped.
+ * Reads a guest's `ip`: IPv4 addresses, IPv6 addresses and CIDR ranges, separated by blanks or commas. Duplicates are
+ * dropped.
  * @param value the text of `ip` from xenstore or the arguments; empty means none
  * @throws RequestError naming the first entry that is no address
  */
@@ -135,9 +132,9 @@ export function parseAddressList(value: string): Prefix[] {
 }
 
 /**
- * The words of a guest's `ip` that are one address written with its network's mask (192.0.2.5/24: host bits
- * are set). Such a word means the single address, since the range would also give the guest the addresses of
- * its neighbours and of the gateway.
+ * The words of a guest's `ip` that are one address written with its network's mask (192.0.2.5/24: host bits are set).
+ * Such a word means the single address, since the range would also give the guest the addresses of its neighbours and
+ * of the gateway.
  * @param value the text of `ip`
  */
 export function maskedAddresses(value: string): string[] {
@@ -166,8 +163,8 @@ export function prefixText(prefix: Prefix): string {
 }
 
 /**
- * The IPv6 link-local address that follows from a MAC address (RFC 4291 appendix A), or undefined when the
- * text is no MAC address.
+ * The IPv6 link-local address that follows from a MAC address (RFC 4291 appendix A), or undefined when the text is no
+ * MAC address.
  * @param mac such as "00:16:3e:00:00:01"
  */
 export function linkLocal(mac: string): string | undefined {

@@ -19,8 +19,8 @@ export interface HookArguments {
 export const HOOK_OPTIONS: readonly string[] = ['help', 'version', 'dry-run', 'json'];
 
 /**
- * Splits a hook's command line into command, variables and options (docs/contract.md, "Arguments"). Nothing
- * is ever evaluated: a name must be a known variable, and a value is taken as it is.
+ * Splits a hook's command line into command, variables and options (docs/contract.md, "Arguments"). Nothing is ever
+ * evaluated: a name must be a known variable, and a value is taken as it is.
  * @param argv the words after the program's name
  * @param known the variables that this hook knows
  */
@@ -120,8 +120,8 @@ export function oneOf<T extends string>(values: Values, name: string, words: rea
 }
 
 /**
- * How much spoofing is stopped: none, what iptables rules stop as with the stock scripts, or all of it by the
- * strict filter.
+ * How much spoofing is stopped: none, what iptables rules stop as with the stock scripts, or all of it by the strict
+ * filter.
  */
 export type Antispoof = 'no' | 'yes' | 'strict';
 
@@ -135,10 +135,7 @@ export function parseAntispoof(values: Values): Antispoof {
   return yesOrNo(values, 'antispoof', false) ? 'yes' : 'no';
 }
 
-/**
- * What the strict filter lets a guest send, in XenServer's words: only from its own addresses, anything,
- * nothing.
- */
+/** What the strict filter lets a guest send, in XenServer's words: only from its own addresses, anything, nothing. */
 export const LOCKING_MODES = ['locked', 'unlocked', 'disabled'] as const;
 export type LockingMode = (typeof LOCKING_MODES)[number];
 
@@ -174,9 +171,8 @@ export function wholeNumber(values: Values, name: string, least: number, most: n
 }
 
 /**
- * Strips one pair of quotes from each value. Guides put quotes around values in xend-config.sxp, as in
- * (network-script 'network-virtual bridgeip="10.0.0.1/24"'); xend passes them on, and no value of a network
- * hook contains a quote.
+ * Strips one pair of quotes from each value. Guides put quotes around values in xend-config.sxp, as in (network-script
+ * 'network-virtual bridgeip="10.0.0.1/24"'); xend passes them on, and no value of a network hook contains a quote.
  * @param values the variables
  */
 export function withoutQuotes(values: Values): Values {

@@ -6,9 +6,7 @@ import { deviceName } from './names.ts';
 
 export type DhcpServer = 'dhcpd' | 'dnsmasq';
 
-/**
- * What dhcp= asks for: a certain server, any server that is installed, none; "unsaid" where dhcp= is not set.
- */
+/** What dhcp= asks for: a certain server, any server that is installed, none; "unsaid" where dhcp= is not set. */
 export type DhcpWish = DhcpServer | 'any' | 'none' | 'unsaid';
 
 /** The DHCP entry of one guest: the address that the server gives it. */
@@ -64,9 +62,8 @@ const DOMAIN =
   /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\.?$/;
 
 /**
- * Reads domain and name servers from resolv.conf(5); the last of its domain and search lines counts. Words
- * that are no domain name and no address are left out, because a DHCP client may have written there what a
- * stranger sent it.
+ * Reads domain and name servers from resolv.conf(5); the last of its domain and search lines counts. Words that are no
+ * domain name and no address are left out, because a DHCP client may have written there what a stranger sent it.
  * @param text the file's content
  */
 export function parseResolver(text: string): Resolver {
@@ -82,8 +79,7 @@ export function parseResolver(text: string): Resolver {
 }
 
 /**
- * Checks that every value of a lease has the right form, since each goes into the DHCP server's
- * configuration.
+ * Checks that every value of a lease has the right form, since each goes into the DHCP server's configuration.
  * @param lease the values from xenstore and the hook
  * @returns the same lease
  * @throws RequestError naming the value that has the wrong form
@@ -104,8 +100,8 @@ export function checkLease(lease: Lease): Lease {
 }
 
 /**
- * The subnet of a guest: the one that network-nat declares where guest and gateway are in it, otherwise the
- * smallest subnet that holds both and in which neither is the network or the broadcast address.
+ * The subnet of a guest: the one that network-nat declares where guest and gateway are in it, otherwise the smallest
+ * subnet that holds both and in which neither is the network or the broadcast address.
  * @param lease the guest's address and its gateway
  */
 export function leaseSubnet({ address, router }: Pick<Lease, 'address' | 'router'>): Prefix {
@@ -149,9 +145,8 @@ export function isInside(address: string, range: Prefix): boolean {
 const MOST_LEASES = 1024;
 
 /**
- * The range of addresses that the DHCP server hands out: the upper half of the subnet, 1024 at most. The
- * lower half stays free for machines with fixed addresses. The network, the broadcast and the bridge's
- * address are never in it.
+ * The range of addresses that the DHCP server hands out: the upper half of the subnet, 1024 at most. The lower half
+ * stays free for machines with fixed addresses. The network, the broadcast and the bridge's address are never in it.
  * @param own the bridge's address, IPv4
  * @param length the subnet's prefix length, at most 30
  * @returns first and last address

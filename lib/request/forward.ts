@@ -42,8 +42,8 @@ export interface BridgeAddress {
 }
 
 /**
- * Whom the guests on a bridge of network-virtual reach: dom0 only; everybody who has a route to them;
- * everybody, with dom0's address as their source.
+ * Whom the guests on a bridge of network-virtual reach: dom0 only; everybody who has a route to them; everybody, with
+ * dom0's address as their source.
  */
 export type VirtualForm = 'host-only' | 'routed' | 'nat';
 

@@ -8,10 +8,7 @@ export interface KnownWords {
   readonly variables: readonly string[];
   /** Other words without "=" that are allowed, such as the hooks' names for network-multi-bridge. */
   readonly others?: readonly string[];
-  /**
-   * Variables of other hooks. A wrapper may pass the same line to several hooks, so these are not typing
-   * errors.
-   */
+  /** Variables of other hooks. A wrapper may pass the same line to several hooks, so these are not typing errors. */
   readonly foreign?: readonly string[];
 }
 
@@ -20,9 +17,8 @@ const LONG_ENOUGH = 5;
 const NOTHING = 'Nothing was changed.';
 
 /**
- * Refuses a command line with a typing error (docs/contract.md, "Arguments"): people type these calls, and an
- * ignored word could move the host's only card. An unknown variable that resembles no known one is left to
- * the caller.
+ * Refuses a command line with a typing error (docs/contract.md, "Arguments"): people type these calls, and an ignored
+ * word could move the host's only card. An unknown variable that resembles no known one is left to the caller.
  * @param argv the words after the hook's name; empty words, which xend makes of two blanks, are skipped
  * @param known the words that the hook understands
  * @throws RequestError naming the first wrong word and the nearest right one
@@ -106,8 +102,8 @@ function wrongWord(word: string, before: string | undefined, known: KnownWords):
 }
 
 /**
- * The known word that somebody probably meant: it differs in case or dashes, by one or two letters, or goes
- * on where the typed word ends.
+ * The known word that somebody probably meant: it differs in case or dashes, by one or two letters, or goes on where
+ * the typed word ends.
  * @param word what was typed
  * @param known the words that are understood
  * @returns undefined where the word resembles none
@@ -128,8 +124,8 @@ function plain(word: string): string {
 }
 
 /**
- * The letters to insert, delete, replace or swap with their neighbour (Damerau-Levenshtein distance; each
- * letter is changed once at most).
+ * The letters to insert, delete, replace or swap with their neighbour (Damerau-Levenshtein distance; each letter is
+ * changed once at most).
  */
 function distance(a: string, b: string): number {
   let above: number[] = [];

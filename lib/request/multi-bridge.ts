@@ -15,17 +15,13 @@ export interface HookCall {
 export interface MultiArguments {
   /** Its own words: command, variables, options. */
   readonly own: readonly string[];
-  /**
-   * The hooks that are named on the command line, each with its variables; empty where the list is to be
-   * read.
-   */
+  /** The hooks that are named on the command line, each with its variables; empty where the list is to be read. */
   readonly calls: readonly HookCall[];
 }
 
 /**
- * Splits the command line: a hook's name begins a call, and the variables up to the next name belong to it.
- * No word contains a blank, so the line survives xend, which splits it at blanks (docs/contract.md,
- * "Arguments").
+ * Splits the command line: a hook's name begins a call, and the variables up to the next name belong to it. No word
+ * contains a blank, so the line survives xend, which splits it at blanks (docs/contract.md, "Arguments").
  * @param argv the words after the program's name
  * @param hooks the names of the hooks that can be called
  */
@@ -42,9 +38,8 @@ export function parseMultiArguments(argv: readonly string[], hooks: readonly str
 }
 
 /**
- * Reads a list of calls (docs/contract.md, "network-multi-bridge"): one call on each line, "#" begins a
- * comment, blanks separate words, quotes have no meaning. The word "start" after the hook's name may stand
- * there and is skipped.
+ * Reads a list of calls (docs/contract.md, "network-multi-bridge"): one call on each line, "#" begins a comment, blanks
+ * separate words, quotes have no meaning. The word "start" after the hook's name may stand there and is skipped.
  * @param text the file's content
  * @param path the file's name, for messages
  * @param hooks the names of the hooks that can be called

@@ -8,9 +8,8 @@ export const TAP_SUFFIX = '-emu';
 /** ALTIFNAMSIZ without the terminating NUL (linux/if.h). */
 const ALTNAME_LENGTH = 127;
 
-// Stricter than the kernel, on purpose. A final "+" is a wildcard in iptables, and "%" a template in the
-// kernel. Quotes, "#" and "\" have a meaning in `ip -batch` and iptables-restore. "all" and "default" are
-// folders of sysctl.
+// Stricter than the kernel, on purpose. A final "+" is a wildcard in iptables, and "%" a template in the kernel.
+// Quotes, "#" and "\" have a meaning in `ip -batch` and iptables-restore. "all" and "default" are folders of sysctl.
 const NAME = /^[A-Za-z0-9_.@][A-Za-z0-9_.@-]*$/;
 const RESERVED = new Set(['.', '..', 'all', 'default']);
 
@@ -45,13 +44,12 @@ export function deviceName(value: string, role: string): string {
 }
 
 /**
- * Names that the kernel, udev, the toolstacks or our own hooks give to devices. A guest with such a name
- * would prevent another guest or a bridge from starting.
+ * Names that the kernel, udev, the toolstacks or our own hooks give to devices. A guest with such a name would prevent
+ * another guest or a bridge from starting.
  */
 const MADE = [
   /^(vif|tap|veth|vnet|virbr|xenbr|xenold|xapi|bond|team|dummy|ifb|tun|docker|wlan|wwan|usb|ib|gre|sit)\d+(\.\d+)?(-emu|-nic)?$/,
-  // Cards, named by the kernel or by udev (systemd.net-naming-scheme), and cards that network-bridge has
-  // renamed.
+  // Cards, named by the kernel or by udev (systemd.net-naming-scheme), and cards that network-bridge has renamed.
   /^p?(eth\d+|em\d+|(en|wl)([os]\d|x[0-9a-f]{12}|[Pp]\d)\w*|p\d+p\d+)(\.\d+)?$/,
   /^(lo|peth|ovs-system|vif0|docker0|lxcbr0)$/,
   // Damaged records that were put aside.
@@ -67,12 +65,11 @@ export function isGuestDevice(name: string): boolean {
 }
 
 /**
- * Cuts a vifname to the length that the kernel takes: 15 characters, or 11 where there is also a tap, named
- * NAME-emu (docs/contract.md, "vifname").
+ * Cuts a vifname to the length that the kernel takes: 15 characters, or 11 where there is also a tap, named NAME-emu
+ * (docs/contract.md, "vifname").
  * @param value the vifname as configured
  * @param hasTap whether the guest's NIC also has a tap
- * @throws RequestError when even the cut name is not legal, or is one that the kernel or a hook gives to
- * other devices
+ * @throws RequestError when even the cut name is not legal, or is one that the kernel or a hook gives to other devices
  */
 export function fitVifname(value: string, hasTap: boolean): FittedName {
   const room = hasTap ? NAME_LENGTH - TAP_SUFFIX.length : NAME_LENGTH;

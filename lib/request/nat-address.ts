@@ -20,10 +20,10 @@ const ROUTER_DISTANCE = 127;
 /**
  * The addresses of a NIC behind vif-nat (docs/contract.md, "vif-nat online").
  *
- * The first IPv4 address of the list is the guest's; its prefix only tells the size of the subnet. The
- * further IPv4 addresses are single addresses too. An IPv6 entry is a single address unless it has a prefix
- * and no host bits are set: then it is a range that is routed to the guest. Without any IPv4 address the
- * guest gets 10.(domid/256).(domid%256).(handle+1)/16.
+ * The first IPv4 address of the list is the guest's; its prefix only tells the size of the subnet. The further IPv4
+ * addresses are single addresses too. An IPv6 entry is a single address unless it has a prefix and no host bits are
+ * set: then it is a range that is routed to the guest. Without any IPv4 address the guest gets
+ * 10.(domid/256).(domid%256).(handle+1)/16.
  * @param value the text of `ip`
  * @param domid the guest's domain id
  * @param handle the number of its NIC
@@ -74,10 +74,10 @@ function parseSix(word: string): Prefix {
 }
 
 /**
- * dom0's address on the link to a guest: the guest's address plus 127 (10.0.0.1 → 10.0.0.128). The sum wraps
- * round within the usable addresses of the guest's subnet. Where that subnet is larger than a /24, or
- * unknown, it wraps within the /24: the addresses that end in 1 to 254. So the result stays in the subnet and
- * is never the guest's, the network's or the broadcast address. In a /31 it is the other address (RFC 3021).
+ * dom0's address on the link to a guest: the guest's address plus 127 (10.0.0.1 → 10.0.0.128). The sum wraps round
+ * within the usable addresses of the guest's subnet. Where that subnet is larger than a /24, or unknown, it wraps
+ * within the /24: the addresses that end in 1 to 254. So the result stays in the subnet and is never the guest's, the
+ * network's or the broadcast address. In a /31 it is the other address (RFC 3021).
  * @param guest the guest's IPv4 address
  * @param length its prefix length, 0-32; 32 means that no subnet is known
  */

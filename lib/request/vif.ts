@@ -21,8 +21,8 @@ export type VifCommand = 'online' | 'offline' | 'add' | 'remove';
 const VIF_COMMANDS: readonly VifCommand[] = ['online', 'offline', 'add', 'remove'];
 
 /**
- * A key beside a device's own in xenstore. Online stores there the settings that no other key holds, because
- * they came by arguments or from the bridge, so that refilter can read all settings from xenstore.
+ * A key beside a device's own in xenstore. Online stores there the settings that no other key holds, because they came
+ * by arguments or from the bridge, so that refilter can read all settings from xenstore.
  */
 export const SETTINGS_MARK = 'xen-network';
 
@@ -89,8 +89,7 @@ export interface VifCall {
 }
 
 /**
- * Reads the command, the device and the xenstore path of a call (docs/contract.md, "Environment" and
- * "xenstore").
+ * Reads the command, the device and the xenstore path of a call (docs/contract.md, "Environment" and "xenstore").
  * @param word the command word as given
  * @param values environment and arguments, merged
  * @throws RequestError when a word, a name or a path has another form than xl, xend and udev give it
@@ -140,8 +139,8 @@ export function parseBackendPath(path: string): BackendPath | undefined {
 }
 
 /**
- * A vif's path is XENBUS_PATH, or follows from its name where that is not set. A tap's path follows from its
- * name, or is XENBUS_PATH where a vifname has changed the name.
+ * A vif's path is XENBUS_PATH, or follows from its name where that is not set. A tap's path follows from its name, or
+ * is XENBUS_PATH where a vifname has changed the name.
  */
 function backendPath(type: 'vif' | 'tap', device: string, path: string | undefined): BackendPath {
   const named = /^vif(\d{1,5})\.(\d{1,5})(-emu)?$/.exec(device);
@@ -180,15 +179,14 @@ export interface VifSettings {
   /** Lower-case. */
   readonly mac: string | undefined;
   /**
-   * Why a value cannot be used. As with the stock scripts such a guest is connected all the same, where it
-   * does not need the value.
+   * Why a value cannot be used. As with the stock scripts such a guest is connected all the same, where it does not
+   * need the value.
    */
   readonly unfit: Readonly<Partial<Record<'mac' | 'mtu', string>>>;
 }
 
 /**
- * Checks the settings of a NIC from environment, arguments and xenstore (docs/contract.md, "Arguments" and
- * "xenstore").
+ * Checks the settings of a NIC from environment, arguments and xenstore (docs/contract.md, "Arguments" and "xenstore").
  * @param call the call that the settings belong to
  * @param given environment and arguments, merged
  * @param stored the values in xenstore below the call's path, by key
@@ -256,8 +254,8 @@ export function vifRename(call: VifCall, values: Values): FittedName | undefined
 }
 
 /**
- * The name that an online may have given to the device, for a call that takes it away. A vifname that no
- * device can have was never given to it and must not stop the removal of the rest.
+ * The name that an online may have given to the device, for a call that takes it away. A vifname that no device can
+ * have was never given to it and must not stop the removal of the rest.
  * @param call the call
  * @param values environment, arguments and xenstore, merged
  * @returns undefined when the device was not renamed

@@ -32,8 +32,7 @@ const HOW =
   'Say terms with "/" between: ID, IDp (untagged, and where untagged frames go), IDu (untagged), A-B, A-Bu or ID+OFFSETxCOUNT, with IDs from 1 to 4094.';
 
 /**
- * Reads xl's vlan= (docs/contract.md, "VLANs"). Exactly one VLAN is the PVID: the one with "p", or a single
- * plain ID.
+ * Reads xl's vlan= (docs/contract.md, "VLANs"). Exactly one VLAN is the PVID: the one with "p", or a single plain ID.
  * @param value such as "10", "10p/20/30-39" or "1p/100+10x4u"
  * @throws RequestError naming the term that cannot be used
  */
@@ -78,8 +77,8 @@ function parseTerm(text: string, value: string): Term {
 }
 
 /**
- * The first ID and `more` further ones at the given distance. The list ends at the first ID that is too
- * large, which the caller then refuses.
+ * The first ID and `more` further ones at the given distance. The list ends at the first ID that is too large, which
+ * the caller then refuses.
  */
 function spread(first: number, offset: number, more: number): number[] {
   const most = Math.max(0, Math.ceil((LARGEST_ID + 1 - first) / offset));
@@ -95,8 +94,8 @@ export interface VlanRange {
 }
 
 /**
- * The VLANs of a port as the fewest ranges. The PVID is a range of its own, since the kernel accepts it in no
- * larger one.
+ * The VLANs of a port as the fewest ranges. The PVID is a range of its own, since the kernel accepts it in no larger
+ * one.
  * @param vlans the port's VLANs
  */
 export function vlanRanges(vlans: VlanSet): VlanRange[] {

@@ -16,8 +16,7 @@ const PROGRAMS: readonly (readonly [program: string, debianPackage: string])[] =
 ];
 
 /**
- * When the first process of a PID namespace ends, the kernel kills all others in it (unshare(1),
- * pid_namespaces(7)).
+ * When the first process of a PID namespace ends, the kernel kills all others in it (unshare(1), pid_namespaces(7)).
  */
 const UNSHARE = [
   ...['unshare', '--net', '--mount', '--propagation', 'private'],
@@ -37,8 +36,8 @@ export function networkNamespace(system: System): string {
 }
 
 /**
- * Runs this program again in network, mount and PID namespaces of its own, on the same terminal. However
- * either process ends, everything inside ends too.
+ * Runs this program again in network, mount and PID namespaces of its own, on the same terminal. However either process
+ * ends, everything inside ends too.
  * @param context the call; a shell in the sandbox gets its environment too
  * @param words the arguments of the program inside
  * @returns its exit status

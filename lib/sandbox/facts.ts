@@ -27,9 +27,7 @@ function readFacts(system: System): Facts {
   ];
 }
 
-/**
- * The differences between two looks at the host: "- line" for what was lost, "+ line" for what was gained.
- */
+/** The differences between two looks at the host: "- line" for what was lost, "+ line" for what was gained. */
 function differences(before: Facts, after: Facts): string[] {
   return [
     ...before.filter((line) => !after.includes(line)).map((line) => `- ${line}`),
@@ -38,8 +36,8 @@ function differences(before: Facts, after: Facts): string[] {
 }
 
 /**
- * Looks at the host until two looks in a row are equal, since carriers and IPv6 link-local addresses appear
- * with a delay.
+ * Looks at the host until two looks in a row are equal, since carriers and IPv6 link-local addresses appear with a
+ * delay.
  * @param system the way to ip and iptables
  * @throws HostError when the output of ip cannot be read
  */

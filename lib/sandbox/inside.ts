@@ -24,8 +24,8 @@ export interface InsideOptions extends Omit<Stage, 'store'> {
 /**
  * The sandbox, run by the first process in its namespaces.
  * @param options its options
- * @throws HostError when it was started anywhere else, at the first act that fails, and when the shell cannot
- * be started
+ * @throws HostError when it was started anywhere else, at the first act that fails, and when the shell cannot be
+ * started
  */
 export async function runInside(options: InsideOptions): Promise<void> {
   const { outside, hooks, system, show, topology } = options;

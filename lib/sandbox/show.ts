@@ -15,8 +15,7 @@ export interface Show {
 const STYLES = { bold: '1', dim: '2', red: '31', green: '32', cyan: '36' } as const;
 
 /**
- * Whether the output may have colours: standard output is a terminal, and the user has not said no
- * (no-color.org).
+ * Whether the output may have colours: standard output is a terminal, and the user has not said no (no-color.org).
  * @param isTerminal whether standard output is a terminal
  * @param env the process's environment
  */

@@ -38,8 +38,7 @@ export function networkScript(topology: Topology): string {
 }
 
 /**
- * Calls the network script as xend does: the command becomes the first argument (docs/contract.md,
- * "Callers").
+ * Calls the network script as xend does: the command becomes the first argument (docs/contract.md, "Callers").
  * @param desk where to show the call
  * @param script the value of network-script
  * @param command start or stop, when xend does so
@@ -50,8 +49,8 @@ export function callNetworkScript(desk: Desk, script: string, command: 'start' |
 }
 
 /**
- * Makes a guest as xl does: writes its NIC's entries to xenstore, then calls vif-bridge online
- * (docs/contract.md, "Callers" and "xenstore").
+ * Makes a guest as xl does: writes its NIC's entries to xenstore, then calls vif-bridge online (docs/contract.md,
+ * "Callers" and "xenstore").
  * @param desk where to show the call, and xenstore
  * @param guest the guest
  * @param bridge the bridge= of its vif

@@ -10,10 +10,7 @@ const XENSTORE_FOLDER = '/run/xenstored';
 export const XENSTORE_SOCKET = `${XENSTORE_FOLDER}/socket`;
 const DAD = '/proc/sys/net/ipv6/conf/default/accept_dad';
 
-/**
- * One of the machines: dom0 is the namespace of the program itself, any other a network namespace of this
- * name.
- */
+/** One of the machines: dom0 is the namespace of the program itself, any other a network namespace of this name. */
 export interface Machine {
   readonly name: string;
   readonly mac: string;
@@ -53,9 +50,8 @@ export function prefixOf(owner: Machine, family: Family): string {
 }
 
 /**
- * Hides everything of the real host that a hook would read or write: the state under /run, the devices in
- * /sys, the logs and the administrator's post hooks. Then makes the links to the hooks and the folder of
- * xenstore's socket.
+ * Hides everything of the real host that a hook would read or write: the state under /run, the devices in /sys, the
+ * logs and the administrator's post hooks. Then makes the links to the hooks and the folder of xenstore's socket.
  * @param system the way to files and programs
  * @param hooks the names of all hooks
  * @throws HostError when a mount fails
@@ -101,8 +97,7 @@ export function connectDom0(system: System): void {
 }
 
 /**
- * Makes a guest. Its own end of the vif is up, dom0's end is down, as netback leaves it before the hook is
- * called.
+ * Makes a guest. Its own end of the vif is up, dom0's end is down, as netback leaves it before the hook is called.
  * @param system the way to programs
  * @param guest the guest
  * @throws HostError when the kernel refuses something

@@ -11,10 +11,7 @@ export class Refusal extends XenstoreError {
   }
 }
 
-/**
- * One entry. It is never changed, only replaced, so that a comparison of two trees shows which entries
- * changed.
- */
+/** One entry. It is never changed, only replaced, so that a comparison of two trees shows which entries changed. */
 export interface Node {
   readonly value: Uint8Array;
   /** As on the wire: "n0" names the owner and the default access, each further one a domain. */
@@ -35,8 +32,8 @@ const HOME = '/local/domain/0/';
 const ROOT: Node = { value: new Uint8Array(0), permissions: ['n0'], children: [], generation: 0 };
 
 /**
- * The absolute form of a request's path. A relative path is below domain 0's home, since all connections are
- * domain 0's.
+ * The absolute form of a request's path. A relative path is below domain 0's home, since all connections are domain
+ * 0's.
  * @throws Refusal EINVAL for an invalid path
  */
 export function resolvePath(path: string): string {
@@ -124,8 +121,7 @@ export class XenstoreTree {
 
   /**
    * Applies the changes of a transaction on a copy of this tree.
-   * @returns false, with nothing applied, when an entry that it read or changed has changed here since it
-   * began
+   * @returns false, with nothing applied, when an entry that it read or changed has changed here since it began
    */
   commit(transaction: XenstoreTree): boolean {
     const touched = [...(transaction.#touched ?? [])];

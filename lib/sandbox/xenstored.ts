@@ -5,9 +5,9 @@ import { XenstoreSession } from './xenstore-session.ts';
 import { XenstoreTree } from './xenstore-tree.ts';
 
 /**
- * Runs a small xenstore server of our own, for a host without Xen, until a signal ends this process. It
- * speaks the protocol of Xen's docs/misc/xenstore.txt, so that tools such as xenstore-ls work with it.
- * Permissions are stored but not enforced: only root can reach the socket, so every client is domain 0.
+ * Runs a small xenstore server of our own, for a host without Xen, until a signal ends this process. It speaks the
+ * protocol of Xen's docs/misc/xenstore.txt, so that tools such as xenstore-ls work with it. Permissions are stored but
+ * not enforced: only root can reach the socket, so every client is domain 0.
  * @param native the way to the socket
  * @param socketPath the Unix socket to make, in an existing folder
  * @throws XenNetworkError when it cannot listen there

@@ -20,24 +20,19 @@ import type { Environment, PassResult, RunOptions, RunResult } from './processes
 export interface System {
   /** A file's text without a final newline; undefined when it cannot be read. */
   readText(path: string): string | undefined;
-  /**
-   * A file's bytes, each as one character, so that they can be written again unchanged; undefined when it
-   * cannot be read.
-   */
+  /** A file's bytes, each as one character, for writing them again unchanged; undefined when it cannot be read. */
   readBytes(path: string): string | undefined;
   /** The first `bytes` bytes of a long file, each as one character; undefined when it cannot be read. */
   readStart(path: string, bytes: number): string | undefined;
   /** When a file or folder was last changed, in milliseconds since 1970; undefined when it does not exist. */
   modifiedAt(path: string): number | undefined;
-  /**
-   * Writes to an existing file, such as a kernel setting; throws XenNetworkError with the kernel's reason.
-   */
+  /** Writes to an existing file, such as a kernel setting; throws XenNetworkError with the kernel's reason. */
   writeText(path: string, text: string): void;
   /** Writes a file in one atomic step, and makes its folders. */
   replaceFile(path: string, text: string): void;
   /**
-   * Gives an existing file new content in one atomic step, so that after a power loss it has the old or the
-   * new content. Owner, mode, access lists and label stay, and a link to the file stays a link.
+   * Gives an existing file new content in one atomic step, so that after a power loss it has the old or the new
+   * content. Owner, mode, access lists and label stay, and a link to the file stays a link.
    */
   rewriteFile(path: string, bytes: string): void;
   appendText(path: string, text: string): void;
@@ -50,10 +45,7 @@ export interface System {
   list(path: string): string[];
   linkTarget(path: string): string | undefined;
   exists(path: string): boolean;
-  /**
-   * The kind of the file at a path; links are followed. 'other' is a device, a pipe or a socket. Undefined
-   * when there is none.
-   */
+  /** The kind of the file at a path, links followed; 'other' is a device, a pipe or a socket; undefined for no file. */
   kindOf(path: string): FileKind | undefined;
   run(argv: readonly string[], options?: RunOptions): RunResult;
   /** The name of the program that run() starts for this name, where that differs. */
@@ -61,13 +53,13 @@ export interface System {
   /** Writes to this process's standard output or standard error. Never throws. */
   print(text: string, to: 'out' | 'err'): void;
   /**
-   * Runs a program in this process's place, with its standard streams and the given environment. `waiting` is
-   * called repeatedly while it runs, after pending signals were handled.
+   * Runs a program in this process's place, with its standard streams and the given environment. `waiting` is called
+   * repeatedly while it runs, after pending signals were handled.
    */
   pass(argv: readonly string[], env: Environment, waiting?: (pid: number) => void): Promise<PassResult>;
   /**
-   * Starts a program in a session of its own, without a terminal, under the given name, and does not wait for
-   * it. Throws XenNetworkError when it cannot be started.
+   * Starts a program in a session of its own, without a terminal, under the given name, and does not wait for it.
+   * Throws XenNetworkError when it cannot be started.
    */
   startDetached(argv: readonly string[], name: string): void;
   /** Asks a process to end (SIGTERM) or kills it (SIGKILL); no error where it is already gone. */
@@ -76,30 +68,21 @@ export interface System {
   notice?(sentence: string): void;
   /** The effective user id of this process. */
   userId(): number;
-  /**
-   * The width in characters of the terminal that is standard input or output; undefined where it is no
-   * terminal.
-   */
+  /** The width in characters of the terminal that is standard input or output; undefined where it is no terminal. */
   terminalWidth(of: 'in' | 'out'): number | undefined;
   /**
-   * Does `ip` commands by messages to the kernel, without a child; undefined, with nothing done, where the
-   * kernel cannot be asked and `ip` has to run.
+   * Does `ip` commands by messages to the kernel, without a child; undefined, with nothing done, where the kernel
+   * cannot be asked and `ip` has to run.
    */
   rtnetlink?(commands: readonly (readonly string[])[], force: boolean): RtOutcome | undefined;
   /**
-   * Adds rules by messages to the kernel, without iptables, all or none; undefined, with nothing done, where
-   * the kernel cannot be asked and iptables has to run.
+   * Adds rules by messages to the kernel, without iptables, all or none; undefined, with nothing done, where the kernel
+   * cannot be asked and iptables has to run.
    */
   nfTables?(family: Family, lines: readonly TableLine[]): NfOutcome | undefined;
-  /**
-   * Whether the policy of iptables' FORWARD is DROP, by the answer of nf_tables; undefined where iptables has
-   * to be asked.
-   */
+  /** Whether the policy of iptables' FORWARD is DROP, by nf_tables; undefined where iptables has to be asked. */
   forwardDrops?(family: Family): boolean | undefined;
-  /**
-   * Gives this process real-time priority while the host is without network, where that is allowed, or its
-   * normal one again.
-   */
+  /** Gives this process real-time priority while the host is without network, or its normal priority again. */
   hurry?(on: boolean): void;
   native(): Promise<Native>;
   sleep(ms: number): Promise<void>;
@@ -201,10 +184,7 @@ function folderOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/'));
 }
 
-/**
- * What lies in our folder is carried out as root, so it must be writable by root alone. Each folder is
- * checked once.
- */
+/** What lies in our folder is carried out as root, so root alone may write there. Each folder is checked once. */
 function folderTrust(fs: FileSystem): (folder: string) => void {
   const trusted = new Set<string>();
   const trust = (folder: string): void => {
@@ -283,10 +263,7 @@ function rewrite(fs: FileSystem, path: string, bytes: string): void {
   fs.sync?.(folderOf(file));
 }
 
-/**
- * Makes a new file. One that a killed run left is removed first; no link is followed, since somebody else may
- * have made it.
- */
+/** Makes a new file. What a killed run left there is removed first, and a link that somebody made is not followed. */
 function writeFresh(fs: FileSystem, path: string, text: string, options: WriteOptions): void {
   try {
     fs.unlinkSync(path);
@@ -306,9 +283,8 @@ function inWords(path: string, what: string, change: () => void): void {
 }
 
 /**
- * Reads a file; undefined when it cannot be read, since files in /sys vanish under a reader and some answer
- * EINVAL. A file of ours counts as missing only where it does not exist: otherwise an unreadable record would
- * be forgotten.
+ * Reads a file; undefined when it cannot be read, since files in /sys vanish under a reader and some answer EINVAL. A
+ * file of ours counts as missing only where it does not exist: otherwise an unreadable record would be forgotten.
  */
 function attempt<T>(read: () => T, path = ''): T | undefined {
   try {

@@ -2,8 +2,8 @@ import { type Prefix, parsePrefix } from '../request/addresses.ts';
 import { isInside, type Lease, netmask, type Resolver } from '../request/dhcp.ts';
 
 /**
- * A change of one line in a file that other programs write too. It is applied to the content that the file
- * has at that moment, so that hooks that run at the same time do not undo each other's changes.
+ * A change of one line in a file that other programs write too. It is applied to the content that the file has at that
+ * moment, so that hooks that run at the same time do not undo each other's changes.
  */
 export interface LineEdit {
   /** The present line; undefined to add one. */
@@ -11,8 +11,7 @@ export interface LineEdit {
   /** The new line; undefined to remove one. */
   readonly to: string | undefined;
   /**
-   * The line after which the new line goes; where it is undefined or gone, the new line goes to the end of
-   * the file.
+   * The line after which the new line goes; where it is undefined or gone, the new line goes to the end of the file.
    */
   readonly after?: string;
 }
@@ -27,8 +26,8 @@ export interface WordEdit {
 export type FileEdit = LineEdit | WordEdit;
 
 /**
- * A file's text after a change; the same text where the change is already made. All other bytes stay as they
- * are, and a change followed by its opposite gives the text from before.
+ * A file's text after a change; the same text where the change is already made. All other bytes stay as they are, and a
+ * change followed by its opposite gives the text from before.
  * @param text the whole file
  * @param edit the change
  */
@@ -64,9 +63,7 @@ function placeAfter(lines: readonly string[], after: string | undefined): number
   return lines.at(-1) === '' ? lines.length - 1 : lines.length;
 }
 
-/**
- * `NAME=`, then the value in double quotes, in single quotes or without quotes; the rest of the line stays.
- */
+/** `NAME=`, then the value in double quotes, in single quotes or without quotes; the rest of the line stays. */
 const ASSIGNMENT = /^([ \t]*)([A-Za-z_]\w*)=("[^"\n]*"|'[^'\n]*'|[^\s"'#]*)/gm;
 /** The first character of a value that had no quotes until a second word made them necessary. */
 const UNQUOTED = '\t';
@@ -116,8 +113,7 @@ function withoutWord(value: string, word: string): string {
 }
 
 /**
- * A guest's entry for dhcpd.conf(5), in the form of the stock scripts, so that they and we find each other's
- * entries.
+ * A guest's entry for dhcpd.conf(5), in the form of the stock scripts, so that they and we find each other's entries.
  * @param lease the guest's lease, checked
  */
 export function hostLine({ name, mac, address, router }: Lease): string {
@@ -285,8 +281,7 @@ export interface OwnSubnet {
 }
 
 /**
- * The subnets of a dhcpd.conf that guests' hooks have declared; such a declaration hands out no addresses by
- * itself.
+ * The subnets of a dhcpd.conf that guests' hooks have declared; such a declaration hands out no addresses by itself.
  * @param text the whole file
  */
 export function ownSubnetLines(text: string): OwnSubnet[] {

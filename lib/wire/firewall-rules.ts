@@ -1,5 +1,5 @@
-// Reads the host's firewall from nft's JSON (libnftables-json(5)) and from iptables-save(8): chains, rules,
-// and the devices that the rules match.
+// Reads the host's firewall from nft's JSON (libnftables-json(5)) and from iptables-save(8): chains, rules, and the
+// devices that the rules match.
 
 /** A device that a rule matches. */
 export interface DeviceMatch {

@@ -4,8 +4,8 @@ export const NESTED = 0x8000;
 const HEADER = 16;
 
 /**
- * Writes nfnetlink messages one after the other. Numbers in attributes are in network byte order, headers in
- * the machine's, which is little-endian wherever this program runs.
+ * Writes nfnetlink messages one after the other. Numbers in attributes are in network byte order, headers in the
+ * machine's, which is little-endian wherever this program runs.
  */
 export class NetlinkWriter {
   readonly #bytes: Uint8Array;

@@ -7,8 +7,8 @@ export interface WantedRule extends NfExpressions {
   readonly table: string;
   readonly chain: string;
   /**
-   * The end of its last match, such as the end of a comment: other guests' rules most likely differ there, so
-   * the comparison begins there.
+   * The end of its last match, such as the end of a comment: other guests' rules most likely differ there, so the
+   * comparison begins there.
    */
   readonly telling: number;
 }
@@ -95,8 +95,8 @@ export function rulesQuestion(family: number, table: string, chain: string): Uin
 }
 
 /**
- * Looks for rules in one datagram of the answer to rulesQuestion. The first equal rule counts; each found
- * rule answers one wanted rule.
+ * Looks for rules in one datagram of the answer to rulesQuestion. The first equal rule counts; each found rule answers
+ * one wanted rule.
  * @param datagram the datagram
  * @param wanted the rules to look for
  * @param handles the handles of the found rules, eight bytes each, filled in here

@@ -1,5 +1,5 @@
-// Messages of nf_tables (nfnetlink), and the few expressions that iptables' rules consist of. The numbers are
-// from linux/netfilter/nfnetlink.h and linux/netfilter/nf_tables.h.
+// Messages of nf_tables (nfnetlink), and the few expressions that iptables' rules consist of. The numbers are from
+// linux/netfilter/nfnetlink.h and linux/netfilter/nf_tables.h.
 import { NESTED, NetlinkWriter } from './netlink-writer.ts';
 
 /** A range of source or destination addresses, as 32-bit words of the packet's header. */
@@ -48,8 +48,8 @@ export class NfWriter {
   /**
    * @param rules how many rules will be written at most
    * @param generation the generation of all rulesets in which the kernel may carry out the batch; 0 for any
-   * @param isListing writes expressions as the kernel lists them: nested attributes without their flag, and
-   * bit operations with their kind
+   * @param isListing writes expressions as the kernel lists them: nested attributes without their flag, and bit
+   * operations with their kind
    */
   constructor(rules: number, generation = 0, isListing = false) {
     this.#isListing = isListing;
@@ -84,8 +84,8 @@ export class NfWriter {
 
   /**
    * Ends a rule.
-   * @param protocol the number of the transport protocol that the rule matches, for matches that depend on
-   * it; 0 for none
+   * @param protocol the number of the transport protocol that the rule matches, for matches that depend on it; 0 for
+   * none
    * @returns the rule's expressions
    */
   endRule(protocol: number): NfExpressions {
@@ -133,8 +133,8 @@ export class NfWriter {
   }
 
   /**
-   * Matches an address in the packet's network header. Newer iptables shortens ranges of whole octets; every
-   * version reads this form.
+   * Matches an address in the packet's network header. Newer iptables shortens ranges of whole octets; every version
+   * reads this form.
    * @param offset the address's offset in the header, in bytes
    * @param range the addresses that match
    */

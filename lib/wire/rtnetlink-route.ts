@@ -66,8 +66,7 @@ export function encodeLookup(address: string): Uint8Array {
  * @param verb add, append, prepend, replace or del
  * @param words the words after the verb
  * @param indexOf returns a device's index; may throw when there is no such device
- * @returns undefined for what only `ip` itself can do: types other than unicast, several next hops, rare
- * attributes
+ * @returns undefined for what only `ip` itself can do: types other than unicast, several next hops, rare attributes
  */
 export function encodeRoute(
   verb: string,

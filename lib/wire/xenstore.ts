@@ -4,8 +4,7 @@ import { XenstoreError } from '../errors.ts';
 import { quote } from '../text.ts';
 
 /**
- * The message types and their numbers (docs/contract.md, "xenstore"; Xen's io/xs_wire.h). Number 20 is no
- * longer used.
+ * The message types and their numbers (docs/contract.md, "xenstore"; Xen's io/xs_wire.h). Number 20 is no longer used.
  */
 export const XS_TYPE = {
   control: 0,
@@ -64,10 +63,7 @@ export function xsErrorWords(name: string): string {
   return words === undefined ? `error ${quote(name)}` : `${words} (${name})`;
 }
 
-/**
- * The length of a frame's header: type, request id, transaction id, payload length; 32 bits each,
- * little-endian.
- */
+/** The length of a frame's header: type, request id, transaction id, payload length; 32 bits each, little-endian. */
 export const HEADER_BYTES = 16;
 /** The maximum length of a frame's payload in either direction. */
 export const PAYLOAD_MAX = 4096;
@@ -114,8 +110,8 @@ export class FrameDecoder {
   #pending = new Uint8Array(0);
 
   /**
-   * Adds a piece of the stream and yields, in order, the frames that it completes. The piece is only added
-   * when the caller asks for the first frame.
+   * Adds a piece of the stream and yields, in order, the frames that it completes. The piece is only added when the
+   * caller asks for the first frame.
    * @throws XenstoreError after the whole frames, when a header announces more than 4096 bytes
    */
   *push(piece: Uint8Array): Generator<Frame, void> {
@@ -178,9 +174,7 @@ export function encodeStrings(strings: readonly string[]): Uint8Array {
   return encodeText(strings.map((text) => `${text}\0`).join(''));
 }
 
-/**
- * The strings of a payload, each ended by a NUL byte or by the end of the payload. An empty payload has none.
- */
+/** The strings of a payload, each ended by a NUL byte or by the end of the payload. An empty payload has none. */
 export function decodeStrings(payload: Uint8Array): string[] {
   const text = decodeText(payload);
   if (text === '') {
@@ -190,8 +184,8 @@ export function decodeStrings(payload: Uint8Array): string[] {
 }
 
 /**
- * Why a path cannot name a node, as the rest of a sentence ("has …"); undefined when it can. Absolute paths
- * start with a slash; relative ones are below the caller's own domain (Xen's docs/misc/xenstore.txt).
+ * Why a path cannot name a node, as the rest of a sentence ("has …"); undefined when it can. Absolute paths start with
+ * a slash; relative ones are below the caller's own domain (Xen's docs/misc/xenstore.txt).
  */
 export function pathFault(path: string): string | undefined {
   const max = path.startsWith('/') ? ABSOLUTE_PATH_MAX : RELATIVE_PATH_MAX;

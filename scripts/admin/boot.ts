@@ -23,8 +23,8 @@ export interface BootOptions {
 const COULD_NOT_LOOK = 2;
 
 /**
- * Does what xend did at its start and stop: runs the network-script of xend-config.sxp with start or stop as
- * its first argument. The script is one of our hooks or the administrator's own.
+ * Does what xend did at its start and stop: runs the network-script of xend-config.sxp with start or stop as its first
+ * argument. The script is one of our hooks or the administrator's own.
  * @param context the call
  * @param command start, stop or restart
  * @param options the command's options

@@ -30,8 +30,8 @@ export function confirm(context: Context): Promise<number> {
 }
 
 /**
- * The clock of one start: waits until its time is over and then undoes it, unless it was confirmed. It does
- * not give up, since the host may have no network: what cannot be undone now is tried again.
+ * The clock of one start: waits until its time is over and then undoes it, unless it was confirmed. It does not give
+ * up, since the host may have no network: what cannot be undone now is tried again.
  * @param context the call
  * @param id the start's id
  */

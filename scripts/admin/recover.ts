@@ -12,8 +12,7 @@ import { damagedRecords } from '../../lib/observe/records.ts';
 import type { System } from '../../lib/system/system.ts';
 
 /**
- * Undoes interrupted runs and starts that were not confirmed in time; stops bridges from which somebody
- * removed a part.
+ * Undoes interrupted runs and starts that were not confirmed in time; stops bridges from which somebody removed a part.
  * @param context the call
  */
 export async function recover(context: Context): Promise<number> {

@@ -15,8 +15,8 @@ export interface SandboxOptions {
 }
 
 /**
- * Shows the main job in throw-away network namespaces: a host is bridged, guests join, packets pass,
- * everything is undone.
+ * Shows the main job in throw-away network namespaces: a host is bridged, guests join, packets pass, everything is
+ * undone.
  * @param context the call
  * @param options the command's options
  * @param hooks the names of all hooks

@@ -32,8 +32,8 @@ export interface VifOptions {
 }
 
 /**
- * Shows each guest's mode under the strict filter and how many of its packets were dropped, or changes a
- * guest's mode or logging.
+ * Shows each guest's mode under the strict filter and how many of its packets were dropped, or changes a guest's mode
+ * or logging.
  * @param context the call
  * @param options the arguments
  * @throws RequestError, HostError
@@ -173,8 +173,7 @@ async function setLog(context: Context, name: string, on: boolean): Promise<numb
 }
 
 /**
- * A change of elements in the strict table: the steps, each planned after those before it are done, and a
- * last action.
+ * A change of elements in the strict table: the steps, each planned after those before it are done, and a last action.
  */
 interface StrictChange {
   readonly steps: readonly (() => readonly Step[])[];

@@ -98,8 +98,8 @@ export function stopBridgeDhcp(system: System, { bridge, dhcp }: VirtualRecord):
 }
 
 /**
- * The steps that remove a subnet from dhcpd's files, those that start used; where dhcpd is no longer
- * installed only the files change.
+ * The steps that remove a subnet from dhcpd's files, those that start used; where dhcpd is no longer installed only the
+ * files change.
  * @param system the way to the host
  * @param dhcp the DHCP record of start
  */

@@ -17,8 +17,7 @@ import { listed } from '../../text.ts';
 import type { Context } from '../context.ts';
 
 /**
- * Warns about programs that are bound to a device by its index, and so do not follow its addresses to another
- * device.
+ * Warns about programs that are bound to a device by its index, and so do not follow its addresses to another device.
  * @param context the call
  * @param from the device that loses the addresses
  * @param to the name of the device that gets them
@@ -61,9 +60,9 @@ export function notStrict(bridge: string): string {
 }
 
 /**
- * Whether the card's bridged packets bypass connection tracking (docs/contract.md, "Filter rules"). The
- * host's own packets are excepted by their destination. But where the bridge has the host's addresses and the
- * host forwards, it may masquerade guests' packets, for which it must track connections.
+ * Whether the card's bridged packets bypass connection tracking (docs/contract.md, "Filter rules"). The host's own
+ * packets are excepted by their destination. But where the bridge has the host's addresses and the host forwards, it
+ * may masquerade guests' packets, for which it must track connections.
  */
 export function untracksCard(system: System, { notrack }: BridgeRequest, topology: Topology): boolean {
   if (notrack !== 'auto') return notrack === 'yes';
@@ -74,8 +73,7 @@ export function untracksCard(system: System, { notrack }: BridgeRequest, topolog
 }
 
 /**
- * Warns where a policy of DROP in the administrator's firewall would drop packets between the ports of a new
- * bridge.
+ * Warns where a policy of DROP in the administrator's firewall would drop packets between the ports of a new bridge.
  * @param context the call
  * @param layout the new bridge's names
  * @returns the families in which the host itself would become unreachable without rules of ours

@@ -21,8 +21,8 @@ export interface WantedBridge {
 const HOOKS: readonly string[] = ['network-bridge', 'network-virtual', 'network-nat', 'network-route'];
 
 /**
- * The bridges that a start of a network hook would make or use. Bridges that the hooks have already are left
- * out, and so are those of a call that the hook will refuse.
+ * The bridges that a start of a network hook would make or use. Bridges that the hooks have already are left out, and
+ * so are those of a call that the hook will refuse.
  * @param system the way to the host
  * @param hook the hook's name; a script that is not ours has no bridges
  * @param words its variables, NAME=VALUE

@@ -6,9 +6,8 @@ import { forgetCalls, MULTI_HOOK } from './multi-list.ts';
 import { FORCED, perform } from './transaction.ts';
 
 /**
- * Undoes the runs that were not confirmed in time, by the stops of the networks that they started, planned
- * for the present host. The caller must hold the lock of the network hooks. What cannot be undone waits for
- * the next attempt.
+ * Undoes the runs that were not confirmed in time, by the stops of the networks that they started, planned for the
+ * present host. The caller must hold the lock of the network hooks. What cannot be undone waits for the next attempt.
  * @param context the call
  * @returns sentences for the log
  */
@@ -56,8 +55,8 @@ async function takeBack(context: Context, id: string, { hook, values, steps }: T
 }
 
 /**
- * The parts of a run whose file cannot be read, by its id alone: the run may have cut the host off, so it
- * must be undone.
+ * The parts of a run whose file cannot be read, by its id alone: the run may have cut the host off, so it must be
+ * undone.
  */
 function partsByName(id: string, networkHooks: readonly string[]): TakeBack[] {
   const [, hook = '', subjects = ''] = /^([^.]*)\.(.*)$/.exec(id) ?? [];

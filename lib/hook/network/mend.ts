@@ -8,8 +8,8 @@ import { runTransaction } from './network.ts';
 import { FORCED } from './transaction.ts';
 
 /**
- * Stops the bridges from which somebody removed a part since their start, which restores the rest of the
- * host's network.
+ * Stops the bridges from which somebody removed a part since their start, which restores the rest of the host's
+ * network.
  * @param context the call
  * @returns a sentence for each bridge
  */

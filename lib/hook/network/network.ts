@@ -24,8 +24,8 @@ export const FOREIGN: readonly string[] = [
   ...GUARDS,
 ];
 /**
- * Runs a network hook. What all network hooks share happens here: arguments, lock, recovery of an interrupted
- * run, safeguards, one transaction.
+ * Runs a network hook. What all network hooks share happens here: arguments, lock, recovery of an interrupted run,
+ * safeguards, one transaction.
  * @param context the call
  * @param hook the hook's variables and commands
  * @returns the exit status
@@ -54,8 +54,8 @@ export async function runNetworkHook(context: Context, hook: NetworkHook): Promi
 /**
  * Carries out the works of network hooks as one transaction, while holding the lock of the network hooks.
  * @param context the call
- * @param works returns the works in order; called once the lock is held, since other runs may have changed
- * the host before
+ * @param works returns the works in order; called once the lock is held, since other runs may have changed the host
+ * before
  * @param guards the safeguards of start
  * @returns the exit status
  */

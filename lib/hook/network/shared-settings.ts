@@ -9,8 +9,8 @@ import { type Claim, claimKey, claimsOf, claimText, type Ledger } from '../../re
 import type { System } from '../../system/system.ts';
 
 /**
- * The step after which a started hook holds the shared settings that it needs, in addition to those from an
- * earlier start.
+ * The step after which a started hook holds the shared settings that it needs, in addition to those from an earlier
+ * start.
  * @param system the way to the host
  * @param user the holder: hook and device, such as "network-nat eth0"
  * @param claims the shared settings
@@ -49,8 +49,8 @@ export function restoreShared(system: System): Step[] {
 }
 
 /**
- * Ends what forgotten holders hold: hooks whose records are gone, and guests that went without an offline.
- * The caller must hold the lock of the network hooks.
+ * Ends what forgotten holders hold: hooks whose records are gone, and guests that went without an offline. The caller
+ * must hold the lock of the network hooks.
  * @param system the way to the host
  * @returns a sentence for each holder
  */
@@ -75,9 +75,7 @@ const RECORDS: ReadonlyMap<string, (name: string) => string> = new Map([
   ['nat', natRecordPath],
 ]);
 
-/**
- * A record that cannot be read still counts, and network-route has no other record than the shared settings.
- */
+/** A record that cannot be read still counts, and network-route has no other record than the shared settings. */
 function isForgotten(system: System, user: string): boolean {
   const [, hook = '', name = ''] = /^network-(bridge|virtual|nat) (.+)$/.exec(user) ?? [];
   const path = RECORDS.get(hook)?.(name);

@@ -14,8 +14,8 @@ const TABLES: readonly (readonly [Family, string])[] = (['filter', 'nat', 'mangl
 );
 
 /**
- * Records which nftables tables exist before the first rule of a started hook: iptables makes the others and
- * leaves them behind.
+ * Records which nftables tables exist before the first rule of a started hook: iptables makes the others and leaves
+ * them behind.
  * @param system the way to nft
  * @param steps the steps of the run; without a rule among them nft is not run
  */
@@ -58,9 +58,7 @@ function tried(change: () => void): void {
   }
 }
 
-/**
- * Whether a table contains only the built-in chains of iptables, without rules and with the policy accept.
- */
+/** Whether a table contains only the built-in chains of iptables, without rules and with the policy accept. */
 function isEmptyTable(text: string): boolean {
   const lines = text
     .split('\n')

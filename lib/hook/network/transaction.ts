@@ -28,8 +28,8 @@ function tell(context: Context, sentence: string): void {
 }
 
 /**
- * How to undo what a hook starts. A stop names its object by the same variables, so that the object no longer
- * waits for confirmation.
+ * How to undo what a hook starts. A stop names its object by the same variables, so that the object no longer waits for
+ * confirmation.
  * @param hook the hook's name
  * @param values the variables that tell the stop what to stop
  * @param steps the steps of start, where it only changed something that was started before
@@ -71,8 +71,7 @@ export function parseGuards(values: Values): Guards {
 }
 
 /**
- * Carries out the works of network hooks as one transaction; the caller must hold the lock of the network
- * hooks.
+ * Carries out the works of network hooks as one transaction; the caller must hold the lock of the network hooks.
  * @param context the call
  * @param works the works, in order
  * @param guards the safeguards of start

@@ -3,9 +3,7 @@ import { readLedgerFile } from '../../observe/filter/ledger.ts';
 import { type Claim, claimKey } from '../../record/shared-settings.ts';
 import type { System } from '../../system/system.ts';
 
-/**
- * The shared setting that drops wrapped packets of a bridge's guests, or a warning where nft cannot do that.
- */
+/** The shared setting that drops wrapped packets of a bridge's guests, or a warning where nft cannot do that. */
 export interface Wrapping {
   /** One, or none. */
   readonly claims: readonly Claim[];
@@ -16,8 +14,8 @@ export interface Wrapping {
 export const NOT_WRAPPED: Wrapping = { claims: [], warnings: [] };
 
 /**
- * The shared setting by which guests of a bridge under antispoof=yes cannot send IP packets that iptables
- * does not see. Asks the kernel whether it can match a frame's bridge; changes nothing.
+ * The shared setting by which guests of a bridge under antispoof=yes cannot send IP packets that iptables does not see.
+ * Asks the kernel whether it can match a frame's bridge; changes nothing.
  * @param system the way to nft and the record of shared settings
  * @param bridge the bridge's name
  * @param card the card's name as a port; undefined where the bridge has none

@@ -3,16 +3,15 @@ import type { System } from '../../system/system.ts';
 import type { Link } from '../host/host.ts';
 
 /**
- * The groups of which every device is a member, 224.0.0.1, ff02::1 and ff01::1, as /proc/net/igmp and igmp6
- * write them.
+ * The groups of which every device is a member, 224.0.0.1, ff02::1 and ff01::1, as /proc/net/igmp and igmp6 write them.
  */
 const OF_ALL = /^(010000E0|ff0[12]0{27}1|ff020{19}1ff[0-9a-f]{6})$/i;
 /** Groups of routers and of snooping bridges, which the kernel itself joins (RFC 4291, RFC 4286). */
 const OF_ROUTERS = /^(020000E0|6A0000E0|ff0[125]0{27}2|ff020{26}6a)$/i;
 
 /**
- * What is bound to one device by its index: sockets, and multicast groups that were joined on it. They stay
- * with the card when its addresses move, and receive nothing there (socket(7), SO_BINDTODEVICE; ip(7)).
+ * What is bound to one device by its index: sockets, and multicast groups that were joined on it. They stay with the
+ * card when its addresses move, and receive nothing there (socket(7), SO_BINDTODEVICE; ip(7)).
  * @param system the way to ss and /proc
  * @param device the device
  * @returns words for each, with the process where the kernel tells it

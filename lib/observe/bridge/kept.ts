@@ -6,8 +6,8 @@ import { parseVlanListings } from '../vif/vlan.ts';
 
 /**
  * The defaults of a bridge that start makes: files below /sys/class/net/BRIDGE/bridge and their values
- * (net/bridge/br_device.c, br_multicast.c). In the order in which they can be written: most options of VLANs
- * cannot be changed once VLANs are filtered.
+ * (net/bridge/br_device.c, br_multicast.c). In the order in which they can be written: most options of VLANs cannot be
+ * changed once VLANs are filtered.
  */
 const BRIDGE_OPTIONS = {
   stp_state: '0',
@@ -45,10 +45,7 @@ const BRIDGE_OPTIONS = {
   vlan_filtering: '0',
 } as const;
 
-/**
- * The defaults of a port that has just joined: files below /sys/class/net/PORT/brport and their values
- * (br_if.c).
- */
+/** The defaults of a port that has just joined: files below /sys/class/net/PORT/brport and their values (br_if.c). */
 const PORT_OPTIONS = {
   bpdu_guard: '0',
   broadcast_flood: '1',
@@ -154,8 +151,8 @@ function sameRanges(some: readonly VlanRange[], others: readonly VlanRange[]): b
 }
 
 /**
- * The entries of `bridge -j fdb show br BRIDGE` that somebody added: neither learned by the bridge nor made
- * by the kernel for the ports' own addresses.
+ * The entries of `bridge -j fdb show br BRIDGE` that somebody added: neither learned by the bridge nor made by the
+ * kernel for the ports' own addresses.
  */
 function parseEntries(text: string, bridge: string, own: ReadonlySet<string>): Map<string, StaticEntry[]> {
   const found = new Map<string, StaticEntry[]>();

@@ -15,8 +15,8 @@ const CONNECTION_FOLDERS = [
 const LIBVIRT_FOLDERS = ['/run/libvirt/network', '/etc/libvirt/qemu/networks/autostart'];
 
 /**
- * The other programs that make or manage a bridge: a sentence for each, with the way to stop it. The
- * configuration of a manager that does not run does not count.
+ * The other programs that make or manage a bridge: a sentence for each, with the way to stop it. The configuration of a
+ * manager that does not run does not count.
  * @param system the way to their files
  * @param bridge the bridge's name
  * @param index its index, where it exists already
@@ -90,8 +90,7 @@ function hasLine(text: string, key: string, value: string): boolean {
 export function xendProcess(system: System): number | undefined {
   const network = (pid: number | string) => system.linkTarget(`/proc/${pid}/ns/net`);
   const nameOf = (word = '') => word.slice(word.lastIndexOf('/') + 1);
-  // A script's command line is its interpreter's, python /usr/sbin/xend; one of a shell belongs to an init
-  // script.
+  // A script's command line is its interpreter's, python /usr/sbin/xend; one of a shell belongs to an init script.
   const isXend = ([first, second]: readonly string[]) =>
     nameOf(first) === 'xend' || (/^python[\d.]*$/.test(nameOf(first)) && nameOf(second) === 'xend');
   return system

@@ -4,8 +4,8 @@ import type { HostState, Link } from '../host/host.ts';
 import { rootServers } from './uplink.ts';
 
 /**
- * Refuses to bridge the card through which the root file system comes (docs/contract.md, "network-bridge
- * start"): while that card is renamed, the system could not even read the program that renames it back.
+ * Refuses to bridge the card through which the root file system comes (docs/contract.md, "network-bridge start"): while
+ * that card is renamed, the system could not even read the program that renames it back.
  * @param system the way to ip and to the mounts
  * @param state the host
  * @param link the card to bridge

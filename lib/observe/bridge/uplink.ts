@@ -8,9 +8,7 @@ import type { SpanningState } from './spanning-tree.ts';
 export type { Topology } from '../../request/bridge.ts';
 
 const SYSCTL_FOLDERS = ['net/ipv4/conf', 'net/ipv6/conf', 'net/ipv4/neigh', 'net/ipv6/neigh'] as const;
-/**
- * No settings of their own: a copy of the MTU, a read-only state, and values that exist again in other units.
- */
+/** No settings of their own: a copy of the MTU, a read-only state, and values that exist again in other units. */
 const NO_SETTINGS = new Set(['mtu', 'mc_forwarding', 'base_reachable_time', 'retrans_time']);
 
 /** Kernel settings of one device, by folder and name: 'net/ipv4/conf/NAME' → value. */
@@ -35,8 +33,8 @@ export function readSettings(system: System, device: string): Settings {
 }
 
 /**
- * The device of the IPv4 default route with the lowest metric; without one, that of the IPv6 default route;
- * without that, eth0 (docs/contract.md, "network-bridge start").
+ * The device of the IPv4 default route with the lowest metric; without one, that of the IPv6 default route; without
+ * that, eth0 (docs/contract.md, "network-bridge start").
  * @param state the host
  */
 export function defaultDevice(state: HostState): string {
@@ -59,8 +57,8 @@ export function defaultDevices(state: HostState): string[] {
 }
 
 /**
- * The card that network-bridge bridges where none is named. As with the scripts of Xen 3, vifnum=N means ethN
- * where that exists; otherwise it is the default route's device (docs/contract.md, "network-bridge start").
+ * The card that network-bridge bridges where none is named. As with the scripts of Xen 3, vifnum=N means ethN where
+ * that exists; otherwise it is the default route's device (docs/contract.md, "network-bridge start").
  * @param state the host
  * @param vifnum the number, if one was given
  */
@@ -90,9 +88,7 @@ export interface BridgeRecord {
   readonly ifupdown: boolean;
   /** The card's MTU in bytes; missing in records of earlier versions. */
   readonly mtu?: number;
-  /**
-   * The card's addresses, routes and settings from before start, in case the device that got them is deleted.
-   */
+  /** The card's addresses, routes and settings from before start, in case the device that got them is deleted. */
   readonly had?: CardRecord;
   /** The state in which start found the bridge. */
   readonly before?: BridgeBefore;
@@ -114,10 +110,7 @@ export interface CardRecord {
 /** An address in the form of a record, with its flags as a list. */
 export type AddressRecord = Omit<Address, 'flags'> & { readonly flags: readonly string[] };
 
-/**
- * The state of an existing bridge that start changes; only mtu and up where the bridge does not get the
- * addresses.
- */
+/** The state of an existing bridge that start changes; only mtu and up where the bridge does not get the addresses. */
 export interface BridgeBefore {
   readonly mtu: number;
   readonly up: boolean;
@@ -135,8 +128,7 @@ export interface AntispoofRecord {
   /** Our rules, without -A; they tell which ports are no guest's. */
   readonly rules: readonly string[];
   /**
-   * Only in records of earlier versions, which had no shared settings: the policy of FORWARD before start, by
-   * family.
+   * Only in records of earlier versions, which had no shared settings: the policy of FORWARD before start, by family.
    */
   readonly policy?: { readonly 4?: string; readonly 6?: string };
   /** Likewise bridge-nf-call-* before start, by path. */

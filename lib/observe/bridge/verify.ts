@@ -6,8 +6,8 @@ const CARRIER_WAIT_MS = 10_000;
 const POLL_MS = 20;
 
 /**
- * Waits up to 10 s until a device has carrier (docs/contract.md, "network-bridge start"), since a card
- * negotiates again after it was down.
+ * Waits up to 10 s until a device has carrier (docs/contract.md, "network-bridge start"), since a card negotiates again
+ * after it was down.
  * @param system the way to sysfs
  * @param name the device's name
  */

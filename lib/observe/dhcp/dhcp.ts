@@ -53,8 +53,8 @@ const DHCPD_PIDS = [
 /**
  * Finds the DHCP server that gives guests behind vif-nat their addresses.
  * @param system the way to the files and processes
- * @param wish what dhcp= asks for; unsaid means dhcpd where it is installed and has a configuration,
- * otherwise none (docs/contract.md, "network-nat")
+ * @param wish what dhcp= asks for; unsaid means dhcpd where it is installed and has a configuration, otherwise none
+ * (docs/contract.md, "network-nat")
  * @returns undefined where no DHCP is wanted
  * @throws HostError when DHCP is asked for and the host has no such server
  */
@@ -71,8 +71,8 @@ export function observeDhcp(system: System, wish: DhcpWish = 'unsaid'): DhcpStat
 export type BridgeDhcp = DhcpdState | { readonly server: 'dnsmasq'; readonly resolver: Resolver };
 
 /**
- * Finds the DHCP server of a bridge. A dnsmasq of the bridge's own is preferred, since it leaves the host's
- * servers alone.
+ * Finds the DHCP server of a bridge. A dnsmasq of the bridge's own is preferred, since it leaves the host's servers
+ * alone.
  * @param system the way to the files and processes
  * @param wish what dhcp= asks for; unsaid means none
  * @returns undefined where no DHCP is wanted
@@ -157,8 +157,8 @@ function dhcpdState(system: System, shared: Shared, files: readonly string[] = [
 }
 
 /**
- * All servers of a kind that may have a guest's entry, not only the one that would be chosen now: since then
- * the host's own dnsmasq may have been started or stopped, files made, programs removed.
+ * All servers of a kind that may have a guest's entry, not only the one that would be chosen now: since then the host's
+ * own dnsmasq may have been started or stopped, files made, programs removed.
  * @param system the way to the files and processes
  * @param used the kind, and the files that were used, where they are known
  */

@@ -11,10 +11,7 @@ export interface DnsmasqState extends ServerState {
   readonly folder: string;
   /** Our files in it, by name. */
   readonly files: ReadonlyMap<string, string>;
-  /**
-   * Our files whose guests are gone. Two with one address, or a device that does not exist, may end the
-   * server.
-   */
+  /** Our files whose guests are gone. Two with one address, or a device that does not exist, may end the server. */
   readonly goneFiles: readonly string[];
   /** Whether it only serves the devices that its files name. */
   readonly namesDevices: boolean;
@@ -36,8 +33,8 @@ const NAT_FOLDER = `${OWN_FOLDER}/nat.d`;
 export function dnsmasqState(system: System, shared: Shared): DnsmasqState {
   const hosts = hostDnsmasq(system);
   const pid = hosts === undefined ? undefined : processOf(system, hosts);
-  // The host's dnsmasq is only used where it already runs, and not where it binds its devices: it would end when
-  // one of them is missing, as after a power loss, and guests must not stop the host's DNS.
+  // The host's dnsmasq is only used where it already runs, and not where it binds its devices: it would end when one of
+  // them is missing, as after a power loss, and guests must not stop the host's DNS.
   const isFit = hosts !== undefined && pid !== undefined && !bindsDevices(system, pid);
   return isFit
     ? dnsmasqIn(system, shared, DNSMASQ_FOLDER, hosts)

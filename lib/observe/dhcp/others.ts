@@ -33,10 +33,7 @@ function byPort(system: System): Holder[] {
     });
 }
 
-/**
- * ISC's dhcpd listens on its devices with packet sockets; its other socket does not tell which devices it
- * serves.
- */
+/** ISC's dhcpd listens on its devices with packet sockets; its other socket does not tell which devices it serves. */
 function byPacket(system: System, bridge: string): Holder[] {
   const lines = system.run(['ss', '-H0ap'], { isListing: true }).stdout.split('\n');
   const own = lines.filter((line) => line.split(/\s+/).includes(`*:${bridge}`));
@@ -60,9 +57,7 @@ function matches(name: string, bridge: string): boolean {
   return name.endsWith('*') && bridge.startsWith(name.slice(0, -1));
 }
 
-/**
- * The devices that a dnsmasq serves, by its command line and its configuration; empty where it serves all.
- */
+/** The devices that a dnsmasq serves, by its command line and its configuration; empty where it serves all. */
 function dnsmasqDevices(system: System, pid: number): string[] {
   const words = wordsOf(system, pid);
   const after = (short: string, long: string) =>

@@ -29,8 +29,8 @@ export function readResolver(system: System): Resolver {
 }
 
 /**
- * Whether an entry's guest is gone: neither its device nor the device's new name exists, or the guest that
- * has the domain id now has no entry. An online that is under way has no record yet.
+ * Whether an entry's guest is gone: neither its device nor the device's new name exists, or the guest that has the
+ * domain id now has no entry. An online that is under way has no record yet.
  * @param system the way to the devices and records
  * @param name the entry's name, dom1 or dom1-2
  */

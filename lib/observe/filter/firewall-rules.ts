@@ -2,13 +2,14 @@ import type { System } from '../../system/system.ts';
 import { type FirewallChain, parseIptablesSave, parseNftRuleset } from '../../wire/firewall-rules.ts';
 
 /**
- * All chains of the host's firewall: of nft, and of iptables in both back ends. Takes three to seven children.
+ * All chains of the host's firewall: those of nft, and those of iptables in both back ends. Starts three to seven
+ * children.
  * @param system the way to the firewall
- * @returns none where no program can tell
+ * @returns empty where no program can list them
  */
 export function readFirewall(system: System): FirewallChain[] {
   const saves = (['ip', 'ip6'] as const).flatMap((family) => savesOf(system, family));
-  // What iptables has in tables of nft it tells in words that nft does not know.
+  // iptables' tables are left out of nft's listing, which does not know all of iptables' words.
   const known = new Set(
     saves.filter(({ byNft }) => byNft).flatMap(({ chains }) => chains.map(({ table }) => table)),
   );
@@ -23,7 +24,7 @@ interface Save {
   readonly chains: readonly FirewallChain[];
 }
 
-/** Tables of the other back end show only where they are used. */
+/** Tables of the legacy back end exist only once somebody used them. */
 function savesOf(system: System, family: 'ip' | 'ip6'): Save[] {
   const tool = `${family}tables`;
   const usual = system.run([`${tool}-save`], { isListing: true }).stdout;
@@ -40,7 +41,7 @@ function isOnDevice(hook: string | undefined): boolean {
   return hook === 'ingress' || hook === 'egress';
 }
 
-/** Not every nft tells in JSON which device a chain hangs on; in words all do. */
+/** Some versions of nft leave a chain's device out of their JSON; the plain listing always has it. */
 function withDevices(system: System, chains: readonly FirewallChain[]): FirewallChain[] {
   const devices = new Map<string, readonly string[]>();
   let [table, name] = ['', ''];

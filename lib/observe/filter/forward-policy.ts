@@ -14,7 +14,7 @@ const TOOLS: readonly (readonly [family: Family, tool: string])[] = [
 ];
 
 /**
- * The families whose bridged packets go through iptables now: the host's setting or the bridge's own asks for it
+ * The families whose bridged packets go through iptables now, by the host's setting or by the bridge's own
  * (Documentation/networking/ip-sysctl, bridge-nf-call-*; br_netfilter_hooks.c).
  * @param system the way to /proc/sys and /sys
  * @param bridge the bridge's name
@@ -26,10 +26,10 @@ export function bridgedFamilies(system: System, bridge: string): Family[] {
 }
 
 /**
- * What an administrator does who wants no bridged packet to go through iptables.
+ * How an administrator keeps bridged packets out of iptables.
  * @param system the way to /proc/sys and /sys
  * @param bridge the bridge's name
- * @returns such as "set net.bridge.bridge-nf-call-iptables and -ip6tables to 0"
+ * @returns words such as "set net.bridge.bridge-nf-call-iptables and -ip6tables to 0"
  */
 export function unfilterWords(system: System, bridge: string): string {
   const own = TOOLS.some(([, tool]) => isOn(system, ofBridge(bridge, tool)));
@@ -47,21 +47,21 @@ const ofBridge = (bridge: string, tool: string): string => `/sys/class/net/${bri
 
 const isOn = (system: System, path: string): boolean => system.readText(path) === '1';
 
-/** A chain of somebody's that drops what it forwards unless a rule lets it pass. */
+/** A chain that drops forwarded packets unless a rule accepts them. */
 export interface ForwardDrop {
   readonly family: Family;
   /** Such as "ip filter FORWARD". */
   readonly chain: string;
-  /** iptables can let packets pass it; what stands in a table of nft's own takes a rule of its owner's. */
+  /** Whether an iptables rule can accept packets there; a table of nft's own needs a rule of its owner. */
   readonly byIptables: boolean;
 }
 
 /**
- * The chains in which bridged packets of a guest end, by their policy or by a rule that ends the rest: found by walking
- * them for such a packet, of which nothing is known but the bridge that it comes in and goes out by.
+ * The chains in which a guest's bridged packets are dropped, by the policy or by a final rule. The chains are walked
+ * for such a packet, of which only the bridge is known, by which it comes in and goes out.
  * @param system the way to /proc/sys and the firewall
  * @param bridge the bridge's name
- * @returns none where bridged packets go through no such chain, and where nft is not installed
+ * @returns empty where bridged packets go through no such chain, and where nft is not installed
  */
 export function forwardDrops(system: System, bridge: string): ForwardDrop[] {
   const families = bridgedFamilies(system, bridge);
@@ -82,17 +82,17 @@ export function forwardDrops(system: System, bridge: string): ForwardDrop[] {
           byIptables: name === 'FORWARD' && /^ip6? filter$/.test(table),
         })),
     )
-    // nft does not say what a match of iptables asks for.
+    // nft's listing does not show the arguments of iptables' matches.
     .filter(({ family, byIptables }) => !byIptables || iptablesDrops(system, family, fits));
   return [...byNft, ...legacyDrops(system, families, fits)];
 }
 
 /**
- * Whether a packet of which nothing is known but its devices ends in iptables' FORWARD.
+ * Whether a packet of which only the devices are known is dropped in iptables' FORWARD.
  * @param system the way to the firewall
- * @param family IPv4 or IPv6
- * @param fits whether the packet's devices are those of a match
- * @param tool what lists the rules; the usual back end's unless told
+ * @param family 4 or 6
+ * @param fits whether a match fits the packet's devices
+ * @param tool the program that lists the rules; by default the usual back end's
  */
 export function iptablesDrops(
   system: System,
@@ -107,10 +107,10 @@ export function iptablesDrops(
 }
 
 /**
- * Whether the policy of iptables' FORWARD drops routed packets that no rule lets pass. Needs a child for the legacy back
- * end alone, where its table is used.
+ * Whether the policy of iptables' FORWARD is DROP for routed packets. Starts a child only for the legacy back end,
+ * where its table is used.
  * @param system the way to the firewall
- * @param family IPv4 or IPv6
+ * @param family 4 or 6
  */
 export function forwardPolicyDrops(system: System, family: Family): boolean {
   const known = system.forwardDrops?.(family);
@@ -120,7 +120,7 @@ export function forwardPolicyDrops(system: System, family: Family): boolean {
   return /^-P FORWARD DROP/m.test(system.run([`${tool}tables`, '-w', '-S', 'FORWARD']).stdout);
 }
 
-/** That a packet is bridged is known of it. */
+/** This match needs no test, since the packet is known to be bridged. */
 const BRIDGED = /^(-m|physdev|--physdev-is-bridged)$/;
 
 function withoutBridged(chain: FirewallChain): FirewallChain {
@@ -132,7 +132,7 @@ function withoutBridged(chain: FirewallChain): FirewallChain {
   return { ...chain, rules };
 }
 
-/** Tables of iptables-legacy show nowhere else, and only where they are used. */
+/** Tables of iptables-legacy are in no other listing, and exist only once somebody used them. */
 function legacyDrops(system: System, families: readonly Family[], fits: Fits): ForwardDrop[] {
   return families.flatMap((family) => {
     const tool = family === 4 ? 'ip' : 'ip6';
@@ -143,7 +143,7 @@ function legacyDrops(system: System, families: readonly Family[], fits: Fits): F
 }
 
 /**
- * Who set a policy, as far as that can be told.
+ * Who set a policy, as far as it can be told.
  * @param system the way to /sys
  */
 export function policyOwner(system: System): string {

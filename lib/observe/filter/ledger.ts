@@ -17,7 +17,7 @@ import { deviceExists } from '../host/port.ts';
 import { isRecord, readJson, readVifRecords } from '../records.ts';
 
 /**
- * What the ledger's file tells, which is enough for who only asks what a start of this version holds.
+ * The record of the shared settings alone, which suffices for what a start by this version holds.
  * @param system the way to the file
  */
 export function readLedgerFile(system: System): Ledger {
@@ -25,12 +25,12 @@ export function readLedgerFile(system: System): Ledger {
 }
 
 /**
- * Reads who holds what.
+ * All shared settings and their holders.
  * @param system the way to the files
  */
 export function readLedger(system: System): Ledger {
   const exists = ([path]: readonly [string, string]) => system.exists(path);
-  // Devices come and go, and their settings with them.
+  // Devices that are gone have no settings to restore.
   const own = readLedgerFile(system).map((entry) => ({
     ...entry,
     beside: Object.fromEntries(Object.entries(entry.beside).filter(exists)),
@@ -39,7 +39,7 @@ export function readLedger(system: System): Ledger {
 }
 
 /**
- * The same, with what only records of earlier versions know of guests, and without guests that are gone without a word.
+ * The same with guests that only records of earlier versions name, and without guests that went without an offline.
  * @param system the way to the files
  */
 export function readGuestLedger(system: System): Ledger {
@@ -63,7 +63,7 @@ export function readGuestLedger(system: System): Ledger {
   }));
 }
 
-/** What records tell of starts, those of earlier versions, which had a memory of their own for antispoof, included. */
+/** The holders that bridges' records name. Earlier versions kept the state from before antispoof in these records. */
 function noted(system: System): Held[] {
   const bridges = readBridgeRecords(system);
   const strict = [
@@ -99,7 +99,7 @@ const held = (claim: Claim, before: string | undefined, user: string): Held => (
   users: [user],
 });
 
-/** What is told several times is held by all who are told of; what was there before them is what no user of it made. */
+/** Merges equal settings: all their holders hold one. The value from before is the one that no holder set. */
 function joined(ledger: Ledger): Ledger {
   const all = new Map<string, Held>();
   for (const entry of ledger) {

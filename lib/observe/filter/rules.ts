@@ -7,7 +7,7 @@ import { readBridgeRecords } from '../bridge/uplink.ts';
 import { families } from '../host/host.ts';
 import { readLedgerFile } from './ledger.ts';
 
-/** A firewall line that puts a rule in or takes it out: "-I FORWARD …", "-A FORWARD …" or "-D FORWARD …". */
+/** A firewall line that adds or deletes a rule: "-I FORWARD …", "-A FORWARD …" or "-D FORWARD …". */
 export interface RuleLine {
   readonly tool: 'iptables' | 'ip6tables';
   readonly table: string;
@@ -15,9 +15,9 @@ export interface RuleLine {
 }
 
 /**
- * The rules of one device that are in place, in both families; a family whose tool is missing or refuses has none.
+ * The present rules of one device in both families; empty for a family whose tool is missing or fails.
  * @param system the way to iptables
- * @param device the kernel's name of the device, vif1.0 or vif1.0-emu
+ * @param device the kernel's name, vif1.0 or vif1.0-emu
  */
 export function listRules(system: System, device: string): RuleSet {
   const list = (tool: string): readonly string[] => {
@@ -28,7 +28,7 @@ export function listRules(system: System, device: string): RuleSet {
 }
 
 /**
- * Whether the rule that a restore line puts in or takes out is there now.
+ * Whether the rule of a firewall line exists now.
  * @param system the way to iptables
  * @param line "-I CHAIN …" or "-D CHAIN …"
  */
@@ -39,7 +39,8 @@ export function isRuleInPlace(system: System, line: RuleLine): boolean {
 }
 
 /**
- * The families in which a guest without any address needs a rule to pass: IPv4 as ever, IPv6 where antispoof drops it.
+ * The families in which a guest without addresses needs a rule that accepts its packets: always IPv4, and IPv6 where
+ * antispoof drops it.
  * @param system the way to the records
  */
 export function unrestrictedFamilies(system: System): readonly Family[] {
@@ -47,7 +48,7 @@ export function unrestrictedFamilies(system: System): readonly Family[] {
 }
 
 /**
- * Whether a started hook drops what no rule lets pass.
+ * Whether a started hook has set the policy of FORWARD to DROP.
  * @param system the way to the records
  */
 export function isAntispoofed(system: System): boolean {
@@ -58,7 +59,7 @@ export function isAntispoofed(system: System): boolean {
 }
 
 /**
- * Whether it is a started hook that makes bridged packets pass iptables, and drops what no rule lets pass.
+ * Whether it was a started hook that sent bridged packets through iptables and set the policy of FORWARD to DROP.
  * @param system the way to the records
  */
 export function filtersBridged(system: System): boolean {
@@ -69,7 +70,7 @@ export function filtersBridged(system: System): boolean {
 }
 
 /**
- * The families in which FORWARD can be made to drop what no rule lets pass: all that the host has.
+ * The families in which FORWARD can filter: all that the host has.
  * @param system the way to iptables
  * @throws HostError when iptables does not work here
  */

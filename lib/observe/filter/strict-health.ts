@@ -7,10 +7,11 @@ import { listStrictTable, type StrictListing } from './strict-listing.ts';
 const REPAIR = 'run "xen-network refilter"';
 
 /**
- * Looks whether the strict filter's table is as these hooks made it: somebody may have flushed all of it, or a part.
+ * Checks that the strict table is as these hooks made it, since somebody may have flushed all or part of it.
  * @param system the way to nft and the records
- * @param bridges those that were started with antispoof=strict
- * @returns a sentence that says what is missing and what to do; undefined where nothing is, or nobody needs the table
+ * @param bridges the bridges that were started with antispoof=strict
+ * @returns a sentence that says what is missing and what to do; undefined where nothing is missing, or nobody needs the
+ * table
  */
 export function strictDamage(system: System, bridges: readonly string[]): string | undefined {
   const records = readStrictRecords(system);
@@ -29,9 +30,9 @@ export function strictDamage(system: System, bridges: readonly string[]): string
 }
 
 /**
- * The chains that do not have as many rules as they were made with.
+ * The chains whose number of rules is not the one with which they were made.
  * @param listing the table
- * @param records what ports were given, on which some chains depend
+ * @param records the ports' records; some chains exist only when a port needs them
  */
 export function damagedChains(listing: StrictListing, records: readonly StrictRecord[]): string[] {
   const isUsed = (set: string) =>
@@ -39,7 +40,7 @@ export function damagedChains(listing: StrictListing, records: readonly StrictRe
   const onDemand = Object.entries(BASES_ON_DEMAND).filter(([set]) => isUsed(set));
   const wanted: [string, number][] = [
     ...CHAINS.map(([name, rules]): [string, number] => [name, rules.length]),
-    // Where it hangs stands in a line of its own.
+    // nft lists the hook of a base chain on a line of its own.
     ...[...BASES, ...onDemand.map(([, base]) => base)].map(([name, , rules]): [string, number] => [
       name,
       rules.length + 1,
@@ -49,10 +50,10 @@ export function damagedChains(listing: StrictListing, records: readonly StrictRe
 }
 
 /**
- * Whether the table holds of a port what its record says, its mode too, and nothing else.
+ * Whether the table contains exactly the elements and the mode of a port's record.
  * @param listing the table
- * @param port its name
- * @param record what it was given; undefined where that is not known
+ * @param port the port's name
+ * @param record the port's record; undefined where there is none
  */
 export function isWhole(listing: StrictListing, port: string, record: StrictRecord | undefined): boolean {
   const own = record?.elements.filter((element) => element.includes(` "${port}" `)) ?? [];
@@ -63,7 +64,7 @@ export function isWhole(listing: StrictListing, port: string, record: StrictReco
   return isSame && verdict === listing.verdicts.get(port);
 }
 
-/** As nft lists it: no zeros before a number, no verdict. */
+/** An element as nft lists it: without leading zeros in numbers, and without its verdict. */
 function plain(element: string): string {
   return element.replace(/ : [^}]*/, ' ').replace(/0x0+(?=[0-9a-f])/g, '0x');
 }

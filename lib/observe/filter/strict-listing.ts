@@ -1,18 +1,18 @@
 import { CUSTOM_CHAIN, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import type { System } from '../../system/system.ts';
 
-/** What is in the strict filter's table, as nft lists it. */
+/** The content of the strict table, as nft lists it. */
 export interface StrictListing {
-  /** The rules of each chain, and of base chains the line that says where they hang; the administrator's own left out. */
+  /** The rules of each chain, and for base chains the line with their hook; without the administrator's own chain. */
   readonly chains: ReadonlyMap<string, readonly string[]>;
-  /** The elements of sets and maps by the port that they are keyed by, as `nft delete element` takes them. */
+  /** The elements of sets and maps, by the port in their key, in the form that `nft delete element` takes. */
   readonly elements: ReadonlyMap<string, readonly string[]>;
-  /** What the map of all guests says is done with a port's frames: "jump guest". */
+  /** The verdict for each port's frames, from the map of all guests: "jump guest". */
   readonly verdicts: ReadonlyMap<string, string>;
 }
 
 /**
- * Lists the strict filter's table.
+ * Lists the strict table.
  * @param system the way to nft
  * @returns undefined where there is none
  */
@@ -41,14 +41,14 @@ export function listStrictTable(system: System): StrictListing | undefined {
   return { chains, elements, verdicts };
 }
 
-/** What of a guest was dropped. */
+/** How many packets of a guest were dropped. */
 export interface Drops {
   readonly packets: number;
   readonly bytes: number;
 }
 
 /**
- * What was dropped of each guest under the strict filter, by its port's name.
+ * How many packets of each guest the strict filter dropped, by the port's name.
  * @param system the way to nft
  */
 export function readDrops(system: System): ReadonlyMap<string, Drops> {

@@ -6,31 +6,31 @@ import { failureText } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import { isRecord, readJson } from '../records.ts';
 
-/** What the strict filter was given for a port, so that exactly this can be taken back. */
+/** The record of a port's elements in the strict table, so that exactly these can be removed. */
 export interface StrictRecord {
-  /** The kernel's name of the device, vif1.0 or vif1.0-emu, whatever the port is called. */
+  /** The kernel's name, vif1.0 or vif1.0-emu, whatever the port's name. */
   readonly device: string;
   readonly mode: LockingMode;
-  /** Elements of the table's sets. */
+  /** Elements of the table's sets and maps. */
   readonly elements: readonly string[];
 }
 
 /**
- * What the strict filter holds for a port.
+ * Reads the strict filter's record of a port.
  * @param system the way to the record
  * @param port the port's name
  * @returns undefined when there is no record
  */
 export function readStrictRecord(system: System, port: string): StrictRecord | undefined {
   const record = readJson(system, strictRecordPath(port), isStrictRecord);
-  // A file that was on its way when a run was killed speaks of another port than its name does.
+  // After a run that was killed during a rename the record may name another port than its file does.
   return record?.elements.some((element) => element.startsWith(`guests { "${port}" `)) === true
     ? record
     : undefined;
 }
 
 /**
- * What the strict filter holds for all ports, by their names.
+ * Reads the strict filter's records of all ports, by the ports' names.
  * @param system the way to the records
  */
 export function readStrictRecords(system: System): ReadonlyMap<string, StrictRecord> {
@@ -43,10 +43,10 @@ export function readStrictRecords(system: System): ReadonlyMap<string, StrictRec
 }
 
 /**
- * Looks at the strict filter's table, and whether the administrator has put something of his own in it.
+ * The state of the strict table: 'customized' where the administrator added something of his own.
  * @param system the way to nft
- * @returns undefined where it is not there, as where nft is not
- * @throws HostError when nft cannot tell
+ * @returns undefined where there is no table, or no nft
+ * @throws HostError when nft fails
  */
 export function strictTableState(system: System): 'bare' | 'customized' | undefined {
   const listing = system.run(['nft', 'list', 'table', ...STRICT_TABLE.split(' ')], { isListing: true });
@@ -58,7 +58,7 @@ export function strictTableState(system: System): 'bare' | 'customized' | undefi
 }
 
 /**
- * Refuses antispoof=strict where nothing could hold a guest.
+ * Refuses antispoof=strict where nft is missing.
  * @param system the way to nft
  * @throws HostError when nft is not installed
  */

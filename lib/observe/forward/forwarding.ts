@@ -11,8 +11,7 @@ import type { HostState } from '../host/host.ts';
 export type Present = ReadonlyMap<string, string | undefined>;
 
 /**
- * Reads the present state of shared settings. The firewall is listed once for each family, for any number of
- * rules.
+ * Reads the present state of shared settings. The firewall is listed once for each family, for any number of rules.
  * @param system the way to the settings and the firewall
  * @param claims the shared settings
  */
@@ -125,8 +124,8 @@ function settingOf(system: System, path: string): Record<string, string> {
 }
 
 /**
- * The devices that learn IPv6 routes from router advertisements and would stop when the host begins to
- * forward, or that another hook has told to go on.
+ * The devices that learn IPv6 routes from router advertisements and would stop when the host begins to forward, or that
+ * another hook has told to go on.
  * @param system the way to the settings
  * @param state the host
  * @param netdev the outgoing device

@@ -29,9 +29,8 @@ const MOST_BYTES = 32_768;
 const DEFAULTS_BYTES = 4096;
 
 /**
- * The main table's IPv4 routes (proc(5), /proc/net/route) and all IPv6 routes (/proc/net/ipv6_route). Where
- * there are hundreds: the first ones, the default route, the routes to this host's own networks, and those in
- * the question.
+ * The main table's IPv4 routes (proc(5), /proc/net/route) and all IPv6 routes (/proc/net/ipv6_route). Where there are
+ * hundreds: the first ones, the default route, the routes to this host's own networks, and those in the question.
  * @param system the way to /proc and ip
  * @param families which families
  * @param question which routes to find out
@@ -64,10 +63,7 @@ function firstRoutes(
 /** Addresses that nobody has, so their route is the default route or what replaces it. */
 const NOWHERE = { 4: ['240.0.0.1'], 6: ['4000::1', '2000::1'] } as const;
 
-/**
- * One child for each listing, so that the kernel sends only that part; in a batch ip would be sent the whole
- * table.
- */
+/** One child for each listing, so that the kernel sends only that part; in a batch ip would be sent the whole table. */
 function askedRoutes(system: System, family: Family, { prefixes, devices }: RouteQuestion): KernelRoute[] {
   const argv = ['ip', `-${family}`, '-d', '-o'];
   const show = (...which: string[]) => system.run([...argv, 'route', 'show', ...which]).stdout;
@@ -115,8 +111,7 @@ function kernelRoutes(
 }
 
 /**
- * Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT; addresses are in the machine's byte
- * order.
+ * Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT; addresses are in the machine's byte order.
  */
 function ipv4Route(fields: readonly string[]): KernelRoute | undefined {
   const [device = '', destination = '', gateway = '', flags = '', , , metric = '', mask = ''] = fields;

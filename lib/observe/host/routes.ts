@@ -135,8 +135,8 @@ export function parseRules(family: Family, text: string): PolicyRule[] {
 }
 
 /**
- * Reads permanent neighbours from the output of `ip neigh show nud permanent`, `nud noarp` and `ip neigh show
- * proxy` (ip-neighbour(8)).
+ * Reads permanent neighbours from the output of `ip neigh show nud permanent`, `nud noarp` and `ip neigh show proxy`
+ * (ip-neighbour(8)).
  * @param family the family of all of them
  * @param text the output of ip, which may contain other lists
  */
@@ -152,8 +152,8 @@ export function parseNeighbours(family: Family, text: string): Neighbour[] {
 }
 
 /**
- * The kernel itself makes such entries for groups, broadcasts and loopback; their MAC address is not that of
- * one station.
+ * The kernel itself makes such entries for groups, broadcasts and loopback; their MAC address is not that of one
+ * station.
  */
 function isOneStation(attributes: string): boolean {
   const [, first = '1'] = /\blladdr ([0-9a-f]{2}):/.exec(attributes) ?? [];

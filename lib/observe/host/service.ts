@@ -62,8 +62,7 @@ export function processOf(system: System, service: Service): number | undefined 
 }
 
 /**
- * The PID file may be gone, or from another run. Other network namespaces may have servers with the same
- * command line.
+ * The PID file may be gone, or from another run. Other network namespaces may have servers with the same command line.
  */
 function byWords(system: System, service: Service): number | undefined {
   const network = (pid: number | string) => system.linkTarget(`/proc/${pid}/ns/net`);
@@ -130,8 +129,8 @@ const START_TIME = 19;
 const CLOCK_TICK_MS = 10;
 
 /**
- * How far the time of day may move against the monotonic clock without having been set: a call is too short
- * for more drift.
+ * How far the time of day may move against the monotonic clock without having been set: a call is too short for more
+ * drift.
  */
 const SET_MS = 50;
 const sinceEpoch = (): number => Date.now() - performance.now();
@@ -139,8 +138,8 @@ const atFirst = sinceEpoch();
 
 /**
  * When a process started, for comparison with the times of files that this call has changed.
- * @returns milliseconds since 1970; minus infinity where the time of day was set during this call, as at
- * boot, since the times of files before that are of another clock
+ * @returns milliseconds since 1970; minus infinity where the time of day was set during this call, as at boot, since
+ * the times of files before that are of another clock
  */
 function startedAt(system: System, pid: number): number {
   if (Math.abs(sinceEpoch() - atFirst) > SET_MS) return Number.NEGATIVE_INFINITY;

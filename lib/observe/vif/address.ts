@@ -6,7 +6,7 @@ import type { System } from '../../system/system.ts';
 import { defaultRouteDevice, type KernelRoute } from '../host/kernel-routes.ts';
 import { deviceExists, readPort } from '../host/port.ts';
 
-/** What dom0 is called on the network's side of a routed guest. */
+/** The network's device of a routed guest, and dom0's main addresses on it. */
 export interface Uplink {
   readonly device: string;
   readonly index: number;
@@ -17,9 +17,10 @@ export interface Uplink {
 /**
  * Finds the network's device and its main addresses (docs/contract.md, "vif-route online").
  * @param system the way to the host
- * @param wanted its name, if one was given: else eth0, and on a host that has none the default route's device
- * @param families those in which it has to have an address
- * @throws HostError when there is no such device, it is down or lacks an address
+ * @param wanted the device's name, if one was given; otherwise eth0, and on a host without eth0 the default route's
+ * device
+ * @param families the families in which the device must have an address
+ * @throws HostError when the device does not exist, is down or lacks an address
  */
 export function observeUplink(
   system: System,
@@ -53,20 +54,21 @@ export function observeUplink(
   return { device: name, index: port.index, main4, main6 };
 }
 
-/** The one that the kernel lists first is no secondary. */
+/** The kernel lists primary addresses before secondary ones. */
 function mainIpv4(system: System, device: string): string | undefined {
   return system.ipv4Addresses(device)[0];
 }
 
-/** RT_SCOPE of the whole internet, and of the link (/proc/net/if_inet6 shows IPV6_ADDR_LINKLOCAL for it). */
+/** The scopes global and link in /proc/net/if_inet6 (link is IPV6_ADDR_LINKLOCAL there). */
 const [SCOPE_GLOBAL, SCOPE_LINK] = [0, 0x20];
 /** IFA_F_TEMPORARY, DADFAILED, DEPRECATED, TENTATIVE (linux/if_addr.h) */
 const UNFIT = 0x01 | 0x08 | 0x20 | 0x40;
 const IFA_F_PERMANENT = 0x80;
 
 /**
- * A lasting address before one with a lifetime, one of the whole internet before one of a site (RFC 4193), and all of them
- * before one of the link, which is a gateway's as well as any (RFC 4861: routers are known by theirs).
+ * The preferred order: a permanent address before one with a lifetime, a global address before a unique local one (RFC
+ * 4193), and a link-local address last. A gateway may have a link-local address: that is how routers are known (RFC
+ * 4861).
  */
 function mainIpv6(system: System, device: string): string | undefined {
   const addresses = (system.readText('/proc/net/if_inet6') ?? '').split('\n').flatMap((line) => {
@@ -82,9 +84,9 @@ function mainIpv6(system: System, device: string): string | undefined {
 }
 
 /**
- * Those of the things that an earlier run laid which are still there. Asks `ip`, so only where it matters.
+ * The parts of an earlier assignment that still exist. It runs `ip`, so it is only called where that matters.
  * @param system the way to ip
- * @param laid what was laid
+ * @param laid the earlier assignment
  * @param routes the routes of both families
  */
 export function stillLaid(system: System, laid: readonly Laid[], routes: readonly KernelRoute[]): Laid[] {

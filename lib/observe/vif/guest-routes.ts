@@ -5,13 +5,13 @@ import type { KernelRoute } from '../host/kernel-routes.ts';
 import { deviceExists } from '../host/port.ts';
 import type { VifRecord } from '../records.ts';
 
-/** The guests' records, by the kernel's names of their devices. */
+/** The records of guests' devices, by the kernel's names of the devices. */
 export type VifRecords = ReadonlyMap<string, VifRecord>;
 
 /**
- * The host's own among a guest's IPv4 addresses, in the form of routes; /proc/net/route tells nothing of them.
+ * Those of a guest's IPv4 addresses that are the host's own, as routes; /proc/net/route does not list them.
  * @param system the way to the kernel
- * @param laid what the guest is to get
+ * @param laid the guest's assignment
  */
 export function hostAddresses(system: System, laid: readonly Laid[]): KernelRoute[] {
   const wanted = laid.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
@@ -27,8 +27,8 @@ export function hostAddresses(system: System, laid: readonly Laid[]): KernelRout
 }
 
 /**
- * Where guests' packets go, by what online laid: for a host with more routes than can be read.
- * @param system the way to the records
+ * The routes to guests by their records, for a host that has too many routes to read them all.
+ * @param records the guests' records
  */
 export function recordedRoutes(system: System, records: VifRecords): KernelRoute[] {
   return [...records.values()]
@@ -51,9 +51,9 @@ export function recordedRoutes(system: System, records: VifRecords): KernelRoute
 }
 
 /**
- * The devices among those of routes that are guests'.
- * @param system the way to the records
- * @param routes the kernel's
+ * The guests' devices among the devices of routes.
+ * @param records the guests' records
+ * @param routes the kernel's routes
  */
 export function guestsAmong(records: VifRecords, routes: readonly KernelRoute[]): Set<string> {
   const names = new Set([...records.values()].map((record) => record.name));

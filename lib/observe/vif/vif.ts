@@ -15,31 +15,31 @@ import {
 } from '../host/port.ts';
 import { readVifRecord, type VifRecord } from '../records.ts';
 
-/** How long a hook waits for the device that it is called about (udev may be early). */
+/** How long a hook waits for its device, since udev may call too early. */
 const DEVICE_WAIT_MS = 3000;
 const DEVICE_POLL_MS = 20;
 
-/** What a vif hook has to know of the host before it plans. */
+/** The facts that a vif hook needs before it plans. */
 export interface VifState {
-  /** The guest's device, under whichever of its names it has now. */
+  /** The guest's device, under its present name. */
   readonly port: Port | undefined;
-  /** A device of somebody else that has the name ours is to take. */
+  /** Another device that has the wanted name. */
   readonly squatter: string | undefined;
-  /** What an earlier online left. */
+  /** The record of an earlier online. */
   readonly record: VifRecord | undefined;
 }
 
-/** The same, once the device is there. */
+/** The same, when the device exists. */
 export interface PresentVif extends VifState {
   readonly port: Port;
 }
 
 /**
- * Looks for the device of a call: by the kernel's name, by its vifname, by whatever name an earlier run gave it.
+ * Finds the device of a call: by the kernel's name, by its vifname, or by any name that an earlier run gave it.
  * @param system the way to the host
- * @param call which device
- * @param rename the name it is to have, if a vifname is set
- * @param find looks among all devices, of which there may be thousands
+ * @param call the call
+ * @param rename the wanted name, if a vifname is set
+ * @param find searches all devices, of which there may be thousands
  */
 export function observeVif(
   system: System,
@@ -58,7 +58,8 @@ export function observeVif(
 }
 
 /**
- * Finds the device of a call among all of the host, whatever it is called; they are listed once, when that is first asked.
+ * Finds the device of a call among all devices of the host, whatever its name. The devices are listed once, at the
+ * first search.
  * @param system the way to sysfs
  */
 export function deviceFinder(system: System): (call: VifCall) => string | undefined {
@@ -71,7 +72,7 @@ export function deviceFinder(system: System): (call: VifCall) => string | undefi
 }
 
 /**
- * Tells of devices, by the kernel's names of them, whether this host has them, whatever they are called by now.
+ * Whether this host has a device, given by the kernel's name, whatever its present name.
  * @param system the way to sysfs
  */
 export function hereFinder(system: System): (device: string) => boolean {
@@ -81,8 +82,8 @@ export function hereFinder(system: System): (device: string) => boolean {
 }
 
 /**
- * The call that ends a device's use, as far as its name tells.
- * @param device the kernel's name of it, vif1.0 or vif1.0-emu
+ * The call that ends the use of a device, as far as its name tells.
+ * @param device the kernel's name, vif1.0 or vif1.0-emu
  * @throws RequestError when it is no such name
  */
 export function deviceCall(device: string): VifCall {
@@ -101,13 +102,14 @@ function indexDevices(system: System): { byAlias: Map<string, string>; byBackend
   };
 }
 
-/** What netback's device is called on the Xen bus. */
+/** The name of netback's device on the Xen bus. */
 function backendOf(domid: number, devid: number): string {
   return `vif-${domid}-${devid}`;
 }
 
 /**
- * A real vif is known by its backend on the Xen bus, any other by the alias we gave it (docs/contract.md, "vif hooks").
+ * A real vif is recognised by its backend on the Xen bus, any other device by the alias that we gave it
+ * (docs/contract.md, "vif hooks").
  */
 function isThisVif(owner: Owner, call: VifCall): boolean {
   if (owner.alias === aliasOf(call.device)) return true;
@@ -115,10 +117,10 @@ function isThisVif(owner: Owner, call: VifCall): boolean {
 }
 
 /**
- * Waits, up to three seconds, until the device of a call is there under one of its names.
+ * Waits up to three seconds until the device of a call exists under one of its names.
  * @param system the way to the host
- * @param call which device
- * @param rename the name it is to have, if a vifname is set
+ * @param call the call
+ * @param rename the wanted name, if a vifname is set
  * @throws HostError when it does not come
  */
 export async function awaitVif(
@@ -140,7 +142,7 @@ export async function awaitVif(
   );
 }
 
-/** Only a guest that names none makes it necessary to look at all devices, of which there may be thousands. */
+/** All devices, of which there may be thousands, are only listed for a guest that names no bridge. */
 function namedBridge(system: System, wanted: string | undefined): Port | undefined {
   const names = wanted === undefined ? listBridges(system).slice(0, 1) : [wanted];
   const old = /^xenbr(.*)$/.exec(wanted ?? '');
@@ -150,11 +152,11 @@ function namedBridge(system: System, wanted: string | undefined): Port | undefin
 }
 
 /**
- * The bridge that a guest is to join (docs/contract.md, "vif-bridge online"): the one asked for, ethN where an old
- * configuration says xenbrN, else the host's first.
+ * The bridge that a guest joins (docs/contract.md, "vif-bridge online"): the one it names; ethN where an old
+ * configuration says xenbrN; otherwise the host's first.
  * @param system the way to sysfs
- * @param wanted xenstore's or the argument's bridge
- * @throws HostError naming the bridges there are
+ * @param wanted the bridge from xenstore or the arguments
+ * @throws HostError naming the present bridges
  */
 export function findBridge(system: System, wanted: string | undefined): Port {
   const bridge = namedBridge(system, wanted);

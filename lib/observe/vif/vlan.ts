@@ -4,11 +4,11 @@ import type { System } from '../../system/system.ts';
 import { isRecord, jsonList } from '../records.ts';
 
 /**
- * The VLAN that a bridge gives every port that joins it, once it is known to keep VLANs apart at all (docs/contract.md,
- * "VLANs").
+ * The VLAN that a bridge gives to every port that joins it. Checks first that the bridge filters VLANs
+ * (docs/contract.md, "VLANs").
  * @param system the way to sysfs
  * @param bridge the bridge's name
- * @returns 0 where it gives none
+ * @returns 0 where the bridge gives none
  * @throws HostError saying how to turn VLAN filtering on
  */
 export function defaultPvid(system: System, bridge: string): number {
@@ -33,7 +33,7 @@ export function defaultPvid(system: System, bridge: string): number {
  * Whether a port has exactly these VLANs.
  * @param system the way to bridge(8)
  * @param port the port's name
- * @param wanted its VLANs
+ * @param wanted the VLANs
  */
 export function hasVlans(system: System, port: string, wanted: readonly VlanRange[]): boolean {
   const { stdout } = system.run(['bridge', '-j', 'vlan', 'show', 'dev', port], { isListing: true });
@@ -41,9 +41,9 @@ export function hasVlans(system: System, port: string, wanted: readonly VlanRang
 }
 
 /**
- * A port's VLANs as `bridge -j vlan show dev PORT` prints them.
- * @param text what it printed
- * @returns none for anything else
+ * Reads a port's VLANs from `bridge -j vlan show dev PORT`.
+ * @param text the output
+ * @returns empty for any other text
  */
 export function parseVlanListing(text: string): VlanRange[] {
   const [first = []] = parseVlanListings(text).values();
@@ -51,9 +51,9 @@ export function parseVlanListing(text: string): VlanRange[] {
 }
 
 /**
- * The VLANs of several ports as `bridge -j vlan show` prints them, by the ports' names.
- * @param text what it printed
- * @returns none for anything else
+ * Reads the VLANs of several ports, by the ports' names, from `bridge -j vlan show`.
+ * @param text the output
+ * @returns empty for any other text
  */
 export function parseVlanListings(text: string): Map<string, VlanRange[]> {
   const ports = jsonList(text).map(({ ifname, vlans }) => {

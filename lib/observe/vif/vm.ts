@@ -1,15 +1,15 @@
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 
-/** What the toolstack calls a guest. */
+/** The toolstack's names for a guest. */
 export interface Vm {
   readonly name: string | undefined;
   readonly uuid: string | undefined;
 }
 
 /**
- * A guest's name and uuid, by way of its domain's entry in xenstore (docs/contract.md, "vif-openvswitch online").
- * @param store absent where no xenstore answers
- * @param domid the guest's domain, in digits
+ * Reads a guest's name and uuid, through its domain's entry in xenstore (docs/contract.md, "vif-openvswitch online").
+ * @param store undefined where no xenstore answers
+ * @param domid the guest's domain id, in digits
  */
 export async function readVm(store: Xenstore | undefined, domid: string): Promise<Vm> {
   const unknown = { name: undefined, uuid: undefined };

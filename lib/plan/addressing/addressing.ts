@@ -6,8 +6,8 @@ import { type Command, ip } from '../step.ts';
 export type Creation = 'append' | 'prepend';
 
 /**
- * The addresses of a device that must be moved. The IPv6 link-local address is not among them: the kernel
- * derives it from the MAC address, and makes it again on the device that gets that MAC address.
+ * The addresses of a device that must be moved. The IPv6 link-local address is not among them: the kernel derives it
+ * from the MAC address, and makes it again on the device that gets that MAC address.
  * @param link the device
  * @param family one family only
  * @param eui64 whether the kernel derives such an address at all (addr_gen_mode 0)
@@ -63,8 +63,8 @@ function addressWords({ local, length, peer }: Address): string[] {
 }
 
 /**
- * The routes of a device, in every table, that the kernel does not make again with the addresses. Routes
- * without a gateway come first, so that the gateways of the others are reachable.
+ * The routes of a device, in every table, that the kernel does not make again with the addresses. Routes without a
+ * gateway come first, so that the gateways of the others are reachable.
  * @param state the host
  * @param dev the device's name
  * @param family one family only
@@ -106,8 +106,8 @@ function prefixRouteKey({ destination, metric }: Route): string {
 }
 
 /**
- * How to make a route again so that it keeps its place among other devices' routes with the same destination
- * and metric. Never `replace`, which would remove those.
+ * How to make a route again so that it keeps its place among other devices' routes with the same destination and
+ * metric. Never `replace`, which would remove those.
  * @param state the host
  * @param dev the route's device
  * @param route the route

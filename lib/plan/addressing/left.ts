@@ -7,9 +7,9 @@ import { ACCEPT_DAD, DISABLE_IPV6, FAMILIES, type Giver } from './source.ts';
 import { labelsOf } from './target.ts';
 
 /**
- * The addresses, routes and settings of a card at start, for a stop that finds that the device which took
- * them was deleted. Addresses with a lifetime are left out, because a DHCP server or router gives them; so
- * are all routes of their family, which may depend on them.
+ * The addresses, routes and settings of a card at start, for a stop that finds that the device which took them was
+ * deleted. Addresses with a lifetime are left out, because a DHCP server or router gives them; so are all routes of
+ * their family, which may depend on them.
  * @param state the host
  * @param link the card
  * @param settings its kernel settings
@@ -37,8 +37,8 @@ export function cardRecord(state: HostState, link: Link, settings: Settings): Ca
 }
 
 /**
- * Stands in for the deleted device that had the host's addresses: it has what the card had at start, except
- * what another device has now.
+ * Stands in for the deleted device that had the host's addresses: it has what the card had at start, except what
+ * another device has now.
  * @param facts the host and the bridge's record
  */
 export function standIn(facts: StopFacts): Giver {

@@ -3,8 +3,7 @@ import { type Command, ip } from '../step.ts';
 import { renamed } from './addressing.ts';
 
 /**
- * The nexthop objects of a device and the groups that contain one of them, in an order in which they can be
- * made.
+ * The nexthop objects of a device and the groups that contain one of them, in an order in which they can be made.
  * @param state the host
  * @param dev the device's name
  */

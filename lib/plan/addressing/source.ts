@@ -29,8 +29,8 @@ export interface Giver {
 }
 
 /**
- * Removes all addresses and routes from a device. IPv6 is switched off on it, which also removes its IPv6
- * addresses; the undo makes the kernel add the link-local address again.
+ * Removes all addresses and routes from a device. IPv6 is switched off on it, which also removes its IPv6 addresses;
+ * the undo makes the kernel add the link-local address again.
  * @param giver the source, under its present name
  */
 export function release(giver: Giver): Step[] {
@@ -42,8 +42,8 @@ function releaseAddresses(giver: Giver): Step[] {
   const { name } = link;
   const steps = lingeringRoutes(giver);
   steps.push({
-    // The prefix selects the family. IPv6 goes last, so that the undo restores it before IPv4 routes with
-    // IPv6 gateways.
+    // The prefix selects the family. IPv6 goes last, so that the undo restores it before IPv4 routes with IPv6
+    // gateways.
     do: ip('address', 'flush', 'dev', name, 'to', '0.0.0.0/0'),
     undo: restore(giver, 4),
     why: `take the IPv4 addresses off ${name}`,
@@ -79,8 +79,7 @@ export function releaseByIfupdown(giver: Giver): Step[] {
       why: `let ifupdown take down ${name}`,
       device: mark,
     },
-    // Removes what ifdown left. The undo above restores the addresses after ifup, which fails on addresses
-    // that exist.
+    // Removes what ifdown left. The undo above restores the addresses after ifup, which fails on addresses that exist.
     ...releaseAddresses(giver).map((step) => ({
       ...step,
       undo: step.undo.filter(({ tool }) => tool === 'write'),
@@ -111,10 +110,7 @@ export function isShared({ hops }: Route, dev: string): boolean {
   return hops.some((hop) => hop.dev !== dev);
 }
 
-/**
- * The commands that restore a device's addresses and routes. Failures are ignored, since some may still
- * exist.
- */
+/** The commands that restore a device's addresses and routes. Failures are ignored, since some may still exist. */
 function restore(giver: Giver, family: Family, skipDynamic = false): Command[] {
   const { state, link } = giver;
   const addresses = addressesOf(giver, family, skipDynamic);
@@ -147,8 +143,8 @@ export function objectRoutes({ state, link }: Giver): Route[] {
 }
 
 /**
- * Removes a device's nexthop objects and the routes that use them: the kernel would delete them for good,
- * without a message, when the device loses its carrier (net/ipv4/nexthop.c).
+ * Removes a device's nexthop objects and the routes that use them: the kernel would delete them for good, without a
+ * message, when the device loses its carrier (net/ipv4/nexthop.c).
  */
 function releaseNexthops(giver: Giver): Step[] {
   const { state, link, mark } = giver;
@@ -183,8 +179,8 @@ export function neighboursOf({ state, link }: Giver, family: Family): Neighbour[
 }
 
 /**
- * A device's addresses, in the order in which they must be added so that the kernel lists them as before: it
- * lists the newest IPv6 address first, and the order decides which one is the source of the host's packets.
+ * A device's addresses, in the order in which they must be added so that the kernel lists them as before: it lists the
+ * newest IPv6 address first, and the order decides which one is the source of the host's packets.
  * @param giver the source
  * @param family one family only
  * @param skipDynamic leaves out the addresses that a DHCP client will add itself
@@ -206,8 +202,8 @@ export function isDetected(address: Address): boolean {
 }
 
 /**
- * The same address without duplicate address detection. During detection an address cannot be a route's
- * source, and an address with a lifetime is lost if there is no carrier yet.
+ * The same address without duplicate address detection. During detection an address cannot be a route's source, and an
+ * address with a lifetime is lost if there is no carrier yet.
  * @param address the address
  */
 export function undetected(address: Address): Address {

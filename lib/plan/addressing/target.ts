@@ -38,8 +38,8 @@ export interface Taker {
 }
 
 /**
- * Copies the kernel settings of the source to the target, before that comes up. There are many, so this
- * happens while the host still has its network.
+ * Copies the kernel settings of the source to the target, before that comes up. There are many, so this happens while
+ * the host still has its network.
  * @param giver the source
  * @param taker the target, under its present name
  */
@@ -52,8 +52,8 @@ export function settle(giver: Giver, taker: Taker): Step[] {
 }
 
 /**
- * Switches IPv6 on for the target if it is on for the source, before another program configures the target:
- * otherwise ifup fails on an "inet6" stanza.
+ * Switches IPv6 on for the target if it is on for the source, before another program configures the target: otherwise
+ * ifup fails on an "inet6" stanza.
  * @param giver the source
  * @param taker the target, under its present name
  */
@@ -62,9 +62,9 @@ export function unmute(giver: Giver, taker: Taker): Step[] {
 }
 
 /**
- * Gives the target everything else of the source: it comes up and gets addresses, routes, rules and flags.
- * Duplicate address detection, which `settle` switched off, stays off meanwhile: the addresses were this
- * host's a moment ago, and during detection the host would not answer on them.
+ * Gives the target everything else of the source: it comes up and gets addresses, routes, rules and flags. Duplicate
+ * address detection, which `settle` switched off, stays off meanwhile: the addresses were this host's a moment ago, and
+ * during detection the host would not answer on them.
  * @param giver the source
  * @param taker the target
  * @param skipDynamic leaves out the addresses that a DHCP client will add itself
@@ -159,8 +159,8 @@ function routeStep({ state, link }: Giver, { name }: Taker, route: Route, on: On
   const make = routeCommand(creation(state, link.name, route), route, link.name, name);
   const undo = [routeCommand('del', route, link.name, name)];
   const step = on(`lead the route to ${route.destination} through`, make, undo);
-  // A router's advertisement or ifup may have made the route already. A route through several devices does
-  // not go with a new device, so it keeps its undo.
+  // A router's advertisement or ifup may have made the route already. A route through several devices does not go with
+  // a new device, so it keeps its undo.
   return { ...step, mayExist: true, undo: isShared(route, link.name) ? undo : step.undo };
 }
 
@@ -178,8 +178,8 @@ function flagSteps(giver: Giver, taker: Taker, on: On): Step[] {
 }
 
 /**
- * Sets the identifier for addresses from router advertisements. The kernel only accepts one where the device
- * accepts advertisements (net/ipv6/addrconf.c). Last, since no packet waits for it.
+ * Sets the identifier for addresses from router advertisements. The kernel only accepts one where the device accepts
+ * advertisements (net/ipv6/addrconf.c). Last, since no packet waits for it.
  */
 function tokenSteps({ link, settings }: Giver, on: On, name: string): Step[] {
   const heard = settings.get('net/ipv6/conf/accept_ra');

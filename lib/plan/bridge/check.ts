@@ -4,8 +4,8 @@ import { ownAddresses } from '../addressing/addressing.ts';
 import type { BridgeLayout } from './layout.ts';
 
 /**
- * Devices that occupy the card on which they stand: a card can have only one such use (EBUSY), and so cannot
- * become a port.
+ * Devices that occupy the card on which they stand: a card can have only one such use (EBUSY), and so cannot become a
+ * port.
  */
 const RIDERS = new Set(['macvlan', 'macvtap', 'ipvlan', 'ipvtap']);
 /** Ports of guests and of the host itself, as opposed to other cards. */

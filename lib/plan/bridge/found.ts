@@ -14,8 +14,8 @@ export interface Parts {
 }
 
 /**
- * Finds the parts that start made: the card by its index, the others by name and kind, since the
- * administrator or a network manager may have deleted, renamed or remade any of them.
+ * Finds the parts that start made: the card by its index, the others by name and kind, since the administrator or a
+ * network manager may have deleted, renamed or remade any of them.
  * @param state the host
  * @param record the bridge's record
  * @throws HostError where the card is now in another bridge, or another device has its name
@@ -39,10 +39,7 @@ export function findParts(state: HostState, record: BridgeRecord): Parts {
   return { nic, bridge, top };
 }
 
-/**
- * A bridge that was deleted and remade has another MAC address than start gave it, unless the card was put
- * into it.
- */
+/** A bridge that was deleted and remade has another MAC address than start gave it, unless the card was put into it. */
 function bridgeOf(state: HostState, record: BridgeRecord, nic: Link): Link | undefined {
   const found = state.links.find(({ name, kind }) => name === record.bridge && kind === 'bridge');
   if (found === undefined || found.index === nic.index) return undefined;

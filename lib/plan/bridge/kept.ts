@@ -12,8 +12,8 @@ export function optionsAgain(kept: KeptBridge, name: string): Command[] {
 }
 
 /**
- * The commands that restore options, VLANs and forwarding entries of a port that joined its bridge again, or
- * of the bridge itself.
+ * The commands that restore options, VLANs and forwarding entries of a port that joined its bridge again, or of the
+ * bridge itself.
  * @param kept the state of bridge and ports from before
  * @param port the port's name in that state
  * @param name its name now

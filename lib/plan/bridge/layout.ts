@@ -91,9 +91,8 @@ export function findBridged(
 }
 
 /**
- * Finds the bridge that a stop means. Where netdev is set, as `findBridged`. Otherwise the bridge's name or
- * number decides; where none is given, it is the card's bridge or the only one, since the default route may
- * be gone.
+ * Finds the bridge that a stop means. Where netdev is set, as `findBridged`. Otherwise the bridge's name or number
+ * decides; where none is given, it is the card's bridge or the only one, since the default route may be gone.
  * @param state the host
  * @param records the records of all bridges
  * @param request what was asked for
@@ -130,10 +129,7 @@ export function allBridged(state: HostState, records: readonly BridgeRecord[]): 
   return [...alive, ...rest.flatMap((link) => unrecorded(state, link))];
 }
 
-/**
- * A card whose driver was reloaded, or that was unplugged and plugged in again, is recognised by its MAC
- * address.
- */
+/** A card whose driver was reloaded, or that was unplugged and plugged in again, is recognised by its MAC address. */
 function cardAgain({ links }: HostState, { bridge, netdev, mac }: BridgeRecord): Link | undefined {
   if (!links.some(({ name, kind }) => name === bridge && kind === 'bridge')) return undefined;
   return links.find(
@@ -148,8 +144,8 @@ function cardAgain({ links }: HostState, { bridge, netdev, mac }: BridgeRecord):
 }
 
 /**
- * Some network-bridge bridged a card named pNETDEV that is in a bridge, with the device NETDEV beside it or
- * as the bridge.
+ * Some network-bridge bridged a card named pNETDEV that is in a bridge, with the device NETDEV beside it or as the
+ * bridge.
  */
 function unrecorded(state: HostState, link: Link): BridgeRecord[] {
   const netdev = link.name.slice(1);

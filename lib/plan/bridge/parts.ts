@@ -56,8 +56,8 @@ export function makeBridge(facts: StartFacts, bridge: string): Step[] {
 }
 
 /**
- * Makes the veth pair in place of the old netloop devices: vethN will be the host's device, vif0.N a port of
- * the bridge.
+ * Makes the veth pair in place of the old netloop devices: vethN will be the host's device, vif0.N a port of the
+ * bridge.
  * @param facts the host, the card and the names of the parts
  */
 export function makePair({ layout, link }: StartFacts): Step {
@@ -71,8 +71,8 @@ export function makePair({ layout, link }: StartFacts): Step {
 }
 
 /**
- * Makes a bridge without STP. It gets its MAC address when it is made: otherwise udev replaces the random one
- * of the kernel (systemd.link(5), MACAddressPolicy=), maybe only after the right one was set.
+ * Makes a bridge without STP. It gets its MAC address when it is made: otherwise udev replaces the random one of the
+ * kernel (systemd.link(5), MACAddressPolicy=), maybe only after the right one was set.
  * @param name the bridge's name
  * @param mac its MAC address, octets with colons
  */
@@ -104,10 +104,9 @@ function fresh(name: string, why: string, command: Command): Step {
 }
 
 /**
- * Stops the bridge and its port from acting for the host. With IPv6 a router's advertisement would give them
- * addresses, and the host more routes. With ARP the bridge would answer for all of the host's addresses, as
- * every device does where rp_filter is off (kernel's ip-sysctl, arp_ignore), with a MAC address that no
- * device has after stop.
+ * Stops the bridge and its port from acting for the host. With IPv6 a router's advertisement would give them addresses,
+ * and the host more routes. With ARP the bridge would answer for all of the host's addresses, as every device does
+ * where rp_filter is off (kernel's ip-sysctl, arp_ignore), with a MAC address that no device has after stop.
  * @param facts the host, the card and the names of the parts
  */
 export function silence(facts: StartFacts): Step[] {

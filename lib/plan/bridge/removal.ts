@@ -10,8 +10,8 @@ import { spanningTreeBack } from './spanning-tree.ts';
 import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './stop-facts.ts';
 
 /**
- * Removes the host's veth pair and the bridge, where start made them. Each undo makes the device again with
- * its settings.
+ * Removes the host's veth pair and the bridge, where start made them. Each undo makes the device again with its
+ * settings.
  * @param facts the host and the bridge's record
  */
 export function removeBridge(facts: StopFacts): Step[] {

@@ -14,8 +14,8 @@ export interface StartFacts {
   /** The card's kernel settings. */
   readonly settings: Settings;
   /**
-   * The kernel settings of the device that gets the host's addresses: those of an existing bridge, otherwise
-   * the kernel's defaults.
+   * The kernel settings of the device that gets the host's addresses: those of an existing bridge, otherwise the
+   * kernel's defaults.
    */
   readonly topSettings: Settings;
   /** ifupdown brought the card up. */

@@ -14,8 +14,8 @@ import { spanningTreeSteps } from './spanning-tree.ts';
 import type { StartFacts } from './start-facts.ts';
 
 /**
- * The steps that bridge a card (docs/contract.md, "network-bridge start"). All that can be done in advance
- * comes first, so that the host is without network only while its addresses move.
+ * The steps that bridge a card (docs/contract.md, "network-bridge start"). All that can be done in advance comes first,
+ * so that the host is without network only while its addresses move.
  * @param facts the host, the card and the names of the parts
  */
 export function planStart(facts: StartFacts): Plan {
@@ -50,10 +50,7 @@ export function planStart(facts: StartFacts): Plan {
   return { steps: [...table, ...steps], warnings: leaseWarnings(facts) };
 }
 
-/**
- * The firewall rules that the bridge needs: they let the card's side pass and, with antispoof=yes, nobody
- * else.
- */
+/** The firewall rules that the bridge needs: they let the card's side pass and, with antispoof=yes, nobody else. */
 function filterOf({
   layout,
   filtered,
@@ -101,8 +98,7 @@ function recordOf(facts: StartFacts, antispoof: FilterNeeds | undefined): Bridge
 }
 
 /**
- * Where ARP is off on the card it is off on the new device too; done later, this would delete the device's
- * neighbours.
+ * Where ARP is off on the card it is off on the new device too; done later, this would delete the device's neighbours.
  */
 function silentTop({ link }: StartFacts, top: DeviceMark): Step[] {
   if (top.index !== 'new' || !link.flags.has('NOARP')) return [];
@@ -130,9 +126,7 @@ function beforeOf({ layout, settings, topSettings }: StartFacts, there: Link): B
   };
 }
 
-/**
- * ifup knows interfaces by name, so it only helps where the device with the addresses keeps the card's name.
- */
+/** ifup knows interfaces by name, so it only helps where the device with the addresses keeps the card's name. */
 function usesIfupdown({ ifupdown, layout }: StartFacts): boolean {
   return ifupdown && layout.top === layout.netdev;
 }
@@ -148,10 +142,7 @@ function leaseWarnings(facts: StartFacts): string[] {
   ];
 }
 
-/**
- * The host is without network from here on: the addresses are removed and, except for plain, the card is
- * renamed.
- */
+/** The host is without network from here on: the addresses are removed and, except for plain, the card is renamed. */
 function detach(facts: StartFacts, giver: Giver): Step[] {
   const { layout, link } = facts;
   const { netdev, nic, topology } = layout;
@@ -181,10 +172,7 @@ function detach(facts: StartFacts, giver: Giver): Step[] {
   return steps;
 }
 
-/**
- * The name of the device that will get the addresses, while the card may still have the name that it will
- * get.
- */
+/** The name of the device that will get the addresses, while the card may still have the name that it will get. */
 function earlyName({ state, layout }: StartFacts): string {
   if (layout.topology === 'classic') return layout.veth;
   return layout.top === layout.netdev ? freeName(state, `b${layout.netdev}`) : layout.top;

@@ -55,8 +55,8 @@ export function presentMark(link: Link, name: string): DeviceMark {
 }
 
 /**
- * The name that the device with the addresses gets when the card takes its own name back: vethN for the
- * classic pair. A bridge that has the card's name gets a temporary name until it is removed.
+ * The name that the device with the addresses gets when the card takes its own name back: vethN for the classic pair. A
+ * bridge that has the card's name gets a temporary name until it is removed.
  * @param facts the host and the bridge's record
  */
 export function spareName({ record: saved, top, state }: StopFacts): string {

@@ -13,8 +13,8 @@ import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './
 
 /**
  * The steps that give a card its name, addresses and routes back and remove its bridge (docs/contract.md,
- * "network-bridge stop"). Changes by the administrator since start move along. Guests that are still on the
- * bridge lose their network.
+ * "network-bridge stop"). Changes by the administrator since start move along. Guests that are still on the bridge lose
+ * their network.
  * @param facts the host and the bridge's record
  */
 export function planStop(facts: StopFacts): Plan {
@@ -61,10 +61,7 @@ function giverOf(facts: StopFacts): Giver {
   return { state, link, settings: settingsOf(facts, top.name), mark: presentMark(top, top.name) };
 }
 
-/**
- * The card has no address and is down before this step, so after a failed ifup everything on it is ifup's
- * work.
- */
+/** The card has no address and is down before this step, so after a failed ifup everything on it is ifup's work. */
 function ifupStep({ record: saved, top, nic }: StopFacts): Step {
   const { netdev } = saved;
   // ifupdown counts an interface as up when it brought it up, even if the device has been deleted since.
@@ -150,8 +147,8 @@ function nicBack(facts: StopFacts): Step[] {
 }
 
 /**
- * Copies the host's present MAC address and MTU to the card, if they were changed since start. A bridge that
- * existed before keeps its own; one without an MTU of its own has that of its lowest port.
+ * Copies the host's present MAC address and MTU to the card, if they were changed since start. A bridge that existed
+ * before keeps its own; one without an MTU of its own has that of its lowest port.
  */
 function changedMeanwhile(facts: StopFacts, name: string): Step[] {
   const { record: saved, nic, top, state } = facts;

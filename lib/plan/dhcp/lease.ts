@@ -26,13 +26,13 @@ import { type Command, record, type ServiceCommand, type Step } from '../step.ts
 export type Released = Pick<Lease, 'name' | 'device'>;
 
 /**
- * The steps that give a guest its address by DHCP (docs/contract.md, "vif-nat online"): an entry, its device
- * among those that are served, a restart of the server. None where all of that is there. Other runs may do
- * the same at the same time.
+ * The steps that give a guest its address by DHCP (docs/contract.md, "vif-nat online"): an entry, its device among
+ * those that are served, a restart of the server. None where all of that is there. Other runs may do the same at the
+ * same time.
  * @param state the server, as observeDhcp finds it
  * @param lease the guest's values, unchecked
- * @throws RequestError when a value is malformed; HostError when an entry made by hand has the name, or
- * another guest has the MAC address
+ * @throws RequestError when a value is malformed; HostError when an entry made by hand has the name, or another guest
+ * has the MAC address
  */
 export function planGuestLease(state: DhcpState, lease: Lease): Step[] {
   const checked = checkLease(lease);
@@ -50,8 +50,7 @@ export function planGuestRelease(state: DhcpState, guest: Released): Step[] {
 }
 
 /**
- * With two entries for one MAC address the server would take either, and could give one guest's address to
- * the other.
+ * With two entries for one MAC address the server would take either, and could give one guest's address to the other.
  */
 function mustBeOnlyCard(state: DhcpState, { name, mac, device }: Lease): void {
   const entries =
@@ -79,8 +78,7 @@ function dhcpdLease(state: DhcpdState, lease: Lease): Step[] {
     );
   const entries = hostEntries(conf.text);
   const [old, ...doubles] = entries.filter(({ name }) => name === lease.name);
-  // The same guest came back with another domain id. With two entries for its MAC address the server would
-  // take either.
+  // The same guest came back with another domain id. With two entries for its MAC address the server would take either.
   const stale = entries.filter(
     ({ name, mac }) =>
       mac === lease.mac.toLowerCase() && name !== lease.name && state.goneHosts.includes(name),
@@ -105,9 +103,9 @@ function subnetChanges({ conf, resolver }: DhcpdState, lease: Lease): Change[] {
 }
 
 /**
- * The changes that let the server serve a device. With an empty list the server serves every device whose
- * subnet is declared, and one device in the list would exclude all others. Where no other subnet is declared
- * the device is listed, since today's Debian starts no IPv4 server with an empty list.
+ * The changes that let the server serve a device. With an empty list the server serves every device whose subnet is
+ * declared, and one device in the list would exclude all others. Where no other subnet is declared the device is
+ * listed, since today's Debian starts no IPv4 server with an empty list.
  * @param state the server
  * @param device the device's name
  * @param address an address of its subnet
@@ -166,8 +164,8 @@ function ownSubnets({ conf, heldLines }: DhcpdState, name: string): Change[] {
 }
 
 /**
- * The steps for a list of changes; a change that changes nothing is left out. The undo of all of them
- * restores the files first and then restarts the server.
+ * The steps for a list of changes; a change that changes nothing is left out. The undo of all of them restores the
+ * files first and then restarts the server.
  * @param state the server
  * @param changes the changes, in order
  * @param alone no guest's hook can have started a server that did not run before, so the undo stops it

@@ -23,8 +23,7 @@ export interface WantedSubnet {
 }
 
 /**
- * The steps that declare a subnet to dhcpd (docs/contract.md, "network-nat"). An existing declaration is left
- * as it is.
+ * The steps that declare a subnet to dhcpd (docs/contract.md, "network-nat"). An existing declaration is left as it is.
  * @param state the server
  * @param wanted the subnet
  * @param known the record of an earlier start
@@ -53,8 +52,8 @@ export function planSubnet(
     ...(device === undefined ? [] : deviceChanges(state, device, subnet.address)),
   ];
   const steps = changeSteps(state, changes, true);
-  // With no device in any of its subnets dhcpd would refuse to start: vif-nat starts it for the first guest.
-  // Guests that exist already need it at once.
+  // With no device in any of its subnets dhcpd would refuse to start: vif-nat starts it for the first guest. Guests
+  // that exist already need it at once.
   const guests = hostEntries(conf.text).filter(({ name }) => !state.goneHosts.includes(name));
   const isNeeded = device !== undefined || guests.length > 0;
   const starts = steps.length > 0 ? running || isNeeded : !running && isNeeded;

@@ -5,10 +5,9 @@ import type { Claim } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 
 /**
- * The shared settings of antispoof=yes (docs/contract.md, "network-bridge start"): bridged packets go through
- * iptables, the policy of FORWARD is DROP, and the card's side is accepted. The administrator's rules stay.
- * Our rules go to the top, since without them the host itself would lose its network where its own packets
- * cross the bridge.
+ * The shared settings of antispoof=yes (docs/contract.md, "network-bridge start"): bridged packets go through iptables,
+ * the policy of FORWARD is DROP, and the card's side is accepted. The administrator's rules stay. Our rules go to the
+ * top, since without them the host itself would lose its network where its own packets cross the bridge.
  * @param families the host's families
  * @param rules the rules of `cardRules`
  */

@@ -2,9 +2,9 @@ import type { RuleLine } from '../../observe/filter/rules.ts';
 import type { Command } from '../step.ts';
 
 /**
- * Filters the firewall lines of an undo: only those that change something stay. It is unknown whether a
- * killed run got as far as its restore, and a restore is all or nothing. So a rule that is gone must not
- * prevent the others from being restored, and a rule that was never deleted must not be added twice.
+ * Filters the firewall lines of an undo: only those that change something stay. It is unknown whether a killed run got
+ * as far as its restore, and a restore is all or nothing. So a rule that is gone must not prevent the others from being
+ * restored, and a rule that was never deleted must not be added twice.
  * @param commands the undo's commands of one tool, in order
  * @param isInPlace whether the rule of a line exists now
  */

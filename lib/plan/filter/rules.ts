@@ -5,12 +5,11 @@ import type { Command, Step } from '../step.ts';
 const FAMILIES: readonly Family[] = [4, 6];
 
 /**
- * The steps that replace a port's rules, in one restore for each family. New rules go to the top, before
- * anything that the administrator drops, as the hooks' rules always have (docs/contract.md, "Filter rules").
+ * The steps that replace a port's rules, in one restore for each family. New rules go to the top, before anything that
+ * the administrator drops, as the hooks' rules always have (docs/contract.md, "Filter rules").
  * @param port the port's name, for the reasons
  * @param old the present rules
- * @param fresh the wanted rules, in the order in which they are to be listed; no step where they are the
- * present ones
+ * @param fresh the wanted rules, in the order in which they are to be listed; no step where they are the present ones
  */
 export function replaceForwardRules(port: string, old: RuleSet, fresh: RuleSet): Step[] {
   return FAMILIES.filter((family) => old[family].join('\n') !== fresh[family].join('\n')).flatMap(

@@ -13,15 +13,11 @@ export interface StrictChange {
   readonly old: StrictRecord | undefined;
   /** The new record; undefined where the port leaves the strict filter. */
   readonly fresh: StrictRecord | undefined;
-  /**
-   * Somebody may have removed elements, as a flush does, so a missing element must not make the step fail.
-   */
+  /** Somebody may have removed elements, as a flush does, so a missing element must not make the step fail. */
   readonly flushed: boolean;
   /** Elements that other ports' records contain too, such as the MAC address of a guest with two cards. */
   readonly shared: readonly string[];
-  /**
-   * The counter of the guest's dropped packets under the port's earlier name; the new element continues it.
-   */
+  /** The counter of the guest's dropped packets under the port's earlier name; the new element continues it. */
   readonly drops?: Drops | undefined;
 }
 
@@ -77,9 +73,9 @@ function removal(element: string, why: string, flushed: boolean, drops: Drops | 
 }
 
 /**
- * The steps that make the strict table and add the elements of all guests in the same transaction: for the
- * first guest, and after somebody flushed the whole ruleset. They stay when the run is undone: another guest
- * may need the table by then, and without guests it changes nothing.
+ * The steps that make the strict table and add the elements of all guests in the same transaction: for the first guest,
+ * and after somebody flushed the whole ruleset. They stay when the run is undone: another guest may need the table by
+ * then, and without guests it changes nothing.
  * @param guests the elements of all known guests
  */
 export function planStrictTable(guests: readonly string[]): Step[] {

@@ -1,8 +1,8 @@
 import { isSix, type Laid, type LaidRoute } from '../../record/assignment.ts';
 
 /**
- * How a route joins others to the same destination: as the only one, after the route of the guest's other
- * device, before it, or in place of its own.
+ * How a route joins others to the same destination: as the only one, after the route of the guest's other device,
+ * before it, or in place of its own.
  */
 export type RouteVerb = 'add' | 'append' | 'prepend' | 'replace';
 
@@ -14,8 +14,8 @@ export type RouteVerb = 'add' | 'append' | 'prepend' | 'replace';
 export function layWords(laid: Laid, verb: RouteVerb = 'add'): string[] {
   switch (laid.kind) {
     case 'address':
-      // Several devices may have this address: it is the host's, on whatever device a packet for it arrives.
-      // So there is no duplicate to detect.
+      // Several devices may have this address: it is the host's, on whatever device a packet for it arrives. So there
+      // is no duplicate to detect.
       return [
         'address',
         'replace',

@@ -6,8 +6,7 @@ import { parsePrefix, prefixText } from '../../request/addresses.ts';
 /**
  * Checks that nobody else has an address that a guest is to get.
  * @param device the guest's device, for the message
- * @param own the names of the device, and of the guest's other device (vif or tap), which has the same
- * addresses
+ * @param own the names of the device, and of the guest's other device (vif or tap), which has the same addresses
  * @param laid the assignment
  * @param routes the kernel's routes
  * @param guests the names of all guests' devices
@@ -50,8 +49,8 @@ export function mustBeUnrouted(
 }
 
 /**
- * Whether one of the two ranges contains the other. A route through another guest as a router does not count,
- * since its range is not that guest's own.
+ * Whether one of the two ranges contains the other. A route through another guest as a router does not count, since its
+ * range is not that guest's own.
  */
 function overlaps({ prefix, gateway, local }: KernelRoute, wanted: string): boolean {
   if (local || gateway !== undefined || lengthOf(prefix) === 0 || isSix(prefix) !== isSix(wanted))
@@ -61,8 +60,8 @@ function overlaps({ prefix, gateway, local }: KernelRoute, wanted: string): bool
 }
 
 /**
- * Refuses a route that would send packets for this host's own gateway or address to the guest. It is safe
- * where another route to that address is more specific, or equally specific with a better metric.
+ * Refuses a route that would send packets for this host's own gateway or address to the guest. It is safe where another
+ * route to that address is more specific, or equally specific with a better metric.
  */
 function mustHoldNoGateway(
   device: string,
@@ -96,8 +95,8 @@ function mustHoldNoGateway(
 }
 
 /**
- * Checks that a guest's private addresses are in no network that this host reaches through another device,
- * where somebody else may have them.
+ * Checks that a guest's private addresses are in no network that this host reaches through another device, where
+ * somebody else may have them.
  * @param device the guest's device, for the message
  * @param own the names of the device, and of the guest's other device
  * @param apart the addresses, without prefix lengths

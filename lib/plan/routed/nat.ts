@@ -5,8 +5,8 @@ import type { NatAddresses } from '../../request/nat-address.ts';
 import { routedLaid } from './route.ts';
 
 /**
- * The assignment of a guest behind vif-nat: the router's address on its device, a route to each of its IPv4
- * addresses (docs/contract.md, "vif-nat online"), and for IPv6 the same as with vif-route.
+ * The assignment of a guest behind vif-nat: the router's address on its device, a route to each of its IPv4 addresses
+ * (docs/contract.md, "vif-nat online"), and for IPv6 the same as with vif-route.
  * @param name the device's name once it is attached
  * @param addresses the guest's addresses and the router's
  * @param uplink the network's device, where the guest has IPv6 addresses

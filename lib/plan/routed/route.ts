@@ -4,15 +4,15 @@ import type { Prefix } from '../../request/addresses.ts';
 import { prefixText } from '../../request/addresses.ts';
 
 /**
- * The metrics of guests' routes. A guest uses its tap until its own driver takes over, so the tap's routes
- * come before the vif's (docs/contract.md, "vif-route online").
+ * The metrics of guests' routes. A guest uses its tap until its own driver takes over, so the tap's routes come before
+ * the vif's (docs/contract.md, "vif-route online").
  */
 export const ROUTE_METRIC = { vif: 2, tap: 1 } as const;
 
 /**
- * The assignment of a guest with vif-route: dom0's main addresses on the device, a route for each of the
- * guest's addresses and ranges, and for single IPv6 addresses a proxy entry on the network's device, which
- * then answers for them (docs/contract.md, "vif-route online").
+ * The assignment of a guest with vif-route: dom0's main addresses on the device, a route for each of the guest's
+ * addresses and ranges, and for single IPv6 addresses a proxy entry on the network's device, which then answers for
+ * them (docs/contract.md, "vif-route online").
  * @param name the device's name once it is attached
  * @param uplink the network's device
  * @param addresses the guest's addresses

@@ -59,8 +59,7 @@ const PROXY_ARP = 'net/ipv4/conf/proxy_arp';
 const PROXY_NDP = 'net/ipv6/conf/proxy_ndp';
 
 /**
- * The kernel settings of a routed guest's device that must be 1, so that the host answers on it for the whole
- * network.
+ * The kernel settings of a routed guest's device that must be 1, so that the host answers on it for the whole network.
  * @param name the guest's device
  * @param six whether the guest has IPv6 addresses
  */
@@ -70,8 +69,7 @@ export function routeSettings(name: string, six: boolean): string[] {
 }
 
 /**
- * The steps that route a guest's addresses to its device (docs/contract.md, "vif-route online" and "vif-nat
- * online").
+ * The steps that route a guest's addresses to its device (docs/contract.md, "vif-route online" and "vif-nat online").
  * @param state the present device
  * @param facts the host
  * @param request what it is to get
@@ -123,8 +121,8 @@ function staleStep(port: Port, laid: Laid): Step {
 }
 
 /**
- * What the last online added and the kernel still has needs no step. What existed before that online stays
- * when this run is undone.
+ * What the last online added and the kernel still has needs no step. What existed before that online stays when this
+ * run is undone.
  */
 function layStep(port: Port, facts: RouteFacts, before: readonly Laid[], laid: Laid): Step[] {
   const known = before.some((item) => sameLaid(item, laid));
@@ -157,8 +155,8 @@ function settingSteps(port: Port, target: string, { settings, uplink }: RouteFac
 }
 
 /**
- * The steps that remove a guest's assignment and its rules (docs/contract.md, "vif-route offline" and
- * "vif-nat offline"). What is gone already needs no step.
+ * The steps that remove a guest's assignment and its rules (docs/contract.md, "vif-route offline" and "vif-nat
+ * offline"). What is gone already needs no step.
  * @param state the present device
  * @param name its name, or the name that it had
  * @param rules its present rules

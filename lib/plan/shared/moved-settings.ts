@@ -20,8 +20,7 @@ export interface AddressMove extends Move {
 }
 
 /**
- * The steps by which the shared settings of started hooks move from one device to the device that takes its
- * addresses.
+ * The steps by which the shared settings of started hooks move from one device to the device that takes its addresses.
  * @param nats the records of network-nat
  * @param move the old and the new device
  */
@@ -40,8 +39,8 @@ export function followSteps(nats: readonly NatRecord[], move: AddressMove): Step
 }
 
 /**
- * The shared settings after the move. Where the new device is a bridge, a rule exempts packets that only
- * cross it from masquerading; where it is no bridge, no such packets exist and the rule goes.
+ * The shared settings after the move. Where the new device is a bridge, a rule exempts packets that only cross it from
+ * masquerading; where it is no bridge, no such packets exist and the rule goes.
  * @param ledger all shared settings before the move
  * @param move the old and the new device
  */
@@ -51,8 +50,8 @@ export function movedLedger(ledger: Ledger, move: AddressMove): Ledger {
 }
 
 /**
- * The steps that replace the rules of the old device, and the shared settings for the new one. Kernel
- * settings move together with the addresses, in other steps.
+ * The steps that replace the rules of the old device, and the shared settings for the new one. Kernel settings move
+ * together with the addresses, in other steps.
  * @param ledger all shared settings before the move
  * @param present the state of all settings on the host, those after the move included
  * @param move the old and the new device

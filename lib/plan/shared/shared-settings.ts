@@ -18,9 +18,7 @@ export interface SharedFacts {
 /** The new shared settings, and the steps that make the host agree with them. */
 export interface SharedChange {
   readonly steps: readonly Step[];
-  /**
-   * The record while the steps are done, so that after a kill everything that was done still has a holder.
-   */
+  /** The record while the steps are done, so that after a kill everything that was done still has a holder. */
   readonly meanwhile: Ledger;
   readonly ledger: Ledger;
 }
@@ -35,10 +33,9 @@ export function isMet(claim: Claim, now: string | undefined): boolean {
 }
 
 /**
- * Makes a holder hold exactly the shared settings that it needs (docs/contract.md, "Network hooks"). What
- * another holder or the administrator has set already is left as it is. The value from before the first
- * holder is recorded and never overwritten. The last holder restores that value, unless somebody has changed
- * the setting since.
+ * Makes a holder hold exactly the shared settings that it needs (docs/contract.md, "Network hooks"). What another
+ * holder or the administrator has set already is left as it is. The value from before the first holder is recorded and
+ * never overwritten. The last holder restores that value, unless somebody has changed the setting since.
  * @param ledger all shared settings so far
  * @param facts the host
  * @param user the holder: hook and device

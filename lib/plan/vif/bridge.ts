@@ -129,8 +129,8 @@ function leaveSteps(
 }
 
 /**
- * The steps that remove a guest's device from its bridge, and its rules (docs/contract.md, "vif-bridge
- * offline"). What is gone already needs no step.
+ * The steps that remove a guest's device from its bridge, and its rules (docs/contract.md, "vif-bridge offline"). What
+ * is gone already needs no step.
  * @param state the present device
  * @param name its name, or the name that it had
  * @param rules its present rules

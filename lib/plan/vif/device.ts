@@ -7,8 +7,8 @@ import type { VifCall, VifSettings } from '../../request/vif.ts';
 import { type DeviceMark, ip, type Refusable, record, type Step } from '../step.ts';
 
 /**
- * The MAC address of ports: the highest there is, since a bridge takes the lowest of its ports' addresses
- * (IEEE 802.1D).
+ * The MAC address of ports: the highest there is, since a bridge takes the lowest of its ports' addresses (IEEE
+ * 802.1D).
  */
 export const PORT_MAC = 'fe:ff:ff:ff:ff:ff';
 
@@ -68,8 +68,8 @@ export function downStep(port: Port): Step {
 }
 
 /**
- * Gives its vifname to a device that is down, marks its owner, and adds the full name as altname where it had
- * to be cut (docs/contract.md, "vifname"). No step where the device has the name already.
+ * Gives its vifname to a device that is down, marks its owner, and adds the full name as altname where it had to be cut
+ * (docs/contract.md, "vifname"). No step where the device has the name already.
  * @param port the present device
  * @param target the wanted name
  * @param call the call, which names the device

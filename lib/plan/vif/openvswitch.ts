@@ -29,10 +29,7 @@ export interface SwitchRequest {
   readonly mtu: number | undefined;
   /** The interface's external_ids, which a controller reads, in order. */
   readonly ids: readonly (readonly [key: string, value: string])[];
-  /**
-   * The switch has really taken the device: a port with its name in the database may be left from a dead
-   * guest.
-   */
+  /** The switch has really taken the device: a port with its name in the database may be left from a dead guest. */
   readonly isPort: boolean;
   readonly recordPath: string;
 }
@@ -41,8 +38,7 @@ export interface SwitchRequest {
 const OVS_VSCTL = ['ovs-vsctl', '--timeout=30'];
 
 /**
- * The steps that make a guest's device a port of an Open vSwitch bridge (docs/contract.md, "vif-openvswitch
- * online").
+ * The steps that make a guest's device a port of an Open vSwitch bridge (docs/contract.md, "vif-openvswitch online").
  * @param state the present device
  * @param request what it is to get
  * @throws HostError when another device has the wanted name
@@ -77,8 +73,7 @@ export function planSwitchJoin(state: PresentVif, request: SwitchRequest): Plan 
 }
 
 /**
- * Whether a device has everything that a switch's port needs, so that a repeated online need not take it
- * down.
+ * Whether a device has everything that a switch's port needs, so that a repeated online need not take it down.
  * @param port the present device
  * @param name the wanted name
  * @param mtu the wanted MTU in bytes; undefined for any
@@ -99,8 +94,8 @@ function deviceSteps(port: Port, name: string, { call, rename, mtu }: SwitchRequ
 }
 
 /**
- * One transaction that replaces the port of that name; without words it removes the port. The options are
- * those of ovs-vsctl.
+ * One transaction that replaces the port of that name; without words it removes the port. The options are those of
+ * ovs-vsctl.
  */
 function vsctl(name: string, words: readonly string[], options: readonly string[] = []): Command {
   const removal = ['--', '--if-exists', 'del-port', name];
@@ -108,8 +103,8 @@ function vsctl(name: string, words: readonly string[], options: readonly string[
 }
 
 /**
- * Where a port has a tag and trunks, the tag is the VLAN of untagged frames; without a mode the switch would
- * ignore the trunks.
+ * Where a port has a tag and trunks, the tag is the VLAN of untagged frames; without a mode the switch would ignore the
+ * trunks.
  */
 function portWords(name: string, { target, ids }: SwitchRequest): string[] {
   const { bridge, tag, trunks } = target;
@@ -129,15 +124,14 @@ function ovsString(value: string): string {
 }
 
 /**
- * The steps that remove a guest's device from its switch (docs/contract.md, "vif-openvswitch offline"). What
- * is gone already needs no step.
+ * The steps that remove a guest's device from its switch (docs/contract.md, "vif-openvswitch offline"). What is gone
+ * already needs no step.
  * @param state the present device
  * @param name its name, or the name that it had
  * @param rules its present FORWARD rules, from another hook
  * @param recordPath its record's path
- * @param leave how to remove the switch's port. `none`: not at all, because another device has the name and
- * the port now, or no database answers. `unheard`: without waiting for the switch's daemon, which does not
- * run
+ * @param leave how to remove the switch's port. `none`: not at all, because another device has the name and the port
+ * now, or no database answers. `unheard`: without waiting for the switch's daemon, which does not run
  */
 export function planSwitchLeave(
   state: VifState,

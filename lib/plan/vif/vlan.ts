@@ -15,8 +15,7 @@ export function portVlans(text: string, vlans: VlanSet, defaultPvid: number): Po
 }
 
 /**
- * The commands that give exactly these VLANs to a port that has just joined a bridge (docs/contract.md,
- * "VLANs").
+ * The commands that give exactly these VLANs to a port that has just joined a bridge (docs/contract.md, "VLANs").
  * @param name the port's name
  * @param vlans the VLANs; undefined for the bridge's default
  */

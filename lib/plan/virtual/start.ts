@@ -24,8 +24,7 @@ export interface VirtualLaying {
  * @param state the host
  * @param request what was asked for
  * @param known the record of an earlier start
- * @param heard the kernel's default settings for router advertisements and redirects (`heardPaths` of
- * "default")
+ * @param heard the kernel's default settings for router advertisements and redirects (`heardPaths` of "default")
  */
 export function layVirtual(
   state: HostState,
@@ -98,9 +97,7 @@ function isReached({ routes }: HostState, request: VirtualRequest, network: Pref
   );
 }
 
-/**
- * A bridge with a MAC address of its own does not take that of a port, so guests need not learn a new one.
- */
+/** A bridge with a MAC address of its own does not take that of a port, so guests need not learn a new one. */
 function makeStep(bridge: string, device: DeviceMark): Step {
   return {
     do: newBridge(bridge, bridgeMac(bridge)),
@@ -111,8 +108,8 @@ function makeStep(bridge: string, device: DeviceMark): Step {
 }
 
 /**
- * The MAC address of a bridge of network-virtual: locally administered and the same at every start, so that
- * suspended guests find their gateway again.
+ * The MAC address of a bridge of network-virtual: locally administered and the same at every start, so that suspended
+ * guests find their gateway again.
  * @param bridge the bridge's name
  */
 export function bridgeMac(bridge: string): string {

@@ -25,8 +25,8 @@ export interface VirtualStopFacts {
 const families = [4, 6] as const;
 
 /**
- * The steps that remove what network-virtual start made (docs/contract.md, "network-virtual"). Guests that
- * are still on the bridge lose their network.
+ * The steps that remove what network-virtual start made (docs/contract.md, "network-virtual"). Guests that are still on
+ * the bridge lose their network.
  * @param facts the host and the bridge's record
  */
 export function unlayVirtual(facts: VirtualStopFacts): Plan {

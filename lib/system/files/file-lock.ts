@@ -16,17 +16,15 @@ export type LockFiles = OpenFiles & Pick<FileSystem, 'mkdirSync' | 'unlinkSync'>
 const heldFds = new Set<number>();
 
 /**
- * The file descriptors of all locks that this process holds. A lock is held as long as any process has its
- * file open.
+ * The file descriptors of all locks that this process holds. A lock is held as long as any process has its file open.
  */
 export function heldLocks(): number[] {
   return [...heldFds];
 }
 
 /**
- * Takes a lock as the stock scripts do: it makes the file, locks it with flock(2), and starts again when the
- * path then names another file, because a holder removes the file before it unlocks it (docs/contract.md,
- * "Locks").
+ * Takes a lock as the stock scripts do: it makes the file, locks it with flock(2), and starts again when the path then
+ * names another file, because a holder removes the file before it unlocks it (docs/contract.md, "Locks").
  * @param path the lock's file; its folder is made where it is missing
  * @param timeoutMs how long to wait for another holder, in milliseconds
  * @param flock this runtime's call of flock(2)
@@ -91,9 +89,8 @@ async function flockOrClose(
 }
 
 /**
- * A lock that this process holds. If it had to wait for the lock, others probably wait too. If the file went,
- * they would all have to start again one after the other, so the file stays for the next holder that did not
- * wait to remove.
+ * A lock that this process holds. If it had to wait for the lock, others probably wait too. If the file went, they
+ * would all have to start again one after the other, so the file stays for the next holder that did not wait to remove.
  */
 function heldLock(fd: number, path: string, contended: boolean, files: LockFiles): FileLock {
   heldFds.add(fd);

@@ -2,8 +2,8 @@
 export interface FileSystem {
   readFileSync(path: string, encoding: 'utf8' | 'latin1'): string;
   /**
-   * At most `bytes` bytes from the beginning of a file, each as one character; where this is absent files are
-   * read as a whole.
+   * At most `bytes` bytes from the beginning of a file, each as one character; where this is absent files are read as a
+   * whole.
    */
   readStart?(path: string, bytes: number): string;
   writeFileSync(path: string, text: string, options: WriteOptions): void;
@@ -22,13 +22,12 @@ export interface FileSystem {
   chownSync(path: string, uid: number, gid: number): void;
   realpathSync(path: string): string;
   /**
-   * Copies the extended attributes of a file (xattr(7)), which include its access lists and its SELinux
-   * label; absent where the file system has none.
+   * Copies the extended attributes of a file (xattr(7)), which include its access lists and its SELinux label; absent
+   * where the file system has none.
    */
   copyAttributes?(from: string, to: string): void;
   /**
-   * Waits until a file or folder is on the disk, so that it survives a power loss; absent where nothing
-   * survives one.
+   * Waits until a file or folder is on the disk, so that it survives a power loss; absent where nothing survives one.
    */
   sync?(path: string): void;
 }

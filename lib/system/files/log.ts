@@ -16,8 +16,8 @@ export interface Log {
 }
 
 /**
- * Opens the log of a hook: syslog facility daemon, stderr, and for vif hooks also the file that the stock
- * scripts write.
+ * Opens the log of a hook: syslog facility daemon, stderr, and for vif hooks also the file that the stock scripts
+ * write.
  * @param system the way to the socket and the file
  * @param tag the hook's name
  */

@@ -4,10 +4,7 @@ import { CHILD_ENVIRONMENT } from '../processes/exec.ts';
 import type { System } from '../system.ts';
 
 const TOOL = /^(ip6?tables)(-save|-restore)?$/;
-/**
- * The chosen back ends, kept until the next boot: rules must be removed from the back end to which they were
- * added.
- */
+/** The chosen back ends, kept until the next boot: rules must be removed from the back end to which they were added. */
 const CHOICE = `${RUN_FOLDER}/iptables`;
 const HELD = /^(-A |:\S+ DROP)/m;
 
@@ -16,9 +13,9 @@ type BackEnd = 'usual' | 'legacy';
 type BackEnds = readonly [four: BackEnd, six: BackEnd];
 
 /**
- * The system with iptables and ip6tables in the back ends that this host uses. That is the one behind the
- * commands. It is the legacy one where the legacy tables contain rules or a policy of DROP and the nftables
- * ones contain neither. A family with no rules in either back end gets the back end of the other family.
+ * The system with iptables and ip6tables in the back ends that this host uses. That is the one behind the commands. It
+ * is the legacy one where the legacy tables contain rules or a policy of DROP and the nftables ones contain neither. A
+ * family with no rules in either back end gets the back end of the other family.
  * @param system the system
  */
 export function withFirewall(system: System): System {

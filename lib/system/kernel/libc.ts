@@ -9,10 +9,9 @@ const call = (...args: FFIType[]) => ({ args, returns: i32 }) as const;
 const sized = (...args: FFIType[]) => ({ args, returns: FFIType.i64_fast }) as const;
 
 /**
- * The C functions that the program calls; the build of the compiled program reads this list too. They only
- * take whole numbers and pointers, six at most, so that any engine can call them. open, fcntl and syscall
- * take variable arguments, which both machines that this program runs on, x86-64 and arm64, pass like
- * ordinary ones.
+ * The C functions that the program calls; the build of the compiled program reads this list too. They only take whole
+ * numbers and pointers, six at most, so that any engine can call them. open, fcntl and syscall take variable arguments,
+ * which both machines that this program runs on, x86-64 and arm64, pass like ordinary ones.
  */
 export const FUNCTIONS = {
   __errno_location: { args: [], returns: pointer },

@@ -1,5 +1,4 @@
-// Shared by both implementations of the native port: Linux's error numbers in words, and the flags of
-// open(2).
+// Shared by both implementations of the native port: Linux's error numbers in words, and the flags of open(2).
 
 /** Flags of open(2), by Linux's numbers, the same on x86-64 and arm64. */
 export const OPEN = {

@@ -33,10 +33,7 @@ const [EINTR, EAGAIN] = [4, 11];
 const [SCHED_OTHER, SCHED_FIFO, SCHED_RESET_ON_FORK] = [0, 1, 0x40000000];
 const [SIGINT, SIGALRM, SIGTERM] = [2, 14, 15];
 const PIPE_BUF = 4096;
-/**
- * How long this process waits in all for a slow reader of its messages, and of its answers over a slow serial
- * line.
- */
+/** How long this process waits in all for a slow reader of its messages, and of its answers over a slow serial line. */
 const printWaitsMs = { err: 1000, out: 10_000 };
 const ITIMER_REAL = 0;
 const TIOCGWINSZ = 0x5413;
@@ -49,8 +46,8 @@ const LONGEST_SOCKET_PATH = 107;
 type Connected = { readonly fd: number; readonly error?: undefined } | { readonly error: number };
 
 /**
- * Connects a socket of the given type and flags. A timeout above 0 bounds the connecting and each later read
- * and write, which then fail with EAGAIN.
+ * Connects a socket of the given type and flags. A timeout above 0 bounds the connecting and each later read and write,
+ * which then fail with EAGAIN.
  */
 function connectUnix(type: number, path: string, timeoutMs: number): Connected {
   const address = unixAddress(path);
@@ -158,8 +155,8 @@ async function flock(fd: number, timeoutMs: number): Promise<Taken> {
 }
 
 /**
- * A struct itimerval that fires after a time and then at intervals, since the first signal may come before
- * the wait that it must end. 0 and 0 switch it off.
+ * A struct itimerval that fires after a time and then at intervals, since the first signal may come before the wait
+ * that it must end. 0 and 0 switch it off.
  */
 function timer(ms: number, againMs: number): BigInt64Array {
   const parts = [againMs, ms].flatMap((each) => {
@@ -196,9 +193,7 @@ function hurry(on: boolean): void {
   libc().sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, new Int32Array([priority]));
 }
 
-/**
- * A terminal that is gone must not end the run, and a reader that takes little or nothing must not stop it.
- */
+/** A terminal that is gone must not end the run, and a reader that takes little or nothing must not stop it. */
 function print(text: string, to: 'out' | 'err'): void {
   const fd = to === 'out' ? 1 : 2;
   for (let rest = encodeText(text); rest.length > 0; ) {
@@ -220,7 +215,7 @@ function terminalWidth(of: 'in' | 'out'): number | undefined {
   return libc().ioctl(of === 'in' ? 0 : 1, TIOCGWINSZ, size) === 0 ? size[1] || USUAL_WIDTH : undefined;
 }
 
-/** The port for the compiled program, and for Bun. */
+/** The port for Bun and for the compiled program. */
 export const libcNative: Native = {
   connectStream,
   openDevice: async (path, timeoutMs) => openFdDevice(path, timeoutMs, waitByPoll, libcOpenFiles),

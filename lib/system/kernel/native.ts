@@ -8,10 +8,7 @@ import type { NetlinkProtocol, NetlinkSocket } from './netlink.ts';
 export interface ByteChannel {
   /** Sends all bytes. Throws XenNetworkError when the other side is gone or reads nothing in time. */
   send(bytes: Uint8Array): void | Promise<void>;
-  /**
-   * The next bytes, at least one. Throws XenNetworkError at the end of the stream, or when no bytes come in
-   * time.
-   */
+  /** The next bytes, at least one. Throws XenNetworkError at the end of the stream, or when no bytes come in time. */
   receive(): Uint8Array | Promise<Uint8Array>;
   close(): void;
 }
@@ -54,14 +51,14 @@ export interface Native {
    */
   openDevice(path: string, timeoutMs: number): Promise<ByteChannel>;
   /**
-   * Sends one syslog message ("<PRI>Mmm dd hh:mm:ss TAG: text") to a Unix datagram socket such as /dev/log.
-   * Never throws and never waits for a reader; false when nobody received it.
+   * Sends one syslog message ("<PRI>Mmm dd hh:mm:ss TAG: text") to a Unix datagram socket such as /dev/log. Never
+   * throws and never waits for a reader; false when nobody received it.
    */
   sendDatagram(path: string, bytes: Uint8Array): Promise<boolean>;
   /**
-   * Takes the exclusive lock of a file as the stock scripts do, so that they and we exclude each other: it
-   * makes the file, locks it with flock(2), and starts again when the path then names another file
-   * (docs/contract.md, "Locks"). The folder is made where it is missing.
+   * Takes the exclusive lock of a file as the stock scripts do, so that they and we exclude each other: it makes the
+   * file, locks it with flock(2), and starts again when the path then names another file (docs/contract.md, "Locks").
+   * The folder is made where it is missing.
    *
    * @throws LockError when another process holds it for longer than the given time
    * @throws XenNetworkError when the file cannot be made
@@ -86,9 +83,6 @@ export interface Native {
   umask(mask: number): void;
   /** The effective user id of this process. */
   userId(): number;
-  /**
-   * The width in characters of the terminal that is standard input or output; undefined where it is no
-   * terminal.
-   */
+  /** The width in characters of the terminal that is standard input or output; undefined where it is no terminal. */
   terminalWidth(of: 'in' | 'out'): number | undefined;
 }

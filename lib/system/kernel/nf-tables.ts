@@ -21,8 +21,8 @@ import type { NfBatch } from '../../wire/nf-tables.ts';
 import { type NetlinkSocket, NLMSG_ERROR } from './netlink.ts';
 
 /**
- * The outcome of a transaction: without an error the kernel did all of it; with an error it is unknown what
- * the kernel did.
+ * The outcome of a transaction: without an error the kernel did all of it; with an error it is unknown what the kernel
+ * did.
  */
 export interface NfOutcome {
   readonly error?: string;
@@ -35,14 +35,13 @@ const ERESTART = 85;
 const MOST_TRIES = 4;
 
 /**
- * Does the work of `iptables-restore --noflush` of iptables-nft for these lines, without a child process, and
- * for all tables in one transaction.
+ * Does the work of `iptables-restore --noflush` of iptables-nft for these lines, without a child process, and for all
+ * tables in one transaction.
  * @param open opens a socket
  * @param family 4 or 6
  * @param lines the lines, each for a table
- * @returns undefined, with nothing done, when a line cannot be encoded here, when a rule to delete is not
- * found, or when the kernel refuses. iptables then has to run: it creates missing chains and explains other
- * errors.
+ * @returns undefined, with nothing done, when a line cannot be encoded here, when a rule to delete is not found, or
+ * when the kernel refuses. iptables then has to run: it creates missing chains and explains other errors.
  */
 export function runNfTables(
   open: () => NetlinkSocket,
@@ -108,8 +107,8 @@ function lookUp(
 }
 
 /**
- * The kernel lists a chain from its top, where the rules of the youngest guests are; the listing is read only
- * as far as needed.
+ * The kernel lists a chain from its top, where the rules of the youngest guests are; the listing is read only as far as
+ * needed.
  */
 function lookInChain(
   socket: NetlinkSocket,
@@ -124,9 +123,9 @@ function lookInChain(
 }
 
 /**
- * The kernel answers before send(2) returns. It reports every error of a batch in order, and then
- * acknowledges the message that asked for it. If the acknowledgement is the first answer, there was no error
- * and the transaction is committed.
+ * The kernel answers before send(2) returns. It reports every error of a batch in order, and then acknowledges the
+ * message that asked for it. If the acknowledgement is the first answer, there was no error and the transaction is
+ * committed.
  */
 function transact(socket: NetlinkSocket, { bytes, last }: NfBatch): NfOutcome | 'again' | undefined {
   socket.send(bytes);

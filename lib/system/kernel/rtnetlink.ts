@@ -63,8 +63,8 @@ export function runRtnetlink(
   indexOf: IndexOf,
   force: boolean,
 ): RtOutcome | undefined {
-  // The host may be without network until the last command is done, so all messages are prepared before the
-  // first is sent.
+  // The host may be without network until the last command is done, so all messages are prepared before the first is
+  // sent.
   const ready = prepare(commands, indexOf);
   if (ready === undefined) return undefined;
   const socket = open();
@@ -90,8 +90,7 @@ class NoSuchDevice extends Error {}
 type IndexOf = (name: string) => number | undefined;
 
 /**
- * Encodes every command whose devices exist already, under the names that earlier commands will have given
- * them.
+ * Encodes every command whose devices exist already, under the names that earlier commands will have given them.
  * @returns undefined when a command cannot be encoded here
  */
 function prepare(
@@ -183,8 +182,8 @@ export function readIpv4Addresses(open: () => NetlinkSocket, index: number): str
 }
 
 /**
- * The host's own IPv4 addresses, or those of the given addresses that are its own. All devices' addresses are
- * listed only when at least one of the given addresses is the host's.
+ * The host's own IPv4 addresses, or those of the given addresses that are its own. All devices' addresses are listed
+ * only when at least one of the given addresses is the host's.
  * @param open opens the socket
  * @param among the addresses, without prefix lengths; all of the host's where it is left out
  */
@@ -238,8 +237,7 @@ function flush(socket: NetlinkSocket, { index, family }: RtFlush): Refusal | und
 }
 
 /**
- * The payloads of all address messages of one device, or of all devices with index 0; of one family, or of
- * both with 0.
+ * The payloads of all address messages of one device, or of all devices with index 0; of one family, or of both with 0.
  */
 function dumpAddresses(socket: NetlinkSocket, index: number, family: number): Uint8Array[] {
   const question = new Uint8Array(ADDRESS_HEADER);

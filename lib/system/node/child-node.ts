@@ -72,8 +72,7 @@ export function startDetachedByNode(argv: readonly string[], name: string): void
 }
 
 /**
- * Runs a program in this process's place, with its standard streams and the given environment, and waits for
- * it.
+ * Runs a program in this process's place, with its standard streams and the given environment, and waits for it.
  * @param argv the program and its arguments
  * @param env its whole environment
  * @param waiting called repeatedly while it runs

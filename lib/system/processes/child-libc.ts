@@ -34,14 +34,11 @@ const WNOHANG = 1;
 const F_SETFL = 4;
 const MFD_CLOEXEC = 1;
 const SYS_PIDFD_OPEN = 434n;
-/**
- * How often to ask whether a child has ended, where the kernel has no descriptor for processes (before Linux
- * 5.3).
- */
+/** How often to ask whether a child has ended, where the kernel has no descriptor for processes (before Linux 5.3). */
 const ASK_AGAIN_MS = 10;
 /**
- * Shells put descriptors from 10 on out of their scripts' way; even a low limit of open files (ulimit -n) has
- * room there.
+ * Shells put descriptors from 10 on out of their scripts' way; even a low limit of open files (ulimit -n) has room
+ * there.
  */
 const FIRST_LOCK_FD = 10;
 
@@ -93,8 +90,7 @@ export function startDetachedByLibc(argv: readonly string[], name: string): void
 }
 
 /**
- * Runs a program in this process's place, with its standard streams and the given environment, and waits for
- * it.
+ * Runs a program in this process's place, with its standard streams and the given environment, and waits for it.
  * @param argv the program and its arguments
  * @param env its whole environment
  * @param waiting called repeatedly while it runs, after pending signals were handled
@@ -132,14 +128,13 @@ function start(argv: readonly string[], options: RunOptions): Child {
   const actions = atTheRoot();
   for (const [target, fd] of theirs.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, target);
   const locks = options.keepsLocks === true ? heldLocks() : [];
-  // A copy onto another lock's descriptor would replace that lock, and a copy onto its own descriptor would
-  // be closed by exec.
+  // A copy onto another lock's descriptor would replace that lock, and a copy onto its own descriptor would be closed
+  // by exec.
   const places = numbersBut([...locks, ...theirs], locks.length);
   for (const [i, fd] of locks.entries()) lib.posix_spawn_file_actions_adddup2(actions, fd, places[i] ?? -1);
   try {
     const env = { ...CHILD_ENVIRONMENT, ...options.env };
-    // A time limit kills the child together with its own children, which only a process group of their own
-    // tells apart.
+    // A time limit kills the child together with its own children, which only a process group of their own tells apart.
     const apart = options.ownSession === true ? SETSID : SETPGROUP;
     return { pid: spawn(file, argv, env, actions, apart), outputs: [ourOut, ourErr] };
   } catch (thrown) {
@@ -186,9 +181,7 @@ function noActions(): Uint8Array {
   return made;
 }
 
-/**
- * The child starts in /, but this process stays in its folder, where a shell that takes its place must begin.
- */
+/** The child starts in /, but this process stays in its folder, where a shell that takes its place must begin. */
 function atTheRoot(): Uint8Array {
   const made = noActions();
   libc().posix_spawn_file_actions_addchdir_np(made, cString('/'));
@@ -241,8 +234,8 @@ interface Attended extends RunResult {
 }
 
 /**
- * Reads the child's output until the child has ended or its time is over, even if another process still has
- * the output open.
+ * Reads the child's output until the child has ended or its time is over, even if another process still has the output
+ * open.
  */
 function attend({ pid, outputs }: Child, deadline: number, most: number): Attended {
   const lib = libc();

@@ -1,5 +1,5 @@
-// The deadline of one call. Each wait has its own limit, and all of them together must end by the deadline.
-// Times are of the monotonic clock, which nobody sets.
+// The deadline of one call. Each wait has its own limit, and all of them together must end by the deadline. Times are
+// of the monotonic clock, which nobody sets.
 
 let end = Number.POSITIVE_INFINITY;
 let total = 0;
@@ -25,8 +25,8 @@ export function setDeadline(ms: number): void {
 }
 
 /**
- * Keeps at least this much time for work that must be done even after the deadline or a signal: an undo, the
- * report in xenstore.
+ * Keeps at least this much time for work that must be done even after the deadline or a signal: an undo, the report in
+ * xenstore.
  * @param ms milliseconds; without a deadline there is always enough time
  */
 export function reserveTime(ms: number): void {

@@ -14,20 +14,20 @@ export interface RunOptions {
   /** Variables in addition to the clean PATH and locale that every child gets. */
   readonly env?: Readonly<Record<string, string>>;
   /**
-   * After this many milliseconds the child and its own children are killed; its stderr then ends with a
-   * sentence about that.
+   * After this many milliseconds the child and its own children are killed; its stderr then ends with a sentence about
+   * that.
    */
   readonly timeoutMs?: number;
   /**
-   * The output is a listing that is only useful as a whole: the run fails where it is longer than
-   * MOST_LISTED. Of any other output the last MOST_SAID bytes are kept.
+   * The output is a listing that is only useful as a whole: the run fails where it is longer than MOST_LISTED. Of any
+   * other output the last MOST_SAID bytes are kept.
    */
   readonly isListing?: boolean;
   /** The child changes the host, so signals of the terminal (hangup, Ctrl-C) must not reach it. */
   readonly ownSession?: boolean;
   /**
-   * The child keeps this process's locks until it ends, even if this process is killed before. Not for a
-   * program that starts daemons, which would hold the locks forever.
+   * The child keeps this process's locks until it ends, even if this process is killed before. Not for a program that
+   * starts daemons, which would hold the locks forever.
    */
   readonly keepsLocks?: boolean;
 }
@@ -46,8 +46,8 @@ export interface PassResult {
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The environment of every child. Nothing of the caller's environment reaches it: no PATH, no locale, no
- * variable of the loader.
+ * The environment of every child. Nothing of the caller's environment reaches it: no PATH, no locale, no variable of
+ * the loader.
  */
 export const CHILD_ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -58,10 +58,7 @@ export const CHILD_ENVIRONMENT: Readonly<Record<string, string>> = {
 export const DEFAULT_TIMEOUT_MS = 30_000;
 /** How many bytes of each output are kept, where it is unknown how much a program writes. */
 export const MOST_SAID = 64 * 1024;
-/**
- * The maximum length of a listing in bytes: enough for the rules of thousands of guests, or a full routing
- * table.
- */
+/** The maximum length of a listing in bytes: enough for the rules of thousands of guests, or a full routing table. */
 export const MOST_LISTED = 64 * 1024 * 1024;
 /** How long to wait for a killed program to end; one that hangs in the kernel does not end. */
 export const GOING_MS = 1000;

@@ -2,8 +2,8 @@ import { concatBytes, decodeText } from '../../wire/xenstore.ts';
 import { libc } from '../kernel/libc.ts';
 
 /**
- * How many reads in a row: a child that never stops writing must not keep its time limit from being checked.
- * A pipe holds less than this.
+ * How many reads in a row: a child that never stops writing must not keep its time limit from being checked. A pipe
+ * holds less than this.
  */
 const MOST_PIECES = 32;
 /** A buffer for every read; it keeps nothing from one call to the next. */

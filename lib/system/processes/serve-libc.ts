@@ -1,5 +1,5 @@
-// Only types are imported from the modules that call the C library: they serve every hook, and a module that
-// they share with this one would be one more for each hook to load.
+// Only types are imported from the modules that call the C library: they serve every hook, and a module that they share
+// with this one would be one more for each hook to load.
 
 import { XenNetworkError } from '../../errors.ts';
 import { concatBytes } from '../../wire/xenstore.ts';
@@ -33,8 +33,7 @@ export function serveClients(lib: Libc, listener: number, service: StreamService
     lib.poll(watched, watched.length / 2, -1);
     for (let at = 0; at < watched.length; at += 2) {
       const [fd = -1, events = 0] = watched.subarray(at, at + 2);
-      // struct pollfd: the wanted events in the lower half of the second number, those that came in the upper
-      // half.
+      // struct pollfd: the wanted events in the lower half of the second number, those that came in the upper half.
       const came = events >>> 16;
       const client = clients.get(fd);
       if (came !== 0 && fd === listener) accept(lib, listener, clients, service);
@@ -67,9 +66,7 @@ function accept(lib: Libc, listener: number, clients: Map<number, Client>, servi
   clients.set(fd, client);
 }
 
-/**
- * Passes received bytes to the service; false at the end of the stream, or when the service drops the client.
- */
+/** Passes received bytes to the service; false at the end of the stream, or when the service drops the client. */
 function take(lib: Libc, fd: number, { peer }: Client): boolean {
   const buffer = new Uint8Array(16_384);
   const length = Number(lib.read(fd, buffer, buffer.length));

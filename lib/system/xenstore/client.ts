@@ -22,10 +22,7 @@ interface Write {
   readonly payload: Uint8Array;
 }
 
-/**
- * The requests of the xenstore protocol as methods (docs/contract.md, "xenstore"; Xen's
- * docs/misc/xenstore.txt).
- */
+/** The requests of the xenstore protocol as methods (docs/contract.md, "xenstore"; Xen's docs/misc/xenstore.txt). */
 export class XenstoreClient implements Xenstore {
   readonly #connection: XenstoreConnection;
 

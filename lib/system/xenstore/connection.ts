@@ -29,9 +29,8 @@ interface Pending {
 }
 
 /**
- * A connection to one xenstored. Requests that are made together are sent together. When the connection
- * fails, all pending and later requests fail with the same reason; a refusal by xenstored only concerns its
- * request.
+ * A connection to one xenstored. Requests that are made together are sent together. When the connection fails, all
+ * pending and later requests fail with the same reason; a refusal by xenstored only concerns its request.
  */
 export class XenstoreConnection {
   readonly #channel: ByteChannel;

@@ -7,9 +7,7 @@ import { waitText, within } from '../processes/deadline.ts';
 /** Waits until an open file is ready for reading or writing, at most for the given time. */
 export type WaitReady = (fd: number, direction: 'in' | 'out', timeoutMs: number) => unknown;
 
-/**
- * A channel over a file descriptor, a socket's or a device's, that blocks at most for the channel's timeout.
- */
+/** A channel over a file descriptor, a socket's or a device's, that blocks at most for the channel's timeout. */
 export class FdChannel implements ByteChannel {
   readonly #fd: number;
   readonly #path: string;
@@ -42,8 +40,8 @@ export class FdChannel implements ByteChannel {
   }
 
   /**
-   * Without a promise where bytes are there at once, as on a blocking socket always: a promise would take
-   * longer than the read.
+   * Without a promise where bytes are there at once, as on a blocking socket always: a promise would take longer than
+   * the read.
    */
   receive(): Uint8Array | Promise<Uint8Array> {
     this.#allowedMs = within(this.#timeoutMs);

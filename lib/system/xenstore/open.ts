@@ -17,9 +17,8 @@ type Ways = Pick<Native, 'connectStream' | 'openDevice'>;
 export type XenstoreEnvironment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Connects to xenstored. Where XENSTORED_PATH or XENSTORED_RUNDIR is set, only that socket is tried;
- * otherwise the usual sockets, then the kernel's device, which reaches a xenstored in another domain
- * (docs/contract.md, "xenstore").
+ * Connects to xenstored. Where XENSTORED_PATH or XENSTORED_RUNDIR is set, only that socket is tried; otherwise the
+ * usual sockets, then the kernel's device, which reaches a xenstored in another domain (docs/contract.md, "xenstore").
  * @param native the port to sockets and devices
  * @param env the process's environment
  * @param timeoutMs how long to wait for each answer of xenstored, in milliseconds

@@ -1,13 +1,10 @@
 /**
- * The entries of xenstore. A relative path (backend/vif/1/0) is below the caller's own domain; xenstored
- * resolves it. Each call throws XenstoreError, in full sentences, for an invalid path, for a refusal, and
- * when xenstored goes away or does not answer in time.
+ * The entries of xenstore. A relative path (backend/vif/1/0) is below the caller's own domain; xenstored resolves it.
+ * Each call throws XenstoreError, in full sentences, for an invalid path, for a refusal, and when xenstored goes away
+ * or does not answer in time.
  */
 export interface Xenstore {
-  /**
-   * The values at the paths, in the same order; undefined where there is no entry. One round trip on a
-   * socket.
-   */
+  /** The values at the paths, in the same order; undefined where there is no entry. One round trip on a socket. */
   readMany(paths: readonly string[]): Promise<(string | undefined)[]>;
   /** The names directly below a path; undefined where there is no entry. */
   list(path: string): Promise<string[] | undefined>;

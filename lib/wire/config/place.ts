@@ -20,10 +20,7 @@ export function placeText(path: string, { line, column }: Place): string {
   return `${path}, line ${line}, column ${column}`;
 }
 
-/**
- * Reads a text once from beginning to end, character by character, and knows the position of the next
- * character.
- */
+/** Reads a text once from beginning to end, character by character, and knows the position of the next character. */
 export class Reader {
   readonly text: string;
   #at = 0;

@@ -51,8 +51,8 @@ interface OpenList extends Place {
 }
 
 /**
- * Reads s-expressions as xend did: lists in parentheses, words, strings in single or double quotes with
- * escapes; "#" begins a comment that goes on to the end of the line.
+ * Reads s-expressions as xend did: lists in parentheses, words, strings in single or double quotes with escapes; "#"
+ * begins a comment that goes on to the end of the line.
  * @param text the file's content
  * @returns the expressions before the first fault, and the fault
  */
@@ -61,8 +61,7 @@ export function parseSxp(text: string): SxpText {
   const nodes: SxpNode[] = [];
   const open: OpenList[] = [];
   try {
-    // A list of the open parentheses instead of recursion: a file may nest deeper than the engine's stack
-    // allows.
+    // A list of the open parentheses instead of recursion: a file may nest deeper than the engine's stack allows.
     for (let next = reader.peek(); next !== ''; next = reader.peek()) readNext(reader, next, open, nodes);
     const last = open.at(-1);
     if (last !== undefined) throw new SxpFault(last, 'The "(" here has no ")" before the end of the file.');

@@ -26,8 +26,7 @@ const MILD = { isMild: true } as const;
 const SCRIPT_NAMES: readonly string[] = ['network-script', 'vif-script'];
 
 /**
- * Reads the network settings of xend-config.sxp as xend did: where a name occurs several times, the first
- * counts.
+ * Reads the network settings of xend-config.sxp as xend did: where a name occurs several times, the first counts.
  * @param text the file's content
  */
 export function parseXendConfig(text: string): XendConfig {

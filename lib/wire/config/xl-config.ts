@@ -47,10 +47,9 @@ class XlFault extends Error {
 }
 
 /**
- * Reads a guest's file, or xl.conf, by xl's grammar (tools/libs/util/libxlu_cfg_y.y of Xen). It looks like
- * Python and is not: assignments, one on each line or separated by ";"; values are strings in single or
- * double quotes, numbers and lists. In a list a line break may follow "[", a comma or a value. "#" begins a
- * comment.
+ * Reads a guest's file, or xl.conf, by xl's grammar (tools/libs/util/libxlu_cfg_y.y of Xen). It looks like Python and
+ * is not: assignments, one on each line or separated by ";"; values are strings in single or double quotes, numbers and
+ * lists. In a list a line break may follow "[", a comma or a value. "#" begins a comment.
  * @param text the file's content
  * @returns the settings that can be read, and a fault for each line that cannot be read
  */
@@ -221,9 +220,7 @@ interface OpenList extends Place {
   full: boolean;
 }
 
-/**
- * Uses a list of the open lists instead of recursion: a file may nest deeper than the engine's stack allows.
- */
+/** Uses a list of the open lists instead of recursion: a file may nest deeper than the engine's stack allows. */
 function readValue(tokens: readonly Token[], cursor: Cursor, before: Token): XlValue {
   const open: OpenList[] = [];
   for (;;) {

@@ -79,6 +79,25 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   };
 }
 
+function recordOf(
+  request: VirtualRequest,
+  known: VirtualRecord | undefined,
+  link: Link | undefined,
+  laying: VirtualLaying,
+  dhcp: DhcpChange,
+): VirtualRecord {
+  return {
+    bridge: request.bridge,
+    form: request.form,
+    madeBridge: known?.madeBridge ?? link === undefined,
+    wasUp: known?.wasUp ?? link?.flags.has('UP') === true,
+    addresses: laying.addresses,
+    networks: laying.networks,
+    ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }),
+    ...(request.strict ? { strict: true } : {}),
+  };
+}
+
 /** The addresses of name servers, and those that a neighbour on another device used lately. */
 function takenAddresses(system: System, { bridge, addresses }: VirtualRequest): Map<string, string> {
   const servers = readResolver(system).servers.map(

@@ -14,37 +14,6 @@ const own = join(root, 'lib/engine');
 const cache = join(root, 'node_modules/.cache/xen-network');
 
 const QUICKJS_FILES = ['quickjs.c', 'libregexp.c', 'libunicode.c', 'cutils.c', 'libbf.c'];
-// BigInt is one of QuickJS's big number extensions.
-const FLAGS = [
-  '-O2',
-  '-D_GNU_SOURCE',
-  '-DCONFIG_BIGNUM',
-  '-DCONFIG_VERSION="2021-03-27"',
-  `-isystem${quickjs}`,
-];
-/** Warnings for our C code; QuickJS is compiled without. */
-const WARNINGS = [
-  '-Wall',
-  '-Wextra',
-  '-Werror',
-  '-Wno-unused-parameter',
-  '-Wno-deprecated-declarations',
-  '-Wno-missing-field-initializers',
-];
-const LIBRARIES = ['-lm', '-lpthread'];
-
-/**
- * The C compiler's name.
- * @throws Error without one, or without the static C library
- */
-async function compiler(): Promise<string> {
-  for (const name of ['cc', 'gcc', 'clang']) {
-    const found = await run({ nothrow: true })`${name} -print-file-name=libc.a`;
-    if (found.exitCode === 0 && found.stdout.trim().startsWith('/')) return name;
-  }
-  throw new Error('No C compiler with a static C library is here: apt-get install gcc libc6-dev');
-}
-
 /**
  * Compiles the engine to a library, once for each version of its sources.
  * @returns the path of the library

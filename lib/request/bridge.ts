@@ -27,6 +27,17 @@ export const BRIDGE_VARIABLES: readonly string[] = [
   'force',
 ];
 
+/** How a bridge takes part in the spanning tree. */
+export interface SpanningTree {
+  /** Seconds that a port listens, and learns, before it forwards. */
+  readonly forwardDelay: number;
+}
+
+/** The least that IEEE 802.1D allows: a guest that joins passes nothing for twice as long. */
+const USUAL_DELAY = 4;
+/** What the kernel takes under the spanning tree (net/bridge/br_private_stp.h). */
+const [SHORTEST_DELAY, LONGEST_DELAY] = [2, 30];
+
 /** What network-bridge was asked for; undefined where the variable is not set. */
 export interface BridgeRequest {
   readonly netdev: string | undefined;
@@ -38,6 +49,8 @@ export interface BridgeRequest {
   /** antispoof=strict: guests that join the bridge may only send from their configured addresses. */
   readonly strict: boolean;
   readonly notrack: Notrack;
+  /** undefined leaves the bridge as it is, which for a new one is off. */
+  readonly spanningTree: SpanningTree | undefined;
   /** force=yes: start even where the host's firewall will then block all incoming traffic. */
   readonly force: boolean;
 }

@@ -60,6 +60,18 @@ export function notStrict(bridge: string): string {
 }
 
 /**
+ * Whether a bridge takes part in the spanning tree as it was asked to.
+ * @param system the way to the host
+ * @param bridge the bridge's name
+ * @param wanted undefined where nothing was asked for
+ * @returns a sentence where it does not
+ */
+export function unspanned(system: System, bridge: string, wanted: SpanningTree | undefined): string[] {
+  if (wanted === undefined || readSpanningTree(system, bridge).stp_state !== '0') return [];
+  return [`${bridge} does not take part in the spanning tree, though stp=yes asks for it.`];
+}
+
+/**
  * Whether the card's bridged packets bypass connection tracking (docs/contract.md, "Filter rules"). The host's own
  * packets are excepted by their destination. But where the bridge has the host's addresses and the host forwards, it
  * may masquerade guests' packets, for which it must track connections.

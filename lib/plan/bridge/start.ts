@@ -50,6 +50,18 @@ export function planStart(facts: StartFacts): Plan {
   return { steps: [...table, ...steps], warnings: leaseWarnings(facts) };
 }
 
+function spanningTreeOf(facts: StartFacts): Step[] {
+  const { layout, spanningTree } = facts;
+  const there = bridgeThere(facts);
+  const device = there === undefined ? NEW(layout.bridge) : { name: layout.bridge, index: there.index };
+  return spanningTreeSteps(
+    layout.bridge,
+    device,
+    spanningTree?.wanted,
+    there === undefined ? undefined : spanningTree?.now,
+  );
+}
+
 /** The firewall rules that the bridge needs: they let the card's side pass and, with antispoof=yes, nobody else. */
 function filterOf({
   layout,
@@ -113,8 +125,14 @@ function labelsAway({ layout, link }: StartFacts, top: DeviceMark): Step[] {
 }
 
 /** The state of an existing bridge from before start, as far as start changes it. */
-function beforeOf({ layout, settings, topSettings }: StartFacts, there: Link): BridgeBefore {
-  const base = { mtu: there.mtu, up: there.flags.has('UP') };
+function beforeOf(facts: StartFacts, there: Link): BridgeBefore {
+  const { layout, settings, topSettings, spanningTree } = facts;
+  const isChanged = spanningTreeOf(facts).length > 0 && spanningTree !== undefined;
+  const base = {
+    mtu: there.mtu,
+    up: there.flags.has('UP'),
+    ...(isChanged ? { spanningTree: spanningTree.now } : {}),
+  };
   if (layout.top !== layout.bridge) return base;
   const changed = [...differingSettings(settings, topSettings).keys()];
   return {

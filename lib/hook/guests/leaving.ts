@@ -6,12 +6,12 @@ import { isGuestDevice } from '../../request/names.ts';
 import type { System } from '../../system/system.ts';
 import type { Context } from '../context.ts';
 
-/** How far a device's way out is known to have come: its offline waits for the lock, or has it. */
+/** How far a device's offline is known to have come: it waits for the lock, or holds it. */
 export type Leaving = 'asked' | 'begun';
 
 /**
- * Notes that a device is to leave, the journal of an offline: should that be ended half-way, even while it still waits for
- * the device's lock, others know what is left to be done.
+ * Writes the note that a device is about to leave, which is the journal of an offline. If the offline is killed, even
+ * while it waits for the device's lock, other hooks then know what is left to do.
  * @param context the call
  * @param device the kernel's name of the device
  * @param how whether the offline has begun
@@ -20,14 +20,14 @@ export function noteLeaving({ system, log }: Context, device: string, how: Leavi
   try {
     system.replaceFile(leavingPath(device), `${how}\n`);
   } catch (thrown) {
-    // It goes on without.
+    // The offline goes on without the note.
     if (!(thrown instanceof XenNetworkError)) throw thrown;
     log.warn(messageOf(thrown));
   }
 }
 
 /**
- * Forgets that a device was to leave.
+ * Removes the note that a device is about to leave.
  * @param system the way to the note
  * @param device the kernel's name of the device
  */
@@ -36,7 +36,7 @@ export function forgetLeaving(system: System, device: string): void {
 }
 
 /**
- * Whether, and how far, a device is on its way out.
+ * How far a device's offline has come; undefined where there is no note.
  * @param system the way to the note
  * @param device the kernel's name of the device
  */
@@ -46,10 +46,10 @@ export function readLeaving(system: System, device: string): Leaving | undefined
 }
 
 /**
- * The devices of which an offline that was ended may have left something, or another hook, when the device is gone. One
- * whose offline is under way is among them: its lock is held.
+ * The devices of which an interrupted offline, or another hook that was interrupted before the device went, may have
+ * left something. Devices whose offline is still under way are among them; their lock is held.
  * @param system the way to the notes and journals
- * @returns the kernel's names of them
+ * @returns the kernel's names of the devices
  */
 export function leftDevices(system: System): string[] {
   const noted = system.list(LEAVING).filter(isGuestDevice);

@@ -26,20 +26,20 @@ import { forgetLeaving, leftDevices, readLeaving } from './leaving.ts';
 import { listAllRules } from './refilter-records.ts';
 
 /**
- * Takes away what devices have left whose offline was ended half-way, or never came: rules, elements of the strict filter,
- * proxies, DHCP entries, a switch's port, records. How, is planned by what is there now. A device whose lock is held is
- * left to him who has it.
+ * Removes what devices have left whose offline was interrupted or never came: rules, elements of the strict table,
+ * proxy entries, DHCP entries, a switch's port, records. The steps are planned for the present host. A device whose
+ * lock is held is left to the holder.
  * @param context the call
- * @param devices the kernel's names of devices
- * @returns a sentence for each device of which something was left
+ * @param devices the kernel's names of the devices
+ * @returns a sentence for each device that had left something
  */
 export async function collect(context: Context, devices: readonly string[]): Promise<string[]> {
   const { system } = context;
   const sentences: string[] = [];
   for (const device of devices) {
     await withFreeLocks(system, [device], async () => {
-      // A hook that had the lock until now may have seen to it, or put the device to use again.
-      // One that was ended while it waited has done nothing yet.
+      // A hook that held the lock until now may have done this, or may use the device again. An offline that was killed
+      // while it waited for the lock has done nothing.
       if (hereFinder(system)(device) && readLeaving(system, device) !== 'begun')
         return forgetLeaving(system, device);
       sentences.push(...(await recoverRun(system, device)), ...(await finish(context, device)));
@@ -49,9 +49,9 @@ export async function collect(context: Context, devices: readonly string[]): Pro
 }
 
 /**
- * The devices that this host has not any more and of which it has something yet.
+ * The devices that this host no longer has and of which something is left.
  * @param system the way to the records and the firewall
- * @returns the kernel's names of them
+ * @returns the kernel's names of the devices
  */
 export function goneDevices(system: System): string[] {
   const isHere = hereFinder(system);
@@ -66,7 +66,7 @@ export function goneDevices(system: System): string[] {
   return [...new Set([...leftDevices(system), ...gone])];
 }
 
-/** The device's lock is held. */
+/** The caller must hold the device's lock. */
 async function finish(context: Context, device: string): Promise<string[]> {
   const { system } = context;
   const bridge = readVifRecord(system, device)?.bridge ?? '';
@@ -80,12 +80,15 @@ async function finish(context: Context, device: string): Promise<string[]> {
   await forgetMark(context, device);
   forgetLeaving(system, device);
   if (!isDone && !isHeld) return [];
-  // The offline may have come further than the record tells.
+  // The interrupted offline may have removed more than the record tells.
   const wrong = failures.filter((sentence) => failuresOf({ error: sentence }).length > 0);
   return [`What ${device} had left on this host was taken away.`, ...wrong];
 }
 
-/** Where xenstore is away, or the guest is gone from it, there is no mark. A tap's settings are its vif's. */
+/**
+ * Removes the stored settings; there are none where xenstore does not answer or the guest is gone from it. A tap has
+ * the settings of its vif.
+ */
 async function forgetMark({ system, env }: Context, device: string): Promise<void> {
   const [, domid, devid] = /^vif(\d+)\.(\d+)$/.exec(device) ?? [];
   if (devid === undefined) return;
@@ -103,7 +106,7 @@ async function forgetMark({ system, env }: Context, device: string): Promise<voi
   }
 }
 
-/** As its own hook's offline would do it. */
+/** The steps that the offline of the device's own hook would take. */
 async function leavePlan(context: Context, device: string): Promise<Plan> {
   const { system } = context;
   const state = observeVif(system, deviceCall(device), undefined);

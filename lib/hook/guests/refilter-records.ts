@@ -15,14 +15,14 @@ import type { System } from '../../system/system.ts';
 import { restoreShared } from '../network/shared-settings.ts';
 import { strictBridges } from './strict-table.ts';
 
-/** The rules of all devices, by the kernel's names of them. */
+/** The present rules of all devices, by the kernel's names of the devices. */
 export type RulesInPlace = Readonly<Record<Family, ReadonlyMap<string, readonly string[]>>>;
 
-/** What came of putting something back. */
+/** The result of a restoration. */
 export interface Restored<T> {
-  /** A sentence for each thing that could not be done. */
+  /** A sentence for each failure. */
   readonly failures: readonly string[];
-  /** What was found where nothing had to be done, and need not be listed again. */
+  /** The listing, where nothing had to be changed, so that it need not be read again. */
   readonly found?: T;
 }
 
@@ -45,11 +45,11 @@ export function rulesIn(rules: RulesInPlace, device: string): RuleSet {
 }
 
 /**
- * Puts back at once what the records say that the strict filter holds: one transaction for all guests, under its lock and
- * no other. Of a device that this host has not any more it forgets all.
+ * Restores the elements of the strict table from the records, for all guests in one transaction. It holds the lock of
+ * the strict table and no other. The elements and the record of a device that this host no longer has are removed.
  * @param system the way to the records and nft
- * @param isHere tells whether a device, by the kernel's name of it, is one of this host's
- * @throws LockError when somebody else holds the table too long
+ * @param isHere tells whether this host has a device, given by the kernel's name
+ * @throws LockError when another process holds the lock for too long
  */
 export function restoreStrict(
   system: System,
@@ -65,7 +65,7 @@ export function restoreStrict(
     const ports = [...new Set([...records.keys(), ...(listing?.elements.keys() ?? [])])];
     const gone = ports.filter((port) => isGone(port, records.get(port)));
     const kept = [...records].filter(([port]) => !gone.includes(port));
-    // Of a port with no record it is not known yet what it may be: xenstore tells.
+    // A port without a record is left for later: only xenstore tells its elements.
     const strays = ports.filter((port) => gone.includes(port) || isDamaged(listing, port, records));
     const isTableWhole = listing !== undefined && damagedChains(listing, [...records.values()]).length === 0;
     if (isTableWhole && strays.length === 0) return { failures: [], found: listing };
@@ -92,10 +92,10 @@ function isDamaged(
 }
 
 /**
- * Takes out what the table holds of a port.
+ * The steps that remove a port's elements from the table.
  * @param listing the table
- * @param port its name
- * @param fresh what it is to have, or to have again: what was counted of it is kept
+ * @param port the port's name
+ * @param fresh the port's record, whose elements will be added again; the counter of its dropped packets stays
  */
 export function straySteps(
   listing: StrictListing | undefined,
@@ -107,7 +107,7 @@ export function straySteps(
   return planStrays((listing?.elements.get(port) ?? []).filter((element) => !isCounted(element)));
 }
 
-/** What is there already is given again, which is no failure. */
+/** Existing elements are added again, which is no failure. */
 function holdSteps(records: readonly (readonly [string, StrictRecord])[]): Step[] {
   return records
     .flatMap(([port, record]) => {
@@ -122,11 +122,11 @@ function forgetStep(port: string): Step {
 }
 
 /**
- * Puts back at once the rules that the records of devices say, and what started hooks hold of the whole host: one restore
- * for each family. Only what is missing is put in, since a device's own hook may be changing the rest.
+ * Restores the rules of devices from their records, and the shared settings of started hooks, in one restore for each
+ * family. Only missing rules are added, since a device's own hook may be changing the others.
  * @param system the way to the records and the firewall
- * @param isHere tells whether a device, by the kernel's name of it, is one of this host's
- * @throws LockError when somebody else holds the firewall too long
+ * @param isHere tells whether this host has a device, given by the kernel's name
+ * @throws LockError when another process holds the firewall's lock for too long
  */
 export function restoreRules(
   system: System,
@@ -137,7 +137,8 @@ export function restoreRules(
     const steps = [...restoreShared(system), ...missingSteps(system, found, isHere)];
     if (steps.length === 0) return { failures: [], found };
     const of = (tool: Step['do']['tool']) => steps.filter((step) => step.do.tool === tool);
-    // What one child can do together stands together; settings come last, when what they let in is there to be met.
+    // Steps that one child can do together are consecutive. Settings come last, when the rules for the packets that
+    // they let in exist.
     const sorted = [...of('run'), ...of('iptables'), ...of('ip6tables'), ...of('nft'), ...of('write')];
     return { failures: await applyTeardown(system, { steps: sorted, warnings: [] }, { held: RULES_LOCK }) };
   });

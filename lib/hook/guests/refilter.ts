@@ -41,10 +41,10 @@ import {
 } from './running.ts';
 import { strictBridges } from './strict-table.ts';
 
-/** Less than a hook may hold its device's lock: one that hangs is named, and the others are done by then. */
+/** Less than a hook may hold its device's lock. A hook that hangs is reported, after all other devices are done. */
 const BUSY_WAIT_MS = 30_000;
 
-/** What is in place, looked at once for all guests. */
+/** The present rules and the strict table, listed once for all guests. */
 interface Look {
   readonly rules: RulesInPlace;
   readonly listing: StrictListing | undefined;
@@ -53,24 +53,24 @@ interface Look {
 /** A refilter under way. */
 interface Refilter {
   readonly context: Context;
-  /** Asks the host once what is the same for all guests. */
+  /** The system, which asks the host only once for what concerns all guests. */
   readonly shared: System;
   readonly look: Look;
-  /** What devices are to have, by the kernel's names of them. */
+  /** The rules that devices must have, by the kernel's names of the devices. */
   readonly wanted: Map<string, RuleSet>;
   readonly failures: string[];
-  /** Something was not as it is to be. */
+  /** Whether something had to be changed. */
   changed: boolean;
 }
 
 /**
- * Puts the filters of all running guests back. First what the records say, of all guests at once and with no lock but the
- * table's and the firewall's; then, guest by guest, what xenstore says, each under its own lock. What is in place stays,
- * so that no guest is unfiltered meanwhile. Nothing of it is undone when a part fails: a filter that could be put back is
- * better than none.
+ * Restores the filters of all running guests. First it restores what the records contain, for all guests at once, while
+ * it holds only the locks of the strict table and of the firewall. Then it sets the filters of each guest by the keys
+ * in xenstore, while it holds that guest's lock. Whatever is right stays untouched, so that no guest is unfiltered
+ * meanwhile. A failure undoes nothing: a filter that could be restored is better than none.
  * @param context the call
  * @returns the number of devices
- * @throws HostError naming what could not be put back
+ * @throws HostError naming what could not be restored
  */
 export async function refilter(context: Context): Promise<number> {
   const { system } = context;
@@ -105,7 +105,7 @@ async function attempted<T>(work: () => Promise<Restored<T>>): Promise<Restored<
   }
 }
 
-/** Those that come meanwhile are looked for again; those whose own hook is under way are waited for last. */
+/** Looks for guests until no new ones come; guests whose own hook is under way come last. */
 async function settleAll(run: Refilter): Promise<Restored<never>> {
   const { system, env } = run.context;
   const store = await openXenstore(await system.native(), env);
@@ -115,7 +115,7 @@ async function settleAll(run: Refilter): Promise<Restored<never>> {
     for (;;) {
       const fresh = (await listBackends(store)).filter((backend) => {
         const [vif, tap] = deviceNames(backend);
-        // A device whose own hook waits for us is being attached or detached by it.
+        // The hook that waits for this process is attaching or detaching this device.
         return !known.has(vif) && !isHeldForUs(system, vif) && !isHeldForUs(system, tap);
       });
       if (fresh.length === 0) return { failures: [] };
@@ -150,7 +150,7 @@ async function settleBusy(run: Refilter, store: Xenstore, backend: Backend, wait
   }
 }
 
-/** The locks of the card's devices are held. */
+/** The caller must hold the locks of the card's devices. */
 async function settle(
   run: Refilter,
   store: Xenstore,
@@ -159,7 +159,7 @@ async function settle(
 ): Promise<void> {
   const context = { ...run.context, system: run.shared };
   for (const vif of await runningVifs(context, store, [backend], find)) {
-    // Gone from xenstore since it was listed: its records say more.
+    // The card has gone from xenstore since it was listed; its record tells more.
     if (Object.values(vif.run.stored).every((value) => value === undefined)) continue;
     try {
       await settleDevice(run, vif);
@@ -182,7 +182,7 @@ async function settleDevice(run: Refilter, vif: RunningVif): Promise<void> {
   run.wanted.set(device, rules);
 }
 
-/** What was in place when all was looked at need not be listed once more. */
+/** Rules that were right when all were listed are not listed again. */
 function settleRules(run: Refilter, { run: { call }, state, bridge }: RunningVif, wanted: RuleSet): Step[] {
   const { system } = run.context;
   const { device } = call;
@@ -237,12 +237,12 @@ function settleStrict(
   });
 }
 
-/** The second look: rules, elements and modes, once all is done. */
+/** The final check of rules, elements and modes. */
 function missing({ context: { system }, wanted }: Refilter): string[] {
   const rules = listAllRules(system);
   const damage = strictDamage(system, strictBridges(system));
   const unfiltered = [...wanted].filter(([device, wish]) => {
-    // Its own hook may have changed it, or taken it away, since its lock was let go.
+    // The device's own hook may have changed or removed the rules since its lock was released.
     const record = readVifRecord(system, device);
     return record !== undefined && sameRules(record.rules, wish) && !sameRules(rulesIn(rules, device), wish);
   });
@@ -255,7 +255,10 @@ function missing({ context: { system }, wanted }: Refilter): string[] {
   ];
 }
 
-/** What is the same for all guests, and grows with their number, is asked once: the firewall's chains, the addresses. */
+/**
+ * Asks the host only once for what concerns all guests and grows with their number: the firewall's chains, the
+ * addresses.
+ */
 function askedOnce(system: System): System {
   const answers = new Map<string, RunResult>();
   const addresses = new Map<string, readonly string[]>();

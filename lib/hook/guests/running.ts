@@ -31,18 +31,18 @@ export interface RunningVif {
   /** The call that attached it, as far as xenstore tells. */
   readonly run: VifRun;
   readonly state: PresentVif;
-  /** The bridge that it is a port of; undefined for a device that is routed to. */
+  /** The bridge of which it is a port; undefined for a routed device. */
   readonly bridge: Port | undefined;
 }
 
-/** What a device's filters are to be. */
+/** The filters that a device must have. */
 export interface WantedFilter {
   readonly rules: RuleSet;
-  /** Undefined where the strict filter does not hold it. */
+  /** undefined where the strict filter does not cover the device. */
   readonly strict: StrictRecord | undefined;
 }
 
-/** A card of a guest, as xenstore lists it. */
+/** A guest's card, as xenstore lists it. */
 export interface Backend {
   readonly domid: string;
   readonly devid: string;
@@ -63,7 +63,7 @@ export async function listBackends(store: Xenstore): Promise<Backend[]> {
 }
 
 /**
- * The kernel's names of a card's devices: the vif, and its emulated twin.
+ * The kernel's names of a card's devices, the vif and the tap.
  * @param backend the card
  */
 export function deviceNames({ domid, devid }: Backend): readonly [vif: string, tap: string] {
@@ -71,11 +71,11 @@ export function deviceNames({ domid, devid }: Backend): readonly [vif: string, t
 }
 
 /**
- * Those devices of guests' cards that this host has and that are in use.
+ * The devices of the cards that this host has and that are in use.
  * @param context the call
  * @param store xenstore
  * @param backends the cards
- * @param find looks among all devices, of which there may be thousands
+ * @param find searches all devices, of which there may be thousands
  */
 export async function runningVifs(
   context: Context,
@@ -117,14 +117,14 @@ async function devicesOf(
 }
 
 /**
- * What the filters of a device in use are to be, as its hook would make them.
+ * The filters that a device's own hook would give it now.
  * @param vif the device
- * @throws RequestError when xenstore holds what cannot be used
+ * @throws RequestError when xenstore has a value that cannot be used
  */
 export function wantedFilter({ run, state, bridge }: RunningVif): WantedFilter {
   const { system } = run.context;
   const { name } = state.port;
-  // Off its bridge it stays held to what it may be: it may join another one by any hand.
+  // A device that is off its bridge keeps its port filter: anybody may put it on another bridge.
   if (bridge === undefined)
     return { rules: routedRules(system, run, state), strict: readStrictRecord(system, name) };
   const settings = parseVifSettings(run.call, run.given, run.stored);
@@ -135,14 +135,17 @@ export function wantedFilter({ run, state, bridge }: RunningVif): WantedFilter {
   };
 }
 
-/** What its hook would make of what xenstore says; where that is not known, what its record tells. */
+/**
+ * The rules that the device's hook would make from the keys in xenstore; where the hook is unknown, those in the
+ * record.
+ */
 function routedRules(system: System, run: VifRun, { port, record }: PresentVif): RuleSet {
   const { call, given, stored } = run;
   const hook = /vif-(?:nat|route)/.exec(stored['script'] ?? '')?.[0];
   if (/openvswitch/.test(stored['script'] ?? '') || (hook === undefined && record !== undefined))
     return record?.rules ?? NO_RULES;
   const values = mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored);
-  // The list means something else for vif-nat, and is read by natAddresses alone.
+  // For vif-nat the list means something else, so only natAddresses reads it.
   const settings = parseVifSettings(call, { ...given, ip: '' }, { ...stored, ip: undefined });
   if (!settings.filter) return NO_RULES;
   const handle = Number(stored['handle'] ?? call.devid);
@@ -157,7 +160,7 @@ function routedRules(system: System, run: VifRun, { port, record }: PresentVif):
 
 const ways = new WeakMap<System, readonly string[]>();
 
-/** Asked once for all guests: the routing table grows with them. */
+/** Read once for all guests, since the routing table grows with them. */
 function waysOf(system: System): readonly string[] {
   const found =
     ways.get(system) ?? outsideDevices(system, readVifRecords(system), readKernelRoutes(system, [4, 6]));

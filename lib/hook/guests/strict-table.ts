@@ -3,7 +3,7 @@ import { readVirtualRecords } from '../../observe/forward/virtual.ts';
 import type { System } from '../../system/system.ts';
 
 /**
- * The bridges whose guests are to be held by the strict filter.
+ * The bridges whose guests the strict filter covers.
  * @param system the way to the records
  */
 export function strictBridges(system: System): string[] {

@@ -3,7 +3,7 @@ import type { Context } from '../context.ts';
 import { leftDevices } from './leaving.ts';
 
 /**
- * Lets a hook that has done its own work take away what others left that were ended.
+ * Removes what interrupted hooks have left; called by a hook that has finished its own work.
  * @param context the call
  */
 export async function sweepLeft(context: Context): Promise<void> {
@@ -11,7 +11,7 @@ export async function sweepLeft(context: Context): Promise<void> {
   try {
     const devices = leftDevices(system);
     if (devices.length === 0) return;
-    // Rarely needed, and it needs all kinds of hooks.
+    // This module is rarely needed and loads all kinds of hooks.
     const { collect } = await import('./leftovers.ts');
     for (const sentence of await collect(context, devices)) log.warn(sentence);
   } catch (thrown) {

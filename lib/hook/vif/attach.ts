@@ -22,50 +22,51 @@ import {
 import { runPostHooks } from './post.ts';
 import { reportConnected, type VifRun } from './run.ts';
 
-/** How a guest's device is put to use. */
+/** Everything that online or add needs to attach a guest's device. */
 export interface Attachment {
   /** The device's name once it is attached. */
   readonly name: string;
   readonly bridge: string;
-  /** The rules that let its packets pass. */
+  /** The rules that accept its packets. */
   readonly rules: RuleSet;
   /**
-   * Whether somebody asked for these rules: without an `ip` nobody did, unless antispoof drops the rest. `if-any` for rules
-   * that a host without iptables does as well without, since they match nothing where no rule says otherwise.
+   * Whether the rules must be added. false: without `ip` nobody asked for them, unless antispoof drops the rest.
+   * 'if-any': a host without iptables does as well without them, since they match nothing where no other rule drops
+   * packets.
    */
   readonly restricted: boolean | 'if-any';
-  /** The steps, with the rules that can be had, and without what the DHCP server refuses. */
+  /** The steps, with the given rules, and without a DHCP entry where the server refuses it. */
   readonly plan: (rules: RuleSet, unserved: boolean) => Plan;
-  /** The guest is connected without DHCP where the server refuses it. */
+  /** Whether the guest is connected without DHCP where the server refuses an entry. */
   readonly mayBeUnserved?: boolean;
-  /** What went wrong already and keeps the guest from nothing else. */
+  /** Failures so far that do not prevent the connection. */
   readonly notes?: readonly string[];
-  /** Looks at the host again, but for what the device refused; throws VerifyError. */
+  /** Looks at the host again, apart from the settings that the device refused; throws VerifyError. */
   readonly verify: (refused: ReadonlySet<Refusable>) => void;
-  /** What post hooks find set beside the usual. */
+  /** Further variables for post hooks. */
   readonly more?: Readonly<Record<string, string>>;
-  /** What the guest is told as its MTU, in bytes, unless the device refused it. */
+  /** The MTU that is reported to the guest, in bytes, unless the device refused it. */
   readonly mtu: number | undefined;
-  /** The settings that say so; for hooks that filter. */
+  /** The guest's settings; for hooks that filter. */
   readonly settings?: VifSettings;
-  /** What the strict filter does for the device; for hooks that have one. */
+  /** The port filter; for hooks that can have one. */
   readonly guard?: Guard;
 }
 
-/** What a run falls back to when the host has less than it could have. */
+/** What a run does without when the host lacks it. */
 interface Means {
   readonly rules: RuleSet;
-  /** Make the strict filter's table first, since it is not there, or not whole. */
+  /** The strict table must be made first, because it is missing or incomplete. */
   readonly makeTable: boolean;
   /** Why the guest has no DHCP entry. */
   readonly unserved?: string;
 }
 
 /**
- * Carries an online or add out: plan, second look, post hooks, and the word to xenstore, all or nothing.
+ * Carries out an online or add: the plan, the check, post hooks and the report to xenstore, all or nothing.
  * @param run the call
  * @param attachment the hook's own part
- * @throws StepError, VerifyError, HostError; the host is then as it was
+ * @throws StepError, VerifyError, HostError; the host is then as it was before
  */
 export async function attachVif(run: VifRun, attachment: Attachment): Promise<void> {
   const { system, log, hook } = run.context;
@@ -108,8 +109,8 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
 }
 
 /**
- * The filter is in place before the link comes up. Its lock is held while it changes, and let go before post hooks and
- * DHCP servers are waited for.
+ * The parts of the run. The port filter is in place before the link comes up. The lock of the strict table is held
+ * while the filter changes, and released before the run waits for post hooks and DHCP servers.
  */
 function attachParts(run: VifRun, { guard, plan }: Attachment, means: Means): Part[] {
   const { system } = run.context;
@@ -125,7 +126,7 @@ function attachParts(run: VifRun, { guard, plan }: Attachment, means: Means): Pa
   return [guarding('before'), main, ...(leavesNames(system, device, guard) ? [guarding('after')] : [])];
 }
 
-/** As it is shown. */
+/** The whole plan, for a dry run. */
 function guardedPlan(run: VifRun, { guard, plan }: Attachment, means: Means): Plan {
   const { system } = run.context;
   const { steps, warnings } = plan(means.rules, means.unserved !== undefined);
@@ -137,15 +138,15 @@ function guardedPlan(run: VifRun, { guard, plan }: Attachment, means: Means): Pl
 function otherMeans(run: VifRun, attachment: Attachment, means: Means, thrown: unknown): Means | undefined {
   const { system, log } = run.context;
   if (!(thrown instanceof StepError)) return undefined;
-  // The first strict guest of this host, or somebody flushed the whole ruleset.
+  // This is the first strict guest of the host, or somebody flushed the whole ruleset.
   if (thrown.tool === 'nft' && !means.makeTable && /No such file/.test(thrown.message))
     return { ...means, makeTable: true };
   if (thrown.tool === 'service' && attachment.mayBeUnserved && means.unserved === undefined) {
     const why = thrown.message.replace(` ${UNDONE}`, '');
     return { ...means, unserved: `${attachment.name} is connected without DHCP: ${why}` };
   }
-  // A host with no working iptables still gets its guest, where nobody asked for rules.
-  // Where iptables works, it names the line that it refuses.
+  // Where nobody asked for rules, a host without a working iptables still connects its guest. An iptables that works
+  // names the line that it refuses.
   const asked =
     attachment.restricted === 'if-any' ? /line \d+ failed/.test(thrown.message) : attachment.restricted;
   if (
@@ -159,20 +160,20 @@ function otherMeans(run: VifRun, attachment: Attachment, means: Means, thrown: u
   return { ...means, rules: NO_RULES };
 }
 
-/** How a guest's device is let go. */
+/** Everything that offline or remove needs to detach a guest's device. */
 export interface Detachment {
   readonly state: VifState;
-  /** The name that the device has, or had. */
+  /** The device's name, or the name that it had. */
   readonly name: string;
   readonly bridge: string;
-  /** What post hooks find set beside the usual. */
+  /** Further variables for post hooks. */
   readonly more?: Readonly<Record<string, string>>;
-  /** The steps, with the rules that are in place. */
+  /** The steps, with the device's present rules. */
   readonly plan: (rules: RuleSet) => Plan;
 }
 
 /**
- * Carries an offline or remove out: everything is tried, whatever is missing.
+ * Carries out an offline or remove: everything is tried, whatever is missing.
  * @param run the call
  * @param detachment the hook's own part
  */
@@ -186,7 +187,7 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
     return printPlan(run.context, { steps: [...steps, ...unguardSteps(system, device, names)], warnings });
   const failures = await applyTeardown(system, { steps, warnings }, { note: log.warn });
   if (failures.length > 0) {
-    // Somebody may have flushed some of the rules: what is left of them is looked up and taken one by one.
+    // Somebody may have flushed some of the rules: the remaining ones are listed and deleted.
     await applyTeardown(system, plan(listRules(system, device)));
   }
   await unguard(run, state.port?.name, names, state.record?.bridge ?? detachment.bridge);
@@ -200,7 +201,7 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
   });
 }
 
-/** The strict filter lets go of a device last: until the link is down the guest may still send. */
+/** The port filter goes last, since the guest may send until the link is down. */
 async function unguard(
   run: VifRun,
   own: string | undefined,
@@ -219,7 +220,7 @@ async function unguard(
   await markSettings(run, undefined, false);
 }
 
-/** What the caller said of the call; xl sets all of it. */
+/** The call's variables; xl sets all of them. */
 function called({ context: { env } }: VifRun): Readonly<Record<string, string>> {
   return {
     script: env['script'] ?? '',

@@ -17,18 +17,18 @@ import type { VifRun } from './run.ts';
 
 const SCOPE_LINK = '20';
 
-/** The guest's device, and the bridge that it joins. */
+/** A guest's device, and the bridge that it joins. */
 export interface Joining {
   readonly port: string;
   readonly bridge: string;
-  /** The strict filter holds the device. */
+  /** The strict filter covers the device. */
   readonly strict: boolean;
 }
 
 /**
- * The iptables rules that a bridged guest's device is to have: those that let its packets pass and, where tracking is
- * not wanted, those that keep them out of it. A guest under the strict filter needs none but where somebody's FORWARD
- * drops the rest: each rule there costs every packet of every guest.
+ * The iptables rules of a bridged guest's device: those that accept its packets and, where tracking is not wanted,
+ * those by which its packets bypass it. A guest under the strict filter only needs rules where somebody's FORWARD drops
+ * the rest, since every rule there costs time for every packet of every guest.
  * @param run the call
  * @param settings the guest's settings
  * @param joining the device and its bridge
@@ -41,7 +41,8 @@ export function bridgedRules(run: VifRun, settings: VifSettings, joining: Joinin
   warnOfDrops(run, settings, joining, drops);
   if (!settings.filter) return NO_RULES;
   const owner = ownerComment(run.call, run.stored['domain']);
-  // What a started hook drops it drops again after a refilter, whatever somebody has done to FORWARD meanwhile.
+  // A started hook's policy is assumed even if somebody has changed FORWARD meanwhile, since a refilter restores the
+  // policy.
   const dropped = filtersBridged(system) ? families(system) : familiesOf(drops);
   if (strict) return limited(vifForwardRules(port, addresses, [4, 6], owner), dropped);
   const sources = sourcesOf(system, joining.bridge);
@@ -52,8 +53,8 @@ export function bridgedRules(run: VifRun, settings: VifSettings, joining: Joinin
 }
 
 /**
- * Whether the strict filter is to keep a guest's frames out of connection tracking. It does so for frames that are not
- * the host's alone, so that nothing breaks where the host routes.
+ * Whether the strict filter makes a guest's frames bypass connection tracking. It excepts frames to the host's own MAC
+ * addresses, so that nothing breaks where the host routes.
  * @param system the way to the records
  * @param settings the guest's settings
  */
@@ -62,8 +63,8 @@ export function untracksStrictly(system: System, settings: VifSettings): boolean
 }
 
 /**
- * The ports of a bridge that are no guest's, where antispoof=yes is on; its card's are noted with the bridge. Without
- * antispoof anybody's packets may reach a guest, as ever.
+ * Under antispoof=yes the ports of a bridge that are no guest's; the bridge's record names its card's. Without
+ * antispoof packets from any port may reach a guest, as with the stock scripts.
  */
 function sourcesOf(system: System, bridge: string): string[] | undefined {
   if (!isAntispoofed(system)) return undefined;
@@ -83,12 +84,16 @@ function limited(rules: RuleSet, kept: readonly Family[]): RuleSet {
   return { 4: kept.includes(4) ? rules[4] : [], 6: kept.includes(6) ? rules[6] : [] };
 }
 
-/** Families that are tracked without need: by order, or because antispoof makes bridged packets pass iptables. */
+/**
+ * The families in which packets need not be tracked: those that notrack=yes asks for, or those in which antispoof sends
+ * bridged packets through iptables.
+ */
 function untrackedFamilies(run: VifRun, settings: VifSettings, joining: Joining, pass: RuleSet): Family[] {
   const { system, log } = run.context;
   if (settings.notrack === 'no' || (settings.notrack === 'auto' && !filtersBridged(system))) return [];
   const routed = routedFamilies(system, joining.bridge);
-  // Of both families, whether or not somebody has switched bridge-nf-call-* off meanwhile: a refilter puts that back.
+  // In both families, even if somebody has switched bridge-nf-call-* off meanwhile, since a refilter restores the
+  // switches.
   if (settings.notrack === 'auto')
     return families(system).filter((family) => pass[family].length > 0 && !routed.includes(family));
   if (routed.length > 0) {
@@ -100,20 +105,25 @@ function untrackedFamilies(run: VifRun, settings: VifSettings, joining: Joining,
   return families(system);
 }
 
-/** What comes in by the bridge's card needs no rule for each guest, where network-bridge has made one for all. */
+/**
+ * Whether one rule of network-bridge covers all packets from the bridge's card, so that no guest needs rules for them.
+ */
 function isCardUntracked(system: System, { bridge }: Joining): boolean {
   const own = readBridgeRecords(system).find((record) => record.bridge === bridge);
   return own?.antispoof?.rules.some((rule) => tableOf(rule) === 'raw') === true;
 }
 
-/** Families in which the host itself may route, and so may masquerade, what comes from a bridge. */
+/** The families in which the host itself may route packets from a bridge, and so may masquerade them. */
 function routedFamilies(system: System, bridge: string): Family[] {
   const forwards = (family: Family) =>
     system.readText(`/proc/sys/net/ipv${family}/conf/${bridge}/forwarding`) === '1';
   return ([4, 6] as const).filter((family) => forwards(family) && hasAddress(system, bridge, family));
 }
 
-/** Whether others than its neighbours can reach the host at a bridge; /proc/net/if_inet6 tells the scope before the flags. */
+/**
+ * Whether the host has an address on a bridge that is not link-local; in /proc/net/if_inet6 the scope stands before the
+ * flags.
+ */
 function hasAddress(system: System, bridge: string, family: Family): boolean {
   if (family === 4) return system.ipv4Addresses(bridge).length > 0;
   const lines = (system.readText('/proc/net/if_inet6') ?? '').split('\n').map((line) => line.split(/\s+/));

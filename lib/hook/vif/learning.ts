@@ -7,11 +7,13 @@ import type { System } from '../../system/system.ts';
 const switchOf = (bridge: string): string => `/sys/class/net/${bridge}/bridge/no_linklocal_learn`;
 
 /**
- * Frames to 01:80:c2:00:00:00 and 0e pass no filter of the bridge family, and yet the bridge learns their source: one of
- * them, and another guest's packets go the wrong way (net/bridge/br_input.c; ip-link(8), no_linklocal_learn). It is not
- * undone with the run: the bridge's other guests may rely on it by then. Of an administrator's bridge it is noted.
+ * The steps that stop a bridge from learning addresses from unfiltered frames. Frames to 01:80:c2:00:00:00 and 0e pass
+ * no filter of the bridge family, but the bridge learns their source address: one such frame sends another guest's
+ * packets to the wrong port (net/bridge/br_input.c; ip-link(8), no_linklocal_learn). The steps stay when the run is
+ * undone, since the bridge's other guests may rely on them by then. For an administrator's bridge a note records the
+ * change.
  * @param system the way to the bridge
- * @param bridge its name
+ * @param bridge the bridge's name
  */
 export function learningSteps(system: System, bridge: string): Step[] {
   if (system.readText(switchOf(bridge)) !== '0') return [];
@@ -23,7 +25,7 @@ export function learningSteps(system: System, bridge: string): Step[] {
   return [...noted, lastingStep(setting(switchOf(bridge), '1'), why)];
 }
 
-/** Those go away with what start made. */
+/** A bridge that start made needs no note, since stop removes the bridge. */
 function isOurs(system: System, bridge: string): boolean {
   return [...readBridgeRecords(system), ...readVirtualRecords(system)].some(
     (started) => started.bridge === bridge && started.madeBridge,
@@ -31,9 +33,10 @@ function isOurs(system: System, bridge: string): boolean {
 }
 
 /**
- * Lets an administrator's bridge learn again as it did before the first strict guest, once the last one has left it.
+ * The steps that let an administrator's bridge learn again as before the first strict guest, once the last one has left
+ * it.
  * @param system the way to the bridge
- * @param bridge its name
+ * @param bridge the bridge's name
  */
 export function unlearningSteps(system: System, bridge: string): Step[] {
   const path = learningNotePath(bridge);

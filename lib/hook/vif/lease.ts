@@ -8,25 +8,25 @@ import { type Lease, parseDhcpWish } from '../../request/dhcp.ts';
 import type { System } from '../../system/system.ts';
 import type { VifRun } from './run.ts';
 
-/** A guest's entry at a DHCP server, and what is to be done for it. */
+/** A guest's DHCP entry, and the steps for it. */
 export interface GuestLease {
-  /** The entry that the guest then has. */
+  /** The entry that the guest will have. */
   readonly lease: VifRecord['lease'];
   readonly leaseSteps: readonly Step[];
-  /** What is done instead where the server cannot be had and nobody asked for it by name; absent where it is an error. */
+  /** The steps to use instead when the server refuses and nobody set dhcp=; undefined where a refusal is an error. */
   readonly withoutLease?: readonly Step[];
-  /** Why it has no entry though nobody asked for none. */
+  /** Why the guest has no entry, though nobody excluded one. */
   readonly unserved?: string;
 }
 
 /**
- * Gives a guest an entry at the host's DHCP server where dhcp= asks for it (docs/contract.md, "DHCP"). A guest has one,
- * for its vif: a tap beside it has none, as ever.
+ * The steps that give a guest a DHCP entry where dhcp= asks for it (docs/contract.md, "DHCP"). Only the vif has an
+ * entry: as with the stock scripts a tap beside it has none.
  * @param run the call
- * @param values everything that was said of the device
- * @param lease what the guest is to be told
- * @param before what an earlier online left
- * @throws HostError when DHCP is asked for and cannot be had; RequestError for a value that no entry can hold
+ * @param values all settings of the device
+ * @param lease the content of the entry
+ * @param before the record of an earlier online
+ * @throws HostError when dhcp= is set and no entry can be made; RequestError for a value that no entry can hold
  */
 export function leaseGuest(
   run: VifRun,
@@ -55,11 +55,11 @@ export function leaseGuest(
 }
 
 /**
- * Steps that take a guest's entry away; none where there is none.
+ * The steps that remove a guest's entry; empty where there is none.
  * @param run the call
- * @param values everything that was said of the device
+ * @param values all settings of the device
  * @param guest the entry's name, and the device
- * @param before what online left; where that is gone, dhcp= tells which server may have an entry
+ * @param before the record of online; without one dhcp= tells which server may have an entry
  */
 export function releaseGuest(
   run: VifRun,
@@ -80,9 +80,9 @@ export function releaseGuest(
 }
 
 /**
- * Steps that take a guest's entry away by its record, whatever runs by now.
+ * The steps that remove a guest's entry by its record, from whatever servers run now.
  * @param system the way to the servers' files
- * @param before the record; none where nothing is remembered
+ * @param before the record; undefined where there is none
  * @param guest the device
  */
 export function releaseOf(
@@ -97,7 +97,7 @@ export function releaseOf(
   );
 }
 
-/** The entry that another server than the chosen one, or the same in other files, has from before. */
+/** Removes an earlier entry from another server than the chosen one, or from other files of it. */
 function elsewhere(
   system: System,
   before: NonNullable<VifRecord['lease']>,

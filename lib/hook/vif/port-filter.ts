@@ -18,8 +18,8 @@ import { learningSteps, unlearningSteps } from './learning.ts';
 import type { VifRun } from './run.ts';
 
 /**
- * Whether a guest's device is to be held by the strict filter: because of its own settings, or of the antispoof=strict
- * that its bridge was started with.
+ * Whether the strict filter must cover a guest's device: because of the device's own settings, or because its bridge
+ * was started with antispoof=strict.
  * @param system the way to the bridges' records
  * @param settings the guest's settings
  * @param bridge the bridge's name
@@ -30,13 +30,13 @@ export function wantsStrict(system: System, settings: VifSettings, bridge: strin
 }
 
 /**
- * What the strict filter is to hold for a guest's device.
+ * The strict filter's record for a guest's device: its elements in the strict table.
  * @param system the way to the records
- * @param device the kernel's name of it
+ * @param device the kernel's name of the device
  * @param settings the guest's settings
- * @param ports its name once it is attached, then those that it may be held under now
+ * @param ports its name once it is attached, then the names under which it may be recorded now
  * @param bridge the bridge that it joins
- * @throws RequestError when the guest's MAC address is not known: then nothing could tell it from the others
+ * @throws RequestError when the guest's MAC address is unknown, since only that tells its frames from others'
  */
 export function strictRecord(
   system: System,
@@ -63,8 +63,8 @@ export function strictRecord(
 }
 
 /**
- * The MAC addresses that are, or may become, the host's on a bridge: unless it was given one, a bridge has the lowest of
- * its ports' (net/bridge/br_stp_if.c).
+ * The MAC addresses that the host has, or may get, on a bridge: a bridge without an address of its own takes the lowest
+ * of its ports' addresses (net/bridge/br_stp_if.c).
  */
 function hostMacs(system: System, bridge: Port): string[] {
   const others = system
@@ -74,19 +74,19 @@ function hostMacs(system: System, bridge: Port): string[] {
   return [...new Set([bridge.address, PORT_MAC, ...others])];
 }
 
-/** What the strict filter does for a device that is attached. */
+/** The port filter of a device. */
 export interface Guard {
   /** The device's name once it is attached. */
   readonly port: string;
-  /** A name that it may have been attached under before. */
+  /** The name under which it was attached before. */
   readonly former: string | undefined;
   readonly bridge: string;
-  /** What it is to be held to; undefined where the strict filter is not wanted. */
+  /** Its new record; undefined where the strict filter is not wanted. */
   readonly fresh: StrictRecord | undefined;
 }
 
 /**
- * Whether the strict filter holds a device, or is to hold it, under one of its names.
+ * Whether a device has a port filter under one of its names, or must get one.
  * @param system the way to the records
  * @param device the kernel's name of the device
  * @param guard its names and its record
@@ -97,19 +97,19 @@ export function isGuarded(system: System, device: string, { port, former, fresh 
   return [...new Set(names)].some((name) => readStrictRecord(system, name) !== undefined);
 }
 
-/** Steps around those that attach a device. */
+/** The steps of the port filter, around those that attach the device. */
 export interface GuardSteps {
   readonly before: readonly Step[];
-  /** Lets go of names that the device has no more: under one of them it runs until it is renamed. */
+  /** Removes the elements of names that the device no longer has; it runs under one of them until it is renamed. */
   readonly after: readonly Step[];
 }
 
 /**
- * Steps with which a device is held to its record and to nothing else, whatever it or its port's name was held to.
+ * The steps that give a device exactly the elements of its record, whatever elements it or the port's name had before.
  * @param system the way to the records
  * @param device the kernel's name of the device
  * @param guard its names and its record
- * @param flushed the table, or some of it, is not there: it is made first, for all guests
+ * @param flushed the strict table, or part of it, is missing: it is made first, with all guests' elements
  */
 export function guardSteps(system: System, device: string, guard: Guard, flushed: boolean): GuardSteps {
   const { port, fresh, bridge } = guard;
@@ -122,31 +122,31 @@ export function guardSteps(system: System, device: string, guard: Guard, flushed
     ...planStrict({
       port,
       recordPath: strictRecordPath(port),
-      // Of a guest that is gone without a word, its port's name may be another's by now.
+      // The record of a guest that went without an offline may be another guest's record by name now.
       old: readStrictRecord(system, port),
       fresh,
       flushed,
       shared: sharedElements(system, port, fresh),
       drops,
     }),
-    // Last, since it is not undone: without the table the run begins anew.
+    // The last steps, since they are never undone: if the table is missing, the run starts again before them.
     ...(fresh === undefined ? [] : learningSteps(system, bridge)),
   ];
   return { before, after: unguardSteps(system, device, left, drops) };
 }
 
-/** The names that a device may have been held under and has no more once it is attached. */
+/** The names under which a device may be recorded and which it no longer has once it is attached. */
 function leftNames(device: string, { port, former }: Guard): string[] {
   return [former, device].filter((name) => name !== undefined).filter((name) => name !== port);
 }
 
-/** The one of those under which it is held. */
+/** The one of these names under which the device is recorded. */
 function heldName(system: System, device: string, left: readonly string[]): string | undefined {
   return left.find((name) => readStrictRecord(system, name)?.device === device);
 }
 
 /**
- * Whether there is something to let go of once a device is attached: `guardSteps` has steps for after that.
+ * Whether elements must be removed after a device is attached, so that `guardSteps` has steps for that.
  * @param system the way to the records
  * @param device the kernel's name of the device
  * @param guard its names and its record
@@ -155,18 +155,21 @@ export function leavesNames(system: System, device: string, guard: Guard): boole
   return heldName(system, device, leftNames(device, guard)) !== undefined;
 }
 
-/** What was dropped of a device under one of the names that it has no more; nft is asked for it at a rename alone. */
+/**
+ * The counter of a device's dropped packets under a name that it no longer has; nft is only asked when the device is
+ * renamed.
+ */
 function dropsOf(system: System, device: string, left: readonly string[]): Drops | undefined {
   const held = heldName(system, device, left);
   return held === undefined ? undefined : readDrops(system).get(held);
 }
 
 /**
- * What a port's record has, or is to have, that is no port's own and stands in other ports' records too: it goes with the
- * last of them.
+ * The elements of a port's present or new record that name no port and are in other ports' records too. Such an element
+ * is removed with the last of these records.
  * @param system the way to the records
  * @param port the port's name
- * @param fresh the record that it is to have
+ * @param fresh the new record
  */
 export function sharedElements(system: System, port: string, fresh: StrictRecord | undefined): string[] {
   const all = [...(readStrictRecord(system, port)?.elements ?? []), ...(fresh?.elements ?? [])];
@@ -177,11 +180,11 @@ export function sharedElements(system: System, port: string, fresh: StrictRecord
 }
 
 /**
- * Steps that take a device out of the strict filter, under each of the names that it may have been attached under.
+ * The steps that remove a device from the strict table, under each name under which it may have been attached.
  * @param system the way to the records
  * @param device the kernel's name of the device
  * @param ports the names
- * @param drops what was dropped of it under one of them, for an undo
+ * @param drops the counter of its dropped packets, for an undo
  */
 export function unguardSteps(
   system: System,
@@ -207,12 +210,13 @@ export function unguardSteps(
 }
 
 /**
- * Takes a device out of the strict filter, and lets the bridge that it was on learn again as it did. What could not be taken
- * out is not forgotten: the next offline, or a refilter, tries again.
+ * Removes a device from the strict table, and lets its former bridge learn addresses as before. Elements that could not
+ * be removed stay in the record, so that the next offline or a refilter tries again.
  * @param system the way to the filter
- * @param bridge the bridge's name; empty where it was on none
- * @param steps what `unguardSteps` and `strayGuardSteps` give, asked for once the filter's lock is held
- * @returns a sentence for each thing that went wrong
+ * @param bridge the bridge's name; empty where the device was on none
+ * @param steps returns the steps of `unguardSteps` and `strayGuardSteps`; called once the lock of the strict table is
+ * held
+ * @returns a sentence for each failure
  */
 export async function letGoOfPort(
   system: System,
@@ -226,7 +230,7 @@ export async function letGoOfPort(
     const apply = (own: readonly Step[]) =>
       applyTeardown(system, { steps: own, warnings: [] }, { held: STRICT_LOCK_PATH });
     const failures = await apply(all.filter(isNft));
-    // Without the table there is nothing to take out.
+    // Without the table there is nothing to remove.
     if (failures.every((text) => /No such file/.test(text)))
       failures.push(...(await apply(all.filter((step) => !isNft(step)))));
     return [...failures, ...(await apply(unlearningSteps(system, bridge)))];
@@ -234,9 +238,10 @@ export async function letGoOfPort(
 }
 
 /**
- * Steps that take a device out of the strict filter where xenstore tells that it is held, and no record any more of what.
+ * The steps that remove a device from the strict table when its stored settings say that it is in it and its record is
+ * lost.
  * @param run the call
- * @param ports the names that it may have been attached under
+ * @param ports the names under which it may have been attached
  */
 export function strayGuardSteps(run: VifRun, ports: readonly string[]): Step[] {
   const { system } = run.context;
@@ -248,17 +253,17 @@ export function strayGuardSteps(run: VifRun, ports: readonly string[]): Step[] {
 }
 
 /**
- * Leaves in xenstore what of a device's settings it does not tell otherwise, for a refilter to find.
+ * Writes a device's stored settings to xenstore, or removes them: the settings that no other key holds, for refilter.
  * @param run the call
- * @param settings the settings that the device was attached with; undefined once it is detached
- * @param strict the strict filter holds it
+ * @param settings the settings with which the device was attached; undefined once it is detached
+ * @param strict whether the strict filter covers the device
  */
 export async function markSettings(
   run: VifRun,
   settings: VifSettings | undefined,
   strict: boolean,
 ): Promise<void> {
-  // A tap has its vif's place in xenstore, and the vif its settings.
+  // A tap shares its vif's place in xenstore, and the settings there are the vif's.
   if (run.call.type === 'tap') return;
   const path = `${run.call.path}/${SETTINGS_MARK}`;
   const text = settings === undefined ? undefined : settingsMark(settings, strict, run.given, run.stored);

@@ -1,6 +1,6 @@
-// What a sourced post hook may call: the names that published hooks use, in words of our own. `fatal` only speaks and
-// ends: the hook that started us tells xenstore why. What the hook itself has done already, rules, the rename, `connected`,
-// is left as it is.
+// The shell functions that a sourced post hook may call: the names are those that published hooks use, the text is our
+// own. `fatal` only prints and exits: the hook that runs us reports the reason to xenstore. Functions for what the hook
+// has done already (rules, the rename) do nothing.
 
 const SPEAKING = `
 set -e

@@ -7,27 +7,27 @@ import { PRELUDE } from './post-prelude.ts';
 const FOLDER = '/etc/xen/scripts/vif-post.d';
 const TIMEOUT_MS = 30_000;
 
-/** What the sourced files find set (docs/contract.md, "Post hooks"); empty when unset. */
+/** The variables of the sourced files (docs/contract.md, "Post hooks"); empty when unset. */
 export interface PostVariables {
   readonly dev: string;
   readonly bridge: string;
   readonly ip: string;
   readonly vifname: string;
   readonly mac: string;
-  /** What a hook has beside these: vif-route main_ip and metric, vif-nat vif_ip and router_ip. */
+  /** Further variables of one hook: main_ip and metric of vif-route, vif_ip and router_ip of vif-nat. */
   readonly more: Readonly<Record<string, string>>;
-  /** Keys of the locks that are held meanwhile. */
+  /** The keys of the locks that are held while post hooks run. */
   readonly held: readonly string[];
 }
 
 /**
- * Sources the administrator's post hooks by bash, in name order (docs/contract.md, "Post hooks"). No child is started
- * when there is none.
+ * Sources the administrator's post hooks with bash, in the order of their names (docs/contract.md, "Post hooks").
+ * Starts no child when there are none.
  * @param system the way to the host
  * @param hook the hook's name, for $0
  * @param call command, device and path
- * @param variables what the files find set; passed as environment, never as text to evaluate
- * @throws HostError with what the failing file said
+ * @param variables the variables for the files; passed as environment, never as text to evaluate
+ * @throws HostError with the message of the file that failed
  */
 export function runPostHooks(
   system: System,

@@ -11,11 +11,11 @@ import type { System } from '../../system/system.ts';
 import type { VifRun } from './run.ts';
 
 /**
- * The rules that let a routed guest's packets pass, as the host is now.
- * @param run the call; its hook tells whether the guest goes outside as this host
- * @param name the name that its device has once it is attached
- * @param addresses the guest's
- * @param ways what `outsideDevices` gives
+ * The rules that accept a routed guest's packets on the present host.
+ * @param run the call; its hook tells whether the guest is masqueraded
+ * @param name the device's name once it is attached
+ * @param addresses the guest's addresses
+ * @param ways the devices of `outsideDevices`
  */
 export function guestRules(
   run: VifRun,
@@ -35,7 +35,7 @@ export function guestRules(
   const isNamed = !name.startsWith('vif');
   const passes = (family: Family) =>
     families.length > 1 || (outside(family).length > 0 && (family === 4 || !isNamed));
-  // Where the administrator's policy drops the rest, as Docker's and ufw's do.
+  // Rules for where the administrator's policy drops the rest, as that of Docker and ufw does.
   const more = (family: Family): string[] => {
     const own = addresses.filter((prefix) => prefix.family === family);
     if (own.length === 0 || passes(family) || !forwardPolicyDrops(system, family)) return [];
@@ -46,10 +46,11 @@ export function guestRules(
 }
 
 /**
- * What is routed crosses no bridge: rules for bridged packets match none of a routed guest's, whatever FORWARD does.
+ * Whether a routed guest's rules must be added. Routed packets cross no bridge, so rules for bridged packets match none
+ * of them, whatever FORWARD does.
  * @param run the call
- * @param rules the guest's
- * @returns whether somebody asked for them
+ * @param rules the guest's rules
+ * @returns 'if-any' where all rules are for bridged packets; false where the guest has no ip=
  */
 export function wantsRules({ stored, given }: VifRun, rules: RuleSet): boolean | 'if-any' {
   if ((stored['ip'] ?? given['ip'] ?? '') === '') return false;
@@ -58,10 +59,10 @@ export function wantsRules({ stored, given }: VifRun, rules: RuleSet): boolean |
 }
 
 /**
- * The devices by which this host has routes, but for guests' and for those of network-virtual, whose guests have rules of
- * their own: from there a packet to another guest may be forged.
+ * The devices by which this host has routes, without guests' devices and bridges of network-virtual. The guests on
+ * those have rules of their own, and a packet from there to another guest may be forged.
  * @param system the way to the records of bridges
- * @param records the guests'
+ * @param records the guests' records
  * @param routes the kernel's routes
  */
 export function outsideDevices(

@@ -28,34 +28,35 @@ import type { GuestLease } from './lease.ts';
 import { guestRules, outsideDevices, wantsRules } from './routed-rules.ts';
 import type { VifRun } from './run.ts';
 
-/** A guest whose packets are routed: what vif-route and vif-nat have in common. */
+/** A guest whose packets are routed, by vif-route or vif-nat. */
 export interface RoutedGuest {
   readonly state: PresentVif;
   readonly settings: VifSettings;
-  /** What the filter lets the guest send from. */
+  /** The addresses from which the filter lets the guest send. */
   readonly addresses: readonly Prefix[];
   /** The network's device, where the guest has IPv6 addresses. */
   readonly uplink: Uplink | undefined;
-  /** IPv4 addresses that must lie on no other network of this host. */
+  /** IPv4 addresses that must not be in any other network of this host. */
   readonly apart?: readonly string[];
-  /** All that is laid for it. */
+  /** The guest's assignment. */
   readonly laid: readonly Laid[];
   readonly dhcp: GuestLease;
 }
 
 /**
  * The name that a guest's device has once it is attached.
- * @param state the device as it is
- * @param settings what it is to get
+ * @param state the present device
+ * @param settings the guest's settings
  */
 export function attachedName(state: PresentVif, settings: VifSettings): string {
   return settings.rename?.name ?? state.port.name;
 }
 
 /**
- * The network's device as the call names it: xl's gatewaydev, or netdev (docs/contract.md, "vif-route online").
+ * The network's device that the call names: xl's gatewaydev, or netdev (docs/contract.md, "vif-route online").
  * @param run the call
- * @throws RequestError when it is no name of a device
+ * @returns undefined where the call names none
+ * @throws RequestError when the value is no device name
  */
 export function wantedNetdev(run: VifRun): string | undefined {
   const { given, stored } = run;
@@ -65,11 +66,11 @@ export function wantedNetdev(run: VifRun): string | undefined {
 }
 
 /**
- * Says what cannot be done for a guest's IPv6 ranges.
+ * Warns about a guest's IPv6 ranges, for which this host cannot answer.
  * @param run the call
  * @param name the guest's device
  * @param uplink the network's device, where the guest has IPv6 addresses
- * @param addresses the guest's
+ * @param addresses the guest's addresses
  */
 export function warnOfRanges(
   run: VifRun,
@@ -82,10 +83,11 @@ export function warnOfRanges(
 }
 
 /**
- * Carries an online or add of a routed guest out.
+ * Carries out an online or add of a routed guest.
  * @param run the call
- * @param guest what it is to get
+ * @param guest the guest's settings and assignment
  * @throws HostError when another device has one of its addresses; StepError, VerifyError; the host is then as it was
+ * before
  */
 export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
   const { system } = run.context;
@@ -113,7 +115,7 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
       ...heardPaths(state.port.name),
     ]),
   };
-  // A device that nobody has attached yet has no rules: then there is no need to list them all.
+  // A device that was never attached has no rules, so they need not be listed.
   const known = state.record !== undefined || state.port.up;
   const request = {
     call: run.call,
@@ -149,9 +151,9 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
 }
 
 /**
- * Carries an offline or remove of a routed guest out.
+ * Carries out an offline or remove of a routed guest.
  * @param run the call
- * @param release steps that take the guest's lease away
+ * @param release returns the steps that remove the guest's lease
  */
 export function detachRouted(
   run: VifRun,
@@ -174,7 +176,7 @@ export function detachRouted(
   });
 }
 
-/** What the scripts of these names have had set for what is laid, and published post hooks use. */
+/** The variables that the stock scripts of these names set, and published post hooks use. */
 function laidVariables(run: VifRun, laid: readonly Laid[]): Record<string, string> {
   const bare = (kind: 'address' | 'route') =>
     laid
@@ -194,14 +196,17 @@ function familiesOf(laid: readonly Laid[]): Family[] {
   return laid.some(isSix) ? [4, 6] : [4];
 }
 
-/** Under all its names, before and after a rename; a tap and its vif have the same addresses. */
+/**
+ * All names of the device, before and after a rename, and of the guest's other device: a tap and its vif have the same
+ * addresses.
+ */
 function ownNames(run: VifRun, state: PresentVif, name: string): string[] {
   const twin = (own: string) =>
     own.endsWith(TAP_SUFFIX) ? own.slice(0, -TAP_SUFFIX.length) : `${own}${TAP_SUFFIX}`;
   return [name, state.port.name, run.call.device].flatMap((own) => [own, twin(own)]);
 }
 
-/** What the guest needs of the network's device from now on, which it may need no more. */
+/** The step for the shared setting that the guest needs from now on, or no longer needs, on the network's device. */
 function sharedSteps(
   { call: { device } }: VifRun,
   had: { readonly device: string } | undefined,
@@ -212,10 +217,11 @@ function sharedSteps(
 }
 
 /**
- * Steps that let go of what a guest has held of the network's device.
- * @param system the way to the ledger
+ * The step that ends what a guest holds on the network's device.
+ * @param system the way to the record of shared settings
  * @param device the kernel's name of the guest's device
- * @param had the network's device by the guest's record; an offline that could not do all has left none, the ledger knows
+ * @param had the network's device in the guest's record; without a record, as after an incomplete offline, the record
+ * of shared settings tells what the guest holds
  */
 export function letGoSteps(
   system: System,
@@ -227,7 +233,10 @@ export function letGoSteps(
   return held.length === 0 ? [] : [shareStep(user, held, [])];
 }
 
-/** Guests share the setting of the network's device: the ledger knows what it was before the first of them. */
+/**
+ * Guests share one setting of the network's device; the record of shared settings has its value from before the first
+ * guest.
+ */
 function answering(uplink: { readonly device: string } | undefined): Claim[] {
   if (uplink === undefined) return [];
   return [{ kind: 'setting', path: settingPath('net/ipv6/conf/proxy_ndp', uplink.device), value: '1' }];

@@ -6,30 +6,30 @@ import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import { aboutCommand, quote, visible } from '../../text.ts';
 import type { Context } from '../context.ts';
 
-/** The key of a sentence that says what went wrong. */
+/** The key for the sentence about a failure. */
 export const ERROR_KEY = 'hotplug-error';
-/** A message in xenstore: its payload holds 4096 bytes, path included. */
+/** The longest sentence; a message to xenstore holds 4096 bytes including the path. */
 const LONGEST_ERROR = 1024;
 
-/** A call, and everything that was said about its device. */
+/** A call, and all settings of its device. */
 export interface VifRun {
   readonly context: Context;
   readonly call: VifCall;
   /** Environment and arguments. */
   readonly given: Values;
-  /** What xenstore holds, by key. */
+  /** The values in xenstore, by key. */
   readonly stored: Readonly<Record<string, string | undefined>>;
-  /** Absent where no xenstore answers, which only an offline or a dry run survives. */
+  /** undefined where no xenstore answers, which only an offline or a dry run survives. */
   readonly store: Xenstore | undefined;
   readonly dryRun: boolean;
-  /** xenstore still has the sentence of an earlier failure. */
+  /** Whether xenstore still has the sentence about an earlier failure. */
   readonly failedBefore?: boolean;
 }
 
 /**
- * Says which values of a guest's device cannot be used, and are not.
+ * Warns about values of a guest's device that cannot be used.
  * @param run the call
- * @param settings what was made of them
+ * @param settings the settings, with the reasons
  */
 export function warnOfUnfit({ context, call }: VifRun, { unfit }: VifSettings): void {
   for (const sentence of Object.values(unfit))
@@ -37,7 +37,7 @@ export function warnOfUnfit({ context, call }: VifRun, { unfit }: VifSettings): 
 }
 
 /**
- * Says which of a guest's addresses were given with the mask of their network.
+ * Warns about a guest's addresses that were given with the mask of their network.
  * @param run the call
  */
 export function warnOfMasks({ context, given, stored }: VifRun): void {
@@ -49,11 +49,11 @@ export function warnOfMasks({ context, given, stored }: VifRun): void {
 }
 
 /**
- * Tells the guest's side that its NIC is ready (docs/contract.md, "xenstore"): its MTU first, `connected` last. The
- * sentence of an earlier failure goes.
+ * Reports to the guest's side that its NIC is ready (docs/contract.md, "xenstore"): its MTU first, `connected` last.
+ * Removes the sentence about an earlier failure.
  * @param run the call
  * @param mtu bytes; undefined leaves the guest's MTU alone
- * @param notes what went wrong and keeps the guest from nothing else, in sentences
+ * @param notes sentences about failures that did not prevent the connection
  */
 export async function reportConnected(
   run: VifRun,
@@ -71,7 +71,7 @@ export async function reportConnected(
   await store.write(`${call.path}/hotplug-status`, 'connected');
 }
 
-/** Before Xen 4.15 a driver domain may not write there; the guest's own driver then has the MTU that it begins with. */
+/** Before Xen 4.15 a driver domain may not write there; the guest's driver then keeps its initial MTU. */
 async function tellMtu({ context, call }: VifRun, store: Xenstore, mtu: number): Promise<void> {
   try {
     await store.write(`/local/domain/${call.domid}/device/vif/${call.devid}/mtu`, `${mtu}`);
@@ -84,7 +84,7 @@ async function tellMtu({ context, call }: VifRun, store: Xenstore, mtu: number):
 }
 
 /**
- * A sentence as it stands in xenstore, with the name of the hook that says it.
+ * A sentence for xenstore, with the hook's name before it.
  * @param context the call
  * @param sentence what went wrong
  */

@@ -8,15 +8,16 @@ import type { VifRun } from './run.ts';
 
 const RUN_FOLDERS = ['/run/openvswitch', '/var/run/openvswitch', '/usr/local/var/run/openvswitch'];
 const CONTROL = /^ovs-vswitchd\.\d+\.ctl$/;
-/** A switch that runs answers at once, between two rounds of its work. */
+/** A running switch answers between two rounds of its work, so within this time. */
 const ANSWER_MS = 1400;
 
 /**
- * What a controller knows the guest's NIC by: the stock scripts' three, and the iface-id by which OVN binds its port.
- * That is the one that xenstore or an argument names, else xend's uuid of the NIC, else its MAC address, which like
- * them is known before the guest starts and stays when it moves (docs/guide.md, vif-openvswitch).
+ * The ids by which a controller knows the guest's NIC: the stock scripts' three, and the iface-id by which OVN binds
+ * its port. The iface-id is the one from xenstore or an argument, otherwise xend's uuid of the NIC, otherwise its MAC
+ * address. All of these are known before the guest starts and stay when it moves to another host (docs/guide.md,
+ * vif-openvswitch).
  * @param run the call
- * @param values everything that was said of the device
+ * @param values all settings of the device
  */
 export async function switchIds(
   run: VifRun,
@@ -48,9 +49,9 @@ export function noBridge(): never {
 }
 
 /**
- * The name of a switch's port: to ovs-vsctl one with "@" before it stands for another row.
+ * Checks the name of a switch's port: ovs-vsctl reads a name that begins with "@" as a reference to another row.
  * @param name the device's name
- * @throws RequestError when it cannot be one
+ * @throws RequestError when it begins with "@"
  */
 export function switchName(name: string): string {
   if (!name.startsWith('@')) return name;
@@ -59,17 +60,20 @@ export function switchName(name: string): string {
   );
 }
 
-/** What of Open vSwitch answers: its database keeps the ports, its daemon makes devices what the database says. */
+/**
+ * Which parts of Open vSwitch answer. Its database stores the ports; its daemon makes the devices agree with the
+ * database.
+ */
 interface SwitchHealth {
   readonly database: boolean;
   readonly daemon: boolean;
-  /** Who does not answer, and where; undefined where both do. */
+  /** Who does not answer, and at which socket; undefined where both answer. */
   readonly fault: string | undefined;
 }
 
 /**
- * Asks the switch's database and daemon a question each (ovsdb-server(7), ovs-vswitchd(8)): one that hangs takes
- * connections all the same, and ovs-vsctl would wait for it for half a minute.
+ * Sends a request to the switch's database and to its daemon (ovsdb-server(7), ovs-vswitchd(8)). A process that hangs
+ * still accepts connections, and ovs-vsctl would wait for it for half a minute.
  * @param system the way to their sockets
  */
 async function switchHealth(system: System): Promise<SwitchHealth> {
@@ -78,7 +82,7 @@ async function switchHealth(system: System): Promise<SwitchHealth> {
   const database = await answers(system, `${folder}/db.sock`, 'echo');
   const controls = system.list(folder).filter((name) => CONTROL.test(name));
   let daemon = false;
-  // A daemon that was killed leaves its socket, at which nobody is.
+  // A daemon that was killed leaves its socket behind.
   for (const name of database ? controls : [])
     daemon ||= await answers(system, `${folder}/${name}`, 'version');
   if (!database) return { database, daemon, fault: `nobody answers at ${folder}/db.sock` };
@@ -86,7 +90,7 @@ async function switchHealth(system: System): Promise<SwitchHealth> {
 }
 
 /**
- * Makes sure that the switch runs.
+ * Checks that the switch runs.
  * @param system the way to its sockets
  * @throws HostError when it does not
  */
@@ -99,7 +103,7 @@ export async function mustRun(system: System): Promise<void> {
 }
 
 /**
- * How a port can leave the switch, and a warning where it cannot.
+ * How to remove a port from the switch, with a warning where it is impossible.
  * @param run the call
  * @param name the port's name
  */
@@ -116,7 +120,7 @@ export async function wayOut(
   return 'none';
 }
 
-/** Where the files of the switch lie elsewhere, ovs-vsctl knows the place, if it is there. */
+/** Where the switch's files are in another folder, ovs-vsctl knows it, if it is installed. */
 function healthElsewhere(system: System): SwitchHealth {
   const result = system.run(['ovs-vsctl', '--timeout=1', 'show']);
   if (result.status === 0) return { database: true, daemon: true, fault: undefined };
@@ -140,18 +144,23 @@ async function answers(system: System, path: string, method: string): Promise<bo
   }
 }
 
-/** Of the kernel's switch a port is known by its master, which is this device; of one in user space by the database. */
+/**
+ * The device that is the master of every port of the kernel's switch; the database tells the ports of a switch in user
+ * space.
+ */
 const KERNEL_SWITCH = 'ovs-system';
 
 /**
- * Whether the switch has taken a device. That it is promiscuous tells little: a tcpdump makes it that too.
+ * Whether the switch has taken a device. That the device is promiscuous is not enough: a tcpdump makes it promiscuous
+ * too.
  * @param system the way to sysfs and to the switch
  * @param port the device
  */
 export function isSwitchPort(system: System, port: Port): boolean {
   if (port.master !== undefined) return port.master === KERNEL_SWITCH;
   if (!isPromiscuous(system, port.name)) return false;
-  // The daemon writes the index of the device that it has opened, which is another one after a device came again.
+  // The daemon writes the index of the device that it has opened; a device that was removed and made again has another
+  // index.
   const row = ['get', 'interface', port.name, 'ifindex', 'ofport'];
   const { status, stdout } = system.run(['ovs-vsctl', '--timeout=2', '--no-wait', '--if-exists', ...row]);
   const [index, number] = stdout.trim().split('\n');

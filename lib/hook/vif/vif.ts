@@ -20,26 +20,27 @@ import { sweepLeft } from '../guests/sweep.ts';
 import { withLock } from '../locks.ts';
 import { ERROR_KEY, errorText, type VifRun } from './run.ts';
 
-/** Present when libxl runs the hooks itself, so that udev's call is one too many (docs/contract.md, "Callers"). */
+/** This key exists when libxl runs the hooks itself; udev's call is then not needed (docs/contract.md, "Callers"). */
 const DISABLE_UDEV = 'libxl/disable_udev';
 
-/** What the word to xenstore has even when the call's time is over. */
+/** The time for the report to xenstore even when the call's deadline has passed. */
 const TELL_MS = 2000;
 
-/** What a vif hook does; each part throws XenNetworkError. */
+/** The two parts of a vif hook; each throws XenNetworkError. */
 export interface VifWork {
   /** online for a vif, add for a tap. */
   readonly attach: (run: VifRun) => Promise<void>;
-  /** offline for a vif, remove for a tap: must cope with anything missing. */
+  /** offline for a vif, remove for a tap; must cope with anything missing. */
   readonly detach: (run: VifRun) => Promise<void>;
 }
 
 /**
- * What is the same for every vif hook (docs/contract.md, "vif hooks" and "xenstore"): it reads the call and xenstore,
- * takes the device's lock, undoes what an interrupted run left, lets the work be done, and tells xenstore how it ended.
+ * Runs a vif hook. What all vif hooks share happens here (docs/contract.md, "vif hooks" and "xenstore"): it reads the
+ * call and xenstore, takes the device's lock, undoes an interrupted run, calls the hook's part, and reports the result
+ * to xenstore.
  * @param context the call
- * @param work the hook's own part
- * @returns the exit status; detaching always gives 0
+ * @param work the hook's two parts
+ * @returns the exit status; always 0 for offline and remove
  */
 export async function runVifHook(context: Context, work: VifWork): Promise<number> {
   const args = parseArguments(context.argv, VIF_VARIABLES);
@@ -56,7 +57,7 @@ export async function runVifHook(context: Context, work: VifWork): Promise<numbe
     await perform(context, call, dryRun, async () => {
       const run = await readRun(context, call, dryRun, given, store);
       if (leaving) return leave(run, work);
-      // Whatever an offline that was ended had begun, this call has the device now.
+      // Whatever an interrupted offline had begun, this call uses the device now.
       if (!dryRun) forgetLeaving(context.system, call.device);
       await work.attach(run);
     });
@@ -86,7 +87,7 @@ async function leave(run: VifRun, work: VifWork): Promise<void> {
   if (!run.dryRun) forgetLeaving(run.context.system, run.call.device);
 }
 
-/** A tap that is called by its vifname alone is known by what its add remembered. */
+/** For a tap that is only named by its vifname, the record of its add tells the device. */
 function withOwnTap({ system }: Context, given: Values): Values {
   const { type_if: type, INTERFACE: tap = '', XENBUS_PATH: path } = given;
   if (type !== 'tap' || path !== undefined || !tap.endsWith(TAP_SUFFIX) || /^vif\d+\.\d+-emu$/.test(tap))
@@ -99,7 +100,7 @@ function isLeaving(command: string | undefined): boolean {
   return command === 'offline' || command === 'remove';
 }
 
-/** @returns undefined for the end of a device that nobody can name: there is nothing that could be taken away */
+/** @returns undefined for the end of a device that nobody can name, so there is nothing to remove */
 async function readCall(context: Context, args: HookArguments, given: Values): Promise<VifCall | undefined> {
   try {
     return parseVifCall(args.command, given);
@@ -108,7 +109,7 @@ async function readCall(context: Context, args: HookArguments, given: Values): P
       context.log.warn(messageOf(thrown));
       return undefined;
     }
-    // A guest waits for an answer even if it is the call that is wrong, as long as it says where the guest is.
+    // A guest waits for an answer even if the call itself is wrong, so it gets one if the call says where the guest is.
     const backend = parseBackendPath(given['XENBUS_PATH'] ?? '');
     const comes = args.command === 'online' || args.command === 'add';
     if (backend !== undefined && comes && !isDryRun(context, args.options)) {
@@ -130,7 +131,7 @@ async function openStore(context: Context, optional: boolean): Promise<Xenstore 
   }
 }
 
-/** Whether libxl has taken over and udev's call is to do nothing. */
+/** Whether libxl runs the hooks itself, so that udev's call must do nothing. */
 async function isUdevsCallTooMany(context: Context, store: Xenstore | undefined): Promise<boolean> {
   if ((context.env['UDEV_CALL'] ?? '') === '' || store === undefined) return false;
   const [disabled] = await store.readMany([DISABLE_UDEV]);
@@ -151,7 +152,7 @@ async function readRun(
   return { context, call, given, stored, store, dryRun, failedBefore };
 }
 
-/** What xenstore says may change as long as somebody else has the device's lock: it is read after that. */
+/** xenstore is read after the device's lock is taken, since the holder of the lock may change the keys. */
 async function perform(
   context: Context,
   call: VifCall,
@@ -167,7 +168,7 @@ async function perform(
 }
 
 /**
- * A guest waits for `connected` for ever and xl for 40 s: a failure must be told as well (docs/contract.md,
+ * Reports a failure to xenstore: the guest waits forever for `connected`, and xl for 40 s (docs/contract.md,
  * "xenstore").
  */
 async function tellFailure(

@@ -1,7 +1,7 @@
-import type { Applet, NetworkHooks } from '../lib/hook/context.ts';
+import type { Hooks, NetworkHooks } from '../lib/hook/context.ts';
 
 /** Every hook by its name in /etc/xen/scripts; each is loaded when it is called. */
-export const HOOKS: Readonly<Record<string, () => Promise<Applet>>> = {
+export const HOOKS: Hooks = {
   'network-bridge': async () => (await import('../scripts/network-bridge.ts')).networkBridge,
   'network-multi-bridge': async () => (await import('../scripts/network-multi-bridge.ts')).networkMultiBridge,
   'network-nat': async () => (await import('../scripts/network-nat.ts')).networkNat,

@@ -57,6 +57,7 @@ async function runApplet(
     log,
     print: (text) => system.print(visible(text), 'out'),
     interrupted: () => stop,
+    hooks: HOOKS,
     networkHooks: loadNetworkHooks,
   };
   // The terminal may go away while the host's only NIC is being moved; that must not end the run half-way.

@@ -1,7 +1,13 @@
 import { HostError, RequestError, XenNetworkError } from '../lib/errors.ts';
 import { type Context, isDryRun, type NetworkHooks, printPlan } from '../lib/hook/context.ts';
 import { noteWork, readStarted, titleOf } from '../lib/hook/network/multi-list.ts';
-import { FOREIGN, GUARDS, NETWORK_COMMANDS, runTransaction } from '../lib/hook/network/network.ts';
+import {
+  FOREIGN,
+  GUARDS,
+  NETWORK_COMMANDS,
+  reattachAfterStart,
+  runTransaction,
+} from '../lib/hook/network/network.ts';
 import { printStatus } from '../lib/hook/network/status.ts';
 import { parseGuards, UNGUARDED, type WorkOf } from '../lib/hook/network/transaction.ts';
 import {
@@ -48,11 +54,13 @@ export async function networkMultiBridge(context: Context): Promise<number> {
   const works = () =>
     command === 'start' ? startWorks(context, hooks, calledFor) : stopWorks(context, hooks, asked);
   if (isDryRun(context, args.options)) return showAll(context, works());
-  return runTransaction(
+  const status = await runTransaction(
     context,
     () => works().map(({ work }) => work),
     command === 'start' ? parseGuards(values) : UNGUARDED,
   );
+  if (command === 'start') await reattachAfterStart(context);
+  return status;
 }
 
 function readList(system: System, hooks: NetworkHooks, values: Values): HookCall[] {

@@ -1,6 +1,6 @@
 import { HostError, RequestError, type XenNetworkError } from '../lib/errors.ts';
-import type { Applet, Context } from '../lib/hook/context.ts';
-import { findScript, type Hooks, runHook, runScript } from '../lib/hook/scripts.ts';
+import type { Applet, Context, Hooks } from '../lib/hook/context.ts';
+import { findScript, runHook, runScript } from '../lib/hook/scripts.ts';
 import { runVifHook } from '../lib/hook/vif/vif.ts';
 import { quote } from '../lib/text.ts';
 

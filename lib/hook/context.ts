@@ -18,12 +18,17 @@ export interface Context {
   readonly print: (text: string) => void;
   /** Whether a signal asked the run to stop. */
   readonly interrupted: () => boolean;
+  /** All hooks; a running guest is attached again by its own. */
+  readonly hooks: Hooks;
   /** Loads the hooks that start one network each, by name. The undo of a run needs the hook of that run. */
   readonly networkHooks: () => Promise<NetworkHooks>;
 }
 
 /** A hook, or a command of the administrator's tool. It resolves to the exit status or throws XenNetworkError. */
 export type Applet = (context: Context) => Promise<number>;
+
+/** Every hook by its name; each is loaded when it is called. */
+export type Hooks = Readonly<Record<string, () => Promise<Applet>>>;
 
 /** The work of a network hook: a plan, and the checks after it. */
 export interface NetworkWork {

@@ -2,10 +2,7 @@ import { XenNetworkError } from '../errors.ts';
 import { openLog } from '../system/files/log.ts';
 import type { Environment, PassResult } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
-import type { Applet, Context } from './context.ts';
-
-/** Every hook by name; each is loaded when it is called. */
-export type Hooks = Readonly<Record<string, () => Promise<Applet>>>;
+import type { Applet, Context, Hooks } from './context.ts';
 
 /** The folder in which Xen's toolstacks look for a script whose name has no slash. */
 export const SCRIPTS = '/etc/xen/scripts';

@@ -1,7 +1,7 @@
 import { HostError, RequestError } from '../../lib/errors.ts';
-import type { Context } from '../../lib/hook/context.ts';
+import type { Context, Hooks } from '../../lib/hook/context.ts';
 import { bridgesOf } from '../../lib/hook/network/bridges-of.ts';
-import { findScript, type Hooks, runHook, runScript, SCRIPTS } from '../../lib/hook/scripts.ts';
+import { findScript, runHook, runScript, SCRIPTS } from '../../lib/hook/scripts.ts';
 import { bridgeOwners, xendProcess } from '../../lib/observe/bridge/owners.ts';
 import { readConfigFile } from '../../lib/observe/host/config-file.ts';
 import { quote } from '../../lib/text.ts';

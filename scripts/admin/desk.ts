@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
-import { type Context, isDryRun } from '../../lib/hook/context.ts';
-import { type Hooks, SCRIPTS } from '../../lib/hook/scripts.ts';
+import { type Context, type Hooks, isDryRun } from '../../lib/hook/context.ts';
+import { SCRIPTS } from '../../lib/hook/scripts.ts';
 import { XEND_CONFIG } from '../../lib/wire/config/xend-config.ts';
 import type { BootCommand } from './boot.ts';
 import type { HooksWord } from './hooks.ts';

@@ -1,11 +1,11 @@
 import yargs, { type Argv } from 'yargs';
 import { RequestError } from '../../lib/errors.ts';
-import type { Applet, Context } from '../../lib/hook/context.ts';
+import type { Applet, Context, Hooks } from '../../lib/hook/context.ts';
 import { printStatus } from '../../lib/hook/network/status.ts';
-import type { Hooks } from '../../lib/hook/scripts.ts';
 import type { Topology } from '../../lib/observe/bridge/uplink.ts';
 import { confirm, expire } from './confirm.ts';
 import { deskCommands } from './desk.ts';
+import { reattachGuests } from './reattach.ts';
 import { recover } from './recover.ts';
 import { refilterAll } from './refilter.ts';
 import { vif } from './vif.ts';
@@ -67,6 +67,12 @@ function runningCommands(tool: Argv, context: Context, done: (status: number) =>
       run(refilterAll),
     )
     .command(
+      'reattach [guest]',
+      'attach the devices of a running guest once more, by its own script',
+      reattachWords,
+      async ({ guest, all }) => done(await reattachGuests(context, { guest, all })),
+    )
+    .command(
       'vif [name] [setting] [value]',
       'show what antispoof=strict holds each guest to; set locked, unlocked, disabled, "log on" or "log off"',
       vifWords,
@@ -125,6 +131,12 @@ function refuse(message: string, error: Error | undefined): never {
 async function serveSandbox({ system }: Context, socket: string): Promise<void> {
   const { serveXenstore } = await import('../../lib/sandbox/xenstored.ts');
   await serveXenstore(await system.native(), socket);
+}
+
+function reattachWords(y: Argv) {
+  return y
+    .positional('guest', { type: 'string', describe: "a guest's name or domain, or one of its devices" })
+    .option('all', { type: 'boolean', default: false, describe: 'every guest' });
 }
 
 function vifWords(y: Argv) {

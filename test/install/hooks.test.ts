@@ -57,6 +57,7 @@ function hooks(
       stdout += text;
     },
     interrupted: () => false,
+    hooks: {},
     networkHooks: () => Promise.resolve(new Map()),
   };
   try {

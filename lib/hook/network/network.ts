@@ -48,7 +48,9 @@ export async function runNetworkHook(context: Context, hook: NetworkHook): Promi
     if (found !== undefined) printPlan(context, found.plan);
     return 0;
   }
-  return runTransaction(context, () => [() => work(context, values)], guards);
+  const status = await runTransaction(context, () => [() => work(context, values)], guards);
+  if (command === 'start') await reattachAfterStart(context);
+  return status;
 }
 
 /**
@@ -74,6 +76,15 @@ export async function runTransaction(
   });
   await sweepLeft(context);
   return 0;
+}
+
+/**
+ * Attaches the guests that run while their network is started.
+ * @param context the call
+ */
+export async function reattachAfterStart(context: Context): Promise<void> {
+  const { reattachToBridges } = await import('../guests/reattach.ts');
+  await reattachToBridges(context);
 }
 
 /** All network hooks share one lock, so any journal of theirs that exists now belongs to a run that died. */

@@ -46,7 +46,7 @@ export function planStop(facts: StopFacts): Plan {
   const guests = guestsOf(facts).map((link) => link.name);
   const lost =
     `${saved.bridge} goes away with ${guests.join(', ')} still on it: ` +
-    'these have no network until they join another bridge.';
+    'these have no network until it is started again or they join another bridge.';
   const without = `${guests.join(', ')} on ${saved.bridge} cannot reach the network behind ${nic.name} any more.`;
   const cutOff = guests.length === 0 || bridge === undefined ? [] : [saved.madeBridge ? lost : without];
   return { steps, warnings: [...lossesOf(facts), ...cutOff] };

@@ -82,7 +82,7 @@ export function unlayVirtual(facts: VirtualStopFacts): Plan {
     guests.length === 0
       ? []
       : [
-          `${name} goes away with ${guests.join(', ')} still on it: these have no network until they join another bridge.`,
+          `${name} goes away with ${guests.join(', ')} still on it: these have no network until it is started again or they join another bridge.`,
         ];
   return { steps: [removal], warnings };
 }

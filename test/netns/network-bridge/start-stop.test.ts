@@ -224,7 +224,7 @@ describe('stop', () => {
     const ran = bridge('stop');
     expect(ran.status).toBe(0);
     expect(ran.stderr).toBe(
-      'network-bridge: xenbr0 goes away with vif3.0 still on it: these have no network until they join another bridge.\n',
+      'network-bridge: xenbr0 goes away with vif3.0 still on it: these have no network until it is started again or they join another bridge.\n',
     );
     expect(addressesOf('eth0')).toContain('192.0.2.10/24');
   });

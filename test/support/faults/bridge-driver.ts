@@ -68,6 +68,7 @@ async function call(
     log,
     print: say,
     interrupted: () => false,
+    hooks: HOOKS,
     networkHooks: loadNetworkHooks,
   };
   try {

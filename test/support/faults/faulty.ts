@@ -29,6 +29,7 @@ async function main([hook = '', mode, step, door, ...argv]: readonly string[]): 
       log,
       print,
       interrupted: () => false,
+      hooks: HOOKS,
       networkHooks: loadNetworkHooks,
     });
   } catch (thrown) {

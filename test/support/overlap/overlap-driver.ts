@@ -116,6 +116,7 @@ async function runHere(act: Act, system: System, said: string[]): Promise<number
       log,
       print: () => {},
       interrupted: () => false,
+      hooks: HOOKS,
       networkHooks: loadNetworkHooks,
     });
   } catch (thrown) {

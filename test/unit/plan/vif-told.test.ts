@@ -41,6 +41,7 @@ async function told(
     argv: [],
     print: note,
     interrupted: () => false,
+    hooks: {},
     networkHooks: () => Promise.resolve(new Map()),
   };
   const call = parseVifCall('online', { vif: 'vif7.1', XENBUS_PATH: PATH });

@@ -1,0 +1,155 @@
+import { messageOf, XenNetworkError } from '../../errors.ts';
+import { readBridgeRecords } from '../../observe/bridge/uplink.ts';
+import { readVirtualRecords } from '../../observe/forward/virtual.ts';
+import type { Port } from '../../observe/host/port.ts';
+import { deviceFinder, observeVif } from '../../observe/vif/vif.ts';
+import { markedValues } from '../../record/stored-settings.ts';
+import { mergeValues, type Values } from '../../request/arguments.ts';
+import { formerRename, parseVifCall, SETTINGS_MARK, VIF_KEYS, VIF_VARIABLES } from '../../request/vif.ts';
+import { openXenstore } from '../../system/xenstore/open.ts';
+import type { Xenstore } from '../../system/xenstore/xenstore.ts';
+import type { Context } from '../context.ts';
+import { findScript, runHook, runScript } from '../scripts.ts';
+import { type Backend, deviceNames, listBackends } from './running.ts';
+
+/** What of the caller's environment its hooks need; the rest may hold variables that mean the caller. */
+const ENVIRONMENT = ['PATH', 'HOME', 'LANG', 'XENSTORED_PATH', 'XENSTORED_RUNDIR'];
+const STATUS_KEY = 'hotplug-status';
+
+/** A device of a guest that was attached once, and that this host has. */
+export interface AttachedDevice {
+  /** The kernel's name of it. */
+  readonly device: string;
+  /** The guest's name; its domain's number where it has none. */
+  readonly guest: string;
+  readonly domid: string;
+  /** The bridge, or switch, that xenstore names. */
+  readonly bridge: string | undefined;
+  readonly port: Port;
+}
+
+/** How the devices fared. */
+export interface Reattached {
+  readonly done: readonly AttachedDevice[];
+  /** Sentences. */
+  readonly failures: readonly string[];
+}
+
+/**
+ * Lets the scripts of running guests attach their devices once more, as the toolstack had them do it. Their hotplug-status
+ * stays what it is, whatever comes of it: the guest goes on.
+ * @param context the call
+ * @param isWanted which devices
+ * @throws XenstoreError where no xenstore answers
+ */
+export async function reattach(
+  context: Context,
+  isWanted: (device: AttachedDevice) => boolean,
+): Promise<Reattached> {
+  const store = await openXenstore(await context.system.native(), context.env);
+  const done: AttachedDevice[] = [];
+  const failures: string[] = [];
+  try {
+    const find = deviceFinder(context.system);
+    for (const backend of await listBackends(store)) {
+      for (const { found, run } of await attachedDevices(context, store, backend, find)) {
+        if (!isWanted(found)) continue;
+        if ((await run()) === 0) done.push(found);
+        else
+          failures.push(
+            `${found.device} of ${found.guest} could not be attached again; the reason is above.`,
+          );
+      }
+    }
+  } finally {
+    store.close();
+  }
+  return { done, failures };
+}
+
+/**
+ * Attaches the guests of bridges that were started by network hooks and that lost their ports meanwhile: they were stopped
+ * and started, or somebody else made the bridge again. A device that is on any bridge stays there.
+ * @param context the call
+ */
+export async function reattachToBridges(context: Context): Promise<void> {
+  const { system, log } = context;
+  const bridges = [...readBridgeRecords(system), ...readVirtualRecords(system)].map(({ bridge }) => bridge);
+  if (bridges.length === 0) return;
+  try {
+    const { done, failures } = await reattach(
+      context,
+      ({ bridge, port }) => bridge !== undefined && bridges.includes(bridge) && port.master === undefined,
+    );
+    for (const { device, guest, bridge } of done) log.info(`${device} of ${guest} is on ${bridge} again.`);
+    for (const sentence of failures) log.warn(sentence);
+  } catch (thrown) {
+    // At boot there may be no xenstore yet, and no guest either.
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    log.info(messageOf(thrown));
+  }
+}
+
+interface Attachable {
+  readonly found: AttachedDevice;
+  /** Attaches it. */
+  readonly run: () => Promise<number>;
+}
+
+async function attachedDevices(
+  context: Context,
+  store: Xenstore,
+  backend: Backend,
+  find: ReturnType<typeof deviceFinder>,
+): Promise<Attachable[]> {
+  const path = `backend/vif/${backend.domid}/${backend.devid}`;
+  const keys = [...VIF_KEYS, STATUS_KEY].map((key) => `${path}/${key}`);
+  const values = await store.readMany([...keys, `/local/domain/${backend.domid}/name`]);
+  const [status, name] = values.slice(VIF_KEYS.length);
+  if (status !== 'connected') return [];
+  const stored = Object.fromEntries(VIF_KEYS.map((key, i) => [key, values[i]]));
+  const given = markedValues(stored[SETTINGS_MARK]);
+  const [vif, tap] = deviceNames(backend);
+  const calls: readonly Values[] = [
+    { vif, XENBUS_PATH: path },
+    { vif, INTERFACE: tap, type_if: 'tap', XENBUS_PATH: path },
+  ];
+  return calls.flatMap((variables) => {
+    const word = variables['type_if'] === 'tap' ? 'add' : 'online';
+    const call = parseVifCall(word, variables);
+    const rename = formerRename(call, mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored));
+    const { port } = observeVif(context.system, call, rename, find);
+    if (port === undefined) return [];
+    const { domid } = backend;
+    const found = { device: call.device, guest: name ?? domid, domid, bridge: stored['bridge'], port };
+    const words = [word, ...Object.entries(given).map(([key, value]) => `${key}=${value}`)];
+    return [
+      { found, run: () => attach(context, store, stored['script'] ?? 'vif-bridge', words, variables, path) },
+    ];
+  });
+}
+
+/** Runs the guest's script; where it fails, the guest is not told so. */
+async function attach(
+  context: Context,
+  store: Xenstore,
+  script: string,
+  words: readonly string[],
+  variables: Values,
+  path: string,
+): Promise<number> {
+  const { hooks, system } = context;
+  const kept = ENVIRONMENT.flatMap((name) => {
+    const value = context.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const env = { ...Object.fromEntries(kept), ...variables, script };
+  const { path: file, name, isOurs } = findScript(system, hooks, script);
+  const load = isOurs ? hooks[name] : undefined;
+  const status =
+    load === undefined
+      ? (await runScript(system, [file, ...words], env)).status
+      : await runHook({ ...context, env }, name, words, load);
+  if (status !== 0) await store.write(`${path}/${STATUS_KEY}`, 'connected');
+  return status;
+}

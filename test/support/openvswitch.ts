@@ -1,4 +1,5 @@
 import type { Host } from './hosts/host.ts';
+import type { Namespace } from './hosts/namespace.ts';
 
 // The switch in user space, by hand: its own scripts look for systemd and the kernel's module.
 const START = `
@@ -25,7 +26,7 @@ export function startOpenVswitch(host: Host, ...bridges: string[]): void {
  * The ports of all switches with their settings, as text that can be compared; the switch's own numbers left out.
  * @param host where
  */
-export function switchPorts(host: Host): string {
+export function switchPorts(host: Namespace): string {
   const list = (columns: string, table: string): unknown[] => {
     const listing = host.json('ovs-vsctl', '--format=json', `--columns=${columns}`, 'list', table);
     const rows = typeof listing === 'object' && listing !== null && 'data' in listing ? listing.data : [];

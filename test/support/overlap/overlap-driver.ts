@@ -4,13 +4,13 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { HOOKS, loadNetworkHooks } from '../../../bin/hooks.ts';
 import { messageOf, XenNetworkError } from '../../../lib/errors.ts';
 import type { Applet } from '../../../lib/hook/context.ts';
 import { withFirewall } from '../../../lib/system/kernel/firewall.ts';
 import { loadNative } from '../../../lib/system/kernel/load-native.ts';
-import type { Native } from '../../../lib/system/kernel/native.ts';
+import type { FileLock, Native } from '../../../lib/system/kernel/native.ts';
 import { openSystem, type System } from '../../../lib/system/system.ts';
 import { adminTool } from '../../../scripts/admin/tool.ts';
 import { faultySystem, type StepWatch } from '../faults/faulty-system.ts';
@@ -20,6 +20,7 @@ import { Namespace, PLAIN_ENV } from '../hosts/namespace.ts';
 import { guestMac, strictElementsIn } from '../hosts/strict-host.ts';
 import { differences } from '../models/bridge-state.ts';
 import { type Snapshot, takeSnapshot } from '../models/snapshot.ts';
+import { switchPorts } from '../openvswitch.ts';
 import type { Act, Overlap, OverlapOutcome } from './overlap.ts';
 
 const MOST_STEPS = 400;
@@ -28,16 +29,18 @@ const SETTLE_MS = 10_000;
 const here = new Namespace([]);
 const native = await loadNative();
 
-/** Lets something happen once, after a number of steps. */
+/** Lets something happen once, after a number of steps, and notes which locks are held before each. */
 class Boundary implements StepWatch {
   readonly #at: number;
   readonly #happens: () => void;
-  steps = 0;
+  readonly locks = new Set<string>();
+  /** What is held before each step, in one text. */
+  readonly held: string[] = [];
   passed = false;
 
   /**
    * @param at after so many steps
-   * @param happens what happens then
+   * @param happens what happens then; when it throws, the step and all that is left of its call are not done
    */
   constructor(at: number, happens: () => void) {
     this.#at = at;
@@ -50,8 +53,9 @@ class Boundary implements StepWatch {
     upTo: (n: number, skipped: boolean) => T,
     rest?: (n: number, done: T) => T,
   ): T {
-    const n = this.#at - this.steps;
-    this.steps += count;
+    const n = this.#at - this.held.length;
+    const held = [...this.locks].join(' ');
+    for (let step = 0; step < count; step++) this.held.push(held);
     if (this.passed || n >= count) return all();
     this.passed = true;
     if (n === 0 || rest === undefined) {
@@ -65,7 +69,7 @@ class Boundary implements StepWatch {
 }
 
 /** As the faulty system, and words to xenstore and locks are steps as well: a lock's boundary is before it is asked for. */
-function watched(watch: StepWatch, door: 'kernel' | 'ip', isDead: () => boolean): System {
+function watched(watch: Boundary, door: 'kernel' | 'ip', isDead: () => boolean): System {
   const single = <T>(does: () => T): T => {
     const alive = () => {
       if (isDead()) throw new Error('The program is dead.');
@@ -73,10 +77,21 @@ function watched(watch: StepWatch, door: 'kernel' | 'ip', isDead: () => boolean)
     };
     return watch.through(1, alive, alive);
   };
+  const lock = async (path: string, waitMs: number): Promise<FileLock> => {
+    const taken = await single(() => native.lock(path, waitMs));
+    watch.locks.add(path);
+    return {
+      ...taken,
+      release() {
+        watch.locks.delete(path);
+        taken.release();
+      },
+    };
+  };
   const system = withFirewall(openSystem(native));
   const ways: Native = {
     ...native,
-    lock: (path, waitMs) => single(() => native.lock(path, waitMs)),
+    lock,
     async connectStream(path, timeoutMs) {
       const channel = await native.connectStream(path, timeoutMs);
       return {
@@ -168,8 +183,14 @@ function runAway(act: Act): string {
   return `${status} ${stderr.trim()}`;
 }
 
+/** What became of the second so far. */
+interface LetIn {
+  readonly waits: boolean;
+  readonly answer: Promise<string>;
+}
+
 /** Starts something, and comes back when it has ended or waits for a lock. */
-function letIn(act: Act): Promise<string> {
+function letIn(act: Act): LetIn {
   const {
     argv: [file = '', ...args],
     env,
@@ -178,9 +199,13 @@ function letIn(act: Act): Promise<string> {
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   const ended = once(child, 'close');
-  const waits = new RegExp(`-> FLOCK +ADVISORY +WRITE ${child.pid} `);
-  while (isRunning(child.pid ?? 0) && !waits.test(readFileSync('/proc/locks', 'utf8'))) Bun.sleepSync(1);
-  return ended.then(([status, signal]) => `${status ?? signal} ${said.trim()}`);
+  const waiting = new RegExp(`-> FLOCK +ADVISORY +WRITE ${child.pid} `);
+  let waits = false;
+  while (!waits && isRunning(child.pid ?? 0)) {
+    Bun.sleepSync(1);
+    waits = waiting.test(readFileSync('/proc/locks', 'utf8'));
+  }
+  return { waits, answer: ended.then(([status, signal]) => `${status ?? signal} ${said.trim()}`) };
 }
 
 function isRunning(pid: number): boolean {
@@ -209,6 +234,7 @@ function look(): Snapshot {
     ip6tables: inAnyOrder(ip6tables),
     sysctl: sysctl.filter((line) => !/\/(stable_secret|retrans)/.test(line)),
     strict: strictElementsIn(here),
+    switch: existsSync('/run/openvswitch/db.sock') ? switchPorts(here).split('\n') : [],
     store: store.filter((line) => /\/(hotplug-status|hotplug-error|locking) = /.test(line) || isMark(line)),
   };
 }
@@ -272,8 +298,8 @@ function nameOf({ run, guest, card, unplug, shell }: Act): string {
 
 /** How one overlap ended. */
 interface Ended {
-  /** Whether the first had that boundary, or else its steps. */
-  readonly steps: number | undefined;
+  /** The second waited for a lock that the first held. */
+  readonly waited: boolean;
   /** Whether the first and the second said that they failed; a killed one says nothing. */
   readonly failed: readonly [boolean, boolean];
   readonly said: readonly string[];
@@ -281,25 +307,58 @@ interface Ended {
 
 /** Lets the second in after `at` steps. */
 async function overlapAt(overlap: Overlap, at: number): Promise<Ended> {
-  let second: Promise<string> | undefined;
+  let second: LetIn | undefined;
   let dead = false;
   let status = 0;
   const heard: string[] = [];
   const boundary = new Boundary(at, () => {
-    if (overlap.how === 'killed') dead = true;
-    else second = letIn(overlap.second);
+    if (overlap.how === 'paused') second = letIn(overlap.second);
+    else {
+      dead = true;
+      throw new Error('The program is dead.');
+    }
   });
-  const system = watched(boundary, at % 2 === 0 ? 'kernel' : 'ip', () => dead);
+  const system = watched(boundary, doorAt(at), () => dead);
   try {
     status = await runHere(overlap.first, system, heard);
   } catch (thrown) {
     if (!dead) throw thrown;
   }
-  const steps = boundary.passed ? undefined : boundary.steps;
-  if (overlap.how === 'killed' && boundary.passed) second = Promise.resolve(runAway(overlap.second));
-  const answer = (await second) ?? '';
+  if (!boundary.passed) throw new Error(`The first has no boundary after ${at} steps.`);
+  const answer = overlap.how === 'killed' ? runAway(overlap.second) : ((await second?.answer) ?? '');
   const said = [`first: ${dead ? 'killed' : status} ${heard.join(' ')}`, `second: ${answer}`];
-  return { steps, failed: [dead || status !== 0, /^[1-9S]/.test(answer)], said };
+  return {
+    waited: second?.waits === true,
+    failed: [dead || status !== 0, /^[1-9S]/.test(answer)],
+    said,
+  };
+}
+
+const doorAt = (at: number): 'kernel' | 'ip' => (at % 2 === 0 ? 'kernel' : 'ip');
+
+/** What the first, when nobody comes between, holds before each of its steps. */
+async function heldBySteps(overlap: Overlap): Promise<readonly string[]> {
+  for (const act of overlap.before) runAway(act);
+  const boundary = new Boundary(MOST_STEPS, () => {
+    throw new Error('The first has no end.');
+  });
+  await runHere(
+    overlap.first,
+    watched(boundary, 'kernel', () => false),
+    [],
+  );
+  for (const act of overlap.end) runAway(act);
+  return boundary.held;
+}
+
+/**
+ * The next boundary to try. Who waits for a lock that the first holds does the same wherever it came while that is held, but
+ * for what it saw before it waited: of such boundaries the first and the last are tried.
+ */
+function nextAfter(at: number, { every }: Overlap, held: readonly string[], waited: boolean): number {
+  if (!waited || held[at] === '') return at + every;
+  const end = held.findIndex((locks, n) => n > at && locks !== held[at]);
+  return Math.max(at + every, (end < 0 ? held.length : end) - 1);
 }
 
 /** What may come of both: one after the other, or, where one of them says that it failed, the other alone. */
@@ -332,23 +391,22 @@ function modelsOf(overlap: Overlap, bare: Snapshot): { readonly models: Model[];
 async function tryAll(overlap: Overlap): Promise<OverlapOutcome> {
   const bare = settled();
   const { models, wrong: faults } = modelsOf(overlap, bare);
-  if (faults.length > 0) return { steps: 0, wrong: ['already in turn:', ...faults] };
-  for (let at = 0; at < MOST_STEPS; at += overlap.every) {
+  if (faults.length > 0) return { steps: 0, tried: 0, wrong: ['already in turn:', ...faults] };
+  const held = await heldBySteps(overlap);
+  let tried = 0;
+  for (let at = 0; at < held.length; tried++) {
     for (const act of overlap.before) runAway(act);
     const ended = await overlapAt(overlap, at);
     for (const act of overlap.after) runAway(act);
-    const wrong =
-      ended.steps !== undefined
-        ? []
-        : wrongAfter(models.filter(({ may }) => may(ended)).map(({ state }) => state));
+    const wrong = wrongAfter(models.filter(({ may }) => may(ended)).map(({ state }) => state));
     const ends = overlap.end.map((act) => `${nameOf(act)}: ${runAway(act)}`);
     const left = wrongAfter([bare]);
-    if (ended.steps !== undefined) return { steps: ended.steps, wrong: left };
-    if (wrong.length + left.length === 0) continue;
     const leftovers = left.length === 0 ? [] : ['left at the end:', ...left, ...ends];
-    return { steps: at, wrong: [`after ${at} steps:`, ...ended.said, ...wrong, ...leftovers] };
+    if (wrong.length + left.length > 0)
+      return { steps: at, tried, wrong: [`after ${at} steps:`, ...ended.said, ...wrong, ...leftovers] };
+    at = nextAfter(at, overlap, held, ended.waited);
   }
-  return { steps: MOST_STEPS, wrong: ['The first has no end.'] };
+  return { steps: held.length, tried, wrong: wrongAfter([bare]) };
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -1,4 +1,5 @@
 import { Host } from '../hosts/host.ts';
+import { startOpenVswitch } from '../openvswitch.ts';
 import { type Act, card, hook, type Overlap, offline, online, shell, tool, unplug } from './overlap.ts';
 
 /** A host on which pairs of acts are tried. */
@@ -50,10 +51,13 @@ const values = (domid: number, more: Readonly<Record<string, string>> = {}) => (
 const DUE = 'for f in /run/xen-network/pending/*.deadline; do echo 0 >"$f"; done';
 const flush = shell('nft flush ruleset');
 
+const PLAIN_BRIDGE = ['network-bridge', 'start', 'topology=plain', 'netdev=eth0'];
+const STOP_BRIDGE = hook('network-bridge', 'stop', 'netdev=eth0');
+
 const BRIDGE_END = [
   ...[1, 2, 3].flatMap((domid) => [offline(domid), unplug(domid)]),
   tool('recover'),
-  hook('network-bridge', 'stop', 'netdev=eth0'),
+  STOP_BRIDGE,
 ];
 
 function bridged(antispoof: string): World {
@@ -61,7 +65,7 @@ function bridged(antispoof: string): World {
     what: `a bridge with antispoof=${antispoof}`,
     make,
     before: [
-      hook('network-bridge', 'start', 'topology=plain', 'netdev=eth0', `antispoof=${antispoof}`),
+      hook(...PLAIN_BRIDGE, `antispoof=${antispoof}`),
       card(1, values(1)),
       online(1),
       card(2, values(2)),
@@ -101,6 +105,7 @@ function twoBridges(antispoof: string): World {
       ...more,
     );
   const stop = (n: number) => hook('network-bridge', 'stop', `netdev=eth${n}`, `bridge=xenbr${n}`);
+  const plugged = [start(1), card(1, values(1, { bridge: 'xenbr1' }))];
   return {
     what: `two bridges with antispoof=${antispoof}`,
     make,
@@ -114,13 +119,19 @@ function twoBridges(antispoof: string): World {
       'stop 1': { needs: [start(1)], act: stop(1), of: '1' },
       'expiry 0': { needs: [start(0, 'confirm=3600')], act: tool('recover'), of: '0', due: true },
       'expiry 1': { needs: [start(1, 'confirm=3600')], act: tool('recover'), of: '1', due: true },
-      'online on 1': { needs: [start(1), card(1, values(1, { bridge: 'xenbr1' }))], act: online(1), of: '1' },
-      'offline on 1': {
-        needs: [start(1), card(1, values(1, { bridge: 'xenbr1' })), online(1)],
-        act: offline(1),
-        of: '1',
-      },
+      'online on 1': { needs: plugged, act: online(1), of: '1' },
+      'offline on 1': { needs: [...plugged, online(1)], act: offline(1), of: '1' },
+      ...(antispoof === 'strict'
+        ? {
+            'vif disabled on 1': {
+              needs: [...plugged, online(1)],
+              act: tool('vif', 'vif1.0', 'disabled'),
+              of: '1',
+            },
+          }
+        : {}),
       refilter: { act: tool('refilter') },
+      recover: { act: tool('recover') },
       flush: { act: flush },
     },
   };
@@ -148,6 +159,7 @@ function routed(): World {
     [`${of} expiry`, { needs: [hook(...words, 'confirm=3600')], act: tool('recover'), of, due: true }],
   ]);
   const guest = { ip: '10.0.1.7', script: '/etc/xen/scripts/vif-nat' };
+  const inside = values(3, { bridge: 'vmnet8', ip: '10.1.1.7' });
   const routedGuest = { ip: '198.51.100.7 2001:db8:7::7', script: '/etc/xen/scripts/vif-route' };
   return {
     what: 'network-nat, network-route and network-virtual',
@@ -158,6 +170,8 @@ function routed(): World {
       unplug(1),
       offline(2, 'vif-route'),
       unplug(2),
+      offline(3),
+      unplug(3),
       tool('recover'),
       ...Object.values(three).map(stopOf),
     ],
@@ -179,7 +193,98 @@ function routed(): World {
         act: offline(2, 'vif-route'),
         of: 'route',
       },
+      'online on the virtual network': {
+        needs: [hook(...VIRTUAL), card(3, inside)],
+        act: online(3),
+        of: 'virtual',
+      },
+      'offline on the virtual network': {
+        needs: [hook(...VIRTUAL), card(3, inside), online(3)],
+        act: offline(3),
+        of: 'virtual',
+      },
       refilter: { act: tool('refilter') },
+      recover: { act: tool('recover') },
+      flush: { act: flush },
+    },
+  };
+}
+
+/** Lists of networks that are started as one, beside each other and beside one that is not on a list. */
+function multi(): World {
+  const list = (...words: string[]) => hook('network-multi-bridge', ...words);
+  const one = ['network-bridge', 'topology=plain', 'netdev=eth0', 'bridge=xenbr0', 'antispoof=yes'];
+  const other = ['network-virtual', 'bridge=vmnet8', 'bridgeip=10.1.1.1/24', 'masquerade=yes'];
+  const beside = ['topology=plain', 'netdev=eth1', 'bridge=xenbr1', 'antispoof=strict'];
+  const guest = card(1, values(1));
+  const both = [...one, ...other];
+  return {
+    what: 'network-multi-bridge',
+    make,
+    before: [],
+    end: [
+      offline(1),
+      unplug(1),
+      tool('recover'),
+      list('stop', ...both),
+      hook('network-bridge', 'stop', ...beside.slice(1, 3)),
+    ],
+    acts: {
+      'start of both': { act: list('start', ...both), of: 'lists' },
+      'start of one': { act: list('start', ...one), of: 'lists' },
+      'start of the other': { act: list('start', ...other), of: 'lists' },
+      stop: { needs: [list('start', ...both)], act: list('stop', ...both), of: 'lists' },
+      expiry: {
+        needs: [list('start', 'confirm=3600', ...both)],
+        act: tool('recover'),
+        of: 'lists',
+        due: true,
+      },
+      'start beside': { act: hook('network-bridge', 'start', ...beside), of: 'beside' },
+      'stop beside': {
+        needs: [hook('network-bridge', 'start', ...beside)],
+        act: hook('network-bridge', 'stop', ...beside.slice(1, 3)),
+        of: 'beside',
+      },
+      online: { needs: [list('start', ...both), guest], act: online(1), of: 'lists' },
+      offline: { needs: [list('start', ...both), guest, online(1)], act: offline(1), of: 'lists' },
+      refilter: { act: tool('refilter') },
+      recover: { act: tool('recover') },
+      flush: { act: flush },
+    },
+  };
+}
+
+/** Guests of a switch, and one on a bridge. */
+function switched(): World {
+  const guest = { bridge: 'ovsbr0.10', script: '/etc/xen/scripts/vif-openvswitch' };
+  const [vif, bridge] = ['vif-openvswitch', hook(...PLAIN_BRIDGE, 'antispoof=yes')];
+  return {
+    what: 'an Open vSwitch and a bridge',
+    async make() {
+      const host = await make();
+      startOpenVswitch(host, 'ovsbr0', 'ovsbr1');
+      return host;
+    },
+    before: [card(1, guest), online(1, vif), card(2, guest), card(3, guest), online(3, vif)],
+    end: [
+      ...[1, 2, 3].flatMap((domid) => [offline(domid, vif), unplug(domid)]),
+      offline(4),
+      unplug(4),
+      tool('recover'),
+      STOP_BRIDGE,
+    ],
+    acts: {
+      online: { act: online(2, vif), of: 'guest 2' },
+      offline: { act: offline(1, vif), of: 'guest 1' },
+      'offline of another': { act: offline(3, vif), of: 'guest 3' },
+      'online again': { act: online(1, vif), of: 'guest 1' },
+      'vif-bridge online': { needs: [bridge, card(4, values(4))], act: online(4), of: 'bridge' },
+      'vif-bridge offline': { needs: [bridge, card(4, values(4)), online(4)], act: offline(4), of: 'bridge' },
+      start: { act: bridge, of: 'bridge' },
+      stop: { needs: [bridge], act: STOP_BRIDGE, of: 'bridge' },
+      refilter: { act: tool('refilter') },
+      recover: { act: tool('recover') },
       flush: { act: flush },
     },
   };
@@ -189,9 +294,13 @@ function routed(): World {
 export const WORLDS: Readonly<Record<string, World>> = {
   strict: bridged('strict'),
   yes: bridged('yes'),
+  no: bridged('no'),
   'two strict': twoBridges('strict'),
   'two yes': twoBridges('yes'),
+  'two no': twoBridges('no'),
   routed: routed(),
+  multi: multi(),
+  switched: switched(),
 };
 
 /** A pair of acts on a host, by their names. */

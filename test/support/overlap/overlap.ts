@@ -40,6 +40,8 @@ export interface Overlap {
 export interface OverlapOutcome {
   /** The steps of the first, or those after which it went wrong. */
   readonly steps: number;
+  /** How many boundaries were tried. */
+  readonly tried: number;
   /** How the host differs from what comes of both in turn, and from what it was at the very first. */
   readonly wrong: readonly string[];
 }

@@ -280,14 +280,14 @@ function settled(): Snapshot {
 function inTurn(
   overlap: Overlap,
   acts: readonly Act[],
-  bare: Snapshot,
+  stage: Snapshot,
 ): { state: Snapshot; wrong: string[] } {
   const said: string[] = [];
   const play = (act: Act) => void said.push(`${nameOf(act)}: ${runAway(act)}`);
   for (const act of [...overlap.before, ...acts, ...overlap.after]) play(act);
   const state = settled();
   for (const act of overlap.end) runAway(act);
-  const wrong = wrongAfter([bare]);
+  const wrong = wrongAfter([stage]);
   return { state, wrong: wrong.length === 0 ? [] : ['left at the end:', ...wrong, 'of:', ...said] };
 }
 
@@ -367,7 +367,7 @@ interface Model {
   readonly may: (ended: Ended) => boolean;
 }
 
-function modelsOf(overlap: Overlap, bare: Snapshot): { readonly models: Model[]; readonly wrong: string[] } {
+function modelsOf(overlap: Overlap, stage: Snapshot): { readonly models: Model[]; readonly wrong: string[] } {
   const { first, second } = overlap;
   const always = () => true;
   const cases: readonly (readonly [acts: readonly Act[], may: Model['may']])[] = [
@@ -378,7 +378,7 @@ function modelsOf(overlap: Overlap, bare: Snapshot): { readonly models: Model[];
   ];
   const played: Model[] = [];
   for (const [acts, may] of cases) {
-    const { state, wrong } = inTurn(overlap, acts, bare);
+    const { state, wrong } = inTurn(overlap, acts, stage);
     if (wrong.length > 0) return { models: [], wrong };
     played.push({ may, state });
   }
@@ -390,7 +390,16 @@ function modelsOf(overlap: Overlap, bare: Snapshot): { readonly models: Model[];
 
 async function tryAll(overlap: Overlap): Promise<OverlapOutcome> {
   const bare = settled();
-  const { models, wrong: faults } = modelsOf(overlap, bare);
+  for (const act of overlap.stage) runAway(act);
+  const outcome = await tryEach(overlap, settled());
+  for (const act of overlap.strike) runAway(act);
+  if (outcome.wrong.length > 0) return outcome;
+  const left = wrongAfter([bare]);
+  return { ...outcome, wrong: left.length === 0 ? [] : ['left at the very end:', ...left] };
+}
+
+async function tryEach(overlap: Overlap, stage: Snapshot): Promise<OverlapOutcome> {
+  const { models, wrong: faults } = modelsOf(overlap, stage);
   if (faults.length > 0) return { steps: 0, tried: 0, wrong: ['already in turn:', ...faults] };
   const held = await heldBySteps(overlap);
   let tried = 0;
@@ -400,13 +409,13 @@ async function tryAll(overlap: Overlap): Promise<OverlapOutcome> {
     for (const act of overlap.after) runAway(act);
     const wrong = wrongAfter(models.filter(({ may }) => may(ended)).map(({ state }) => state));
     const ends = overlap.end.map((act) => `${nameOf(act)}: ${runAway(act)}`);
-    const left = wrongAfter([bare]);
+    const left = wrongAfter([stage]);
     const leftovers = left.length === 0 ? [] : ['left at the end:', ...left, ...ends];
     if (wrong.length + left.length > 0)
       return { steps: at, tried, wrong: [`after ${at} steps:`, ...ended.said, ...wrong, ...leftovers] };
     at = nextAfter(at, overlap, held, ended.waited);
   }
-  return { steps: held.length, tried, wrong: wrongAfter([bare]) };
+  return { steps: held.length, tried, wrong: [] };
 }
 
 if (process.argv[1] === import.meta.filename) {

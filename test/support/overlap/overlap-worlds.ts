@@ -7,6 +7,9 @@ export interface World {
   readonly what: string;
   /** Before anything of ours. */
   readonly make: () => Promise<Host>;
+  /** What all its pairs find, and what takes that away; none where a pair makes what it needs. */
+  readonly stage?: readonly Act[];
+  readonly strike?: readonly Act[];
   readonly before: readonly Act[];
   readonly end: readonly Act[];
   /** What may overlap, by its name. */
@@ -54,25 +57,14 @@ const flush = shell('nft flush ruleset');
 const PLAIN_BRIDGE = ['network-bridge', 'start', 'topology=plain', 'netdev=eth0'];
 const STOP_BRIDGE = hook('network-bridge', 'stop', 'netdev=eth0');
 
-const BRIDGE_END = [
-  ...[1, 2, 3].flatMap((domid) => [offline(domid), unplug(domid)]),
-  tool('recover'),
-  STOP_BRIDGE,
-];
-
 function bridged(antispoof: string): World {
   return {
     what: `a bridge with antispoof=${antispoof}`,
     make,
-    before: [
-      hook(...PLAIN_BRIDGE, `antispoof=${antispoof}`),
-      card(1, values(1)),
-      online(1),
-      card(2, values(2)),
-      card(3, values(3)),
-      online(3),
-    ],
-    end: BRIDGE_END,
+    stage: [hook(...PLAIN_BRIDGE, `antispoof=${antispoof}`)],
+    strike: [STOP_BRIDGE],
+    before: [card(1, values(1)), online(1), card(2, values(2)), card(3, values(3)), online(3)],
+    end: [...[1, 2, 3].flatMap((domid) => [offline(domid), unplug(domid)]), tool('recover')],
     acts: {
       online: { act: online(2), of: 'guest 2' },
       offline: { act: offline(1), of: 'guest 1' },
@@ -325,6 +317,7 @@ export function overlapOf({ world: name, first, second, how }: Pair, every: numb
   // What both need is done once.
   const needs = [...(one.needs ?? []), ...(other.needs ?? [])].map((act) => JSON.stringify(act));
   return {
+    stage: world.stage ?? [],
     before: [
       ...world.before,
       ...[...new Set(needs)].map((text): Act => JSON.parse(text)),
@@ -336,6 +329,7 @@ export function overlapOf({ world: name, first, second, how }: Pair, every: numb
     anyOrder: one.of === undefined || one.of !== other.of,
     after: [...(how === 'killed' ? [tool('recover')] : []), ...mends],
     end: world.end,
+    strike: world.strike ?? [],
     every,
   };
 }

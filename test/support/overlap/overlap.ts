@@ -20,7 +20,9 @@ export interface Act {
 
 /** Two runs, of which the second comes between two steps of the first. */
 export interface Overlap {
-  /** What leads to the host on which both begin. */
+  /** What is done once, for all boundaries. */
+  readonly stage: readonly Act[];
+  /** What leads from there to the host on which both begin. */
   readonly before: readonly Act[];
   readonly first: Act;
   readonly second: Act;
@@ -30,8 +32,10 @@ export interface Overlap {
   readonly anyOrder: boolean;
   /** What follows both. */
   readonly after: readonly Act[];
-  /** What leads back to the host as it was at the very first. */
+  /** What leads back to the host as it was before that. */
   readonly end: readonly Act[];
+  /** What leads back to the host as it was at the very first. */
+  readonly strike: readonly Act[];
   /** Every so many-th boundary. */
   readonly every: number;
 }

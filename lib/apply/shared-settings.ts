@@ -34,7 +34,7 @@ export function sharedChange(
     system,
     [...ledger, ...after].map(({ claim }) => claim),
   );
-  return { ...follow(ledger, present, command), before };
+  return { ...follow(ledger, after, present, command), before };
 }
 
 /**

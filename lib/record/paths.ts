@@ -54,6 +54,9 @@ export const LOCKS = `${RUN_FOLDER}/lock`;
 /** The folder of host-wide locks; no device's lock has a path in it. */
 const HOST_LOCKS = `${LOCKS}/host`;
 
+/** The lock of the shared settings. A hook holds it while it changes them and their record. */
+export const LEDGER_LOCK = `${HOST_LOCKS}/ledger`;
+
 /** The lock of the strict table: of its elements and of their records. */
 export const STRICT_LOCK_PATH = `${HOST_LOCKS}/strict`;
 
@@ -146,9 +149,6 @@ export function pendingDeadlinePath(id: string): string {
 
 /** The record of the shared settings and their holders. */
 export const LEDGER = `${RUN_FOLDER}/ledger`;
-
-/** The lock of the shared settings. A hook holds it while it changes them and their record. */
-export const LEDGER_LOCK = `${RUN_FOLDER}/ledger.lock`;
 
 /** The folder of network-virtual's records, by bridge. */
 export const VIRTUAL_RECORDS = `${RUN_FOLDER}/virtual`;

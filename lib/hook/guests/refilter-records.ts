@@ -9,7 +9,7 @@ import { readVifRecords } from '../../observe/records.ts';
 import { replaceForwardRules } from '../../plan/filter/rules.ts';
 import { planStrays, planStrict, planStrictTable } from '../../plan/filter/strict.ts';
 import { lastingStep, record, type Step } from '../../plan/step.ts';
-import { STRICT_LOCK_PATH, strictRecordPath } from '../../record/paths.ts';
+import { LEDGER_LOCK, STRICT_LOCK_PATH, strictRecordPath } from '../../record/paths.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import { restoreShared } from '../network/shared-settings.ts';
@@ -123,7 +123,8 @@ function forgetStep(port: string): Step {
 
 /**
  * Restores the rules of devices from their records, and the shared settings of started hooks, in one restore for each
- * family. Only missing rules are added, since a device's own hook may be changing the others.
+ * family. Only missing rules are added, since a device's own hook may be changing the others. A start records what it
+ * holds before it does it, so the lock of the shared settings tells a missing rule from one that is about to come.
  * @param system the way to the records and the firewall
  * @param isHere tells whether this host has a device, given by the kernel's name
  * @throws LockError when another process holds the firewall's lock for too long
@@ -132,17 +133,33 @@ export function restoreRules(
   system: System,
   isHere: (device: string) => boolean,
 ): Promise<Restored<RulesInPlace>> {
-  return locked(system, RULES_LOCK, async () => {
-    const found = listAllRules(system);
-    const steps = [...restoreShared(system), ...missingSteps(system, found, isHere)];
-    if (steps.length === 0) return { failures: [], found };
-    const of = (tool: Step['do']['tool']) => steps.filter((step) => step.do.tool === tool);
-    // Steps that one child can do together are consecutive. Settings come last, when the rules for the packets that
-    // they let in exist.
-    const sorted = [...of('run'), ...of('iptables'), ...of('ip6tables'), ...of('nft'), ...of('write')];
-    return { failures: await applyTeardown(system, { steps: sorted, warnings: [] }, { held: RULES_LOCK }) };
+  return locked(system, LEDGER_LOCK, async () => {
+    const shared = restoreShared(system);
+    const rules = await locked(system, RULES_LOCK, () => restoreFirewall(system, shared, isHere));
+    const rest = shared.filter((step) => !isRule(step));
+    if (rest.length === 0) return rules;
+    const of = (tool: Step['do']['tool']) => rest.filter((step) => step.do.tool === tool);
+    // Settings come last, when the rules for the packets that they let in exist.
+    const plan = { steps: [...of('run'), ...of('nft'), ...of('write')], warnings: [] };
+    return { failures: [...rules.failures, ...(await applyTeardown(system, plan))] };
   });
 }
+
+async function restoreFirewall(
+  system: System,
+  shared: readonly Step[],
+  isHere: (device: string) => boolean,
+): Promise<Restored<RulesInPlace>> {
+  const found = listAllRules(system);
+  const steps = [...shared.filter(isRule), ...missingSteps(system, found, isHere)];
+  if (steps.length === 0) return { failures: [], found };
+  // Steps that one child can do together are consecutive.
+  const of = (tool: Step['do']['tool']) => steps.filter((step) => step.do.tool === tool);
+  const sorted = [...of('iptables'), ...of('ip6tables')];
+  return { failures: await applyTeardown(system, { steps: sorted, warnings: [] }, { held: RULES_LOCK }) };
+}
+
+const isRule = ({ do: { tool } }: Step): boolean => tool === 'iptables' || tool === 'ip6tables';
 
 function missingSteps(system: System, listed: RulesInPlace, isHere: (device: string) => boolean): Step[] {
   const records = [...readVifRecords(system)].filter(

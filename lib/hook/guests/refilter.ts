@@ -1,5 +1,7 @@
 import { applyTeardown } from '../../apply/apply.ts';
+import { journalPath } from '../../apply/journal.ts';
 import { locked } from '../../apply/locked.ts';
+import { recoverInWords } from '../../apply/recover.ts';
 import { HostError, LockError, messageOf, XenNetworkError, XenstoreError } from '../../errors.ts';
 import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
 import { listRules } from '../../observe/filter/rules.ts';
@@ -55,7 +57,7 @@ interface Refilter {
   readonly context: Context;
   /** The system, which asks the host only once for what concerns all guests. */
   readonly shared: System;
-  readonly look: Look;
+  look: Look;
   /** The rules that devices must have, by the kernel's names of the devices. */
   readonly wanted: Map<string, RuleSet>;
   readonly failures: string[];
@@ -158,7 +160,8 @@ async function settle(
   find: ReturnType<typeof deviceFinder>,
 ): Promise<void> {
   const context = { ...run.context, system: run.shared };
-  for (const vif of await runningVifs(context, store, [backend], find)) {
+  const finder = (await takeBackEnded(run, backend)) ? deviceFinder(run.context.system) : find;
+  for (const vif of await runningVifs(context, store, [backend], finder)) {
     // The card has gone from xenstore since it was listed; its record tells more.
     if (Object.values(vif.run.stored).every((value) => value === undefined)) continue;
     try {
@@ -168,6 +171,20 @@ async function settle(
       run.failures.push(`${vif.run.call.device} has no new filter: ${messageOf(thrown)}`);
     }
   }
+}
+
+/**
+ * Takes back what an interrupted hook did to a card's devices, before it is looked up which filters they must have.
+ * @returns whether there was such a hook
+ */
+async function takeBackEnded(run: Refilter, backend: Backend): Promise<boolean> {
+  const { system, log } = run.context;
+  const left = deviceNames(backend).filter((device) => system.exists(journalPath(device)));
+  if (left.length === 0) return false;
+  for (const device of left) for (const sentence of await recoverInWords(system, device)) log.warn(sentence);
+  run.look = { rules: listAllRules(system), listing: listStrictTable(system) };
+  run.changed = true;
+  return true;
 }
 
 async function settleDevice(run: Refilter, vif: RunningVif): Promise<void> {

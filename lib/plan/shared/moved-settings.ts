@@ -53,11 +53,11 @@ export function movedLedger(ledger: Ledger, move: AddressMove): Ledger {
  * The steps that replace the rules of the old device, and the shared settings for the new one. Kernel settings move
  * together with the addresses, in other steps.
  * @param ledger all shared settings before the move
+ * @param moved what `movedLedger` makes of them
  * @param present the state of all settings on the host, those after the move included
  * @param move the old and the new device
  */
-export function follow(ledger: Ledger, present: Present, move: AddressMove): SharedChange {
-  const moved = movedLedger(ledger, move);
+export function follow(ledger: Ledger, moved: Ledger, present: Present, move: AddressMove): SharedChange {
   const known = new Set(ledger.map(({ claim }) => claimKey(claim)));
   const stays = staying(ledger, move);
   const isThere = ({ claim }: Held) => present.get(claimKey(claim)) !== undefined;

@@ -6,7 +6,7 @@ import type { Context } from '../../lib/hook/context.ts';
 import { deviceNames, type RunningVif, runningVifs, wantedFilter } from '../../lib/hook/guests/running.ts';
 import { strictBridges } from '../../lib/hook/guests/strict-table.ts';
 import { journalKeyOf, withLocks } from '../../lib/hook/locks.ts';
-import { guardSteps, sharedElements } from '../../lib/hook/vif/port-filter.ts';
+import { guardSteps, sharedElements, tableSteps } from '../../lib/hook/vif/port-filter.ts';
 import { readStrictRecords } from '../../lib/observe/filter/strict.ts';
 import { strictDamage } from '../../lib/observe/filter/strict-health.ts';
 import { readDrops } from '../../lib/observe/filter/strict-listing.ts';
@@ -158,7 +158,10 @@ async function setLog(context: Context, name: string, on: boolean): Promise<numb
     const fresh = { ...old, elements: on ? [...others, loggedElement(port)] : others };
     const shared = sharedElements(system, port, fresh);
     const recordPath = strictRecordPath(port);
-    return planStrict({ port, recordPath, old, fresh, flushed: true, shared });
+    return [
+      ...tableSteps(system, port),
+      ...planStrict({ port, recordPath, old, fresh, flushed: true, shared }),
+    ];
   };
   await withLocks(system, [device], () =>
     changeStrict(context, device, {

@@ -113,12 +113,10 @@ export interface GuardSteps {
  */
 export function guardSteps(system: System, device: string, guard: Guard, flushed: boolean): GuardSteps {
   const { port, fresh, bridge } = guard;
-  const others = flushed ? [...readStrictRecords(system)].filter(([name]) => name !== port) : [];
-  const table = flushed ? planStrictTable(others.flatMap(([, record]) => record.elements)) : [];
   const left = leftNames(device, guard);
   const drops = fresh === undefined ? undefined : dropsOf(system, device, left);
   const before = [
-    ...table,
+    ...(flushed ? tableSteps(system, port) : []),
     ...planStrict({
       port,
       recordPath: strictRecordPath(port),
@@ -133,6 +131,18 @@ export function guardSteps(system: System, device: string, guard: Guard, flushed
     ...(fresh === undefined ? [] : learningSteps(system, bridge)),
   ];
   return { before, after: unguardSteps(system, device, left, drops) };
+}
+
+/**
+ * Steps that complete the strict table, with all guests that are missing from it. A guest that has other elements there than
+ * its record says is left alone: a change of it was interrupted, and is taken back by the next hook for that guest.
+ * @param system the way to the records and the table
+ * @param port the port that the caller itself adds
+ */
+export function tableSteps(system: System, port: string): Step[] {
+  const there = listStrictTable(system)?.elements;
+  const lost = [...readStrictRecords(system)].filter(([name]) => name !== port && !there?.has(name));
+  return planStrictTable(lost.flatMap(([, { elements }]) => elements));
 }
 
 /** The names under which a device may be recorded and which it no longer has once it is attached. */

@@ -2,9 +2,10 @@ import { applyParts, type Part, UNDONE } from '../../apply/apply.ts';
 import { deferTakeBack, forgetPart, type TakeBack } from '../../apply/confirm.ts';
 import { HostError, RequestError, VerifyError, XenNetworkError } from '../../errors.ts';
 import { type Step, sharesRules } from '../../plan/step.ts';
-import { VIF_RECORDS } from '../../record/paths.ts';
+import { LOCKS, VIF_RECORDS } from '../../record/paths.ts';
 import { parsePrefix } from '../../request/addresses.ts';
 import { type Values, wholeNumber } from '../../request/arguments.ts';
+import { isGuestDevice } from '../../request/names.ts';
 import type { System } from '../../system/system.ts';
 import { quote } from '../../text.ts';
 import type { Context, NetworkWork } from '../context.ts';
@@ -112,7 +113,9 @@ export async function perform(context: Context, works: readonly WorkOf[], guards
 async function refilterGuests(context: Context, done: readonly NetworkWork[]): Promise<void> {
   const { system, log } = context;
   const steps = done.flatMap(({ plan }) => plan.steps);
-  if (!steps.some(changesFilter) || system.list(VIF_RECORDS).length === 0) return;
+  // A hook that is under way has decided about its guest's rules, and may have left no record yet.
+  const isAttaching = system.list(LOCKS).some(isGuestDevice);
+  if (!steps.some(changesFilter) || (system.list(VIF_RECORDS).length === 0 && !isAttaching)) return;
   const { refilter } = await import('../guests/refilter.ts');
   try {
     await refilter(context);

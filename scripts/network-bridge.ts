@@ -1,8 +1,9 @@
 import type { Context, NetworkHook, NetworkWork } from '../lib/hook/context.ts';
 import {
+  filterFacts,
   followAddresses,
+  leaveBeside,
   notStrict,
-  passForeignDrops,
   resultText,
   unspanned,
   untracksCard,
@@ -12,7 +13,6 @@ import { runNetworkHook } from '../lib/hook/network/network.ts';
 import { printStatus } from '../lib/hook/network/status.ts';
 import { nothing, takeBackBy } from '../lib/hook/network/transaction.ts';
 import { firewallWords, NO_WORDS } from '../lib/hook/network/void-rules.ts';
-import { NOT_WRAPPED, wrappedClaim } from '../lib/hook/network/wrapped.ts';
 import { readKept } from '../lib/observe/bridge/kept.ts';
 import { refuseNetworkRoot } from '../lib/observe/bridge/root.ts';
 import { readSpanningTree } from '../lib/observe/bridge/spanning-tree.ts';
@@ -32,7 +32,6 @@ import {
   muteGateways,
 } from '../lib/observe/bridge/verify.ts';
 import { readLedger } from '../lib/observe/filter/ledger.ts';
-import { filteredFamilies } from '../lib/observe/filter/rules.ts';
 import { mustHaveNft } from '../lib/observe/filter/strict.ts';
 import { type HostState, type Link, observeHost } from '../lib/observe/host/host.ts';
 import { checkLayout, linkOf } from '../lib/plan/bridge/check.ts';
@@ -82,15 +81,15 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   warnOfBound(context, link, layout.top);
   const gateways = knownGateways(system, state, link.name);
   if (request.strict) mustHaveNft(system);
-  const wrapped = request.antispoof ? wrappedClaim(system, layout.bridge, layout.nic) : NOT_WRAPPED;
+  const filter = filterFacts(context, request, layout);
   const planned = planStart({
     ...factsOf(context, request, state, link, layout),
-    wrapped: wrapped.claims[0],
+    ...filter.facts,
   });
   const there = { ...move, wasBridge: false, isBridge: layout.top === layout.bridge };
   const plan = {
     steps: [...planned.steps, ...followAddresses(system, there)],
-    warnings: [...planned.warnings, ...wrapped.warnings, ...firewall.warnings],
+    warnings: [...planned.warnings, ...filter.warnings, ...firewall.warnings],
   };
   const verify = async () => {
     if (link.flags.has('LOWER_UP')) await awaitCarrier(system, layout.nic);
@@ -115,13 +114,12 @@ function start(context: Context, values: Values): NetworkWork | undefined {
 }
 
 function factsOf(
-  context: Context,
+  { system }: Context,
   request: BridgeRequest,
   state: HostState,
   link: Link,
   layout: BridgeLayout,
-): StartFacts {
-  const { system } = context;
+): Omit<StartFacts, 'filtered'> {
   const isThere = layout.top !== link.name && state.links.some(({ name }) => name === layout.top);
   return {
     state,
@@ -130,9 +128,7 @@ function factsOf(
     settings: readSettings(system, link.name),
     topSettings: readSettings(system, isThere ? layout.top : 'default'),
     ifupdown: managedByIfupdown(system, link.name),
-    filtered: request.antispoof ? filteredFamilies(system) : undefined,
     untracked: untracksCard(system, request, layout.topology),
-    dropping: request.antispoof ? [] : passForeignDrops(context, layout),
     strict: request.strict,
     spanningTree: { wanted: request.spanningTree, now: readSpanningTree(system, layout.bridge) },
   };
@@ -177,7 +173,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   // These steps come first, since the last steps remove devices that an undo can only make again at a cost.
   const follow = top === undefined ? [] : followAddresses(system, back);
   const plan = {
-    steps: [...follow, ...planned.steps],
+    steps: [...follow, ...planned.steps, ...leaveBeside(system, record.bridge)],
     warnings: [...planned.warnings, ...firewall.warnings],
   };
   const verify = async () => {

@@ -1,6 +1,7 @@
 import { HostError } from '../lib/errors.ts';
 import { namesDevice } from '../lib/filter/walk.ts';
 import type { Context, NetworkHook, NetworkWork } from '../lib/hook/context.ts';
+import { besideClaims } from '../lib/hook/network/bridge.ts';
 import { type DhcpChange, NO_SERVERS, stopSubnet, unheardRequests } from '../lib/hook/network/bridge-dhcp.ts';
 import { runNetworkHook } from '../lib/hook/network/network.ts';
 import { holdShared, letGoShared, unmetClaims } from '../lib/hook/network/shared-settings.ts';
@@ -8,7 +9,7 @@ import { printStatus } from '../lib/hook/network/status.ts';
 import { nothing, takeBackBy } from '../lib/hook/network/transaction.ts';
 import { defaultDevice, defaultDevices } from '../lib/observe/bridge/uplink.ts';
 import { type DhcpState, observeDhcp } from '../lib/observe/dhcp/dhcp.ts';
-import { iptablesDrops } from '../lib/observe/filter/forward-policy.ts';
+import { bridgedFamilies, iptablesDrops } from '../lib/observe/filter/forward-policy.ts';
 import { isAntispoofed } from '../lib/observe/filter/rules.ts';
 import { readListening } from '../lib/observe/forward/forwarding.ts';
 import { type NatRecord, readNatRecords } from '../lib/observe/forward/nat.ts';
@@ -45,6 +46,9 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const known = readNatRecords(system).find(({ netdev }) => netdev === name);
   const claims = [
     ...families(system).flatMap((family) => filterClaims(system, name, family, request, kind === 'bridge')),
+    ...(request.antispoof
+      ? besideClaims(system, undefined, (bridge) => bridgedFamilies(system, bridge))
+      : []),
     ...forwardingClaims(request.ipv6, request.ipv6 ? readListening(system, state, name) : []),
   ];
   const shared = holdShared(system, natUser(name), claims);

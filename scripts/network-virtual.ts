@@ -1,5 +1,5 @@
 import type { Context, NetworkHook, NetworkWork } from '../lib/hook/context.ts';
-import { unspanned } from '../lib/hook/network/bridge.ts';
+import { besideClaims, unspanned } from '../lib/hook/network/bridge.ts';
 import { type DhcpChange, startBridgeDhcp, stopBridgeDhcp } from '../lib/hook/network/bridge-dhcp.ts';
 import { runNetworkHook } from '../lib/hook/network/network.ts';
 import { holdShared, letGoShared, unmetClaims } from '../lib/hook/network/shared-settings.ts';
@@ -123,7 +123,9 @@ function claimsOf(system: System, state: HostState, request: VirtualRequest): Cl
   const ipv6 = request.addresses.some(({ subnet }) => subnet.family === 6);
   return [
     ...(request.strict ? [{ kind: 'strict' } as const] : []),
-    ...(antispoof ? bridgeFilterClaims() : []),
+    ...(antispoof
+      ? [...bridgeFilterClaims(), ...besideClaims(system, undefined, () => families(system))]
+      : []),
     ...virtualClaims(request, netdev, families(system)),
     ...(forwards ? forwardingClaims(ipv6, ipv6 ? readListening(system, state, netdev) : []) : []),
   ];

@@ -1,20 +1,26 @@
 import { movedPending } from '../../apply/confirm.ts';
 import { boundTo } from '../../observe/bridge/bound.ts';
 import { readSpanningTree } from '../../observe/bridge/spanning-tree.ts';
-import { managedByIfupdown } from '../../observe/bridge/uplink.ts';
+import { managedByIfupdown, readBridgeRecords } from '../../observe/bridge/uplink.ts';
 import { forwardDrops, policyOwner, unfilterWords } from '../../observe/filter/forward-policy.ts';
-import { readLedgerFile } from '../../observe/filter/ledger.ts';
+import { readLedger, readLedgerFile } from '../../observe/filter/ledger.ts';
+import { filteredFamilies } from '../../observe/filter/rules.ts';
 import { readNatRecords } from '../../observe/forward/nat.ts';
 import { type Link, observeHost } from '../../observe/host/host.ts';
+import { cardPorts } from '../../observe/host/port.ts';
 import { readVifRecords } from '../../observe/records.ts';
 import type { BridgeLayout } from '../../plan/bridge/layout.ts';
+import type { StartFacts } from '../../plan/bridge/start-facts.ts';
+import { cardRules, passageClaims } from '../../plan/filter/antispoof.ts';
 import { type AddressMove, followRecords, followSteps } from '../../plan/shared/moved-settings.ts';
-import type { Step } from '../../plan/step.ts';
+import { type Step, shareStep } from '../../plan/step.ts';
+import { bridgeUser, type Claim, claimsOf } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { BridgeRequest, SpanningTree, Topology } from '../../request/bridge.ts';
 import type { System } from '../../system/system.ts';
 import { listed } from '../../text.ts';
 import type { Context } from '../context.ts';
+import { wrappedClaim } from './wrapped.ts';
 
 /**
  * Warns about programs that are bound to a device by its index, and so do not follow its addresses to another device.
@@ -85,12 +91,35 @@ export function untracksCard(system: System, { notrack }: BridgeRequest, topolog
 }
 
 /**
- * Warns where a policy of DROP in the administrator's firewall would drop packets between the ports of a new bridge.
+ * Collects what a new bridge needs of the firewall.
  * @param context the call
+ * @param request what was asked for
  * @param layout the new bridge's names
+ * @returns facts for the plan, and warnings
+ * @throws HostError when antispoof=yes and iptables does not work
+ */
+export function filterFacts(
+  context: Context,
+  request: BridgeRequest,
+  layout: BridgeLayout,
+): {
+  readonly facts: Pick<StartFacts, 'filtered' | 'wrapped' | 'beside' | 'dropping'>;
+  readonly warnings: readonly string[];
+} {
+  const { system } = context;
+  if (!request.antispoof)
+    return { facts: { filtered: undefined, dropping: passForeignDrops(context, layout) }, warnings: [] };
+  const wrapped = wrappedClaim(system, layout.bridge, layout.nic);
+  const filtered = filteredFamilies(system);
+  const beside = besideClaims(system, layout.bridge, () => filtered);
+  return { facts: { filtered, wrapped: wrapped.claims[0], beside }, warnings: wrapped.warnings };
+}
+
+/**
+ * Warns where a policy of DROP in the administrator's firewall would drop packets between the ports of a new bridge.
  * @returns the families in which the host itself would become unreachable without rules of ours
  */
-export function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): Family[] {
+function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): Family[] {
   const drops = forwardDrops(system, bridge);
   // No warning for another started hook's policy: our rules let the packets pass.
   const isOurs = readLedgerFile(system).some(({ claim }) => claim.kind === 'policy');
@@ -104,6 +133,45 @@ export function passForeignDrops({ system, log }: Context, { bridge }: BridgeLay
     );
   }
   return drops.filter(({ byIptables }) => byIptables).map(({ family }) => family);
+}
+
+/**
+ * The rules that a start which sets FORWARD's policy to DROP needs for the cards of other started bridges. In the classic
+ * topology the host's own packets cross its bridge, and the start of that bridge may have needed no rules.
+ * @param system the way to the records
+ * @param bridge the bridge that is started; undefined for another hook than network-bridge
+ * @param familiesOf the families in which FORWARD will drop a bridge's packets
+ */
+export function besideClaims(
+  system: System,
+  bridge: string | undefined,
+  familiesOf: (bridge: string) => readonly Family[],
+): Claim[] {
+  const others = readBridgeRecords(system).filter((record) => record.bridge !== bridge);
+  return others.flatMap((other) =>
+    passageClaims(familiesOf(other.bridge), cardRules(cardPorts(system, other.bridge))),
+  );
+}
+
+/**
+ * Steps that remove the rules which other starts hold for the card of a bridge, when that bridge is stopped.
+ * @param system the way to the shared settings
+ * @param bridge the bridge's name
+ */
+export function leaveBeside(system: System, bridge: string): Step[] {
+  const rules = cardRules(cardPorts(system, bridge));
+  const isFor = (claim: Claim) => claim.kind === 'rule' && rules.includes(claim.rule);
+  const ledger = readLedger(system);
+  const users = new Set(ledger.filter(({ claim }) => isFor(claim)).flatMap((held) => held.users));
+  users.delete(bridgeUser(bridge));
+  return [...users].map((user) => {
+    const held = claimsOf(ledger, user);
+    return shareStep(
+      user,
+      held,
+      held.filter((claim) => !isFor(claim)),
+    );
+  });
 }
 
 /**

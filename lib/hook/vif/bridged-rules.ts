@@ -9,7 +9,7 @@ import {
 } from '../../observe/filter/forward-policy.ts';
 import { filtersBridged, isAntispoofed, unrestrictedFamilies } from '../../observe/filter/rules.ts';
 import { families } from '../../observe/host/host.ts';
-import { readOwner } from '../../observe/host/port.ts';
+import { cardPorts } from '../../observe/host/port.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { VifSettings } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
@@ -70,10 +70,7 @@ function sourcesOf(system: System, bridge: string): string[] | undefined {
   if (!isAntispoofed(system)) return undefined;
   const own = readBridgeRecords(system).find((record) => record.bridge === bridge)?.antispoof?.rules;
   if (own !== undefined) return own.flatMap((rule) => /^FORWARD .*--physdev-in (\S+) /.exec(rule)?.[1] ?? []);
-  return system
-    .list(`/sys/class/net/${bridge}/brif`)
-    .filter((name) => !/^(vif(?!0\.)|tap)\d/.test(name))
-    .filter((name) => readOwner(system, name).alias?.startsWith('xen-network ') !== true);
+  return cardPorts(system, bridge);
 }
 
 function familiesOf(drops: readonly ForwardDrop[]): Family[] {

@@ -99,6 +99,18 @@ export function listBridges(system: System): string[] {
   return system.list(NET).filter((name) => isBridge(system, name));
 }
 
+/**
+ * The ports of a bridge that are no guest's: its card, and in the classic topology the host's own.
+ * @param system the way to sysfs
+ * @param bridge the bridge's name
+ */
+export function cardPorts(system: System, bridge: string): string[] {
+  return system
+    .list(`${NET}/${bridge}/brif`)
+    .filter((name) => !/^(vif(?!0\.)|tap)\d/.test(name))
+    .filter((name) => !readOwner(system, name).alias.startsWith('xen-network '));
+}
+
 function baseName(path: string | undefined): string | undefined {
   return path?.slice(path.lastIndexOf('/') + 1);
 }

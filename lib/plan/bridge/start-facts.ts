@@ -26,6 +26,8 @@ export interface StartFacts {
   readonly wrapped?: Claim | undefined;
   /** With antispoof=yes: packets that only cross the bridge bypass connection tracking. */
   readonly untracked?: boolean;
+  /** With antispoof=yes: the rules by which the cards of other started bridges pass. */
+  readonly beside?: readonly Claim[];
   /** The families in which FORWARD, by somebody else's policy, drops bridged packets. */
   readonly dropping?: readonly Family[];
   /** The bridge's part in the spanning tree, as wanted and as it is. */

@@ -68,6 +68,7 @@ function filterOf({
   filtered,
   wrapped,
   untracked,
+  beside = [],
   dropping = [],
 }: StartFacts): FilterNeeds | undefined {
   const ports = [layout.nic, ...(layout.topology === 'classic' ? [layout.vif0] : [])];
@@ -75,7 +76,7 @@ function filterOf({
     const rules = cardRules(ports, untracked);
     return {
       rules,
-      claims: [...antispoofClaims(filtered, rules), ...(wrapped === undefined ? [] : [wrapped])],
+      claims: [...antispoofClaims(filtered, rules), ...beside, ...(wrapped === undefined ? [] : [wrapped])],
     };
   }
   const rules = cardRules(ports);

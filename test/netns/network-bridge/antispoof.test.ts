@@ -113,6 +113,24 @@ describe('antispoof=yes', () => {
     expect(differences(before, await lookFor(host, before))).toEqual([]);
   });
 
+  test.each([
+    ['network-bridge', 'vifnum=1', 'netdev=dummy0'],
+    ['network-virtual', 'bridge=vmnet8', 'bridgeip=10.1.1.1/24'],
+  ])('%s after a bridge without it leaves the host its network by that bridge', async (hook, ...words) => {
+    await plugged();
+    host.nic('dummy0', { address: '172.31.0.1/24' });
+    const before = await settled(host);
+    expect(bridge('start', 'netdev=eth0').status).toBe(0);
+    expect(host.hook(hook, ['start', 'antispoof=yes', ...words])).toMatchObject({ status: 0, stderr: '' });
+    const gateway = host.netns('gw-eth0');
+    for (const address of ['192.0.2.1', '2001:db8::1']) expect(host.reaches(address)).toBe(true);
+    for (const address of ['192.0.2.10', '2001:db8::10']) expect(gateway.reaches(address)).toBe(true);
+    expect(host.hook(hook, ['stop', ...words]).status).toBe(0);
+    for (const tool of TOOLS) expect(forward(tool).filter((rule) => rule.includes('physdev'))).toEqual([]);
+    expect(bridge('stop', 'netdev=eth0').status).toBe(0);
+    expect(differences(before, await lookFor(host, before))).toEqual([]);
+  });
+
   test('stop works when somebody flushed the rules meanwhile', async () => {
     await plugged();
     expect(bridge('start', 'antispoof=yes').status).toBe(0);

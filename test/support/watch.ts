@@ -1,17 +1,17 @@
 import type { Namespace } from './hosts/namespace.ts';
 
-/** Counts the frames of one sender that come in at a machine's card. */
+/** Counts frames of one kind that come in at a machine's card. */
 export class Watch {
   readonly #machine: Namespace;
-  readonly #sender: string;
+  readonly #kind: string;
 
   /**
    * @param machine its card is eth0
-   * @param sender the MAC address
+   * @param kind which frames, as nft matches them
    */
-  constructor(machine: Namespace, sender: string) {
+  constructor(machine: Namespace, kind: string) {
     this.#machine = machine;
-    this.#sender = sender;
+    this.#kind = kind;
   }
 
   /** Begins to count, or begins anew. */
@@ -20,7 +20,7 @@ export class Watch {
       'add table netdev watch',
       'add chain netdev watch in { type filter hook ingress device eth0 priority 0; }',
       'flush chain netdev watch in',
-      `add rule netdev watch in ether saddr ${this.#sender} counter`,
+      `add rule netdev watch in ${this.#kind} counter`,
     ];
     const ran = this.#machine.run(['nft', '-f', '-'], { input: `${lines.join('\n')}\n` });
     if (ran.status !== 0) throw new Error(`nft: ${ran.stderr}`);

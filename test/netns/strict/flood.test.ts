@@ -28,7 +28,7 @@ describe('while a card comes and goes, a guest that forges all the time gets no 
 
   /** Without the filter they do come out, so that none is none. */
   async function flooded(then: () => Promise<void>): Promise<void> {
-    const watch = new Watch(host.vif.host.netns('outside'), guestMac(2));
+    const watch = new Watch(host.vif.host.netns('outside'), `ether saddr ${guestMac(2)}`);
     watch.start();
     host.vif.card(1, { mac: guestMac(1), ip: '192.0.2.1' });
     host.vif.host.netns('guest1').ip('link set eth0 up');

@@ -241,7 +241,7 @@ describe('modes', () => {
       stderr: '',
     });
     expect(mayBe(1, '192.0.2.1', '192.0.2.9')).toEqual([]);
-    const watch = new Watch(host.vif.host.netns('guest1'), OUTSIDE_MAC);
+    const watch = new Watch(host.vif.host.netns('guest1'), `ether saddr ${OUTSIDE_MAC}`);
     watch.start();
     expect(host.outside.reaches('192.0.2.1')).toBe(false);
     expect(watch.count()).toBe(0);

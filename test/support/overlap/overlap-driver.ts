@@ -218,7 +218,14 @@ function isRunning(pid: number): boolean {
 
 /** What a look finds beside the snapshot: the strict filter's elements, and what xenstore says of guests. */
 function look(): Snapshot {
-  const { sysctl = [], iptables = [], ip6tables = [], addresses = [], ...rest } = takeSnapshot(here);
+  const {
+    sysctl = [],
+    iptables = [],
+    ip6tables = [],
+    addresses = [],
+    routes = [],
+    ...rest
+  } = takeSnapshot(here);
   // The order of devices is that in which they came; that of one device's addresses counts.
   const deviceOf = (line: string) => line.split(' ', 1)[0] ?? '';
   // What a killed online noted for a guest that is not connected goes with the guest.
@@ -229,7 +236,8 @@ function look(): Snapshot {
   const store = here.run(['xenstore-ls', '-f', '/local/domain/0/backend/vif']).stdout.split('\n');
   return {
     ...rest,
-    addresses: addresses.toSorted((a, b) => deviceOf(a).localeCompare(deviceOf(b))),
+    routes: routes.filter(isSettled),
+    addresses: addresses.filter(isSettled).toSorted((a, b) => deviceOf(a).localeCompare(deviceOf(b))),
     iptables: inAnyOrder(iptables),
     ip6tables: inAnyOrder(ip6tables),
     sysctl: sysctl.filter((line) => !/\/(stable_secret|retrans)/.test(line)),
@@ -238,6 +246,9 @@ function look(): Snapshot {
     store: store.filter((line) => /\/(hotplug-status|hotplug-error|locking) = /.test(line) || isMark(line)),
   };
 }
+
+/** What the kernel gives a bridge without a card comes and goes with the carrier of its guests, some time later. */
+const isSettled = (line: string): boolean => !/^(vmnet8 |.*"dev":"vmnet8").*"(fe80:|ff00:)/.test(line);
 
 /** Neighbours among a chain's rules that end alike are sorted: which of them comes first makes no difference. */
 function inAnyOrder(lines: readonly string[]): string[] {
@@ -412,7 +423,16 @@ async function tryEach(overlap: Overlap, stage: Snapshot): Promise<OverlapOutcom
     const left = wrongAfter([stage]);
     const leftovers = left.length === 0 ? [] : ['left at the end:', ...left, ...ends];
     if (wrong.length + left.length > 0)
-      return { steps: at, tried, wrong: [`after ${at} steps:`, ...ended.said, ...wrong, ...leftovers] };
+      return {
+        steps: at,
+        tried,
+        wrong: [
+          `after ${at} steps, which hold ${held[at] || 'nothing'}:`,
+          ...ended.said,
+          ...wrong,
+          ...leftovers,
+        ],
+      };
     at = nextAfter(at, overlap, held, ended.waited);
   }
   return { steps: held.length, tried, wrong: [] };

@@ -205,9 +205,17 @@ function routed(): World {
 /** Lists of networks that are started as one, beside each other and beside one that is not on a list. */
 function multi(): World {
   const list = (...words: string[]) => hook('network-multi-bridge', ...words);
-  const one = ['network-bridge', 'topology=plain', 'netdev=eth0', 'bridge=xenbr0', 'antispoof=yes'];
+  const one = [
+    'network-bridge',
+    'topology=plain',
+    'netdev=eth0',
+    'bridge=xenbr0',
+    'antispoof=yes',
+    'notrack=no',
+  ];
   const other = ['network-virtual', 'bridge=vmnet8', 'bridgeip=10.1.1.1/24', 'masquerade=yes'];
-  const beside = ['topology=plain', 'netdev=eth1', 'bridge=xenbr1', 'antispoof=yes'];
+  // Whether its frames are tracked depends on whether the host forwards when it is started, unless told.
+  const beside = ['topology=plain', 'netdev=eth1', 'bridge=xenbr1', 'antispoof=yes', 'notrack=no'];
   const guest = card(1, values(1));
   const both = [...one, ...other];
   return {

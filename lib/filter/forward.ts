@@ -1,5 +1,6 @@
 import type { Family, Prefix } from '../request/addresses.ts';
 import { prefixText } from '../request/addresses.ts';
+import { parseSavedTables } from '../wire/iptables-save.ts';
 
 /**
  * Rules of one family, without the leading -A, in the order and the exact words in which `iptables-save` lists them, so
@@ -150,18 +151,17 @@ export function rulesOf(listing: string, device: string): readonly string[] {
  * @param listing the output of `iptables-save`
  */
 export function rulesByDevice(listing: string): ReadonlyMap<string, readonly string[]> {
-  const found = new Map<string, { readonly filter: string[]; readonly raw: string[] }>();
-  let table = '';
-  for (const line of listing.split('\n')) {
-    if (line.startsWith('*')) table = line.slice(1);
-    const device = line.startsWith('-A ') ? OWNED.exec(line)?.[1] : undefined;
-    const rule = line.slice('-A '.length);
-    if (device === undefined || tableOf(rule) !== table) continue;
-    const own = found.get(device) ?? { filter: [], raw: [] };
-    own[tableOf(rule)].push(rule);
-    found.set(device, own);
-  }
-  return new Map([...found].map(([device, { filter, raw }]) => [device, [...filter, ...raw]]));
+  const tables = parseSavedTables(listing);
+  const found = new Map<string, string[]>();
+  for (const table of ['filter', 'raw'])
+    for (const rule of tables.find(({ name }) => name === table)?.rules ?? []) {
+      const device = OWNED.exec(rule)?.[1];
+      if (device === undefined || tableOf(rule) !== table) continue;
+      const own = found.get(device) ?? [];
+      own.push(rule);
+      found.set(device, own);
+    }
+  return found;
 }
 
 /**

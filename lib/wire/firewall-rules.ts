@@ -1,6 +1,8 @@
 // Reads the host's firewall from nft's JSON (libnftables-json(5)) and from iptables-save(8): chains, rules, and the
 // devices that the rules match.
 
+import { parseSavedTables } from './iptables-save.ts';
+
 /** A device that a rule matches. */
 export interface DeviceMatch {
   readonly direction: 'in' | 'out';
@@ -199,27 +201,26 @@ function ruleOf(devices: DeviceMatch[], others: string[], verdict: Verdict): Fir
  * @param family "ip" or "ip6"
  */
 export function parseIptablesSave(text: string, family: 'ip' | 'ip6'): FirewallChain[] {
-  let table = '';
-  const chains: (FirewallChain & { readonly rules: FirewallRule[] })[] = [];
-  for (const line of text.split('\n')) {
-    if (line.startsWith('*')) table = `${family} ${line.slice(1)}`;
-    const [, name, policy] = /^:(\S+) (\S+)/.exec(line) ?? [];
-    if (name !== undefined) {
-      const hook = policy === '-' ? undefined : name.toLowerCase();
-      chains.push({
+  return parseSavedTables(text).flatMap((saved) => {
+    const table = `${family} ${saved.name}`;
+    const rules = new Map<string, FirewallRule[]>();
+    for (const line of saved.rules) {
+      const [, chain = '', rule = ''] = /^(\S+) ?(.*)$/.exec(line) ?? [];
+      const own = rules.get(chain) ?? [];
+      own.push(iptablesRule(rule));
+      rules.set(chain, own);
+    }
+    return [...saved.policies].map(
+      ([name, policy]): FirewallChain => ({
         table,
         name,
-        hook,
+        hook: policy === '-' ? undefined : name.toLowerCase(),
         policy: policy === 'DROP' ? 'drop' : 'accept',
         devices: [],
-        rules: [],
-      });
-    }
-    const [, chain, rule] = /^-A (\S+) ?(.*)$/.exec(line) ?? [];
-    const owner = chains.find((other) => other.table === table && other.name === chain);
-    if (rule !== undefined) owner?.rules.push(iptablesRule(rule));
-  }
-  return chains;
+        rules: rules.get(name) ?? [],
+      }),
+    );
+  });
 }
 
 function iptablesRule(text: string): FirewallRule {

@@ -3,6 +3,7 @@ import { BRIDGE_NF_FOLDER, IP_FORWARD, IP6_FORWARD, settingPath } from '../../re
 import { type Claim, claimKey } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
+import { parseSavedTables, type SavedTable } from '../../wire/iptables-save.ts';
 import { readLedger } from '../filter/ledger.ts';
 import { readStrictRecords, strictTableState } from '../filter/strict.ts';
 import type { HostState } from '../host/host.ts';
@@ -24,24 +25,19 @@ export function readPresent(system: System, claims: readonly Claim[]): Present {
   return new Map(claims.map((claim) => [claimKey(claim), stateOf(system, claim, listing)]));
 }
 
-/** By table: the rules, without -A, and the policy of FORWARD in the words of iptables-save. */
-type Listing = ReadonlyMap<string, ReadonlySet<string>>;
+/** By table: the rules, without -A, and the policies of its chains. */
+type Listing = ReadonlyMap<
+  string,
+  { readonly rules: ReadonlySet<string>; readonly policies: SavedTable['policies'] }
+>;
 
 /** @returns undefined where the tool does not work */
 function listFirewall(system: System, family: Family): Listing | undefined {
-  const tables = new Map<string, Set<string>>();
   const tool = family === 4 ? 'iptables-save' : 'ip6tables-save';
   const listing = system.run([tool], { isListing: true });
   if (listing.status !== 0) return undefined;
-  let lines = new Set<string>();
-  for (const line of listing.stdout.split('\n')) {
-    if (line.startsWith('*')) {
-      lines = new Set();
-      tables.set(line.slice(1), lines);
-    } else if (line.startsWith('-A ')) lines.add(line.slice('-A '.length));
-    else if (line.startsWith(':')) lines.add(line.slice(0, line.indexOf(' [')));
-  }
-  return tables;
+  const tables = parseSavedTables(listing.stdout);
+  return new Map(tables.map(({ name, rules, policies }) => [name, { rules: new Set(rules), policies }]));
 }
 
 function stateOf(
@@ -55,7 +51,7 @@ function stateOf(
     case 'policy':
       return policyIn(listing(claim.family));
     case 'rule':
-      return listing(claim.family)?.get(claim.table)?.has(claim.rule) === true ? claim.rule : undefined;
+      return listing(claim.family)?.get(claim.table)?.rules.has(claim.rule) === true ? claim.rule : undefined;
     case 'strict':
       return tableState(system);
     case 'wrapped':
@@ -73,7 +69,7 @@ function policyIn(listing: Listing | undefined): string | undefined {
   const filter = listing.get('filter');
   // A table that does not exist yet lets everything pass.
   if (filter === undefined) return 'ACCEPT';
-  return ['ACCEPT', 'DROP'].find((policy) => filter.has(`:FORWARD ${policy}`));
+  return filter.policies.get('FORWARD');
 }
 
 /** "bare" where the strict table may be removed; "held" where a guest is in it. */

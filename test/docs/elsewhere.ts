@@ -25,6 +25,7 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   },
   './install.sh': { in: 'test/install/dpkg.test.ts', as: 'install "$1" >/mnt/log' },
   './install.sh --uninstall': { in: 'test/install/dpkg.test.ts', as: 'install "$1" --uninstall' },
+  './install.sh --boot KIND': { in: 'test/install/install.test.ts', as: "'--boot', kind" },
   'xen-network sandbox --shell': { in: 'test/netns/sandbox.test.ts', as: 'sandbox --shell' },
   "journalctl -k --grep 'xen-network drops'": {
     because: 'the kernel logs what namespaces drop nowhere, unless told; test:xen looks at it',

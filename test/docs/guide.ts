@@ -138,6 +138,7 @@ const BRIDGED: readonly Scenario[] = [
       page.ok(host, 'xen-network refilter');
       page.ok(host, 'xen-network vif');
       page.ok(host, 'xen-network sandbox');
+      page.ok(host, 'xen-network hooks WORD', { as: ['xen-network hooks status; test $? = 1'] });
       expect(page.ok(host, 'xen-network HOOK …', { as: ['xen-network network-bridge status'] })).toContain(
         'xenbr0',
       );

@@ -122,6 +122,41 @@ export const START_HERE: readonly Scenario[] = [
       expect(await host.snapshotLike(before)).toEqual(before);
     },
   },
+  {
+    document: 'docs/desk.md',
+    headings: ['hooks: the links in /etc/xen/scripts'],
+    async play(page, keep) {
+      const { host } = keep({ host: await Host.create() });
+      const tree = hooksTree(host);
+      const type = (word: string, more = '', status = '0') => {
+        const form = word === 'status' ? '[--json]' : '[--dry-run]';
+        const typed = `xen-network hooks ${word} ${more} ${tree.options}; test $? = ${status}`;
+        return page.ok(host, `xen-network hooks ${word} ${form}`, { as: [typed] });
+      };
+      const isStock = () => host.ok('cat', tree.hook) === tree.stock;
+      expect(type('status', '', '1')).toMatch(/^vif-bridge +stock/m);
+      type('enable', '--dry-run');
+      expect(isStock()).toBe(true);
+      type('enable');
+      expect(host.ok('readlink', tree.hook)).toContain('/usr/lib/xen-network/xen-network');
+      expect(JSON.parse(type('status', '--json'))).toMatchObject({ version: 1 });
+      type('disable', '--dry-run');
+      expect(isStock()).toBe(false);
+      type('disable');
+      expect(isStock()).toBe(true);
+    },
+  },
 ];
+
+/** A tree with this program and a stock script, as a package is made from: the machine's own list of diversions is none of it. */
+function hooksTree(host: Host): { readonly options: string; readonly hook: string; readonly stock: string } {
+  const program = '/usr/lib/xen-network/xen-network';
+  const hook = '/run/tree/etc/xen/scripts/vif-bridge';
+  const stock = '#!/bin/sh\necho stock\n';
+  host.write(hook, stock, '755');
+  host.ok('mkdir', '-p', '/run/tree/usr/lib/xen-network');
+  host.ok('cp', '-L', '/etc/xen/scripts/xen-network', `/run/tree${program}`);
+  return { options: `--root /run/tree --program ${program}`, hook, stock };
+}
 
 const WHO = '-c user.name=x -c user.email=x@example.org';

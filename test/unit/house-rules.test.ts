@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
@@ -268,6 +268,20 @@ describe('the house rules', () => {
       return lost.map((target) => `${document}: ${target}`);
     });
     expect(found).toEqual([]);
+  });
+
+  test('every file that makes an error is in the table of docs/architecture.md', () => {
+    const text = readFileSync(join(root, 'docs/architecture.md'), 'utf8');
+    const [, table = ''] = text.split('\n## From a sentence to the line that makes it\n');
+    const rows = table.split('\n## ')[0] ?? '';
+    const isNamed = (file: string) =>
+      rows.includes(`\`${file}\``) ||
+      (rows.includes(`\`${dirname(file)}\``) && rows.includes(`\`${basename(file)}\``));
+    const makers = program
+      .filter((file) => under(file, 'lib/observe', 'lib/plan', 'lib/apply', 'lib/hook'))
+      .filter((file) => /\bnew [A-Z]\w*Error\(/.test(readFileSync(join(root, file), 'utf8')));
+    expect(makers.length).toBeGreaterThan(20);
+    expect(makers.filter((file) => !isNamed(file))).toEqual([]);
   });
 
   test('package-lock.json names no registry', () => {

@@ -1,4 +1,5 @@
 import { HostError } from '../lib/errors.ts';
+import { holdsFor } from '../lib/filter/packet.ts';
 import { namesDevice } from '../lib/filter/walk.ts';
 import type { Context, NetworkHook, NetworkWork } from '../lib/hook/context.ts';
 import { besideClaims } from '../lib/hook/network/bridge.ts';
@@ -130,6 +131,7 @@ function guardingOf(
     system,
     family,
     (match) => namesDevice(match, devices[match.direction]) !== match.negated,
+    holdsFor(family === 4 ? NAT_SUBNET : undefined),
   );
   return drops ? 'pass' : 'none';
 }

@@ -10,6 +10,7 @@ import { readKept } from '../lib/observe/bridge/kept.ts';
 import { readSpanningTree } from '../lib/observe/bridge/spanning-tree.ts';
 import { defaultDevice, readSettings } from '../lib/observe/bridge/uplink.ts';
 import { readResolver } from '../lib/observe/dhcp/server.ts';
+import { routedDropText, virtualDrops } from '../lib/observe/filter/routed-drops.ts';
 import { mustHaveNft } from '../lib/observe/filter/strict.ts';
 import { readListening, readPaths } from '../lib/observe/forward/forwarding.ts';
 import { readVirtualRecords, type VirtualRecord } from '../lib/observe/forward/virtual.ts';
@@ -49,6 +50,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const claims = [...claimsOf(system, state, request), ...wrapped.claims];
   if (request.strict) mustHaveNft(system);
   const shared = holdShared(system, virtualUser(bridge), claims);
+  const cutOff = virtualDrops(system, bridge, claims).map((drop) => routedDropText(system, bridge, drop));
   const laying = layVirtual(state, request, known, {
     heard: readPaths(system, heardPaths('default')),
     spanningTree: readSpanningTree(system, bridge),
@@ -67,7 +69,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     subject: bridge,
     plan: {
       steps,
-      warnings: [...dhcp.warnings, ...wrapped.warnings, ...laying.warnings],
+      warnings: [...dhcp.warnings, ...wrapped.warnings, ...laying.warnings, ...cutOff],
     },
     verify: () => [
       ...missing(observeHost(system), request),

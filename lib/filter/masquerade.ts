@@ -103,6 +103,18 @@ export function virtualForwardRules(bridge: string, subnet: Prefix, outside: str
 }
 
 /**
+ * Whose packets a rule of `virtualForwardRules` lets go outside, and by which device.
+ * @param rule without -A
+ * @returns undefined for any other rule; no device where they go by any
+ */
+export function virtualForwardWay(
+  rule: string,
+): { readonly range: string; readonly outside: string | undefined } | undefined {
+  const [, range, outside] = /^FORWARD -s (\S+) -i \S+ (?:-o (\S+)|! -o \S+) -j ACCEPT$/.exec(rule) ?? [];
+  return range === undefined ? undefined : { range, outside };
+}
+
+/**
  * The rules that isolate a host-only bridge, whatever other rules forward. They are in the mangle table, which comes
  * before every rule that accepts packets, even one that is added above ours later.
  * @param bridge the bridge

@@ -1,9 +1,9 @@
 import {
   ipv4Octets,
   ipv6Groups,
+  isWithin,
   linkLocal,
   type Prefix,
-  parsePrefix,
   prefixText,
 } from '../request/addresses.ts';
 import type { LockingMode } from '../request/arguments.ts';
@@ -114,7 +114,7 @@ function addressElements({ port, mac, addresses }: StrictGuest): string[] {
   const hosts = addresses.filter(isWhole);
   // A set of ranges accepts none that lies within another.
   const nets = addresses.filter(
-    (net) => !isWhole(net) && !addresses.some((other) => other !== net && holds(other, net)),
+    (net) => !isWhole(net) && !addresses.some((other) => other !== net && isWithin(other, net)),
   );
   const of = (list: readonly Prefix[], family: 4 | 6) => list.filter((prefix) => prefix.family === family);
   const local = linkLocal(mac);
@@ -144,12 +144,6 @@ function addressElements({ port, mac, addresses }: StrictGuest): string[] {
 
 function element(set: string, port: string, ...rest: string[]): string {
   return `${set} { ${[`"${port}"`, ...rest].join(' . ')} }`;
-}
-
-/** Whether a range lies within another. */
-function holds(outer: Prefix, inner: Prefix): boolean {
-  if (outer.family !== inner.family || outer.length >= inner.length) return false;
-  return parsePrefix(`${inner.address}/${outer.length}`)?.address === outer.address;
 }
 
 /** An address as one hexadecimal number. */

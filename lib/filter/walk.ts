@@ -3,37 +3,51 @@ import type { DeviceMatch, FirewallChain, FirewallRule, Verdict } from '../wire/
 /** Whether a match fits the packet's devices; undefined where that is unknown. */
 export type Fits = (match: DeviceMatch) => boolean | undefined;
 
-/** The result for a packet that fits none of the rules' other conditions. */
+/** Whether all that a rule asks for beside devices is known to hold. */
+export type Holds = (conditions: readonly string[]) => boolean;
+
+/** What becomes of a packet that meets no rule's further conditions. */
 export type Fate = 'accept' | 'drop';
 
 /** Limits the walk: no sane firewall nests chains deeper than this, and no chain calls itself. */
 const DEPTH = 16;
 
 /**
- * Walks a base chain for a packet of which only the devices are known: a rule with other conditions does not fit.
+ * Walks a base chain for a packet of which little is known: a rule that asks for more does not fit.
  * @param chains all chains
  * @param start the base chain
- * @param fits whether a match fits the packet's devices
+ * @param fits whether the packet's devices are those of a match
+ * @param holds what else is known of it; nothing unless told
  */
-export function fateIn(chains: readonly FirewallChain[], start: FirewallChain, fits: Fits): Fate {
-  const found = walk(chains, start, fits, 0);
+export function fateIn(
+  chains: readonly FirewallChain[],
+  start: FirewallChain,
+  fits: Fits,
+  holds: Holds = (conditions) => conditions.length === 0,
+): Fate {
+  const found = walk(chains, start, { fits, holds }, 0);
   return found === 'return' ? start.policy : found;
+}
+
+interface Packet {
+  readonly fits: Fits;
+  readonly holds: Holds;
 }
 
 function walk(
   chains: readonly FirewallChain[],
   chain: FirewallChain,
-  fits: Fits,
+  packet: Packet,
   depth: number,
 ): Fate | 'return' {
   for (const rule of chain.rules) {
     const { verdict } = rule;
-    if (rule.others.length > 0 || !rule.devices.every((match) => fits(match) === true)) continue;
+    if (!packet.holds(rule.others) || !rule.devices.every((match) => packet.fits(match) === true)) continue;
     if (verdict.kind === 'accept' || verdict.kind === 'drop' || verdict.kind === 'return')
       return verdict.kind;
     const target = targetOf(chains, chain, verdict);
     if (target === undefined || depth >= DEPTH) continue;
-    const found = walk(chains, target, fits, depth + 1);
+    const found = walk(chains, target, packet, depth + 1);
     if (found !== 'return' || verdict.kind === 'goto') return found;
   }
   return 'return';

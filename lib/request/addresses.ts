@@ -163,6 +163,16 @@ export function prefixText(prefix: Prefix): string {
 }
 
 /**
+ * Whether a range holds another one, or an address.
+ * @param outer the range
+ * @param inner what is to lie within it, which may be all of it
+ */
+export function isWithin(outer: Prefix, inner: Prefix): boolean {
+  if (outer.family !== inner.family || outer.length > inner.length) return false;
+  return parsePrefix(`${inner.address}/${outer.length}`)?.address === outer.address;
+}
+
+/**
  * The IPv6 link-local address that follows from a MAC address (RFC 4291 appendix A), or undefined when the text is no
  * MAC address.
  * @param mac such as "00:16:3e:00:00:01"

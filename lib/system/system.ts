@@ -6,7 +6,7 @@ import { type FileKind, type FileSystem, kindOf, type WriteOptions } from './fil
 import type { Native } from './kernel/native.ts';
 import { errnoName, errnoWords } from './kernel/native-errors.ts';
 import { NETLINK, type NetlinkProtocol, type NetlinkSocket } from './kernel/netlink.ts';
-import { forwardDropsByNft, type NfOutcome, runNfTables } from './kernel/nf-tables.ts';
+import { type ForwardingChain, forwardingChains, type NfOutcome, runNfTables } from './kernel/nf-tables.ts';
 import {
   type DeviceAddress,
   type RtOutcome,
@@ -80,8 +80,8 @@ export interface System {
    * cannot be asked and iptables has to run.
    */
   nfTables?(family: Family, lines: readonly TableLine[]): NfOutcome | undefined;
-  /** Whether the policy of iptables' FORWARD is DROP, by nf_tables; undefined where iptables has to be asked. */
-  forwardDrops?(family: Family): boolean | undefined;
+  /** The chains of nf_tables that what is forwarded goes through; undefined where nft has to be asked. */
+  forwardingChains?(family: Family): readonly ForwardingChain[] | undefined;
   /** Gives this process real-time priority while the host is without network, or its normal priority again. */
   hurry?(on: boolean): void;
   native(): Promise<Native>;
@@ -213,12 +213,12 @@ type AddressWays = Pick<System, 'ipv4Addresses' | 'ownIpv4'>;
 function kernelWays(
   open: (protocol: NetlinkProtocol) => NetlinkSocket,
   indexOf: (name: string) => number | undefined,
-): AddressWays & Required<Pick<System, 'rtnetlink' | 'nfTables' | 'forwardDrops'>> {
+): AddressWays & Required<Pick<System, 'rtnetlink' | 'nfTables' | 'forwardingChains'>> {
   const openRoute = () => open(NETLINK.route);
   return {
     rtnetlink: (commands, force) => runRtnetlink(openRoute, commands, indexOf, force),
     nfTables: (family, lines) => runNfTables(() => open(NETLINK.netfilter), family, lines),
-    forwardDrops: (family) => forwardDropsByNft(() => open(NETLINK.netfilter), family),
+    forwardingChains: (family) => forwardingChains(() => open(NETLINK.netfilter), family),
     ipv4Addresses(device) {
       const index = indexOf(device);
       return index === undefined ? [] : readIpv4Addresses(openRoute, index);

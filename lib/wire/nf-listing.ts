@@ -24,8 +24,12 @@ const NFT_MSG_GETRULE = 0xa07;
 const NFT_MSG_NEWGEN = 0xa0f;
 const NFT_MSG_GETGEN = 0xa10;
 const [TABLE, CHAIN, HANDLE, EXPRESSIONS] = [1, 2, 3, 4];
-/** NFTA_CHAIN_NAME and NFTA_CHAIN_POLICY, and NF_DROP. */
-const [CHAIN_NAME, POLICY, DROP] = [3, 5, 0];
+/** NFTA_CHAIN_NAME and so on. */
+const CHAIN_HAS = { name: 3, hook: 4, policy: 5, use: 6 } as const;
+/** NFTA_HOOK_HOOKNUM, NF_INET_FORWARD and NF_DROP. */
+const [HOOK_NUMBER, FORWARD, DROP] = [1, 2, 0];
+/** The data, the verdict and its code, 1, with which a rule ends that accepts; a TCP reset ends with the last two as well. */
+const ACCEPT_TAIL = [0x2_0010, 0x2_000c, 0x1_0008, 0x100_0000] as const;
 const GENERATION = 1;
 /** Length of the netlink header plus the nfnetlink header. */
 const HEADERS = 20;
@@ -52,31 +56,69 @@ export function generationOf(datagram: Uint8Array): number {
 }
 
 /**
- * The request for a chain itself, without its rules.
- * @param family AF_INET or AF_INET6
- * @param table such as filter
- * @param chain such as FORWARD
+ * The question for all chains of a family's tables.
+ * @param family AF_INET, AF_INET6 or NFPROTO_INET
  */
-export function chainQuestion(family: number, table: string, chain: string): Uint8Array {
-  const out = new NetlinkWriter(128);
-  out.begin(NFT_MSG_GETCHAIN, NLM_F_REQUEST, family);
-  out.text(TABLE, table);
-  out.text(CHAIN_NAME, chain);
+export function chainsQuestion(family: number): Uint8Array {
+  const out = new NetlinkWriter(HEADERS);
+  out.begin(NFT_MSG_GETCHAIN, NLM_F_REQUEST | NLM_F_DUMP, family);
   out.end();
   return out.from(0);
 }
 
+/** A chain that what is forwarded goes through. */
+export interface ForwardChain {
+  /** Its table's name, without the family. */
+  readonly table: string;
+  readonly name: string;
+  readonly policy: 'accept' | 'drop';
+  /** How many rules it has. */
+  readonly rules: number;
+}
+
 /**
- * Whether a chain's policy is DROP.
- * @param datagram the answer to chainQuestion
- * @returns also false for a chain that does not exist
+ * Looks for chains on the hook forward in a part of the answer to chainsQuestion.
+ * @param datagram the part
+ * @param found those found, filled in here
+ * @returns whether the answer goes on
  */
-export function isDropping(datagram: Uint8Array): boolean {
+export function findForwardChains(datagram: Uint8Array, found: ForwardChain[]): boolean {
   const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
-  if (view.getUint16(4, true) !== NFT_MSG_NEWCHAIN) return false;
-  for (let at = HEADERS; at + 8 <= datagram.length; at += (view.getUint16(at, true) + 3) & ~3)
-    if (view.getUint16(at + 2, true) === POLICY) return view.getUint32(at + 4) === DROP;
-  return false;
+  for (const { type, at, end } of messagesIn(view)) {
+    if (type !== NFT_MSG_NEWCHAIN) return false;
+    const parts = attributesIn(view, at, end);
+    const hook = parts.get(CHAIN_HAS.hook);
+    if (hook === undefined) continue;
+    const number = attributesIn(view, hook.at, hook.end).get(HOOK_NUMBER);
+    if (number === undefined || view.getUint32(number.at) !== FORWARD) continue;
+    const value = (type: number) => view.getUint32(parts.get(type)?.at ?? 0);
+    found.push({
+      table: textIn(datagram, parts.get(TABLE)),
+      name: textIn(datagram, parts.get(CHAIN_HAS.name)),
+      policy: parts.has(CHAIN_HAS.policy) && value(CHAIN_HAS.policy) === DROP ? 'drop' : 'accept',
+      rules: parts.has(CHAIN_HAS.use) ? value(CHAIN_HAS.use) : 1,
+    });
+  }
+  return true;
+}
+
+/**
+ * Whether a part of the answer to rulesQuestion holds a rule that may do anything else than let packets pass, as far as
+ * the last words of the rule tell.
+ * @param datagram the part
+ * @returns undefined where it holds none and the answer goes on
+ */
+export function mayStop(datagram: Uint8Array): boolean | undefined {
+  // Messages and attributes begin at whole words; there may be thousands of rules.
+  const words = new Uint32Array(datagram.buffer, datagram.byteOffset, datagram.length >> 2);
+  const [data, verdict, code, accept] = ACCEPT_TAIL;
+  for (let at = 0; at + 1 < words.length; ) {
+    if (((words[at + 1] ?? 0) & 0xffff) !== NFT_MSG_NEWRULE) return false;
+    at += ((words[at] ?? 0) + 3) >> 2;
+    if (words[at - 1] !== accept || words[at - 2] !== code) return true;
+    if (words[at - 3] !== verdict || words[at - 4] !== data) return true;
+  }
+  return undefined;
 }
 
 /**
@@ -116,6 +158,36 @@ export function findRules(
     at = (end + 3) & ~3;
   }
   return true;
+}
+
+interface Span {
+  readonly at: number;
+  readonly end: number;
+}
+
+function messagesIn(view: DataView): (Span & { readonly type: number })[] {
+  const found: (Span & { readonly type: number })[] = [];
+  for (let at = 0; at + HEADERS <= view.byteLength; ) {
+    const end = at + view.getUint32(at, true);
+    found.push({ type: view.getUint16(at + 4, true), at: at + HEADERS, end });
+    at = (end + 3) & ~3;
+  }
+  return found;
+}
+
+function attributesIn(view: DataView, start: number, stop: number): Map<number, Span> {
+  const found = new Map<number, Span>();
+  for (let at = start; at + 4 <= stop; ) {
+    const length = view.getUint16(at, true);
+    if (length < 4) break;
+    found.set(view.getUint16(at + 2, true) & 0x3fff, { at: at + 4, end: at + length });
+    at += (length + 3) & ~3;
+  }
+  return found;
+}
+
+function textIn(bytes: Uint8Array, span: Span | undefined): string {
+  return String.fromCharCode(...bytes.subarray(span?.at ?? 0, (span?.end ?? 1) - 1));
 }
 
 function matchRule(

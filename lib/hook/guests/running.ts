@@ -23,7 +23,7 @@ import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
 import { bridgedRules } from '../vif/bridged-rules.ts';
 import { strictRecord, wantsStrict } from '../vif/port-filter.ts';
-import { guestRules, outsideDevices } from '../vif/routed-rules.ts';
+import { guestRules, outsideWays, type Ways } from '../vif/routed-rules.ts';
 import type { VifRun } from '../vif/run.ts';
 
 /** A guest's device that is in use. */
@@ -155,15 +155,15 @@ function routedRules(system: System, run: VifRun, { port, record }: PresentVif):
       : parseAddressList(values['ip'] ?? '');
   if (addresses.length === 0 && record !== undefined) return record.rules;
   const context = { ...run.context, hook: hook ?? 'vif-route' };
-  return guestRules({ ...run, context }, port.name, addresses, waysOf(system));
+  return guestRules({ ...run, context }, { name: port.name, addresses, filter: true }, waysOf(system));
 }
 
-const ways = new WeakMap<System, readonly string[]>();
+const ways = new WeakMap<System, Ways>();
 
-/** Read once for all guests, since the routing table grows with them. */
-function waysOf(system: System): readonly string[] {
+/** Asked once for all guests: the routing table grows with them. */
+function waysOf(system: System): Ways {
   const found =
-    ways.get(system) ?? outsideDevices(system, readVifRecords(system), readKernelRoutes(system, [4, 6]));
+    ways.get(system) ?? outsideWays(system, readVifRecords(system), readKernelRoutes(system, [4, 6]));
   ways.set(system, found);
   return found;
 }

@@ -128,7 +128,7 @@ function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): F
       ? 'Rules that let its card pass are put there, and vif-bridge adds those of each guest'
       : `Add a rule there (iifname "${bridge}" oifname "${bridge}" accept)`;
     log.warn(
-      `Bridged packets go through iptables here, and the chain ${chain} drops what no rule lets pass (${policyOwner(system)}). ` +
+      `Bridged packets go through iptables here, and the chain ${chain} drops what no rule lets pass (${policyOwner(system, chain)}). ` +
         `${what}; or ${unfilterWords(system, bridge)}.`,
     );
   }

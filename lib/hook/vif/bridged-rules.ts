@@ -7,9 +7,12 @@ import {
   policyOwner,
   unfilterWords,
 } from '../../observe/filter/forward-policy.ts';
+import { readLedgerFile } from '../../observe/filter/ledger.ts';
+import { routedDropText, virtualDrops } from '../../observe/filter/routed-drops.ts';
 import { filtersBridged, isAntispoofed, unrestrictedFamilies } from '../../observe/filter/rules.ts';
 import { families } from '../../observe/host/host.ts';
 import { cardPorts } from '../../observe/host/port.ts';
+import { claimsOf, virtualUser } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { VifSettings } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
@@ -39,6 +42,7 @@ export function bridgedRules(run: VifRun, settings: VifSettings, joining: Joinin
   const { port, strict } = joining;
   const drops = strict || !settings.filter ? forwardDrops(system, joining.bridge) : [];
   warnOfDrops(run, settings, joining, drops);
+  warnOfRouted(run, joining.bridge);
   if (!settings.filter) return NO_RULES;
   const owner = ownerComment(run.call, run.stored['domain']);
   // A started hook's policy is assumed even if somebody has changed FORWARD meanwhile, since a refilter restores the
@@ -140,7 +144,13 @@ function warnOfDrops(
       : `add a rule there: iifname "${bridge}" oifname "${bridge}" accept`;
     log.warn(
       `${port} is cut off: bridged packets go through iptables, and the chain ${chain} drops what no rule lets pass ` +
-        `(${policyOwner(system)}). Let them pass (${rule}), or ${unfilterWords(system, bridge)}.`,
+        `(${policyOwner(system, chain)}). Let them pass (${rule}), or ${unfilterWords(system, bridge)}.`,
     );
   }
+}
+
+/** A bridge of network-virtual leads further than to its ports. */
+function warnOfRouted({ context: { system, log } }: VifRun, bridge: string): void {
+  const claims = claimsOf(readLedgerFile(system), virtualUser(bridge));
+  for (const drop of virtualDrops(system, bridge, claims)) log.warn(routedDropText(system, bridge, drop));
 }

@@ -1,7 +1,13 @@
-import { directRules, ownerComment, type RuleSet, routedForwardRules } from '../../filter/forward.ts';
+import {
+  directRules,
+  NO_RULES,
+  ownerComment,
+  type RuleSet,
+  routedForwardRules,
+} from '../../filter/forward.ts';
 import { namedForwardRules, natForwardDevice } from '../../filter/masquerade.ts';
-import { forwardPolicyDrops } from '../../observe/filter/forward-policy.ts';
 import { readLedgerFile } from '../../observe/filter/ledger.ts';
+import { routedDrops, routedDropText } from '../../observe/filter/routed-drops.ts';
 import { unrestrictedFamilies } from '../../observe/filter/rules.ts';
 import { readVirtualRecords } from '../../observe/forward/virtual.ts';
 import type { KernelRoute } from '../../observe/host/kernel-routes.ts';
@@ -10,23 +16,35 @@ import type { Family, Prefix } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import type { VifRun } from './run.ts';
 
+/** Where routed packets may go, other guests aside. */
+export interface Ways {
+  /** The devices by which this host has routes. */
+  readonly all: readonly string[];
+  /** Those of them that default routes lead by. */
+  readonly defaults: readonly string[];
+}
+
+/** A guest whose packets are routed, as the firewall sees it. */
+export interface RoutedPort {
+  /** The name that its device has once it is attached. */
+  readonly name: string;
+  readonly addresses: readonly Prefix[];
+  /** It is to have rules. */
+  readonly filter: boolean;
+}
+
 /**
- * The rules that accept a routed guest's packets on the present host.
- * @param run the call; its hook tells whether the guest is masqueraded
- * @param name the device's name once it is attached
- * @param addresses the guest's addresses
- * @param ways the devices of `outsideDevices`
+ * The rules that let a routed guest's packets pass, as the host is now; it is said where none of them can.
+ * @param run the call; its hook tells whether the guest goes outside as this host
+ * @param port the guest's device
+ * @param ways what `outsideWays` gives
  */
-export function guestRules(
-  run: VifRun,
-  name: string,
-  addresses: readonly Prefix[],
-  ways: readonly string[],
-): RuleSet {
+export function guestRules(run: VifRun, port: RoutedPort, ways: Ways): RuleSet {
   const { system } = run.context;
+  const { name, addresses } = port;
   const owner = ownerComment(run.call, run.stored['domain']);
   const families = unrestrictedFamilies(system);
-  const rules = routedForwardRules(name, addresses, families, owner, ways);
+  const rules = routedForwardRules(name, addresses, families, owner, ways.all);
   const ledger = run.context.hook === 'vif-nat' ? readLedgerFile(system) : [];
   const outside = (family: Family) =>
     ledger.flatMap(({ claim }) =>
@@ -35,14 +53,21 @@ export function guestRules(
   const isNamed = !name.startsWith('vif');
   const passes = (family: Family) =>
     families.length > 1 || (outside(family).length > 0 && (family === 4 || !isNamed));
-  // Rules for where the administrator's policy drops the rest, as that of Docker and ufw does.
+  // Where the administrator drops the rest, as Docker, ufw and many a list of rules does.
   const more = (family: Family): string[] => {
-    const own = addresses.filter((prefix) => prefix.family === family);
-    if (own.length === 0 || passes(family) || !forwardPolicyDrops(system, family)) return [];
-    return directRules(name, own, family, owner);
+    const sources = addresses.filter((prefix) => prefix.family === family);
+    if (sources.length === 0) return [];
+    const packet = { device: name, sources, ways: ways.defaults };
+    const asked = !port.filter ? 'rules' : passes(family) ? 'nothing' : 'policy';
+    const drops = routedDrops(system, family, packet, asked);
+    for (const drop of drops.filter(({ byIptables }) => !byIptables || !port.filter))
+      run.context.log.warn(routedDropText(system, name, drop));
+    return drops.some(({ byIptables }) => byIptables) ? directRules(name, sources, family, owner) : [];
   };
+  const [four, six] = [more(4), more(6)];
+  if (!port.filter) return NO_RULES;
   const named = isNamed && outside(4).length > 0 ? namedForwardRules(name, addresses, outside(4), owner) : [];
-  return { 4: [...rules[4], ...named, ...more(4)], 6: [...rules[6], ...more(6)] };
+  return { 4: [...rules[4], ...named, ...four], 6: [...rules[6], ...six] };
 }
 
 /**
@@ -65,15 +90,15 @@ export function wantsRules({ stored, given }: VifRun, rules: RuleSet): boolean |
  * @param records the guests' records
  * @param routes the kernel's routes
  */
-export function outsideDevices(
-  system: System,
-  records: VifRecords,
-  routes: readonly KernelRoute[],
-): string[] {
+export function outsideWays(system: System, records: VifRecords, routes: readonly KernelRoute[]): Ways {
   const guests = guestsAmong(records, routes);
   const virtual = new Set(readVirtualRecords(system).map(({ bridge }) => bridge));
-  const devices = new Set(routes.filter(({ local }) => !local).map(({ device }) => device));
-  return [...devices]
-    .filter((device) => device !== 'lo' && !guests.has(device) && !virtual.has(device))
-    .sort();
+  const leading = routes.filter(
+    ({ local, device }) => !local && device !== 'lo' && !guests.has(device) && !virtual.has(device),
+  );
+  const devices = (some: readonly KernelRoute[]) => [...new Set(some.map(({ device }) => device))].sort();
+  return {
+    all: devices(leading),
+    defaults: devices(leading.filter(({ prefix }) => prefix.endsWith('/0'))),
+  };
 }

@@ -25,7 +25,7 @@ import { formerRename, VIF_KEYS, VIF_VARIABLES, type VifSettings } from '../../r
 import type { System } from '../../system/system.ts';
 import { attachVif, detachVif } from './attach.ts';
 import type { GuestLease } from './lease.ts';
-import { guestRules, outsideDevices, wantsRules } from './routed-rules.ts';
+import { guestRules, outsideWays, wantsRules } from './routed-rules.ts';
 import type { VifRun } from './run.ts';
 
 /** A guest whose packets are routed, by vif-route or vif-nat. */
@@ -124,9 +124,11 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
     laid,
     shared: sharedSteps(run, state.record?.proxyNdp, uplink),
     inPlace: known ? listRules(system, run.call.device) : NO_RULES,
-    rules: settings.filter
-      ? guestRules(run, name, addresses, outsideDevices(system, records, routes))
-      : NO_RULES,
+    rules: guestRules(
+      run,
+      { name, addresses, filter: settings.filter },
+      outsideWays(system, records, routes),
+    ),
     recordPath: vifRecordPath(run.call.device),
   };
   return attachVif(run, {

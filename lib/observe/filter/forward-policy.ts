@@ -1,12 +1,8 @@
-import { type Fits, fateIn, namesDevice } from '../../filter/walk.ts';
+import { type Fits, fateIn, type Holds, namesDevice } from '../../filter/walk.ts';
 import type { Family } from '../../request/addresses.ts';
+import { usesNft } from '../../system/kernel/firewall.ts';
 import type { System } from '../../system/system.ts';
-import {
-  type DeviceMatch,
-  type FirewallChain,
-  parseIptablesSave,
-  parseNftRuleset,
-} from '../../wire/firewall-rules.ts';
+import { type DeviceMatch, parseIptablesSave, parseNftRuleset } from '../../wire/firewall-rules.ts';
 
 const TOOLS: readonly (readonly [family: Family, tool: string])[] = [
   [4, 'iptables'],
@@ -88,65 +84,69 @@ export function forwardDrops(system: System, bridge: string): ForwardDrop[] {
 }
 
 /**
- * Whether a packet of which only the devices are known is dropped in iptables' FORWARD.
+ * Whether a packet ends in iptables' FORWARD.
  * @param system the way to the firewall
- * @param family 4 or 6
- * @param fits whether a match fits the packet's devices
- * @param tool the program that lists the rules; by default the usual back end's
+ * @param family IPv4 or IPv6
+ * @param fits whether the packet's devices are those of a match
+ * @param holds what else is known of it; that it is bridged unless told
+ * @param tool what lists the rules; the usual back end's unless told
  */
 export function iptablesDrops(
   system: System,
   family: Family,
   fits: Fits,
+  holds: Holds = isBridged,
   tool = family === 4 ? 'iptables-save' : 'ip6tables-save',
 ): boolean {
   const text = system.run([tool, '-t', 'filter'], { isListing: true }).stdout;
-  const chains = parseIptablesSave(text, family === 4 ? 'ip' : 'ip6').map(withoutBridged);
+  const chains = parseIptablesSave(text, family === 4 ? 'ip' : 'ip6');
   const forward = chains.find(({ hook }) => hook === 'forward');
-  return forward !== undefined && fateIn(chains, forward, fits) === 'drop';
+  return forward !== undefined && fateIn(chains, forward, fits, holds) === 'drop';
 }
 
 /**
- * Whether the policy of iptables' FORWARD is DROP for routed packets. Starts a child only for the legacy back end,
- * where its table is used.
- * @param system the way to the firewall
- * @param family 4 or 6
+ * Whether the legacy back end has a table filter, which shows nowhere else.
+ * @param system the way to /proc/net
+ * @param family IPv4 or IPv6
  */
-export function forwardPolicyDrops(system: System, family: Family): boolean {
-  const known = system.forwardDrops?.(family);
-  if (known !== undefined) return known;
+export function hasLegacyFilter(system: System, family: Family): boolean {
   const tool = family === 4 ? 'ip' : 'ip6';
-  if (!/^filter$/m.test(system.readText(`/proc/net/${tool}_tables_names`) ?? '')) return false;
-  return /^-P FORWARD DROP/m.test(system.run([`${tool}tables`, '-w', '-S', 'FORWARD']).stdout);
+  return /^filter$/m.test(system.readText(`/proc/net/${tool}_tables_names`) ?? '');
 }
 
-/** This match needs no test, since the packet is known to be bridged. */
 const BRIDGED = /^(-m|physdev|--physdev-is-bridged)$/;
 
-function withoutBridged(chain: FirewallChain): FirewallChain {
-  const rules = chain.rules.map((rule) =>
-    rule.others.includes('--physdev-is-bridged') && rule.others.every((word) => BRIDGED.test(word))
-      ? { ...rule, others: [] }
-      : rule,
-  );
-  return { ...chain, rules };
+function isBridged(conditions: readonly string[]): boolean {
+  if (conditions.length === 0) return true;
+  return conditions.includes('--physdev-is-bridged') && conditions.every((word) => BRIDGED.test(word));
 }
 
-/** Tables of iptables-legacy are in no other listing, and exist only once somebody used them. */
 function legacyDrops(system: System, families: readonly Family[], fits: Fits): ForwardDrop[] {
   return families.flatMap((family) => {
-    const tool = family === 4 ? 'ip' : 'ip6';
-    if (!/^filter$/m.test(system.readText(`/proc/net/${tool}_tables_names`) ?? '')) return [];
-    const drops = iptablesDrops(system, family, fits, `${tool}tables-legacy-save`);
-    return drops ? [{ family, chain: `FORWARD of ${tool}tables-legacy`, byIptables: true }] : [];
+    if (!hasLegacyFilter(system, family)) return [];
+    const tool = family === 4 ? 'iptables' : 'ip6tables';
+    const drops = iptablesDrops(system, family, fits, isBridged, `${tool}-legacy-save`);
+    return drops ? [legacyDrop(system, family)] : [];
   });
 }
 
 /**
- * Who set a policy, as far as it can be told.
- * @param system the way to /sys
+ * The FORWARD of the legacy back end as a chain that drops.
+ * @param system the way to the back end in use
+ * @param family IPv4 or IPv6
  */
-export function policyOwner(system: System): string {
+export function legacyDrop(system: System, family: Family): ForwardDrop {
+  const tool = family === 4 ? 'iptables' : 'ip6tables';
+  return { family, chain: `FORWARD of ${tool}-legacy`, byIptables: !usesNft(system, family) };
+}
+
+/**
+ * Who set a policy, as far as that can be told.
+ * @param system the way to /sys
+ * @param chain the chain's name and table
+ */
+export function policyOwner(system: System, chain: string): string {
+  if (/ firewalld /.test(chain)) return 'firewalld';
   if (system.exists('/sys/class/net/docker0')) return 'Docker, most likely';
   if (/^ENABLED=yes/m.test(system.readText('/etc/ufw/ufw.conf') ?? '')) return 'ufw, most likely';
   return 'somebody else than these hooks';

@@ -48,8 +48,6 @@ export function withFirewall(system: System): System {
       if (name.endsWith('-restore')) save();
       return system.run([own, ...rest], options);
     },
-    forwardDrops: (family) =>
-      usesNft({ ...system, program }, family) ? system.forwardDrops?.(family) : undefined,
     nfTables(family, lines) {
       if (!usesNft({ ...system, program }, family)) return undefined;
       save();

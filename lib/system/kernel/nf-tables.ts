@@ -9,11 +9,13 @@ import {
 } from '../../filter/nf-rules.ts';
 import type { Family } from '../../request/addresses.ts';
 import {
-  chainQuestion,
+  chainsQuestion,
+  type ForwardChain,
+  findForwardChains,
   findRules,
   generationOf,
   generationQuestion,
-  isDropping,
+  mayStop,
   rulesQuestion,
   type WantedRule,
 } from '../../wire/nf-listing.ts';
@@ -28,6 +30,8 @@ export interface NfOutcome {
   readonly error?: string;
 }
 
+/** Tables for both families (linux/netfilter.h). */
+const NFPROTO_INET = 1;
 const ERRNO_AT = 16;
 const SEQUENCE_AT = 8;
 /** The rulesets have changed since the rules were looked up. */
@@ -58,17 +62,52 @@ export function runNfTables(
   return undefined;
 }
 
+/** A chain that what is forwarded goes through, and what of it can be told without understanding its rules. */
+export interface ForwardingChain {
+  /** With its family, such as "inet firewalld". */
+  readonly table: string;
+  readonly name: string;
+  readonly policy: 'accept' | 'drop';
+  /** It has rules that do something else than let packets pass. */
+  readonly mayStop: boolean;
+}
+
 /**
- * Whether the policy of iptables-nft's FORWARD is DROP.
- * @param open opens a socket
- * @param family 4 or 6
+ * The chains that what is forwarded goes through: iptables-nft's and those of others.
+ * @param open makes a socket
+ * @param family of the packets
+ * @returns undefined where the kernel cannot be asked
  */
-export function forwardDropsByNft(open: () => NetlinkSocket, family: Family): boolean {
-  const dropping = attempt(open, (socket) => {
-    socket.send(chainQuestion(AF[family], 'filter', 'FORWARD'));
-    return isDropping(socket.receive());
+export function forwardingChains(
+  open: () => NetlinkSocket,
+  family: Family,
+): readonly ForwardingChain[] | undefined {
+  return attempt(open, (socket) =>
+    [AF[family], NFPROTO_INET].flatMap((own) => {
+      const found: ForwardChain[] = [];
+      socket.send(chainsQuestion(own));
+      while (findForwardChains(socket.receive(), found));
+      const word = own === NFPROTO_INET ? 'inet' : family === 4 ? 'ip' : 'ip6';
+      return found.map(({ table, name, policy, rules }) => ({
+        table: `${word} ${table}`,
+        name,
+        policy,
+        mayStop: rules > 0 && hasStop(open, own, table, name),
+      }));
+    }),
+  );
+}
+
+/** Read no further than to the first one that does; where that fails, there may be one. */
+function hasStop(open: () => NetlinkSocket, family: number, table: string, chain: string): boolean {
+  const found = attempt(open, (socket) => {
+    socket.send(rulesQuestion(family, table, chain));
+    for (;;) {
+      const stops = mayStop(socket.receive());
+      if (stops !== undefined) return stops;
+    }
   });
-  return dropping === true;
+  return found ?? true;
 }
 
 /** @returns also undefined when there is no socket, or the socket fails before anything is done */

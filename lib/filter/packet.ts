@@ -1,0 +1,61 @@
+import { isWithin, type Prefix, parsePrefix } from '../request/addresses.ts';
+
+/**
+ * Tells whether all that a rule asks for beside devices holds for the first packet of a connection.
+ * @param source the packet's source address, or the range that it lies in; undefined where that is not known
+ * @returns a function of a rule's conditions (`FirewallRule.others`); what it does not understand does not hold
+ */
+export function holdsFor(source: Prefix | undefined): (conditions: readonly string[]) => boolean {
+  return (conditions) => {
+    for (let at = 0; at < conditions.length; at++) {
+      const [word = '', next = ''] = conditions.slice(at, at + 2);
+      const used = /^[[{]/.test(word) ? nftHolds(word, source) : iptablesHolds(word, next, source);
+      if (!used) return false;
+      if (word.startsWith('-')) at++;
+    }
+    return true;
+  };
+}
+
+function iptablesHolds(word: string, value: string, source: Prefix | undefined): boolean {
+  if (word === '-s') return holds(value, source);
+  if (word === '-m') return value === 'conntrack' || value === 'state';
+  return (word === '--ctstate' || word === '--state') && value.split(',').includes('NEW');
+}
+
+/** A match of nft's, as its JSON has it. */
+interface NftMatch {
+  readonly match?: {
+    readonly op: string;
+    readonly left: {
+      readonly payload?: { readonly field?: string };
+      readonly ct?: { readonly key?: string };
+    };
+    readonly right: unknown;
+  };
+}
+
+function nftHolds(text: string, source: Prefix | undefined): boolean {
+  const { match } = JSON.parse(text) as NftMatch;
+  if (match === undefined || (match.op !== '==' && match.op !== 'in')) return false;
+  const values = valuesOf(match.right);
+  if (match.left.ct?.key === 'state') return values.includes('new');
+  return match.left.payload?.field === 'saddr' && values.some((value) => holds(value, source));
+}
+
+/** Words, and ranges as ADDRESS/LENGTH; anything else is an empty word. */
+function valuesOf(right: unknown): string[] {
+  const { set, prefix } = (typeof right === 'object' && right !== null ? right : {}) as {
+    readonly set?: unknown;
+    readonly prefix?: { readonly addr: string; readonly len: number };
+  };
+  if (prefix !== undefined) return [`${prefix.addr}/${prefix.len}`];
+  return [set ?? right]
+    .flat()
+    .map((value) => (typeof value === 'string' ? value : (valuesOf(value)[0] ?? '')));
+}
+
+function holds(range: string, source: Prefix | undefined): boolean {
+  const outer = parsePrefix(range);
+  return outer !== undefined && source !== undefined && isWithin(outer, source);
+}

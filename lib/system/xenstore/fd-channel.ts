@@ -14,6 +14,9 @@ export class FdChannel implements ByteChannel {
   readonly #timeoutMs: number;
   /** How much of the timeout the present send or receive may use. */
   #allowedMs = 0;
+  /** When the last question was sent, and whether any part of the answer has come. */
+  #askedAt = 0;
+  #isHeard = false;
   readonly #wait: WaitReady;
   readonly #files: OpenFiles;
 
@@ -34,7 +37,9 @@ export class FdChannel implements ByteChannel {
 
   send(bytes: Uint8Array): void | Promise<void> {
     this.#allowedMs = within(this.#timeoutMs);
-    const deadline = performance.now() + this.#allowedMs;
+    this.#askedAt = performance.now();
+    this.#isHeard = false;
+    const deadline = this.#askedAt + this.#allowedMs;
     const rest = bytes.subarray(this.#attempt('written to', () => this.#files.write(this.#fd, bytes)) ?? 0);
     return rest.length === 0 ? undefined : this.#sendRest(rest, deadline);
   }
@@ -73,6 +78,7 @@ export class FdChannel implements ByteChannel {
     if (length === 0) {
       throw new XenNetworkError(`The other side of ${this.#path} has closed the connection.`);
     }
+    this.#isHeard = true;
     return buffer.subarray(0, length);
   }
 
@@ -91,15 +97,21 @@ export class FdChannel implements ByteChannel {
     }
   }
 
+  /** Who sends little at a time is heard until the deadline of the whole call. */
+  #silence(): string {
+    const limit = waitText(this.#timeoutMs, this.#allowedMs);
+    if (!this.#isHeard) return `did not answer within ${limit}`;
+    if (this.#allowedMs === this.#timeoutMs)
+      return `sent only a part of its answer, and then nothing for ${limit}`;
+    const waited = waitText(Number.POSITIVE_INFINITY, performance.now() - this.#askedAt);
+    return `sent only a part of its answer within ${waited}`;
+  }
+
   /** Makes a call as soon as the file is ready; fails when the time is over. */
   async #retry(direction: 'in' | 'out', what: string, deadline: number, call: () => number): Promise<number> {
     for (;;) {
       const rest = deadline - performance.now();
-      if (rest <= 0) {
-        throw new XenNetworkError(
-          `${this.#path} did not answer within ${waitText(this.#timeoutMs, this.#allowedMs)}.`,
-        );
-      }
+      if (rest <= 0) throw new XenNetworkError(`${this.#path} ${this.#silence()}.`);
       await this.#wait(this.#fd, direction, rest);
       const result = this.#attempt(what, call);
       if (result !== undefined) return result;

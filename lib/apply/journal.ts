@@ -1,11 +1,9 @@
 import { isRecord } from '../observe/records.ts';
 import type { Command, Step } from '../plan/step.ts';
-import { DAMAGED, damagedPath, isTemporary, RUN_FOLDER } from '../record/paths.ts';
+import { DAMAGED, damagedPath, isTemporary, JOURNALS, journalPath } from '../record/paths.ts';
 import { seal, type Unsealed, unseal } from '../record/sealed.ts';
 import type { System } from '../system/system.ts';
 import { decodeText } from '../wire/xenstore.ts';
-
-const JOURNALS = `${RUN_FOLDER}/journal`;
 
 /** The journal of a run: enough to undo it if it is interrupted. */
 export interface Journal {
@@ -20,14 +18,6 @@ export interface Journal {
 
 /** Why a journal cannot be used: it is damaged, or a later version of this program wrote it. */
 export type Unreadable = 'damaged' | 'newer';
-
-/**
- * The path of a run's journal.
- * @param key the run's key
- */
-export function journalPath(key: string): string {
-  return `${JOURNALS}/${key}`;
-}
 
 /**
  * Writes a run's journal, before anything is changed. The first line is the plan; a line is added when a batch begins.

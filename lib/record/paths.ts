@@ -60,6 +60,17 @@ export const LEDGER_LOCK = `${HOST_LOCKS}/ledger`;
 /** The lock of the strict table: of its elements and of their records. */
 export const STRICT_LOCK_PATH = `${HOST_LOCKS}/strict`;
 
+/** The folder of the journals of runs that are under way or were interrupted. */
+export const JOURNALS = `${RUN_FOLDER}/journal`;
+
+/**
+ * The path of a run's journal.
+ * @param key the run's key
+ */
+export function journalPath(key: string): string {
+  return `${JOURNALS}/${key}`;
+}
+
 /** The folder of the notes that a device is about to leave, named by the kernel's name of the device. */
 export const LEAVING = `${RUN_FOLDER}/leaving`;
 

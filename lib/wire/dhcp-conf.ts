@@ -247,9 +247,14 @@ export function isOfBoot(text: string, boot: string): boolean {
   return line === undefined || line === `${BOOT}${boot}`;
 }
 
-/** The MAC address to which a guest's file gives an address, in lower case. */
-export function macOfFile(text: string): string | undefined {
-  return /^dhcp-host=([0-9A-Fa-f:]{17}),/m.exec(text)?.[1]?.toLowerCase();
+/**
+ * The card to which a guest's file gives an address, and the address.
+ * @param text the file
+ * @returns the MAC address in lower case; undefined where the file gives none
+ */
+export function hostOfFile(text: string): { readonly mac: string; readonly address: string } | undefined {
+  const [, mac, address = ''] = /^dhcp-host=([0-9A-Fa-f:]{17}),set:[^,]*,([\d.]+),/m.exec(text) ?? [];
+  return mac === undefined ? undefined : { mac: mac.toLowerCase(), address };
 }
 
 /** The beginning of the names of our guests' files. */

@@ -1,5 +1,4 @@
 import { applyTeardown } from '../../apply/apply.ts';
-import { journalPath } from '../../apply/journal.ts';
 import { locked } from '../../apply/locked.ts';
 import { recoverInWords } from '../../apply/recover.ts';
 import { HostError, LockError, messageOf, XenNetworkError, XenstoreError } from '../../errors.ts';
@@ -14,7 +13,7 @@ import { replaceForwardRules } from '../../plan/filter/rules.ts';
 import { planStrict, planStrictTable } from '../../plan/filter/strict.ts';
 import type { Step } from '../../plan/step.ts';
 import { rememberStep } from '../../plan/vif/device.ts';
-import { STRICT_LOCK_PATH, strictRecordPath, vifRecordPath } from '../../record/paths.ts';
+import { journalPath, STRICT_LOCK_PATH, strictRecordPath, vifRecordPath } from '../../record/paths.ts';
 import type { RunResult } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import { openXenstore } from '../../system/xenstore/open.ts';

@@ -145,8 +145,8 @@ function dhcpdState(system: System, shared: Shared, files: readonly string[] = [
     conf,
     args,
     goneHosts: hostEntries(conf.text)
-      .map(({ name }) => name)
-      .filter((name) => isGone(system, name)),
+      .filter((entry) => isGone(system, entry))
+      .map(({ name }) => name),
     heldLines: [...readNatRecords(system), ...readVirtualRecords(system)].flatMap(
       ({ dhcp }) => dhcp?.subnet?.line ?? [],
     ),

@@ -1,6 +1,6 @@
 import { DNSMASQ_FILES as OWN_FOLDER } from '../../record/paths.ts';
 import type { System } from '../../system/system.ts';
-import { GUEST_FILE_PREFIX, guestOfFile, isOfBoot } from '../../wire/dhcp-conf.ts';
+import { GUEST_FILE_PREFIX, guestOfFile, hostOfFile, isOfBoot } from '../../wire/dhcp-conf.ts';
 import { controlOf, processOf, type Service, wordsOf } from '../host/service.ts';
 import { isGone, type ServerState, type Shared } from './server.ts';
 
@@ -59,7 +59,11 @@ function dnsmasqIn(system: System, shared: Shared, folder: string, service: Serv
     files,
     boot,
     goneFiles: [...files]
-      .filter(([name, text]) => !isOfBoot(text, boot) || isGone(system, guestOfFile(name)))
+      .filter(
+        ([name, text]) =>
+          !isOfBoot(text, boot) ||
+          isGone(system, { name: guestOfFile(name), address: hostOfFile(text)?.address }),
+      )
       .map(([name]) => name),
     namesDevices: folder === NAT_FOLDER || others.some((text) => /^\s*interface\s*=/m.test(text)),
     service,

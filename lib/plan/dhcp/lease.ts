@@ -10,11 +10,12 @@ import {
   guestFile,
   guestFileName,
   guestOfFile,
+  type HostEntry,
   hostEntries,
   hostLine,
+  hostOfFile,
   isDeclared,
   isHandMade,
-  macOfFile,
   oppositeEdit,
   ownSubnetLines,
   subnetLine,
@@ -58,7 +59,7 @@ function mustBeOnlyCard(state: DhcpState, { name, mac, device }: Lease): void {
       ? hostEntries(state.conf.text).filter((entry) => !state.goneHosts.includes(entry.name))
       : [...state.files]
           .filter(([file]) => !state.goneFiles.includes(file))
-          .map(([file, text]) => ({ name: guestOfFile(file), mac: macOfFile(text) }));
+          .map(([file, text]) => ({ name: guestOfFile(file), mac: hostOfFile(text)?.mac }));
   const other = entries.find((entry) => entry.name !== name && entry.mac === mac.toLowerCase());
   if (other === undefined) return;
   throw new HostError(
@@ -76,23 +77,32 @@ function dhcpdLease(state: DhcpdState, lease: Lease): Step[] {
     throw new HostError(
       `${conf.path} declares a host ${lease.name} that was made by hand, so ${lease.device} can have no DHCP entry. Give that host another name.`,
     );
-  const entries = hostEntries(conf.text);
-  const [old, ...doubles] = entries.filter(({ name }) => name === lease.name);
-  // The same guest came back with another domain id. With two entries for its MAC address the server would take either.
-  const stale = entries.filter(
-    ({ name, mac }) =>
-      mac === lease.mac.toLowerCase() && name !== lease.name && state.goneHosts.includes(name),
-  );
+  const [old, ...doubles] = hostEntries(conf.text).filter(({ name }) => name === lease.name);
   const changes: Change[] = [
     ...subnetChanges(state, lease),
-    ...[...doubles, ...stale].map(
-      (entry): Change => [conf.path, { from: entry.line, to: undefined }, `forget ${entry.name}`],
-    ),
+    ...doubles.map((entry) => forget(state, entry)),
+    ...goneChanges(state, lease.name),
     [conf.path, { from: old?.line, to: hostLine(lease) }, `hand out ${lease.address} to ${lease.name}`],
     ...deviceChanges(state, lease.device, lease.address),
   ];
   const steps = changeSteps(state, changes);
   return steps.length === 0 && running ? [] : [...steps, restartStep(service, !demanded)];
+}
+
+/**
+ * The changes that remove the entries of guests that are gone: a guest that came back with another domain id would have
+ * two for its MAC address, and the server would take either.
+ * @param state the server
+ * @param but the name of an entry that stays
+ */
+export function goneChanges(state: DhcpdState, but?: string): Change[] {
+  return hostEntries(state.conf.text)
+    .filter(({ name }) => name !== but && state.goneHosts.includes(name))
+    .map((entry) => forget(state, entry));
+}
+
+function forget({ conf }: DhcpdState, { name, line }: HostEntry): Change {
+  return [conf.path, { from: line, to: undefined }, `forget ${name}`];
 }
 
 /** A guest outside the subnet that network-nat declares needs a declaration of its own. */
@@ -141,7 +151,7 @@ function dhcpdRelease(state: DhcpdState, { name, device }: Released): Step[] {
   const { conf, service, running } = state;
   const own = hostEntries(conf.text).filter((entry) => entry.name === name);
   const changes: Change[] = [
-    ...own.map((entry): Change => [conf.path, { from: entry.line, to: undefined }, `forget ${name}`]),
+    ...own.map((entry) => forget(state, entry)),
     ...ownSubnets(state, name),
     ...noDeviceChanges(state, device),
   ];

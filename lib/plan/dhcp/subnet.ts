@@ -8,6 +8,7 @@ import {
   type Change,
   changeSteps,
   deviceChanges,
+  goneChanges,
   noDeviceChanges,
   restart,
   restartStep,
@@ -46,6 +47,7 @@ export function planSubnet(
     );
   const isDone = isThere && (!isOurs || own === line);
   const changes: Change[] = [
+    ...goneChanges(state),
     ...(isDone
       ? []
       : [[conf.path, { from: own, to: line }, `declare the subnet ${subnet.address}`] as const]),

@@ -286,6 +286,49 @@ describe('dhcp', () => {
     expect(look()).toEqual(before);
   });
 
+  describe('after a power loss', () => {
+    const CONF = '/etc/dhcp/dhcpd.conf';
+    const mac = (domid: number) => `00:16:3e:77:00:0${domid}`;
+    const entry = (domid: number) =>
+      `host dom${domid} { hardware ethernet ${mac(domid)}; fixed-address 10.0.${domid}.1; ` +
+      `option routers 10.0.${domid}.128; option host-name "dom${domid}"; }\n`;
+    const entries = () => net.host.ok('sh', '-c', `grep -o '^host dom[0-9]*' ${CONF}; :`).trim().split('\n');
+
+    test('entries whose numbers others have by now go, and their cards get what is theirs', () => {
+      net.dhcpd(`# made by hand\n${entry(1)}${entry(3)}`);
+      net.host.ok('sh', '-c', 'printf "INTERFACESv4=""\n" >/etc/default/isc-dhcp-server');
+      // Somebody's card, attached by no hook of ours.
+      net.card(1);
+      net.ok('network-nat', 'start', 'dhcp=dhcpd');
+      expect(entries()).toEqual(['']);
+      net.host.ok('sh', '-c', `printf '%s' '${entry(1)}' >>${CONF}`);
+      // The guest of that entry comes back under another number.
+      const guest = net.card(2, { mac: mac(1) });
+      expect(net.call('vif-nat', 'online', 2)).toEqual({ status: 0, stdout: '', stderr: '' });
+      expect(entries()).toEqual(['host dom2']);
+      guest.ip(`link set eth0 address ${mac(1)}`, 'link set eth0 up');
+      expect(net.lease(2)).toMatchObject(told(2));
+      net.endClient(2);
+      net.end('vif-nat', 2);
+      net.ok('network-nat', 'stop');
+    });
+
+    test('an entry of a guest that the stock scripts attached stays', () => {
+      net.dhcpd(`# made by hand\n${entry(1)}`);
+      net.card(1);
+      net.host.ip(
+        'link set vif1.0 up',
+        'address add 10.0.1.128/32 dev vif1.0',
+        'route add 10.0.1.1 dev vif1.0',
+      );
+      net.ok('network-nat', 'start', 'dhcp=dhcpd');
+      net.guest('vif-nat', 2);
+      expect(entries()).toEqual(['host dom1', 'host dom2']);
+      net.end('vif-nat', 2);
+      net.ok('network-nat', 'stop');
+    });
+  });
+
   test('many guests at once lose no entry', async () => {
     net.dhcpd();
     net.ok('network-nat', 'start', 'dhcp=yes');

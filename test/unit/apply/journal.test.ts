@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import {
   closeJournal,
   journalKeys,
-  journalPath,
   noteBatch,
   openJournal,
   readJournal,
@@ -10,7 +9,7 @@ import {
 import { recoverInWords, recoverRun } from '../../../lib/apply/recover.ts';
 import { XenNetworkError } from '../../../lib/errors.ts';
 import { ip, record, type Step } from '../../../lib/plan/step.ts';
-import { temporaryPath } from '../../../lib/record/paths.ts';
+import { journalPath, temporaryPath } from '../../../lib/record/paths.ts';
 import { seal } from '../../../lib/record/sealed.ts';
 import { memoryHost } from '../../support/hosts/memory.ts';
 

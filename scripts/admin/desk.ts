@@ -46,6 +46,13 @@ export function deskCommands(
         ),
       ),
   );
+  tool.command(
+    'mac [words..]',
+    'give a free MAC address, or one made of an IPv4 address; --check: look for those that two cards have',
+    macOptions,
+    async ({ words, check, prefix, json }) =>
+      done(await (await import('./mac.ts')).mac(context, { words, check, prefix, json })),
+  );
 }
 
 function bootOptions(y: Argv) {
@@ -88,6 +95,27 @@ function hooksOptions(y: Argv) {
       type: 'boolean',
       default: false,
       describe: 'say what would be done, and change nothing',
+    })
+    .option('json', JSON_OPTION);
+}
+
+function macOptions(y: Argv) {
+  return y
+    .positional('words', {
+      type: 'string',
+      array: true,
+      default: [],
+      describe: "an IPv4 address; with --check guests' files, folders of them, other hosts' --check --json",
+    })
+    .option('check', {
+      type: 'boolean',
+      default: false,
+      describe: "look at this host's addresses, running and in /etc/xen, and those given",
+    })
+    .option('prefix', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'two bytes before the address, the second digit 2, 6, A or E; 02:00 unless told',
     })
     .option('json', JSON_OPTION);
 }

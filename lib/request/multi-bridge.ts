@@ -46,21 +46,30 @@ export function parseMultiArguments(argv: readonly string[], hooks: readonly str
  * @throws RequestError naming the first line that is no call
  */
 export function parseMultiList(text: string, path: string, hooks: readonly string[]): HookCall[] {
-  return text.split(/\r?\n/).flatMap((line, i) => {
-    const [hook = '', ...rest] = line
-      .replace(/(^|\s)#.*$/, '')
-      .split(/\s+/)
-      .filter((word) => word !== '');
-    if (hook === '') return [];
-    const place = `Line ${i + 1} of ${path}`;
-    if (!hooks.includes(hook))
-      throw new RequestError(`${place} begins with ${quote(hook)}, which is none of ${listed(hooks)}.`);
-    const words = rest[0] === 'start' ? rest.slice(1) : rest;
-    const wrong = words.find((word) => word.indexOf('=') < 1);
-    if (wrong !== undefined)
-      throw new RequestError(
-        `${place} holds ${quote(wrong)}; after the hook's name it takes VARIABLE=VALUE.`,
-      );
-    return [{ hook, words }];
-  });
+  return text
+    .split(/\r?\n/)
+    .flatMap((line, i) => parseMultiLine(line, `Line ${i + 1} of ${path}`, hooks) ?? []);
+}
+
+/**
+ * Reads one line of such a list.
+ * @param line without its end
+ * @param place what it is called in messages
+ * @param hooks the hooks that can be called
+ * @returns undefined where it holds no call
+ * @throws RequestError where it holds something else
+ */
+export function parseMultiLine(line: string, place: string, hooks: readonly string[]): HookCall | undefined {
+  const [hook = '', ...rest] = line
+    .replace(/(^|\s)#.*$/, '')
+    .split(/\s+/)
+    .filter((word) => word !== '');
+  if (hook === '') return undefined;
+  if (!hooks.includes(hook))
+    throw new RequestError(`${place} begins with ${quote(hook)}, which is none of ${listed(hooks)}.`);
+  const words = rest[0] === 'start' ? rest.slice(1) : rest;
+  const wrong = words.find((word) => word.indexOf('=') < 1);
+  if (wrong !== undefined)
+    throw new RequestError(`${place} holds ${quote(wrong)}; after the hook's name it takes VARIABLE=VALUE.`);
+  return { hook, words };
 }

@@ -53,6 +53,13 @@ export function deskCommands(
     async ({ words, check, prefix, json }) =>
       done(await (await import('./mac.ts')).mac(context, { words, check, prefix, json })),
   );
+  tool.command(
+    'check [paths..]',
+    'look through guest files, xend-config.sxp, xl.conf and network-multi-bridge.conf before anything runs',
+    checkOptions,
+    async ({ paths, json }) =>
+      done(await (await import('./check.ts')).check(context, { paths, json }, hooks)),
+  );
 }
 
 function bootOptions(y: Argv) {
@@ -116,6 +123,17 @@ function macOptions(y: Argv) {
       type: 'string',
       requiresArg: true,
       describe: 'two bytes before the address, the second digit 2, 6, A or E; 02:00 unless told',
+    })
+    .option('json', JSON_OPTION);
+}
+
+function checkOptions(y: Argv) {
+  return y
+    .positional('paths', {
+      type: 'string',
+      array: true,
+      default: [],
+      describe: 'files, and folders of them; all of /etc/xen unless told',
     })
     .option('json', JSON_OPTION);
 }

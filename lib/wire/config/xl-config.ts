@@ -19,6 +19,7 @@ export type XlValue = XlAtom | XlList;
 export interface XlSetting extends Place {
   readonly name: string;
   readonly adds: boolean;
+  /** Of `+=` with what was there before. */
   readonly value: XlValue;
 }
 
@@ -57,11 +58,15 @@ export function parseXlFile(text: string): XlFile {
   const tokens = tokensOf(text);
   const settings: XlSetting[] = [];
   const faults: Fault[] = [];
+  const last = new Map<string, XlSetting>();
   const cursor = { at: 0 };
   while (cursor.at < tokens.length) {
     try {
-      const setting = readSetting(tokens, cursor);
-      if (setting !== undefined) settings.push(setting);
+      const read = readSetting(tokens, cursor);
+      if (read === undefined) continue;
+      const setting = read.adds ? added(last.get(read.name), read) : read;
+      settings.push(setting);
+      last.set(setting.name, setting);
     } catch (thrown) {
       if (!(thrown instanceof XlFault)) throw thrown;
       faults.push(thrown.fault);
@@ -71,6 +76,21 @@ export function parseXlFile(text: string): XlFile {
     }
   }
   return { settings, faults };
+}
+
+/** With what it adds to in front: of two with one name the last is all that counts. */
+function added(last: XlSetting | undefined, setting: XlSetting): XlSetting {
+  const { name, value } = setting;
+  const before = last?.value;
+  if (before === undefined) return setting;
+  if (before.kind === 'list' && value.kind === 'list')
+    return { ...setting, value: { ...value, items: [...before.items, ...value.items] } };
+  if (before.kind === 'atom' && value.kind === 'atom')
+    return { ...setting, value: { ...value, text: before.text + value.text } };
+  throw new XlFault(
+    value,
+    `A list cannot be added to a text, nor a text to a list, and ${name} is the other.`,
+  );
 }
 
 const NAME_BEGIN = /[a-z]/;

@@ -1,0 +1,214 @@
+import { checkMultiList, checkXendConfig, checkXlConf, type HookWords } from '../../lib/desk/config-check.ts';
+import { type Finding, tried } from '../../lib/desk/finding.ts';
+import { checkGuest } from '../../lib/desk/guest-check.ts';
+import type { HostFacts } from '../../lib/desk/host-facts.ts';
+import { type Claim, claimsOf, findTwice } from '../../lib/desk/twice.ts';
+import { XenstoreError } from '../../lib/errors.ts';
+import type { Context } from '../../lib/hook/context.ts';
+import { readHostFacts } from '../../lib/hook/guests/host-facts.ts';
+import { listBackends } from '../../lib/hook/guests/running.ts';
+import { FOREIGN, GUARDS } from '../../lib/hook/network/network.ts';
+import type { Hooks } from '../../lib/hook/scripts.ts';
+import { hostName, readConfigFile } from '../../lib/observe/host/config-file.ts';
+import { type ConfigKind, configKind, filesBelow, XEN_FOLDER } from '../../lib/observe/host/config-folder.ts';
+import { xlSyntax } from '../../lib/observe/host/xl-syntax.ts';
+import { parseAddressList, prefixText } from '../../lib/request/addresses.ts';
+import { openXenstore } from '../../lib/system/xenstore/open.ts';
+import { type GuestFile, parseGuestFile } from '../../lib/wire/config/guest-file.ts';
+
+/** What is to be checked. */
+export interface CheckOptions {
+  /** Files and folders; all of /etc/xen where none is named. */
+  readonly paths: readonly string[];
+  readonly json: boolean;
+}
+
+const COULD_NOT_LOOK = 2;
+/** The form of what --json prints. */
+const JSON_VERSION = 1;
+
+/** A file that is checked. */
+interface Checked {
+  readonly path: string;
+  readonly kind: ConfigKind;
+  readonly text: string;
+  readonly guest?: GuestFile;
+}
+
+/**
+ * Looks through files before anything runs: their syntax, what no tool knows, what this host has not got, and what two guests
+ * want for themselves.
+ * @param context the call
+ * @param options what is to be checked
+ * @param hooks all hooks
+ * @returns 1 where something would not work, 2 where a file cannot be looked at
+ */
+export async function check(context: Context, { paths, json }: CheckOptions, hooks: Hooks): Promise<number> {
+  const { system } = context;
+  const unread: string[] = [];
+  const checked = filesOf(context, paths.length === 0 ? [XEN_FOLDER] : paths, unread);
+  const facts = readHostFacts(system);
+  const words = await hookWords(context, hooks);
+  const verdicts = xlVerdicts(context);
+  const own = checked.flatMap((file) => verdicts(file, findingsIn(file, facts, words)));
+  const asked = new Set(checked.map(({ path }) => path));
+  const others =
+    paths.length === 0 ? [] : filesOf(context, [XEN_FOLDER], []).filter(({ path }) => !asked.has(path));
+  const claims = [...checked, ...others].flatMap(({ path, guest }) =>
+    guest === undefined ? [] : claimsOf(path, guest),
+  );
+  const twice = findTwice([...claims, ...(await runningClaims(context))], asked);
+  const findings = [...own, ...twice].sort(byPlace);
+  if (json) printJson(context, checked, findings, unread);
+  else printFindings(context, checked, findings, unread);
+  if (unread.length > 0) return COULD_NOT_LOOK;
+  return findings.some(({ isMild }) => !isMild) ? 1 : 0;
+}
+
+function byPlace(one: Finding, other: Finding): number {
+  if (one.path !== other.path) return one.path < other.path ? -1 : 1;
+  return one.line - other.line || one.column - other.column;
+}
+
+/** A file that somebody names is a guest's unless it looks like another; in a folder what looks like none is passed over. */
+function filesOf({ system }: Context, paths: readonly string[], unread: string[]): Checked[] {
+  const files = paths.flatMap((path) =>
+    system.kindOf(path) === 'folder'
+      ? filesBelow(system, path).map((each) => ({ path: each, isNamed: false }))
+      : [{ path, isNamed: true }],
+  );
+  const once = new Map(files.map((file) => [file.path, file]));
+  return [...once.values()].flatMap(({ path, isNamed }) => {
+    const file = readConfigFile(system, path);
+    if ('problem' in file) {
+      // A picture in a folder of guests is nobody's mistake.
+      if (isNamed || file.isUnreadable || /\.(cfg|sxp|conf)$/.test(path)) unread.push(file.problem);
+      return [];
+    }
+    const kind = configKind(path, file.text) ?? (isNamed ? 'guest' : undefined);
+    if (kind === undefined) return [];
+    return [
+      { path, kind, text: file.text, ...(kind === 'guest' ? { guest: parseGuestFile(file.text) } : {}) },
+    ];
+  });
+}
+
+function findingsIn({ path, kind, text, guest }: Checked, facts: HostFacts, words: HookWords): Finding[] {
+  if (guest !== undefined) return checkGuest(path, guest, facts);
+  if (kind === 'xend') return checkXendConfig(path, text, facts, words);
+  return kind === 'xl-conf' ? checkXlConf(path, text, facts) : checkMultiList(path, text, words);
+}
+
+async function hookWords({ networkHooks }: Context, hooks: Hooks): Promise<HookWords> {
+  const known = [...(await networkHooks())].filter(([name]) => Object.hasOwn(hooks, name));
+  return {
+    variables: new Map(known.map(([name, hook]) => [name, [...hook.variables, ...GUARDS]])),
+    foreign: FOREIGN,
+  };
+}
+
+/** xl's own reader has the last word on syntax, where it works: it is not asked again once it has shown that it does not. */
+function xlVerdicts({
+  system,
+}: Context): (file: Checked, findings: readonly Finding[]) => readonly Finding[] {
+  let works = true;
+  return ({ path, guest }, findings) => {
+    const verdict = guest !== undefined && works ? xlSyntax(system, path) : undefined;
+    if (verdict === undefined) return findings;
+    if (verdict.kind === 'none') works = false;
+    const isSyntax = ({ line, column, text }: Finding) =>
+      guest?.faults.some((fault) => fault.line === line && fault.column === column && fault.text === text) ===
+      true;
+    if (verdict.kind === 'fine') return findings.filter((finding) => !isSyntax(finding));
+    if (verdict.kind === 'none' || guest?.faults.length !== 0) return findings;
+    return [
+      ...findings,
+      ...verdict.faults.map(({ line, text }) => ({ path, line, column: 1, text, isMild: false })),
+    ];
+  };
+}
+
+/** What running guests have; where xenstore does not answer, nothing runs, or nobody knows. */
+async function runningClaims({ system, env }: Context): Promise<Claim[]> {
+  try {
+    const store = await openXenstore(await system.native(), env);
+    try {
+      const claims: Claim[] = [];
+      for (const { domid, devid } of await listBackends(store)) {
+        const path = `backend/vif/${domid}/${devid}`;
+        const [name, mac, vifname, ip] = await store.readMany([
+          `/local/domain/${domid}/name`,
+          ...['mac', 'vifname', 'ip'].map((key) => `${path}/${key}`),
+        ]);
+        const base = {
+          guest: name ?? `domain ${domid}`,
+          path: undefined,
+          line: 0,
+          column: 0,
+          where: `vif${domid}.${devid}`,
+        };
+        if (mac !== undefined) claims.push({ ...base, what: 'MAC address', value: mac.toLowerCase() });
+        if (vifname) claims.push({ ...base, what: 'vifname', value: vifname });
+        for (const range of rangesOf(ip ?? ''))
+          claims.push({
+            ...base,
+            what: 'IP address',
+            value: prefixText(range).replace(/\/(32|128)$/, ''),
+            range,
+          });
+      }
+      return claims;
+    } finally {
+      store.close();
+    }
+  } catch (thrown) {
+    if (thrown instanceof XenstoreError) return [];
+    throw thrown;
+  }
+}
+
+function rangesOf(list: string) {
+  const read = tried(() => parseAddressList(list));
+  return 'value' in read ? read.value : [];
+}
+
+function printFindings(
+  { print, log }: Context,
+  checked: readonly Checked[],
+  findings: readonly Finding[],
+  unread: readonly string[],
+): void {
+  for (const { path, line, column, text, isMild } of findings)
+    print(`${path}:${line}:${column}: ${isMild ? 'warning' : 'error'}: ${text}\n`);
+  for (const sentence of unread) log.error(sentence);
+  const errors = findings.filter(({ isMild }) => !isMild).length;
+  print(
+    `${count(checked.length, 'file')}: ${count(errors, 'error')}, ${count(findings.length - errors, 'warning')}.\n`,
+  );
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
+function printJson(
+  { system, print }: Context,
+  checked: readonly Checked[],
+  findings: readonly Finding[],
+  unread: readonly string[],
+): void {
+  const found = {
+    version: JSON_VERSION,
+    host: hostName(system),
+    files: checked.map(({ path, kind }) => ({ path, kind })),
+    findings: findings.map(({ path, line, column, text, isMild }) => ({
+      path,
+      line,
+      column,
+      severity: isMild ? 'warning' : 'error',
+      text,
+    })),
+    unread,
+  };
+  print(`${JSON.stringify(found, null, 2)}\n`);
+}

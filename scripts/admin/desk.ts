@@ -6,6 +6,13 @@ import type { BootCommand } from './boot.ts';
 import type { HooksWord } from './hooks.ts';
 
 const HOOKS_WORDS: readonly HooksWord[] = ['enable', 'disable', 'status'];
+/** An option that takes a value; of several the last counts. */
+const ONE_TEXT = {
+  type: 'string',
+  requiresArg: true,
+  coerce: (given: string | readonly string[]): string =>
+    typeof given === 'string' ? given : (given.slice(-1)[0] ?? ''),
+} as const;
 const JSON_OPTION = { type: 'boolean', default: false, describe: 'as JSON' } as const;
 const BOOT_COMMANDS: readonly (readonly [command: BootCommand, purpose: string])[] = [
   ['start', 'run the network-script of xend-config.sxp, as xend did at boot'],
@@ -65,8 +72,7 @@ export function deskCommands(
 function bootOptions(y: Argv) {
   return y
     .option('config', {
-      type: 'string',
-      requiresArg: true,
+      ...ONE_TEXT,
       default: XEND_CONFIG,
       describe: 'the file that names the script',
     })
@@ -82,19 +88,16 @@ function hooksOptions(y: Argv) {
   return y
     .positional('word', { choices: HOOKS_WORDS, demandOption: true, describe: 'what to do' })
     .option('scripts-dir', {
-      type: 'string',
-      requiresArg: true,
+      ...ONE_TEXT,
       default: SCRIPTS,
       describe: 'where Xen looks for its scripts',
     })
     .option('root', {
-      type: 'string',
-      requiresArg: true,
+      ...ONE_TEXT,
       describe: 'a tree to be treated as /, for a package',
     })
     .option('program', {
-      type: 'string',
-      requiresArg: true,
+      ...ONE_TEXT,
       describe: 'what the hooks lead to; this program unless told',
     })
     .option('dry-run', {
@@ -120,8 +123,7 @@ function macOptions(y: Argv) {
       describe: "look at this host's addresses, running and in /etc/xen, and those given",
     })
     .option('prefix', {
-      type: 'string',
-      requiresArg: true,
+      ...ONE_TEXT,
       describe: 'two bytes before the address, the second digit 2, 6, A or E; 02:00 unless told',
     })
     .option('json', JSON_OPTION);

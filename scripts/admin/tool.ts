@@ -28,7 +28,6 @@ export function adminTool(hooks: Hooks): Applet {
     const tool = yargs()
       .scriptName('xen-network')
       .wrap(helpWidth(context))
-      .parserConfiguration({ 'duplicate-arguments-array': false })
       .usage(
         '$0 COMMAND\n\nThe Xen network hooks as one program. A hook runs by its own name, or as: xen-network HOOK WORDS…',
       )

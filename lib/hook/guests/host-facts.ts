@@ -40,7 +40,7 @@ export function readHostFacts(system: System): HostFacts {
         (link): BridgeFacts => ({
           name: link.name,
           networks: networksBy(state, link),
-          filtersVlans: system.readText(`/sys/class/net/${link.name}/bridge/vlan_filtering`) !== '0',
+          filtersVlans: system.readText(`/sys/class/net/${link.name}/bridge/vlan_filtering`) === '1',
           antispoof: strict.has(link.name) ? 'strict' : isFiltered(system, link.name) ? 'yes' : 'no',
         }),
       ),

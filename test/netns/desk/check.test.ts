@@ -124,6 +124,17 @@ describe('xen-network check', () => {
     });
   });
 
+  test('looks at each of several files, and names each that it cannot look at', () => {
+    net.host.write('/run/a.cfg', "vif='x'\n");
+    const { status, stdout, stderr } = check('/no/a', '/run/a.cfg', '/no/b');
+    expect({ status, stdout }).toEqual({
+      status: 2,
+      stdout:
+        "/run/a.cfg:1:5: error: A card is a text in the list of vif: vif = [ 'bridge=xenbr0' ].\n1 file: 1 error, 0 warnings.\n",
+    });
+    expect(stderr.match(/\/no\/[ab] is not there/g)).toHaveLength(2);
+  });
+
   test('takes an empty file, a file of one line and a folder without files', () => {
     net.host.write('/run/empty.cfg', '');
     net.host.ok('mkdir', '/run/folder');

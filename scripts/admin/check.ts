@@ -4,11 +4,11 @@ import { checkGuest } from '../../lib/desk/guest-check.ts';
 import type { HostFacts } from '../../lib/desk/host-facts.ts';
 import { type Claim, claimsOf, findTwice } from '../../lib/desk/twice.ts';
 import { XenstoreError } from '../../lib/errors.ts';
-import type { Context } from '../../lib/hook/context.ts';
+import type { Context, Hooks } from '../../lib/hook/context.ts';
 import { readHostFacts } from '../../lib/hook/guests/host-facts.ts';
 import { listBackends } from '../../lib/hook/guests/running.ts';
 import { FOREIGN, GUARDS } from '../../lib/hook/network/network.ts';
-import type { Hooks } from '../../lib/hook/scripts.ts';
+
 import { hostName, readConfigFile } from '../../lib/observe/host/config-file.ts';
 import { type ConfigKind, configKind, filesBelow, XEN_FOLDER } from '../../lib/observe/host/config-folder.ts';
 import { xlSyntax } from '../../lib/observe/host/xl-syntax.ts';

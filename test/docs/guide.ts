@@ -59,6 +59,10 @@ const BRIDGED: readonly Scenario[] = [
       page.ok(host, card, { as: [card.replace('outside', set).replace(/\{.*\}/, `'$&'`)] });
       expect(table()).toContain('"eth5"');
       page.ok(host, 'xen-network refilter');
+      await createGuest(host, 1, { bridge: 'xenbr0' });
+      host.ip('link set vif1.0 nomaster');
+      page.ok(host, 'xen-network reattach GUEST', { as: ['xen-network reattach --all'] });
+      expect(portsOf(host, 'xenbr0')).toContain('vif1.0');
     },
   },
   {
@@ -137,6 +141,10 @@ const BRIDGED: readonly Scenario[] = [
       page.ok(host, 'xen-network recover');
       page.ok(host, 'xen-network refilter');
       page.ok(host, 'xen-network vif');
+      await createGuest(host, 1, { bridge: 'xenbr0', vifname: 'web' });
+      host.ip('link set web nomaster');
+      page.ok(host, 'xen-network reattach web');
+      expect(portsOf(host, 'xenbr0')).toContain('web');
       page.ok(host, 'xen-network sandbox');
       page.ok(host, 'xen-network hooks WORD', { as: ['xen-network hooks status; test $? = 1'] });
       expect(page.ok(host, 'xen-network HOOK …', { as: ['xen-network network-bridge status'] })).toContain(

@@ -65,7 +65,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     subject: name,
     plan: { steps, warnings: dhcp.warnings },
     verify: () => unmetClaims(system, claims),
-    done: `Guests go outside through ${name} as this host.`,
+    done: `Guests reach the outside through ${name} with this host's address.`,
     takeBack: takeBackBy('network-nat', { netdev: name }, known === undefined ? undefined : steps),
   };
 }
@@ -99,7 +99,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     subject: known.netdev,
     plan: { steps, warnings: [] },
     verify: () => [],
-    done: `Guests do not go outside through ${known.netdev} any more.`,
+    done: `Guests no longer reach the outside through ${known.netdev}.`,
     takeBack: takeBackBy('network-nat', { netdev: known.netdev }),
   };
 }

@@ -196,8 +196,8 @@ async function undoAfter(thrown: unknown, system: System, journal: Journal): Pro
 /** The end of the message when a part of the undo failed. */
 function undoneBut(failures: readonly string[]): string {
   return (
-    `What was done was taken back, but for this: ${[...new Set(failures)].join('; ')}. ` +
-    'Mend the cause, look whether the host is as it should be, and try again.'
+    `Everything was undone, except for this: ${[...new Set(failures)].join('; ')}. ` +
+    'Mend the cause, check the host, and try again.'
   );
 }
 

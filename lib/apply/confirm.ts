@@ -154,7 +154,7 @@ function renamedParts({ id, parts }: PendingRun, { from, to }: Move): Step[] {
       ? { ...part, values: { ...part.values, netdev: to } }
       : part,
   );
-  return remember(pendingRunPath(id), parts, moved, `how ${id} is taken back`);
+  return remember(pendingRunPath(id), parts, moved, `how ${id} is undone`);
 }
 
 const DEADLINE = '.deadline';

@@ -89,11 +89,10 @@ export function damagedJournals(system: System, concerns: (key: string) => boole
 }
 
 function damageText(key: string, how: Unreadable = 'damaged'): string {
-  const why =
-    how === 'newer' ? 'was written down by a later version of this program' : 'cannot be read any more';
+  const why = how === 'newer' ? 'was written by a later version of this program' : 'cannot be read any more';
   return (
-    `What an interrupted run of ${key} did ${why}, so it was not taken back: look at what it left, ` +
-    `and then remove ${damagedPath(journalPath(key))}.`
+    `The journal of an interrupted run of ${key} ${why}, so the run was not undone. ` +
+    `Look at what it left on this host, then remove ${damagedPath(journalPath(key))}.`
   );
 }
 

@@ -38,7 +38,7 @@ export async function runServices(
         : await restartChecked(system, command, force);
     if (error === undefined) continue;
     if (isFailure) return { done, exact: false, error };
-    if (!isExpected) notes.push(`Nobody is served by DHCP as it was changed: ${error.replace(/\.$/, '')}.`);
+    if (!isExpected) notes.push(`The DHCP server does not use the change: ${error.replace(/\.$/, '')}.`);
   }
   return { done: commands.length, exact: true, ...(notes.length === 0 ? {} : { notes }) };
 }
@@ -111,7 +111,7 @@ function complaint(system: System, { program, files }: Service, pid: number): st
   if (result.status === 0 || result.status === NOT_INSTALLED) return undefined;
   const lines = result.stderr.split('\n').filter((line) => / line \d+/.test(line));
   const text = failureText(lines.length === 0 ? result : { ...result, stderr: lines[0] ?? '' }, /^$/g);
-  return `${program}, which goes on as it was, would not start again: ${text}`;
+  return `${program} was not restarted, since it would not start again: ${text}`;
 }
 
 async function stop(system: System, service: Service): Promise<string | undefined> {

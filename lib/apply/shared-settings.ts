@@ -124,5 +124,5 @@ async function carryOut(steps: readonly Step[], run: Execute, force: boolean): P
  */
 export function noteSteps(before: Ledger, after: Ledger): Step[] {
   const text = (ledger: Ledger) => (ledger.length === 0 ? undefined : ledger);
-  return remember(LEDGER, text(before), text(after), 'what of the host is changed for whom');
+  return remember(LEDGER, text(before), text(after), 'the shared settings and their holders');
 }

@@ -85,7 +85,7 @@ export function printPlan(context: Context, plan: Plan): void {
     command.tool === 'record' && command.text !== undefined ? [command.path.replace(/\/[^/]*$/, '')] : [],
   );
   for (const folder of new Set(folders))
-    context.print(`# make room for what is remembered\nmkdir -p ${folder}\n`);
+    context.print(`# make the folder of the records\nmkdir -p ${folder}\n`);
   for (const step of steps) context.print(`# ${step.why}\n${shown(context.system, step.do)}\n`);
   if (steps.length === 0) context.print('# nothing to do\n');
 }

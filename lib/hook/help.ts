@@ -23,7 +23,7 @@ const GUARDS: HookHelp['variables'] = [
 
 const ANTISPOOF: HookHelp['variables'] = [
   ['antispoof=yes', 'drop what no rule lets pass; vif-bridge adds a rule for each guest address'],
-  ['antispoof=strict', 'hold each guest to its MAC address and its ip, by nftables in the bridge family'],
+  ['antispoof=strict', 'drop what a guest sends from any other MAC address or ip (nftables, bridge family)'],
 ];
 
 const SPANNING_TREE: HookHelp['variables'] = [
@@ -59,7 +59,7 @@ const HOOKS: Readonly<Record<string, HookHelp>> = {
     ],
   },
   'network-nat': {
-    purpose: 'lets guests go outside as this host',
+    purpose: "lets guests reach the outside with this host's address",
     usage: NETWORK_USAGE,
     variables: [
       ['netdev=NAME', "the device that leads outside; the default route's unless told"],
@@ -86,7 +86,7 @@ const HOOKS: Readonly<Record<string, HookHelp>> = {
       ['vifnum=N', 'the number in xenbrN; 0 unless told'],
       ['bridgeip=ADDRESS/LENGTH', "dom0's address on it, IPv4 or IPv6; several with commas between"],
       ['brnet=NETWORK/LENGTH', 'networks that are reached by it; guests are then reached from outside'],
-      ['masquerade=yes', 'guests go outside as this host'],
+      ['masquerade=yes', "guests reach the outside with this host's address"],
       ['netdev=NAME', "the device that leads outside; the default route's unless told"],
       ['dhcp=yes|dnsmasq|dhcpd', 'hand out the upper half of the subnet; not unless told'],
       ...ANTISPOOF,
@@ -102,7 +102,10 @@ const HOOKS: Readonly<Record<string, HookHelp>> = {
       IP_LIST,
       ['mtu=BYTES', "the device's and the guest's MTU; the bridge's unless told"],
       ['vlan=TERMS', 'the VLANs of its port, where the bridge filters VLANs: 10, or 10p/20/30-39/50u'],
-      ['antispoof=strict', 'hold the guest to its MAC address and its ip, by nftables in the bridge family'],
+      [
+        'antispoof=strict',
+        'drop what the guest sends from any other MAC address or ip (nftables, bridge family)',
+      ],
       ['locking=MODE', 'under that: locked, unlocked (anything) or disabled (nothing)'],
       ['notrack=yes|no|auto', "keep the guest's bridged packets out of connection tracking"],
       ...VIF_COMMON,

@@ -91,8 +91,8 @@ export function readJson<T>(
   const why =
     found === 'newer' ? 'was written by a later version of this program' : 'cannot be read any more';
   system.notice?.(
-    `What ${path} remembered ${why} and was put aside as ${damagedPath(path)}: what it told of may be left on this host. ` +
-      'Look at it, and remove that file.',
+    `The record ${path} ${why} and was renamed to ${damagedPath(path)}. ` +
+      'What it describes may be left on this host: look at that, then remove the file.',
   );
   return undefined;
 }
@@ -111,7 +111,7 @@ export function damagedRecords(system: System): string[] {
 }
 
 function damagedText(path: string): string {
-  return `${path} is a record that could not be read: look at what it told of, and remove it.`;
+  return `${path} is a record that could not be read. What it describes may be left on this host: look at that, then remove the file.`;
 }
 
 /**

@@ -120,7 +120,7 @@ export function shareStep(user: string, before: readonly Claim[], claims: readon
   return {
     do: { tool: 'share', user, claims },
     undo: [{ tool: 'share', user, claims: before }],
-    why: claims.length === 0 ? `let go of what ${user} needed` : `have what ${user} needs`,
+    why: claims.length === 0 ? `release what ${user} needed` : `set what ${user} needs`,
   };
 }
 

@@ -40,7 +40,7 @@ export function unheardSteps(
       {
         do: setting(path, '0'),
         undo: device.index === 'new' ? [] : [setting(path, value)],
-        why: `let no guest tell this host its routes by ${device.name}`,
+        why: `ignore router advertisements and redirects on ${device.name}`,
         device,
       },
     ];

@@ -20,7 +20,7 @@ export function remember(
     {
       do: record(path, text(after)),
       undo: [record(path, text(before))],
-      why: `${after === undefined ? 'forget' : 'remember'} ${what}`,
+      why: `${after === undefined ? 'remove the record of' : 'record'} ${what}`,
     },
   ];
 }

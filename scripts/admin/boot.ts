@@ -87,7 +87,7 @@ function refuseXend({ system }: Context, command: BootCommand): void {
   if (pid === undefined) return;
   throw new HostError(
     `xend runs on this host (process ${pid}) and starts and stops the network itself. ` +
-      `Say "xend ${command}" instead, or take it off this host before its network is xen-network's business.`,
+      `Say "xend ${command}" instead, or remove xend from this host before xen-network starts its network.`,
   );
 }
 

@@ -57,11 +57,11 @@ function runningCommands(tool: Argv, context: Context, done: (status: number) =>
       (y) => y.option('json', { type: 'boolean', default: false, describe: 'as JSON' }),
       ({ json }) => printStatus(context, {}, json),
     )
-    .command('confirm', 'let a start with confirm=SECONDS stand', {}, run(confirm))
-    .command('recover', 'take back what interrupted runs left', {}, run(recover))
+    .command('confirm', 'confirm a start with confirm=SECONDS, so that it stays', {}, run(confirm))
+    .command('recover', 'undo interrupted runs', {}, run(recover))
     .command(
       'refilter',
-      "put all running guests' filters back, after a firewall was reloaded",
+      "restore all running guests' filters, after a firewall was reloaded",
       {},
       run(refilterAll),
     )

@@ -94,7 +94,7 @@ function show(context: Context, name: string | undefined, json: boolean): number
 
 function notHeld(name: string): HostError {
   return new HostError(
-    `${quote(name)} is no port that the strict filter holds; "xen-network vif" lists them. ` +
+    `The strict filter covers no port ${quote(name)}; "xen-network vif" lists its ports. ` +
       'Set antispoof=strict for the guest, or when its bridge is started.',
   );
 }
@@ -170,7 +170,7 @@ async function setLog(context: Context, name: string, on: boolean): Promise<numb
     }),
   );
   context.print(
-    `What ${held} may not send is ${on ? 'written to the kernel log, 10 lines a second at most' : 'not logged'}.\n`,
+    `Dropped packets of ${held} are ${on ? 'written to the kernel log, 10 lines a second at most' : 'not logged'}.\n`,
   );
   return 0;
 }

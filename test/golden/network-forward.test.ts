@@ -62,7 +62,7 @@ const PLANS: Readonly<Record<string, () => Step[]>> = {
 test('the plan nat', () => {
   const steps = claimSteps([...natClaims('eth0', 4, true, 'none'), ...forwardingClaims(false, [])]);
   expect(planText({ steps, warnings: [] })).toMatchInlineSnapshot(`
-    "# have the rule "POSTROUTING -o eth0 -j MASQUERADE" in the table nat
+    "# add the rule "POSTROUTING -o eth0 -j MASQUERADE" to the table nat
     iptables -w -t nat -A POSTROUTING -o eth0 -j MASQUERADE
     # set net/ipv4/ip_forward to 1
     echo 1 > /proc/sys/net/ipv4/ip_forward
@@ -73,13 +73,13 @@ test('the plan nat', () => {
 test('the plan nat-where-forward-drops', () => {
   const steps = claimSteps(natClaims('eth0', 4, true, 'pass'));
   expect(planText({ steps, warnings: [] })).toMatchInlineSnapshot(`
-    "# have the rule "FORWARD -i eth0 -o vif+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT" in the table filter
+    "# add the rule "FORWARD -i eth0 -o vif+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT" to the table filter
     iptables -w -I FORWARD -i eth0 -o vif+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
-    # have the rule "FORWARD -i vif+ -o vif+ -j ACCEPT" in the table filter
+    # add the rule "FORWARD -i vif+ -o vif+ -j ACCEPT" to the table filter
     iptables -w -I FORWARD -i vif+ -o vif+ -j ACCEPT
-    # have the rule "FORWARD -i vif+ -o eth0 -j ACCEPT" in the table filter
+    # add the rule "FORWARD -i vif+ -o eth0 -j ACCEPT" to the table filter
     iptables -w -I FORWARD -i vif+ -o eth0 -j ACCEPT
-    # have the rule "POSTROUTING -o eth0 -j MASQUERADE" in the table nat
+    # add the rule "POSTROUTING -o eth0 -j MASQUERADE" to the table nat
     iptables -w -t nat -A POSTROUTING -o eth0 -j MASQUERADE
     "
   `);

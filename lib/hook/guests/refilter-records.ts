@@ -118,7 +118,7 @@ function holdSteps(records: readonly (readonly [string, StrictRecord])[]): Step[
 }
 
 function forgetStep(port: string): Step {
-  return lastingStep(record(strictRecordPath(port), undefined), `forget what ${port} might be`);
+  return lastingStep(record(strictRecordPath(port), undefined), `remove the record of ${port}`);
 }
 
 /**

@@ -146,7 +146,7 @@ async function settleBusy(run: Refilter, store: Xenstore, backend: Backend, wait
   } catch (thrown) {
     if (!(thrown instanceof LockError)) throw thrown;
     run.failures.push(
-      `What xenstore says of ${deviceNames(backend)[0]} was not looked at: ${thrown.message}`,
+      `The settings of ${deviceNames(backend)[0]} in xenstore were not read: ${thrown.message}`,
     );
   }
 }

@@ -28,7 +28,7 @@ export interface DhcpChange {
 }
 
 export const NO_SERVERS =
-  '/etc/resolv.conf names no server that guests could reach, so they are told of none.';
+  '/etc/resolv.conf names no server that guests could reach, so they get none by DHCP.';
 
 /**
  * The steps that hand out addresses on a bridge of network-virtual, if dhcp= asks for it.

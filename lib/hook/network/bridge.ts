@@ -33,7 +33,7 @@ export function warnOfBound({ system, log }: Context, from: Link, to: string): v
   const bound = managedByIfupdown(system, from.name) ? [] : boundTo(system, from);
   if (bound.length === 0) return;
   log.warn(
-    `What listens on ${from.name} itself hears nothing any more once the addresses are on another device, called ${to}, and has to be restarted then: ${listed(bound)}.`,
+    `These listen on ${from.name} itself and will receive nothing once its addresses are on another device, called ${to}; restart them then: ${listed(bound)}.`,
   );
 }
 
@@ -60,7 +60,7 @@ export function resultText(system: System, bridge: string, top: string): string 
  */
 export function notStrict(bridge: string): string {
   return (
-    `The bridge ${bridge} was started without antispoof=strict, and stays as it is: its guests are not held. ` +
+    `The bridge ${bridge} was started without antispoof=strict, and stays as it is: its guests are not filtered. ` +
     'Stop it and start it again, or say antispoof=strict for each guest.'
   );
 }

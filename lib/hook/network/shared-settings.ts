@@ -62,9 +62,7 @@ export async function collectShared(system: System): Promise<string[]> {
   const steps = left.map((user) => shareStep(user, claimsOf(ledger, user), []));
   const failures = await applyTeardown(system, { steps, warnings: [] });
   return [
-    ...left.map(
-      (user) => `What ${user} needed of this host was let go of: nothing else is known of it any more.`,
-    ),
+    ...left.map((user) => `The shared settings of ${user} were released, since it has no record any more.`),
     ...failures,
   ];
 }

@@ -43,20 +43,20 @@ export function firewallWords(system: System, move: Move, force: boolean): Firew
       ? `${device}, which has another index, gets the addresses`
       : `${move.to} gets the addresses`;
   const said =
-    `The firewall has rules that mean ${move.from} and count no more for the host once ${after}: ` +
+    `The firewall has rules that match ${move.from} and no longer apply to the host once ${after}: ` +
     `${shown(others)}.`;
   // Stop has no check=.
   const guard =
     move.present === undefined
       ? 'check=ADDRESS to have the start undone when that address does not answer, or '
       : '';
-  const advice = `Let them name ${move.to} by iifname or oifname (-i or -o)`;
+  const advice = `Let them match ${move.to} by iifname or oifname (-i or -o)`;
   if (shut.length === 0 || force) return { warnings: [`${said} ${advice}.`], refusal: undefined };
   return {
     warnings: [`${said} ${advice}. Without ${shown(shut)} the host lets nobody in.`],
     refusal:
       `Nothing was changed, since the firewall would drop what comes in: it lets packets in by ${shown(shut)}, which ` +
-      `means ${move.from} and counts no more once ${after}. ${advice} first, or say ${guard}force=yes.`,
+      `matches ${move.from} and no longer applies once ${after}. ${advice} first, or say ${guard}force=yes.`,
   };
 }
 

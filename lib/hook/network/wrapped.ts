@@ -43,7 +43,7 @@ function refusalOf(system: System, drops: string): string | undefined {
 
 function unwrapped(refusal: string): string {
   return (
-    `Guests can send packets past antispoof=yes that are wrapped in a second VLAN tag, in MPLS and the like, for ${refusal}. ` +
+    `antispoof=yes does not stop packets that guests wrap in a second VLAN tag, in MPLS and the like, because ${refusal}. ` +
     'Install nftables, with a kernel that has its bridge family, and start the bridge again.'
   );
 }

@@ -212,7 +212,7 @@ async function unguard(
   const { device } = run.call;
   const port = own === undefined ? undefined : readPort(system, own);
   if (port?.up && port.master !== undefined)
-    return log.warn(`${own} could not be taken off ${port.master}, so what filters it stays.`);
+    return log.warn(`${own} could not be taken off ${port.master}, so its filter stays.`);
   await letGoOfPort(system, bridge, () => [
     ...unguardSteps(system, device, names),
     ...strayGuardSteps(run, names),

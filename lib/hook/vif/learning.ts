@@ -17,11 +17,17 @@ const switchOf = (bridge: string): string => `/sys/class/net/${bridge}/bridge/no
  */
 export function learningSteps(system: System, bridge: string): Step[] {
   if (system.readText(switchOf(bridge)) !== '0') return [];
-  const why = `let ${bridge} learn no address from frames that pass no filter`;
+  const why = `stop ${bridge} from learning addresses from unfiltered frames`;
   const path = learningNotePath(bridge);
   const noted = isOurs(system, bridge)
     ? []
-    : [{ do: record(path, '0'), undo: [record(path, undefined)], why: `remember that ${bridge} learned so` }];
+    : [
+        {
+          do: record(path, '0'),
+          undo: [record(path, undefined)],
+          why: `record that ${bridge} learned from them`,
+        },
+      ];
   return [...noted, lastingStep(setting(switchOf(bridge), '1'), why)];
 }
 

@@ -17,16 +17,16 @@ export function strictDamage(system: System, bridges: readonly string[]): string
   const records = readStrictRecords(system);
   if (records.size === 0 && bridges.length === 0) return undefined;
   const listing = listStrictTable(system);
-  if (listing === undefined) return `The table of the strict filter is not there: ${REPAIR}.`;
+  if (listing === undefined) return `The table of the strict filter is missing: ${REPAIR}.`;
   const ports = [...records]
     .filter(([port, record]) => !isWhole(listing, port, record))
     .map(([port]) => port);
   const damaged = [
     ...damagedChains(listing, [...records.values()]).map((name) => `the chain ${name}`),
-    ...ports.map((port) => `what holds ${port}`),
+    ...ports.map((port) => `the elements of ${port}`),
   ];
   if (damaged.length === 0) return undefined;
-  return `The strict filter is not whole: ${listed(damaged)} ${damaged.length > 1 ? 'are' : 'is'} not as made: ${REPAIR}.`;
+  return `The strict filter is damaged: somebody changed ${listed(damaged)}. To restore it ${REPAIR}.`;
 }
 
 /**

@@ -133,11 +133,11 @@ function addressSteps(giver: Giver, taker: Taker, family: Family, skipDynamic: b
     ...addresses
       .filter(isDetected)
       .map((address) =>
-        on(`settle ${text(address)} on`, addressCommand('change', address, name, link.name), []),
+        on(`clear nodad of ${text(address)} on`, addressCommand('change', address, name, link.name), []),
       ),
     // The kernel deletes permanent neighbours together with the device's addresses.
     ...neighboursOf(giver, family).map((neighbour) =>
-      on(`remember the neighbour ${neighbour.address} on`, neighbourCommand(neighbour, name), []),
+      on(`add the neighbour ${neighbour.address} on`, neighbourCommand(neighbour, name), []),
     ),
   ];
 }
@@ -147,7 +147,7 @@ function nexthopSteps(giver: Giver, taker: Taker, on: On): Step[] {
   const { state, link } = giver;
   return [
     ...ownNexthops(state, link.name).map((nexthop) =>
-      on(`have the next hop ${nexthop.id} on`, nexthopCommand(nexthop, link.name, taker.name), [
+      on(`add the next hop ${nexthop.id} on`, nexthopCommand(nexthop, link.name, taker.name), [
         ip('nexthop', 'del', 'id', `${nexthop.id}`),
       ]),
     ),
@@ -186,9 +186,7 @@ function tokenSteps({ link, settings }: Giver, on: On, name: string): Step[] {
   const forwards = settings.get('net/ipv6/conf/forwarding') !== '0';
   if (link.token === undefined || !(heard === '2' || (heard === '1' && !forwards))) return [];
   const set = (token: string) => ip('token', 'set', token, 'dev', name);
-  return [
-    on(`let ${link.token} be what routers' prefixes are completed with on`, set(link.token), [set('::')]),
-  ];
+  return [on(`set the IPv6 token ${link.token} of`, set(link.token), [set('::')])];
 }
 
 /** The administrator's alias of a device, and its group, which firewall rules may match. */
@@ -234,12 +232,12 @@ function ruleSteps(giver: Giver, name: string): Step[] {
     {
       do: ruleCommand('add', rule, old, name),
       undo: [ruleCommand('del', rule, old, name)],
-      why: `let rule ${rule.priority} name ${name}`,
+      why: `add rule ${rule.priority} for ${name}`,
     },
     {
       do: ruleCommand('del', rule, old, old),
       undo: [ruleCommand('add', rule, old, old)],
-      why: `drop rule ${rule.priority}, which names ${old}`,
+      why: `delete rule ${rule.priority}, which names ${old}`,
     },
   ]);
 }

@@ -124,7 +124,7 @@ export function silence(facts: StartFacts): Step[] {
     ),
     // Redirects on these devices must not change the host's routes; IPv6 is off on them.
     ...[...made, layout.vif0].map((name) =>
-      fresh(name, `let ${name} hear no redirects`, setting(settingPath(ACCEPT_REDIRECTS, name), '0')),
+      fresh(name, `ignore redirects on ${name}`, setting(settingPath(ACCEPT_REDIRECTS, name), '0')),
     ),
     ...(settings.has(DISABLE_IPV6) ? [...made, layout.vif0].map(mute) : []),
   ];

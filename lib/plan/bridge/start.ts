@@ -44,7 +44,7 @@ export function planStart(facts: StartFacts): Plan {
   steps.push(...(antispoof === undefined ? [] : [shareStep(user, [], antispoof.claims)]), {
     do: record(path, JSON.stringify(recordOf(facts, antispoof))),
     undo: [record(path, undefined)],
-    why: `remember how ${layout.netdev} was`,
+    why: `record how ${layout.netdev} was`,
   });
   const table = facts.strict ? [shareStep(user, [], [{ kind: 'strict' }])] : [];
   return { steps: [...table, ...steps], warnings: leaseWarnings(facts) };

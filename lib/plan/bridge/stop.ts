@@ -38,7 +38,7 @@ export function planStop(facts: StopFacts): Plan {
     {
       do: record(path, undefined),
       undo: [record(path, JSON.stringify(saved))],
-      why: `forget the bridge ${saved.bridge}`,
+      why: `remove the record of ${saved.bridge}`,
     },
     // The last steps, since only at a price can be made again what they remove.
     ...removeBridge(facts),

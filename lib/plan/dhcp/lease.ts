@@ -82,7 +82,11 @@ function dhcpdLease(state: DhcpdState, lease: Lease): Step[] {
     ...subnetChanges(state, lease),
     ...doubles.map((entry) => forget(state, entry)),
     ...goneChanges(state, lease.name),
-    [conf.path, { from: old?.line, to: hostLine(lease) }, `hand out ${lease.address} to ${lease.name}`],
+    [
+      conf.path,
+      { from: old?.line, to: hostLine(lease) },
+      `hand out ${lease.address} to ${lease.name} by DHCP`,
+    ],
     ...deviceChanges(state, lease.device, lease.address),
   ];
   const steps = changeSteps(state, changes);
@@ -109,7 +113,7 @@ function forget({ conf }: DhcpdState, { name, line }: HostEntry): Change {
 function subnetChanges({ conf, resolver }: DhcpdState, lease: Lease): Change[] {
   if (isDeclared(declaredSubnets(conf.text), lease.address)) return [];
   const line = subnetLine(leaseSubnet(lease), resolver);
-  return [[conf.path, { from: undefined, to: line }, `declare the subnet of ${lease.address}`]];
+  return [[conf.path, { from: undefined, to: line }, `declare the DHCP subnet of ${lease.address}`]];
 }
 
 /**
@@ -128,12 +132,12 @@ export function deviceChanges(
   if (args === undefined) return [];
   const { path, text, variable } = args;
   const gone = goneDevices.map(
-    (word): Change => [path, { variable, word, present: false }, `forget ${word}`],
+    (word): Change => [path, { variable, word, present: false }, `serve ${word} by DHCP no longer`],
   );
   const listed = variableWords(text, variable) ?? [];
   const others = declaredSubnets(conf.text).filter((subnet) => !isDeclared([subnet], address));
   if (listed.length === 0 && others.length > 0) return gone;
-  return [...gone, [path, { variable, word: device, present: true }, `serve ${device}`]];
+  return [...gone, [path, { variable, word: device, present: true }, `serve ${device} by DHCP`]];
 }
 
 /**
@@ -144,7 +148,11 @@ export function deviceChanges(
 export function noDeviceChanges({ args, goneDevices }: DhcpdState, device: string): Change[] {
   if (args === undefined) return [];
   const { path, variable } = args;
-  return [device, ...goneDevices].map((word) => [path, { variable, word, present: false }, `forget ${word}`]);
+  return [device, ...goneDevices].map((word) => [
+    path,
+    { variable, word, present: false },
+    `serve ${word} by DHCP no longer`,
+  ]);
 }
 
 function dhcpdRelease(state: DhcpdState, { name, device }: Released): Step[] {
@@ -170,7 +178,9 @@ function ownSubnets({ conf, heldLines }: DhcpdState, name: string): Change[] {
     .filter(({ line }) => !heldLines.includes(line))
     .filter(({ subnet }) => own.some((entry) => isInside(entry.address, subnet)))
     .filter(({ subnet }) => !others.some((entry) => isInside(entry.address, subnet)))
-    .map(({ line }): Change => [conf.path, { from: line, to: undefined }, `forget the subnet of ${name}`]);
+    .map(
+      ({ line }): Change => [conf.path, { from: line, to: undefined }, `remove the DHCP subnet of ${name}`],
+    );
 }
 
 /**
@@ -192,7 +202,7 @@ export function changeSteps(state: DhcpdState, changes: readonly Change[], alone
     const undo: Command = { tool: 'edit', path, edit: oppositeEdit(before, edit) };
     const settled = running || !alone ? restart(service, !running) : stopService(service, true);
     const settle = steps.length === 0 ? [settled] : [];
-    steps.push({ do: { tool: 'edit', path, edit }, undo: [undo, ...settle], why: `${why} by DHCP` });
+    steps.push({ do: { tool: 'edit', path, edit }, undo: [undo, ...settle], why });
   }
   return steps;
 }
@@ -222,7 +232,7 @@ function goneSteps({ folder, goneFiles }: DnsmasqState, but: string): Step[] {
     .map((name) => ({
       do: record(`${folder}/${name}`, undefined),
       undo: [],
-      why: `forget ${guestOfFile(name)}, which is gone, by DHCP`,
+      why: `remove the DHCP entry of ${guestOfFile(name)}, which is gone`,
     }));
 }
 
@@ -243,7 +253,7 @@ function dnsmasqRelease({ folder, files, service, running }: DnsmasqState, guest
     {
       do: record(`${folder}/${name}`, undefined),
       undo: [record(`${folder}/${name}`, before), ...(running ? [restart(service, true)] : [])],
-      why: `forget ${guest.name} by DHCP`,
+      why: `remove the DHCP entry of ${guest.name}`,
     },
   ];
   return running ? [...steps, restartStep(service, true)] : steps;

@@ -50,7 +50,7 @@ export function planSubnet(
     ...goneChanges(state),
     ...(isDone
       ? []
-      : [[conf.path, { from: own, to: line }, `declare the subnet ${subnet.address}`] as const]),
+      : [[conf.path, { from: own, to: line }, `declare the DHCP subnet ${subnet.address}`] as const]),
     ...(device === undefined ? [] : deviceChanges(state, device, subnet.address)),
   ];
   const steps = changeSteps(state, changes, true);
@@ -87,7 +87,7 @@ export function planSubnetStop(state: DhcpdState, done: SubnetRecord): Step[] {
   const changes: Change[] = [
     ...(done.line === undefined
       ? []
-      : [[conf.path, { from: done.line, to: undefined }, 'forget the subnet'] as const]),
+      : [[conf.path, { from: done.line, to: undefined }, 'remove the DHCP subnet'] as const]),
     ...(done.device === undefined ? [] : noDeviceChanges(state, done.device)),
   ];
   const steps = changeSteps(state, changes, true);

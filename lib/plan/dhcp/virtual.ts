@@ -154,7 +154,7 @@ export function planNoDnsmasq(bridge: string, before: string | undefined): Step[
     {
       do: record(path, undefined),
       undo: [record(path, before), ...(before === undefined ? [] : [again])],
-      why: `forget what is handed out on ${bridge}`,
+      why: `remove the DHCP settings of ${bridge}`,
     },
     {
       do: { tool: 'service', verb: 'stop', service, optional: false },

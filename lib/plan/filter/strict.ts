@@ -30,12 +30,12 @@ export function planStrict(change: StrictChange): Step[] {
   if (old === undefined && fresh === undefined) return [];
   const [had, wanted] = [old?.elements ?? [], fresh?.elements ?? []];
   const stale = had.filter((element) => !wanted.includes(element) && !shared.includes(element));
-  const hold = `hold ${port} to what it may be`;
+  const hold = `set the port filter of ${port}`;
   const text = (content: StrictRecord | undefined) =>
     content === undefined ? undefined : `${JSON.stringify(content)}\n`;
   return [
     ...strictExtras(wanted).map((line): Step => ({ do: { tool: 'nft', line }, undo: [], why: hold })),
-    ...stale.flatMap((element) => removal(element, `forget what ${port} might be`, flushed, drops)),
+    ...stale.flatMap((element) => removal(element, `remove old elements of ${port}`, flushed, drops)),
     // Elements that exist are added again: somebody may have flushed them.
     ...wanted.map(
       (element): Step => ({
@@ -47,7 +47,7 @@ export function planStrict(change: StrictChange): Step[] {
     {
       do: record(recordPath, text(fresh)),
       undo: [record(recordPath, text(old))],
-      why: `remember what ${port} may be`,
+      why: `record the elements of ${port}`,
     },
   ];
 }
@@ -57,7 +57,7 @@ export function planStrict(change: StrictChange): Step[] {
  * @param elements such as `macs { "vif1.0" . 00:16:3e:00:00:01 }`
  */
 export function planStrays(elements: readonly string[]): Step[] {
-  const why = 'take out what nobody is known to need';
+  const why = 'remove elements of no known guest';
   return elements.map((element) => ({ do: line('delete', element), undo: [], why }));
 }
 
@@ -83,9 +83,7 @@ export function planStrictTable(guests: readonly string[]): Step[] {
     ...[...strictBase(), ...strictExtras(guests)].map((text) =>
       lastingStep({ tool: 'nft', line: text }, 'make the table of the strict filter'),
     ),
-    ...guests.map((element) =>
-      lastingStep(line('add', element), 'hold the other guests to what they may be'),
-    ),
+    ...guests.map((element) => lastingStep(line('add', element), 'set the port filters of the other guests')),
   ];
 }
 
@@ -105,7 +103,7 @@ export function planStrictStart(): Step[] {
 /** The step that removes the strict table, for a host on which no guest needs it. */
 export function planStrictStop(): Step {
   const undo = strictBase().map((text): Command => ({ tool: 'nft', line: text }));
-  return { do: REMOVAL, undo, why: 'take the table of the strict filter away' };
+  return { do: REMOVAL, undo, why: 'remove the table of the strict filter' };
 }
 
 const REMOVAL = { tool: 'nft', line: `delete table ${STRICT_TABLE}` } as const;

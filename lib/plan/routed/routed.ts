@@ -129,7 +129,7 @@ function layStep(port: Port, facts: RouteFacts, before: readonly Laid[], laid: L
   const step = (words: readonly string[], undo: readonly string[][]): Step => ({
     do: ip(...words),
     undo: undo.map((line) => ip(...line)),
-    why: `lay ${laidText(laid)} on ${laid.device}`,
+    why: `add ${laidText(laid)} to ${laid.device}`,
     device: markFor(port, facts, laid),
   });
   if (laid.kind !== 'route') return [step(layWords(laid), known ? [] : [takeWords(laid)])];
@@ -150,7 +150,7 @@ function settingSteps(port: Port, target: string, { settings, uplink }: RouteFac
     if (value === '1' || value === undefined) return [];
     const device = markOf(port, target);
     const undo = [setting(path, value)];
-    return [{ do: setting(path, '1'), undo, why: `let ${device.name} answer for others`, device }];
+    return [{ do: setting(path, '1'), undo, why: `let ${device.name} answer for other addresses`, device }];
   });
 }
 

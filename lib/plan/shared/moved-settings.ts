@@ -32,7 +32,7 @@ export function followSteps(nats: readonly NatRecord[], move: AddressMove): Step
     {
       do: { tool: 'follow', ...move },
       undo: [{ tool: 'follow', ...back }],
-      why: `let what other hooks hold for ${from} follow to ${to}`,
+      why: `move what other hooks hold for ${from} to ${to}`,
     },
     ...renamedNat(nats, move),
   ];
@@ -118,7 +118,7 @@ export function followRecords(records: ReadonlyMap<string, VifRecord>, { from, t
       ...(laid === undefined ? {} : { laid }),
       ...(proxyNdp === undefined ? {} : { proxyNdp }),
     };
-    return remember(vifRecordPath(device), saved, moved, `what answers for ${device}`);
+    return remember(vifRecordPath(device), saved, moved, `which device answers for ${device}`);
   });
 }
 
@@ -142,9 +142,9 @@ function swap(from: Held | undefined, to: Held | undefined, isThere: (held: Held
   if (old !== undefined && fresh !== undefined && claimKey(old) === claimKey(fresh)) return [];
   return [
     ...(fresh?.kind === 'rule' && to !== undefined && !isThere(to)
-      ? [lastingStep(ruleLine(fresh, fresh.place === 'top' ? '-I' : '-A'), `have the rule "${fresh.rule}"`)]
+      ? [lastingStep(ruleLine(fresh, fresh.place === 'top' ? '-I' : '-A'), `add the rule "${fresh.rule}"`)]
       : []),
-    ...(old?.kind === 'rule' ? [lastingStep(ruleLine(old, '-D'), `drop the rule "${old.rule}"`)] : []),
+    ...(old?.kind === 'rule' ? [lastingStep(ruleLine(old, '-D'), `delete the rule "${old.rule}"`)] : []),
   ];
 }
 

@@ -190,8 +190,9 @@ export function ruleLine(claim: Claim & { readonly kind: 'rule' }, verb: '-I' | 
 
 function reason(wanted: Claim): string {
   if (wanted.kind === 'setting') return `set ${wanted.path.replace(/^\/proc\/sys\//, '')} to ${wanted.value}`;
-  if (wanted.kind === 'strict') return 'have the table of the strict filter';
-  if (wanted.kind === 'wrapped') return `drop IP of guests of ${wanted.bridge} that iptables does not see`;
+  if (wanted.kind === 'strict') return 'make the table of the strict filter';
+  if (wanted.kind === 'wrapped')
+    return `drop packets of guests of ${wanted.bridge} that iptables does not see`;
   if (wanted.kind === 'policy') return `make ${wanted.value} the policy of FORWARD`;
-  return `have the rule "${wanted.rule}" in the table ${wanted.table}`;
+  return `add the rule "${wanted.rule}" to the table ${wanted.table}`;
 }

@@ -173,7 +173,7 @@ export function rememberStep(path: string, before: VifRecord | undefined, saved:
   return {
     do: record(path, JSON.stringify(saved)),
     undo: [record(path, before === undefined ? undefined : JSON.stringify(before))],
-    why: `remember what ${saved.name} was given`,
+    why: `record what ${saved.name} got`,
   };
 }
 
@@ -186,6 +186,10 @@ export function rememberStep(path: string, before: VifRecord | undefined, saved:
 export function forgetSteps(path: string, before: VifRecord | undefined, name: string): Step[] {
   if (before === undefined) return [];
   return [
-    { do: record(path, undefined), undo: [record(path, JSON.stringify(before))], why: `forget ${name}` },
+    {
+      do: record(path, undefined),
+      undo: [record(path, JSON.stringify(before))],
+      why: `remove the record of ${name}`,
+    },
   ];
 }

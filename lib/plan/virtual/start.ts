@@ -188,5 +188,5 @@ function servedSubnets({ addresses, networks }: VirtualRequest): Prefix[] {
 export const FORM_WORDS: Readonly<Record<VirtualForm, string>> = {
   'host-only': 'its guests reach each other and this host, and nobody else',
   routed: 'its guests are reached by a route through this host',
-  nat: 'its guests go outside as this host',
+  nat: "its guests reach the outside with this host's address",
 };

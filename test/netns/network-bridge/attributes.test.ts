@@ -20,7 +20,7 @@ test('what listens on the card itself cannot follow: it is named, with the proce
   await waitUntil('the listener', () => host.ok('ss', '-Hantupw').includes('%eth0:'));
   for (const call of [['start', '--dry-run'], ['start']])
     expect(host.hook('network-bridge', call).stderr).toMatch(
-      /What listens on eth0 itself hears nothing any more .* dnsmasq \(process \d+\) at 0\.0\.0\.0%eth0:67/,
+      /These listen on eth0 itself and will receive nothing .* dnsmasq \(process \d+\) at 0\.0\.0\.0%eth0:67/,
     );
   host.ok('sh', '-c', 'kill "$(cat /run/listener)"');
   await listener;

@@ -86,7 +86,7 @@ describe('ifupdown', () => {
     host.write('/run/fail', '');
     const ran = bridge('stop');
     expect(ran.status).toBe(1);
-    expect(ran.stderr).toContain('What was done was taken back, but for this: "ifup eth0" failed');
+    expect(ran.stderr).toContain('Everything was undone, except for this: "ifup eth0" failed');
     expect(ran.stderr).not.toContain('Everything was put back');
     expect(differences(bridged, await lookFor(host, bridged))).toEqual([]);
     host.ok('rm', '/run/fail');

@@ -97,7 +97,7 @@ const CASES: Readonly<Record<string, Case>> = {
   'ip maddr: joined by a program': {
     set: [],
     seen: 'true',
-    words: /What listens on eth0 itself .*the multicast group 239\.9\.9\.9/,
+    words: /These listen on eth0 itself .*the multicast group 239\.9\.9\.9/,
   },
   'ip maddr: static': {
     set: ['ip maddr add 33:33:00:00:12:34 dev eth0'],

@@ -166,7 +166,7 @@ describe.each([
       host.ok('nft', words);
     const before = await settled(host);
     const shown = call('stop', '--dry-run');
-    expect(shown.stdout).toMatch(/^# The firewall has rules that mean /m);
+    expect(shown.stdout).toMatch(/^# The firewall has rules that match /m);
     expect(shown.stdout).toContain('the host lets nobody in');
     const refused = call('stop');
     expect(refused).toMatchObject({ status: 1, stdout: '' });
@@ -174,7 +174,7 @@ describe.each([
     expect(differences(before, look(host))).toEqual([]);
     const forced = call('stop', 'force=yes');
     expect(forced.status).toBe(0);
-    expect(forced.stderr).toMatch(/The firewall has rules that mean /);
+    expect(forced.stderr).toMatch(/The firewall has rules that match /);
   });
 
   test('is right where it names the card as well', () => {

@@ -22,10 +22,10 @@ describe('start and stop', () => {
     const recover = () => net.host.hook('xen-network', ['recover']).stdout;
     expect(recover()).toContain('nothing to take back');
     net.host.ok('mv', '/run/xen-network/nat/eth0', '/run/xen-network/nat/eth0.damaged');
-    expect(recover()).not.toContain('let go of');
+    expect(recover()).not.toContain('were released');
     expect(net.rules('nat', 'POSTROUTING')).toContain(MASQUERADE);
     net.host.ok('rm', '/run/xen-network/nat/eth0.damaged');
-    expect(recover()).toContain('What network-nat eth0 needed of this host was let go of');
+    expect(recover()).toContain('The shared settings of network-nat eth0 were released');
     expect(await net.host.settled()).toEqual(before);
   });
 

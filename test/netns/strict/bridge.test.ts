@@ -158,13 +158,13 @@ describe('the table', () => {
     net.host.ok('nft', 'flush', 'map', 'bridge', 'xen_network', 'guests');
     expect(asked()).toEqual(
       all(
-        'The strict filter is not whole: the chain guest_guard and what holds vif1.0 are not as made: run "xen-network refilter".',
+        'The strict filter is damaged: somebody changed the chain guest_guard and the elements of vif1.0. To restore it run "xen-network refilter".',
       ),
     );
     expect(tool('refilter').status).toBe(0);
     expect(asked()).toEqual(['', '']);
     net.host.ok('nft', 'flush', 'ruleset');
-    expect(asked()).toEqual(all('The table of the strict filter is not there: run "xen-network refilter".'));
+    expect(asked()).toEqual(all('The table of the strict filter is missing: run "xen-network refilter".'));
     expect(tool('refilter').status).toBe(0);
     expect(asked()).toEqual(['', '']);
     expect(mayBe('xenbr0', 'gw-eth0', '192.0.2.77', '192.0.2.1')).toEqual(['192.0.2.77']);

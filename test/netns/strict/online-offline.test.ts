@@ -195,7 +195,7 @@ describe('a card under the strict filter', () => {
     host.vif.host.ok('mount', '--bind', '/bin/false', '/usr/sbin/nft');
     try {
       expect(host.online(1).status).toBe(1);
-      expect(host.vif.store.told(1).error).toContain('Could not hold vif1.0 to what it may be');
+      expect(host.vif.store.told(1).error).toContain('Could not set the port filter of vif1.0');
       expect(host.vif.link('vif1.0')).not.toContain('master');
     } finally {
       host.vif.host.ok('umount', '/usr/sbin/nft');
@@ -298,8 +298,8 @@ describe('xen-network vif', () => {
   });
 
   test.each([
-    [['vif', 'nosuch'], 'is no port that the strict filter holds'],
-    [['vif', 'nosuch', 'locked'], 'is no port that the strict filter holds'],
+    [['vif', 'nosuch'], 'The strict filter covers no port'],
+    [['vif', 'nosuch', 'locked'], 'The strict filter covers no port'],
     [['vif', 'vif9.0', 'locked'], 'vif9.0 is not in use on a bridge of this host'],
     [
       ['vif', 'vif1.0', 'open'],

@@ -67,8 +67,8 @@ describe('the journal of a run', () => {
     const { system, files } = memoryHost({ [journalPath('vif1.0')]: text });
     expect(readJournal(system, 'vif1.0')).toBe('damaged');
     const sentence =
-      'What an interrupted run of vif1.0 did cannot be read any more, so it was not taken back: look at what it left, ' +
-      'and then remove /run/xen-network/journal/vif1.0.damaged.';
+      'The journal of an interrupted run of vif1.0 cannot be read any more, so the run was not undone. ' +
+      'Look at what it left on this host, then remove /run/xen-network/journal/vif1.0.damaged.';
     expect(await recoverRun(system, 'vif1.0')).toEqual([sentence]);
     expect(files()).toMatchObject({ [`${journalPath('vif1.0')}.damaged`]: text });
     expect(journalKeys(system)).toEqual([]);
@@ -97,7 +97,7 @@ describe('the journal of a run', () => {
     const text = '2 0a1b2c3d something else\n3\n';
     const { system, files } = memoryHost({ [journalPath('vif1.0')]: text });
     expect(await recoverRun(system, 'vif1.0')).toEqual([
-      expect.stringContaining('What an interrupted run of vif1.0 did was written down by a later version'),
+      expect.stringContaining('The journal of an interrupted run of vif1.0 was written by a later version'),
     ]);
     expect(files()).toMatchObject({ [`${journalPath('vif1.0')}.damaged`]: text });
   });

@@ -103,13 +103,13 @@ describe('a server that systemd runs', () => {
     expect((await run(host)).outcome).toEqual({ done: 0, exact: false, error: 'Job for it failed.' });
     expect((await run(host, { optional: true })).outcome).toEqual({
       ...FINE,
-      notes: ['Nobody is served by DHCP as it was changed: Job for it failed.'],
+      notes: ['The DHCP server does not use the change: Job for it failed.'],
     });
   });
 
-  test('that finds fault with its files goes on as it was, which is an error but for an undo', async () => {
+  test('that finds a fault in its files is not restarted, which is an error except in an undo', async () => {
     const host = { began: 500, changed: 900, check: 1 };
-    const error = 'dhcpd, which goes on as it was, would not start again: conf line 3: no';
+    const error = 'dhcpd was not restarted, since it would not start again: conf line 3: no';
     expect(await run(host, { optional: true })).toEqual({
       done: [CHECK],
       outcome: { done: 0, exact: false, error },

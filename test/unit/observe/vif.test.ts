@@ -72,7 +72,7 @@ describe('a record', () => {
     const { system, files } = memoryHost({ [path]: text });
     const said: string[] = [];
     expect(readVifRecord({ ...system, notice: (sentence) => said.push(sentence) }, 'vif7.1')).toBeUndefined();
-    expect(said).toEqual([expect.stringContaining(`What ${path} remembered cannot be read any more`)]);
+    expect(said).toEqual([expect.stringContaining(`The record ${path} cannot be read any more`)]);
     expect(files()).toMatchObject({ [`${path}.damaged`]: text === '' ? expect.anything() : text });
     expect([...readVifRecords(system).keys()]).toEqual([]);
     expect(damagedRecords(system)).toEqual([expect.stringContaining(`${path}.damaged`)]);

@@ -93,12 +93,12 @@ export function vifRecordPath(device: string): string {
   return `${VIF_RECORDS}/${device}`;
 }
 
-/** The folder of the strict filter's records: the elements of each device. */
+/** The folder of the strict filter's records: the elements of each port, under the port's name. */
 export const STRICT_RECORDS = `${RUN_FOLDER}/strict`;
 
 /**
- * The path of the strict filter's record of a device.
- * @param device the kernel's name, vif1.0 or vif1.0-emu
+ * The path of the strict filter's record of a port.
+ * @param device the port's name, which may be a vifname
  */
 export function strictRecordPath(device: string): string {
   return `${STRICT_RECORDS}/${device}`;

@@ -35,7 +35,7 @@ export const FILTERS: readonly Scenario[] = [
       'Counters and log',
       'Your own rules',
       'After a firewall was reloaded',
-      'Docker, and whoever else drops what is forwarded',
+      'Docker, and other programs that drop forwarded packets',
       'What it does not do',
     ],
     async play(page, keep) {

@@ -106,7 +106,7 @@ export function goneChanges(state: DhcpdState, but?: string): Change[] {
 }
 
 function forget({ conf }: DhcpdState, { name, line }: HostEntry): Change {
-  return [conf.path, { from: line, to: undefined }, `forget ${name}`];
+  return [conf.path, { from: line, to: undefined }, `remove the DHCP entry of ${name}`];
 }
 
 /** A guest outside the subnet that network-nat declares needs a declaration of its own. */

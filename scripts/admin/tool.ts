@@ -1,13 +1,13 @@
 import yargs, { type Argv } from 'yargs';
 import { RequestError } from '../../lib/errors.ts';
 import type { Applet, Context, Hooks } from '../../lib/hook/context.ts';
-import { printStatus } from '../../lib/hook/network/status.ts';
 import type { Topology } from '../../lib/observe/bridge/uplink.ts';
 import { confirm, expire } from './confirm.ts';
 import { deskCommands } from './desk.ts';
 import { reattachGuests } from './reattach.ts';
 import { recover } from './recover.ts';
 import { refilterAll } from './refilter.ts';
+import { status } from './status.ts';
 import { vif } from './vif.ts';
 
 /** The maximum width of the help text, in characters. */
@@ -21,9 +21,9 @@ const TOPOLOGIES: readonly Topology[] = ['classic', 'rename', 'plain'];
  */
 export function adminTool(hooks: Hooks): Applet {
   return async (context) => {
-    let status = 0;
+    let ended = 0;
     const done = (found: number) => {
-      status = found;
+      ended = found;
     };
     const tool = yargs()
       .scriptName('xen-network')
@@ -43,7 +43,7 @@ export function adminTool(hooks: Hooks): Applet {
       .help()
       .fail(refuse)
       .parseAsync([...context.argv], {}, helpPrinter(context));
-    return status;
+    return ended;
   };
 }
 
@@ -53,9 +53,9 @@ function runningCommands(tool: Argv, context: Context, done: (status: number) =>
   tool
     .command(
       'status',
-      'show addresses, bridges and routes',
+      'show the map of the host: bridges, switches, cards, guests, and what is wrong',
       (y) => y.option('json', { type: 'boolean', default: false, describe: 'as JSON' }),
-      ({ json }) => printStatus(context, {}, json),
+      async ({ json }) => done(await status(context, json)),
     )
     .command('confirm', 'confirm a start with confirm=SECONDS, so that it stays', {}, run(confirm))
     .command('recover', 'undo interrupted runs', {}, run(recover))

@@ -1,0 +1,82 @@
+import { damagedJournals } from '../../lib/apply/journal.ts';
+import { hostMap, type MapFacts } from '../../lib/desk/map.ts';
+import { mapText } from '../../lib/desk/map-text.ts';
+import { messageOf, XenstoreError } from '../../lib/errors.ts';
+import type { Context } from '../../lib/hook/context.ts';
+import { strictBridges } from '../../lib/hook/guests/strict-table.ts';
+import { lostClaims } from '../../lib/hook/network/shared-settings.ts';
+import { readSpanningTree } from '../../lib/observe/bridge/spanning-tree.ts';
+import { readBridgeRecords } from '../../lib/observe/bridge/uplink.ts';
+import { type GuestCard, readCard, readGuestCards, readSwitches } from '../../lib/observe/desk/facts.ts';
+import { readStrictRecords } from '../../lib/observe/filter/strict.ts';
+import { strictDamage } from '../../lib/observe/filter/strict-health.ts';
+import { readDrops } from '../../lib/observe/filter/strict-listing.ts';
+import { readVirtualRecords } from '../../lib/observe/forward/virtual.ts';
+import { observeHost } from '../../lib/observe/host/host.ts';
+import { damagedRecords, readVifRecords } from '../../lib/observe/records.ts';
+import { openXenstore } from '../../lib/system/xenstore/open.ts';
+
+/**
+ * Shows the map of the host: its bridges, switches and routed guests, and what is wrong.
+ * @param context the call
+ * @param json as JSON, for programs
+ * @returns 0; 1 where a warning is shown
+ * @throws HostError where the host cannot be looked at
+ */
+export async function status(context: Context, json: boolean): Promise<number> {
+  const { system, env, print } = context;
+  const map = hostMap(await factsOf(context));
+  if (json) {
+    print(`${JSON.stringify(map, null, 2)}\n`);
+  } else {
+    const width = system.terminalWidth('out');
+    const isUtf8 = /utf-?8/i.test(env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || '');
+    const colour = width !== undefined && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
+    const plain = { width: width ?? Number.POSITIVE_INFINITY, colour, unicode: isUtf8 };
+    system.print(mapText(map, plain), 'out');
+  }
+  return map.warnings.length === 0 ? 0 : 1;
+}
+
+async function factsOf(context: Context): Promise<MapFacts> {
+  const { system } = context;
+  const { guests, warnings } = await guestsOf(context);
+  const state = observeHost(system);
+  const bridges = state.links.filter(({ kind }) => kind === 'bridge').map(({ name }) => name);
+  const damage = strictDamage(system, strictBridges(system));
+  const strict = readStrictRecords(system);
+  return {
+    host: (system.readText('/proc/sys/kernel/hostname') ?? '').trim(),
+    state,
+    cards: new Map(state.links.map(({ name }) => [name, readCard(system, name)])),
+    bridges: readBridgeRecords(system),
+    virtuals: readVirtualRecords(system),
+    switches: readSwitches(system),
+    guests,
+    records: new Map(readVifRecords(system)),
+    strict: new Map(strict),
+    drops: strict.size === 0 ? new Map() : readDrops(system),
+    spanning: bridges.filter((name) => readSpanningTree(system, name).stp_state !== '0'),
+    warnings: [
+      ...warnings,
+      ...(damage === undefined ? [] : [damage]),
+      ...damagedJournals(system),
+      ...damagedRecords(system),
+      ...lostClaims(system),
+    ],
+  };
+}
+
+async function guestsOf(context: Context): Promise<{ guests: GuestCard[]; warnings: string[] }> {
+  try {
+    const store = await openXenstore(await context.system.native(), context.env);
+    try {
+      return { guests: await readGuestCards(store, context.system), warnings: [] };
+    } finally {
+      store.close();
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof XenstoreError)) throw thrown;
+    return { guests: [], warnings: [`No guest is shown: ${messageOf(thrown)}`] };
+  }
+}

@@ -1,3 +1,5 @@
+import type { HookTable } from '../desk/completion.ts';
+
 /** The purpose of a hook, and its variables. */
 interface HookHelp {
   readonly purpose: string;
@@ -42,7 +44,7 @@ const HOOKS: Readonly<Record<string, HookHelp>> = {
       ['netdev=NAME', "the network card; the default route's device unless told"],
       ['bridge=NAME', 'the bridge; xenbrN unless told; null does nothing'],
       ['vifnum=N', 'the number in xenbrN, vethN and vif0.N'],
-      ['topology=KIND', 'classic, rename or plain; classic unless the card needs plain'],
+      ['topology=classic|rename|plain', 'how the card is bridged; classic unless the card needs plain'],
       ...ANTISPOOF,
       ['notrack=yes|no|auto', 'keep what passes between guests and the card out of connection tracking'],
       ...SPANNING_TREE,
@@ -106,7 +108,7 @@ const HOOKS: Readonly<Record<string, HookHelp>> = {
         'antispoof=strict',
         'drop what the guest sends from any other MAC address or ip (nftables, bridge family)',
       ],
-      ['locking=MODE', 'under that: locked, unlocked (anything) or disabled (nothing)'],
+      ['locking=locked|unlocked|disabled', 'under that: only itself, anything, or nothing'],
       ['notrack=yes|no|auto', "keep the guest's bridged packets out of connection tracking"],
       ...VIF_COMMON,
     ],
@@ -151,6 +153,19 @@ const HOOKS: Readonly<Record<string, HookHelp>> = {
     variables: [['script=FILE [ARGUMENTS]', `from the environment only: a hook's name or a file's path`]],
   },
 };
+
+/**
+ * What hooks take, for who completes words.
+ * @returns by the hooks' names
+ */
+export function hookTables(): ReadonlyMap<string, HookTable> {
+  return new Map(
+    Object.entries(HOOKS).map(([hook, { purpose, usage, variables }]) => [
+      hook,
+      { purpose, commands: (/\{(.*?)\}/.exec(usage)?.[1] ?? '').split('|'), variables },
+    ]),
+  );
+}
 
 /**
  * The text of `HOOK --help`.

@@ -3,7 +3,7 @@ import { RequestError } from '../../lib/errors.ts';
 import type { Applet, Context, Hooks } from '../../lib/hook/context.ts';
 import type { Topology } from '../../lib/observe/bridge/uplink.ts';
 import { confirm, expire } from './confirm.ts';
-import { deskCommands } from './desk.ts';
+import { deskCommands } from './desk/commands.ts';
 import { reattachGuests } from './reattach.ts';
 import { recover } from './recover.ts';
 import { refilterAll } from './refilter.ts';
@@ -25,26 +25,44 @@ export function adminTool(hooks: Hooks): Applet {
     const done = (found: number) => {
       ended = found;
     };
-    const tool = yargs()
-      .scriptName('xen-network')
+    const [first, ...rest] = context.argv;
+    // Its words are not the tool's: they are what somebody has typed so far.
+    if (first === 'complete')
+      return (await import('./desk/complete.ts')).complete(context, rest, helpOf(context, hooks));
+    await makeTool(context, hooks, done)
       .wrap(helpWidth(context))
-      .usage(
-        '$0 COMMAND\n\nThe Xen network hooks as one program. A hook runs by its own name, or as: xen-network HOOK WORDS…',
-      )
-      .epilogue(`Hooks: ${Object.keys(hooks).join(', ')}. "xen-network HOOK --help" explains each.`)
-      .option('hooks', { type: 'boolean', describe: 'print the names of all hooks, one a line' });
-    runningCommands(tool, context, done);
-    deskCommands(tool, context, hooks, done);
-    ownCommands(tool, context, Object.keys(hooks), done);
-    await tool
-      .demandCommand(1, 'Say what to do.')
-      .strict()
-      .version(false)
-      .help()
-      .fail(refuse)
       .parseAsync([...context.argv], {}, helpPrinter(context));
     return ended;
   };
+}
+
+/** The help text of the tool, or of a command, each line as long as it needs. */
+function helpOf(context: Context, hooks: Hooks): (words: readonly string[]) => Promise<string> {
+  return async (words) => {
+    let text = '';
+    const keep = (_error: unknown, _argv: unknown, help: string) => {
+      text = help;
+    };
+    await makeTool(context, hooks, () => {})
+      .wrap(null)
+      .fail(() => {})
+      .parseAsync([...words, '--help'], {}, keep);
+    return text;
+  };
+}
+
+function makeTool(context: Context, hooks: Hooks, done: (status: number) => void): Argv {
+  const tool = yargs()
+    .scriptName('xen-network')
+    .usage(
+      '$0 COMMAND\n\nThe Xen network hooks as one program. A hook runs by its own name, or as: xen-network HOOK WORDS…',
+    )
+    .epilogue(`Hooks: ${Object.keys(hooks).join(', ')}. "xen-network HOOK --help" explains each.`)
+    .option('hooks', { type: 'boolean', describe: 'print the names of all hooks, one a line' });
+  runningCommands(tool, context, done);
+  deskCommands(tool, context, hooks, done);
+  ownCommands(tool, context, Object.keys(hooks), done);
+  return tool.demandCommand(1, 'Say what to do.').strict().version(false).help().fail(refuse);
 }
 
 /** The commands about what is running. */

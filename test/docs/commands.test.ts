@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Host } from '../support/hosts/host.ts';
+import { DESK } from './desk.ts';
 import { readSections, type Section, sectionsOf } from './documents.ts';
 import { ELSEWHERE } from './elsewhere.ts';
 import { FILTERS } from './filters.ts';
@@ -10,7 +11,7 @@ import { idOf, Page } from './page.ts';
 import type { Scenario } from './scenario.ts';
 import { START_HERE } from './start-here.ts';
 
-const SCENARIOS = [...START_HERE, ...FILTERS, ...GUIDE];
+const SCENARIOS = [...START_HERE, ...FILTERS, ...GUIDE, ...DESK];
 const sections = readSections();
 const run = new Set<string>();
 const hosts: Host[] = [];

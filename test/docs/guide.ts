@@ -146,6 +146,9 @@ const BRIDGED: readonly Scenario[] = [
       page.ok(host, 'xen-network reattach web');
       expect(portsOf(host, 'xenbr0')).toContain('web');
       page.ok(host, 'xen-network sandbox');
+      page.ok(host, 'xen-network check [FILE …]', { as: ['xen-network check /etc/xen/xend-config.sxp'] });
+      page.ok(host, 'xen-network mac [ADDRESS]', { as: ['xen-network mac 192.0.2.51'] });
+      page.ok(host, 'xen-network completion SHELL', { as: ['xen-network completion bash'] });
       page.ok(host, 'xen-network hooks WORD', { as: ['xen-network hooks status; test $? = 1'] });
       expect(page.ok(host, 'xen-network HOOK …', { as: ['xen-network network-bridge status'] })).toContain(
         'xenbr0',

@@ -14,7 +14,7 @@ import { messageOf } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { nodeNative } from '../../lib/system/node/native-node.ts';
 import { openSystem, type System } from '../../lib/system/system.ts';
-import { type HooksWord, hooksCommand } from '../../scripts/admin/hooks.ts';
+import { type HooksWord, hooksCommand } from '../../scripts/admin/desk/hooks.ts';
 import { type Ended, PROGRAM, run, snapshot, tempDir, writeFile } from './support.ts';
 
 const scripts = 'etc/xen/scripts';

@@ -1,7 +1,7 @@
-import { HostError, RequestError } from '../../lib/errors.ts';
-import type { Context } from '../../lib/hook/context.ts';
-import { hostName } from '../../lib/observe/host/config-file.ts';
-import { type HookLinks, readHookLinks } from '../../lib/observe/host/hook-links.ts';
+import { HostError, RequestError } from '../../../lib/errors.ts';
+import type { Context } from '../../../lib/hook/context.ts';
+import { hostName } from '../../../lib/observe/host/config-file.ts';
+import { type HookLinks, readHookLinks } from '../../../lib/observe/host/hook-links.ts';
 import {
   type HookState,
   hookState,
@@ -9,11 +9,11 @@ import {
   planLinks,
   planNoLinks,
   sweepCommands,
-} from '../../lib/plan/hook-links.ts';
-import { failureText } from '../../lib/system/processes/exec.ts';
-import type { System } from '../../lib/system/system.ts';
-import { quote } from '../../lib/text.ts';
-import { table } from './table.ts';
+} from '../../../lib/plan/hook-links.ts';
+import { failureText } from '../../../lib/system/processes/exec.ts';
+import type { System } from '../../../lib/system/system.ts';
+import { quote } from '../../../lib/text.ts';
+import { table } from '../table.ts';
 
 /** What is to be done about the hooks. */
 export type HooksWord = 'enable' | 'disable' | 'status';

@@ -1,13 +1,13 @@
-import { HostError, RequestError } from '../../lib/errors.ts';
-import type { Context, Hooks } from '../../lib/hook/context.ts';
-import { bridgesOf } from '../../lib/hook/network/bridges-of.ts';
-import { findScript, runHook, runScript, SCRIPTS } from '../../lib/hook/scripts.ts';
-import { bridgeOwners, xendProcess } from '../../lib/observe/bridge/owners.ts';
-import { readConfigFile } from '../../lib/observe/host/config-file.ts';
-import { quote } from '../../lib/text.ts';
-import { placeText } from '../../lib/wire/config/place.ts';
-import { parseXendConfig, type ScriptLine, type XendConfig } from '../../lib/wire/config/xend-config.ts';
-import { defaultVifScript, USUAL_VIF_SCRIPT, XL_CONF } from '../../lib/wire/config/xl-conf.ts';
+import { HostError, RequestError } from '../../../lib/errors.ts';
+import type { Context, Hooks } from '../../../lib/hook/context.ts';
+import { bridgesOf } from '../../../lib/hook/network/bridges-of.ts';
+import { findScript, runHook, runScript, SCRIPTS } from '../../../lib/hook/scripts.ts';
+import { bridgeOwners, xendProcess } from '../../../lib/observe/bridge/owners.ts';
+import { readConfigFile } from '../../../lib/observe/host/config-file.ts';
+import { quote } from '../../../lib/text.ts';
+import { placeText } from '../../../lib/wire/config/place.ts';
+import { parseXendConfig, type ScriptLine, type XendConfig } from '../../../lib/wire/config/xend-config.ts';
+import { defaultVifScript, USUAL_VIF_SCRIPT, XL_CONF } from '../../../lib/wire/config/xl-conf.ts';
 
 /** What xend did with its network-script at its own start and stop. */
 export type BootCommand = 'start' | 'stop' | 'restart';

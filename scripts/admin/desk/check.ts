@@ -1,20 +1,30 @@
-import { checkMultiList, checkXendConfig, checkXlConf, type HookWords } from '../../lib/desk/config-check.ts';
-import { type Finding, tried } from '../../lib/desk/finding.ts';
-import { checkGuest } from '../../lib/desk/guest-check.ts';
-import type { HostFacts } from '../../lib/desk/host-facts.ts';
-import { type Claim, claimsOf, findTwice } from '../../lib/desk/twice.ts';
-import { XenstoreError } from '../../lib/errors.ts';
-import type { Context, Hooks } from '../../lib/hook/context.ts';
-import { readHostFacts } from '../../lib/hook/guests/host-facts.ts';
-import { listBackends } from '../../lib/hook/guests/running.ts';
-import { FOREIGN, GUARDS } from '../../lib/hook/network/network.ts';
+import {
+  checkMultiList,
+  checkXendConfig,
+  checkXlConf,
+  type HookWords,
+} from '../../../lib/desk/config-check.ts';
+import { type Finding, tried } from '../../../lib/desk/finding.ts';
+import { checkGuest } from '../../../lib/desk/guest-check.ts';
+import type { HostFacts } from '../../../lib/desk/host-facts.ts';
+import { type Claim, claimsOf, findTwice } from '../../../lib/desk/twice.ts';
+import { XenstoreError } from '../../../lib/errors.ts';
+import type { Context, Hooks } from '../../../lib/hook/context.ts';
+import { readHostFacts } from '../../../lib/hook/guests/host-facts.ts';
+import { listBackends } from '../../../lib/hook/guests/running.ts';
+import { FOREIGN, GUARDS } from '../../../lib/hook/network/network.ts';
 
-import { hostName, readConfigFile } from '../../lib/observe/host/config-file.ts';
-import { type ConfigKind, configKind, filesBelow, XEN_FOLDER } from '../../lib/observe/host/config-folder.ts';
-import { xlSyntax } from '../../lib/observe/host/xl-syntax.ts';
-import { parseAddressList, prefixText } from '../../lib/request/addresses.ts';
-import { openXenstore } from '../../lib/system/xenstore/open.ts';
-import { type GuestFile, parseGuestFile } from '../../lib/wire/config/guest-file.ts';
+import { hostName, readConfigFile } from '../../../lib/observe/host/config-file.ts';
+import {
+  type ConfigKind,
+  configKind,
+  filesBelow,
+  XEN_FOLDER,
+} from '../../../lib/observe/host/config-folder.ts';
+import { xlSyntax } from '../../../lib/observe/host/xl-syntax.ts';
+import { parseAddressList, prefixText } from '../../../lib/request/addresses.ts';
+import { openXenstore } from '../../../lib/system/xenstore/open.ts';
+import { type GuestFile, parseGuestFile } from '../../../lib/wire/config/guest-file.ts';
 
 /** What is to be checked. */
 export interface CheckOptions {

@@ -6,19 +6,19 @@ import {
   XEN_ADDRESSES,
   XEN_PREFIX,
   xenMac,
-} from '../../lib/desk/mac.ts';
-import { type MacUse, macFindings, useText } from '../../lib/desk/mac-uses.ts';
-import { HostError, messageOf, RequestError, XenstoreError } from '../../lib/errors.ts';
-import type { Context } from '../../lib/hook/context.ts';
-import { listBackends } from '../../lib/hook/guests/running.ts';
-import { hostName, readConfigFile } from '../../lib/observe/host/config-file.ts';
-import { configKind, filesBelow, XEN_FOLDER } from '../../lib/observe/host/config-folder.ts';
-import { listDevices } from '../../lib/observe/host/port.ts';
-import type { System } from '../../lib/system/system.ts';
-import { openXenstore } from '../../lib/system/xenstore/open.ts';
-import { quote } from '../../lib/text.ts';
-import { parseGuestFile, wordOf } from '../../lib/wire/config/guest-file.ts';
-import { table } from './table.ts';
+} from '../../../lib/desk/mac.ts';
+import { type MacUse, macFindings, useText } from '../../../lib/desk/mac-uses.ts';
+import { HostError, messageOf, RequestError, XenstoreError } from '../../../lib/errors.ts';
+import type { Context } from '../../../lib/hook/context.ts';
+import { listBackends } from '../../../lib/hook/guests/running.ts';
+import { hostName, readConfigFile } from '../../../lib/observe/host/config-file.ts';
+import { configKind, filesBelow, XEN_FOLDER } from '../../../lib/observe/host/config-folder.ts';
+import { listDevices } from '../../../lib/observe/host/port.ts';
+import type { System } from '../../../lib/system/system.ts';
+import { openXenstore } from '../../../lib/system/xenstore/open.ts';
+import { quote } from '../../../lib/text.ts';
+import { parseGuestFile, wordOf } from '../../../lib/wire/config/guest-file.ts';
+import { table } from '../table.ts';
 
 /** What is asked about MAC addresses. */
 export interface MacOptions {

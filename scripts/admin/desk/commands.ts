@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
-import { type Context, type Hooks, isDryRun } from '../../lib/hook/context.ts';
-import { SCRIPTS } from '../../lib/hook/scripts.ts';
-import { XEND_CONFIG } from '../../lib/wire/config/xend-config.ts';
+import { completionScript, SHELLS } from '../../../lib/desk/completion-scripts.ts';
+import { type Context, type Hooks, isDryRun } from '../../../lib/hook/context.ts';
+import { SCRIPTS } from '../../../lib/hook/scripts.ts';
+import { XEND_CONFIG } from '../../../lib/wire/config/xend-config.ts';
 import type { BootCommand } from './boot.ts';
 import type { HooksWord } from './hooks.ts';
 
@@ -66,6 +67,12 @@ export function deskCommands(
     checkOptions,
     async ({ paths, json }) =>
       done(await (await import('./check.ts')).check(context, { paths, json }, hooks)),
+  );
+  tool.command(
+    'completion <shell>',
+    'print what a shell is to read so that it completes words: bash, zsh or fish',
+    (y) => y.positional('shell', { choices: SHELLS, demandOption: true, describe: 'whose' }),
+    ({ shell }) => context.print(completionScript(shell, ['xen-network', ...Object.keys(hooks)])),
   );
 }
 

@@ -1,0 +1,89 @@
+import { type Candidate, completeHook, type HostNames } from '../../../lib/desk/completion.ts';
+import { completeCommand, parseHelpText } from '../../../lib/desk/help-text.ts';
+import { XenstoreError } from '../../../lib/errors.ts';
+import type { Context } from '../../../lib/hook/context.ts';
+import { listBackends } from '../../../lib/hook/guests/running.ts';
+import { hookTables } from '../../../lib/hook/help.ts';
+import { listBridges, listDevices } from '../../../lib/observe/host/port.ts';
+import { LOCKING_MODES } from '../../../lib/request/arguments.ts';
+import { openXenstore } from '../../../lib/system/xenstore/open.ts';
+
+/** Somebody waits at the keyboard. */
+const ANSWER_MS = 500;
+const TOOL = 'xen-network';
+
+/**
+ * Prints the words that may come next, one a line with what it is behind a tab; none where it is a file's name or anything.
+ * @param context the call
+ * @param typed the program's name, its words, and the one that is being typed, which may be empty
+ * @param helpOf the help text of the tool, or of the command that is named
+ */
+export async function complete(
+  context: Context,
+  typed: readonly string[],
+  helpOf: (words: readonly string[]) => Promise<string>,
+): Promise<number> {
+  const [program = TOOL, ...rest] = typed;
+  const words = rest.slice(0, -1);
+  const current = rest.slice(-1)[0] ?? '';
+  const tables = hookTables();
+  const [hook, own] = program === TOOL ? [words[0] ?? '', words.slice(1)] : [program, words];
+  const table = tables.get(hook);
+  const found =
+    table !== undefined
+      ? completeHook(table, own, current, await hostNames(context, current.startsWith('vif=')), callsIn(hook))
+      : await completeTool(context, words, current, helpOf);
+  for (const { word, about } of found) context.print(`${word}\t${about}\n`);
+  return 0;
+}
+
+/** Calls of the other hooks stand among the words of network-multi-bridge. */
+function callsIn(hook: string) {
+  const calls = [...hookTables()].filter(([name]) => name.startsWith('network-') && name !== hook);
+  return new Map(hook === 'network-multi-bridge' ? calls : []);
+}
+
+async function completeTool(
+  context: Context,
+  words: readonly string[],
+  current: string,
+  helpOf: (words: readonly string[]) => Promise<string>,
+): Promise<Candidate[]> {
+  const [command, ...rest] = words;
+  const help = parseHelpText(await helpOf(command === undefined ? [] : [command]));
+  if (command === undefined) {
+    const hooks = [...hookTables()].map(([word, { purpose }]) => ({ word, about: purpose }));
+    const options = current.startsWith('-') ? help.options : [];
+    return [...help.commands, ...hooks, ...options].filter(({ word }) => word.startsWith(current));
+  }
+  const { guestDevices } = await hostNames(context, command === 'vif' || command === 'reattach');
+  return completeCommand(help, rest, current, (positional) => {
+    if (positional === 'name') return guestDevices;
+    if (positional === 'guest') return guestDevices.map(({ word, about }) => ({ word: about, about: word }));
+    return positional === 'setting'
+      ? [...LOCKING_MODES, 'log'].map((word) => ({ word, about: 'what to set' }))
+      : [];
+  });
+}
+
+async function hostNames({ system, env }: Context, withGuests: boolean): Promise<HostNames> {
+  const devices = listDevices(system).filter((name) => !/^(lo$|vif\d|tap\d)/.test(name));
+  const names = { devices, bridges: listBridges(system), guestDevices: [] };
+  if (!withGuests) return names;
+  try {
+    const store = await openXenstore(await system.native(), env, ANSWER_MS);
+    try {
+      const guestDevices: Candidate[] = [];
+      for (const { domid, devid } of await listBackends(store)) {
+        const [name] = await store.readMany([`/local/domain/${domid}/name`]);
+        guestDevices.push({ word: `vif${domid}.${devid}`, about: name ?? `domain ${domid}` });
+      }
+      return { ...names, guestDevices };
+    } finally {
+      store.close();
+    }
+  } catch (thrown) {
+    if (thrown instanceof XenstoreError) return names;
+    throw thrown;
+  }
+}

@@ -1,0 +1,48 @@
+import { expect } from 'vitest';
+import { NetHost } from '../support/hosts/net-host.ts';
+import type { Scenario } from './scenario.ts';
+
+/** docs/desk.md, what looks at files and at the host. */
+export const DESK: readonly Scenario[] = [
+  {
+    document: 'docs/desk.md',
+    headings: ["mac: addresses for guests' cards"],
+    async play(page, keep) {
+      const { host } = keep(await NetHost.create());
+      const check = 'xen-network mac --check [FILE|FOLDER …] [--json]';
+      expect(page.ok(host, 'xen-network mac')).toMatch(/^00:16:3e:[0-7]/);
+      expect(page.ok(host, 'xen-network mac 192.0.2.17')).toBe('02:00:c0:00:02:11\n');
+      expect(page.ok(host, 'xen-network mac 192.0.2.17 --prefix aa:01')).toBe('aa:01:c0:00:02:11\n');
+      expect(page.ok(host, check, { as: ['xen-network mac --check'] })).toContain('probability');
+      const json = page.ok(host, check, { as: ['xen-network mac --check /etc/xen --json'] });
+      expect(JSON.parse(json)).toMatchObject({ version: 1 });
+    },
+  },
+  {
+    document: 'docs/desk.md',
+    headings: ['check: files, before anything runs'],
+    async play(page, keep) {
+      const net = keep(await NetHost.create());
+      net.ok('network-bridge', 'start');
+      net.host.write('/etc/xen/web.cfg', `name = "web"\nvif = [ 'mac=00:16:3e:00:00:11,brigde=xenbr0' ]\n`);
+      const check = 'xen-network check [FILE|FOLDER …] [--json]';
+      page.shows(net.host, 'xen-network check /etc/xen/web.cfg');
+      page.ok(net.host, check, { as: ['xen-network check; test $? = 1'] });
+      page.ok(net.host, check, { as: ['xen-network check /etc/xen --json; test $? = 1'] });
+    },
+  },
+  {
+    document: 'docs/desk.md',
+    headings: ['completion: words in the shell'],
+    async play(page, keep) {
+      const { host } = keep(await NetHost.create());
+      host.ok('mkdir', '-p', '/etc/bash_completion.d', '/etc/fish/completions');
+      page.ok(host, 'xen-network completion bash >/etc/bash_completion.d/xen-network');
+      page.ok(host, 'xen-network completion zsh >/usr/local/share/zsh/site-functions/_xen-network', {
+        as: ['xen-network completion zsh >/run/_xen-network'],
+      });
+      page.ok(host, 'xen-network completion fish >/etc/fish/completions/xen-network.fish');
+      host.ok('bash', '-n', '/etc/bash_completion.d/xen-network');
+    },
+  },
+];

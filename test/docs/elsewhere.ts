@@ -49,5 +49,6 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'bridge xen_network_wrapped_xenbr0': { because: 'no command: the name of a table' },
   'nft -f': { because: 'no command: an option' },
   'ip -batch': { because: 'no command: an option' },
+  'xl create -n': { in: 'lib/observe/host/xl-syntax.ts', as: "'xl', 'create', '-n'" },
   'vif-bridge online': { because: 'no command: the name of a call' },
 };

@@ -105,15 +105,15 @@ describe('xen-network mac --check', () => {
   });
 
   test('goes through a folder, and says what it cannot read', () => {
-    net.host.write('/srv/guests/a.cfg', 'vif = ["mac=00:16:3e:00:00:01"]\n');
-    net.host.write('/srv/guests/b', 'name = "b"\nvif = ["mac=00:16:3e:00:00:01"]\n');
-    net.host.write('/srv/guests/notes', 'mac=00:16:3e:00:00:01\n');
-    net.host.write('/srv/guests/zero.cfg', 'a\0b');
-    net.host.ok('ln', '-s', 'a.cfg', '/srv/guests/same.cfg');
-    const { status, stdout, stderr } = mac('--check', '/srv/guests');
+    net.host.write('/run/guests/a.cfg', 'vif = ["mac=00:16:3e:00:00:01"]\n');
+    net.host.write('/run/guests/b', 'name = "b"\nvif = ["mac=00:16:3e:00:00:01"]\n');
+    net.host.write('/run/guests/notes', 'mac=00:16:3e:00:00:01\n');
+    net.host.write('/run/guests/zero.cfg', 'a\0b');
+    net.host.ok('ln', '-s', 'a.cfg', '/run/guests/same.cfg');
+    const { status, stdout, stderr } = mac('--check', '/run/guests');
     expect(status).toBe(1);
-    expect(stdout.match(/\/srv\/guests\/\S+, line/g)).toHaveLength(2 + 2);
-    expect(stderr).toBe('xen-network: /srv/guests/zero.cfg is no text: it has bytes that are 0.\n');
+    expect(stdout.match(/\/run\/guests\/\S+, line/g)).toHaveLength(2 + 2);
+    expect(stderr).toBe('xen-network: /run/guests/zero.cfg is no text: it has bytes that are 0.\n');
   });
 
   test.each(['{}', '{"version":2,"addresses":[]}', '{"version":1,"addresses":[{"mac":1}]}', '{'])(

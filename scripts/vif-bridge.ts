@@ -3,6 +3,7 @@ import { NO_RULES } from '../lib/filter/forward.ts';
 import type { Context } from '../lib/hook/context.ts';
 import { attachVif, detachVif } from '../lib/hook/vif/attach.ts';
 import { bridgedRules } from '../lib/hook/vif/bridged-rules.ts';
+import { namedPortSteps, unnamedPortSteps } from '../lib/hook/vif/named-port.ts';
 import { strictRecord, wantsStrict } from '../lib/hook/vif/port-filter.ts';
 import { type VifRun, warnOfMasks, warnOfUnfit } from '../lib/hook/vif/run.ts';
 import { runVifHook } from '../lib/hook/vif/vif.ts';
@@ -58,7 +59,10 @@ async function attach(run: VifRun): Promise<void> {
     bridge: bridge.name,
     rules: request.rules,
     restricted: settings.addresses.length > 0,
-    plan: (rules) => planJoin(state, { ...request, rules }),
+    plan: (rules, _unserved, flushed) => {
+      const named = namedPortSteps(system, bridge.name, name, state.record, flushed);
+      return planJoin(state, { ...request, rules, named });
+    },
     verify: (refused) => verify(system, name, request, refused),
     mtu: request.mtu,
     settings,
@@ -75,13 +79,16 @@ async function attach(run: VifRun): Promise<void> {
 async function detach(run: VifRun): Promise<void> {
   const values = mergeValues([...VIF_VARIABLES, ...VIF_KEYS], run.given, run.stored);
   const rename = formerRename(run.call, values);
-  const state = observeVif(run.context.system, run.call, rename);
+  const { system } = run.context;
+  const state = observeVif(system, run.call, rename);
   const name = state.port?.name ?? state.record?.name ?? rename?.name ?? run.call.device;
+  const bridge = state.record?.bridge ?? values['bridge'] ?? '';
+  const unnamed = unnamedPortSteps(system, bridge, name);
   await detachVif(run, {
     state,
     name,
-    bridge: state.record?.bridge ?? values['bridge'] ?? '',
-    plan: (rules) => planLeave(state, name, rules, vifRecordPath(run.call.device)),
+    bridge,
+    plan: (rules) => planLeave(state, name, rules, vifRecordPath(run.call.device), unnamed),
   });
   if (!run.dryRun) run.context.log.info(`${name} is off its bridge.`);
 }

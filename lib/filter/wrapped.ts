@@ -60,9 +60,14 @@ const BASE = '{ type filter hook prerouting priority -290; policy accept; }';
  * @param claim the bridge, its card and how to recognise its guests
  * @returns a line for `nft -f -`
  */
-export function wrappedDrops({ bridge, card, byBridge }: Claim & { readonly kind: 'wrapped' }): string {
+export function wrappedDrops({
+  bridge,
+  card,
+  byBridge,
+  guests = [],
+}: Claim & { readonly kind: 'wrapped' }): string {
   const table = wrappedTable(bridge);
-  const set = byBridge ? 'outside' : 'guests';
+  const [set, names] = byBridge ? ['outside', card === undefined ? [] : [card]] : ['guests', guests];
   return [
     wrappedRemoval(bridge),
     `add table ${table}`,
@@ -73,8 +78,22 @@ export function wrappedDrops({ bridge, card, byBridge }: Claim & { readonly kind
     ]),
     `add chain ${table} ${HOOKED} ${BASE}`,
     ...(byBridge ? byBridgeRules(bridge) : BY_NAME).map((rule) => `add rule ${table} ${HOOKED} ${rule}`),
-    ...(byBridge && card !== undefined ? [`add element ${table} ${set} { "${card}" }`] : []),
+    ...(names.length === 0 ? [] : [`add element ${elementOf(table, set, names)}`]),
   ].join('; ');
+}
+
+/**
+ * The set element for a guest's port, as `nft add` and `nft delete` take it, in the table of a bridge whose kernel cannot
+ * match a frame's bridge.
+ * @param bridge the bridge's name
+ * @param port the port's name
+ */
+export function namedElement(bridge: string, port: string): string {
+  return `element ${elementOf(wrappedTable(bridge), 'guests', [port])}`;
+}
+
+function elementOf(table: string, set: string, names: readonly string[]): string {
+  return `${table} ${set} { ${names.map((name) => `"${name}"`).join(', ')} }`;
 }
 
 /** The host's own port, in the classic topology. */

@@ -1,6 +1,7 @@
 import { locked } from '../apply/locked.ts';
 import { LockError } from '../errors.ts';
 import { LOCKS } from '../record/paths.ts';
+import { TAP_SUFFIX, twinOf } from '../request/names.ts';
 import type { System } from '../system/system.ts';
 
 /** A lock file, and how long a run may wait for it. */
@@ -26,6 +27,7 @@ const NETWORK_WAIT_MS = 60_000;
  *
  * 2. The lock of a device, named by the kernel's name of a vif or tap. It protects the device, its rules, its record,
  * its journal and its keys in xenstore. Several are taken in the order of their names, a vif before its tap.
+ * The hook of a tap also takes the lock of its vif.
  *
  * 3. The lock of the shared settings and their holders. A run holds it while its steps take the locks below, one after
  * the other.
@@ -44,6 +46,14 @@ export function lockOf(key: string): LockFile {
   if (key.startsWith('network-'))
     return { path: '/var/run/xen-hotplug/network-bridge', waitMs: NETWORK_WAIT_MS };
   return { path: `${LOCKS}/${key}`, waitMs: VIF_WAIT_MS };
+}
+
+/**
+ * The keys of the locks that a device's hook takes, in their order.
+ * @param device the kernel's name of the vif or tap
+ */
+export function deviceKeys(device: string): string[] {
+  return device.endsWith(TAP_SUFFIX) ? [twinOf(device), device] : [device];
 }
 
 /**

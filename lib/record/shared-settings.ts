@@ -30,6 +30,8 @@ export type Claim =
       readonly card?: string;
       /** Whether the kernel can match the bridge of a frame; otherwise the rules match guests' ports by their names. */
       readonly byBridge: boolean;
+      /** The guests' ports with a vifname when the table was made. */
+      readonly guests?: readonly string[];
     };
 
 /** A shared setting, its holders, and the value from before the first holder. */

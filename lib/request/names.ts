@@ -13,6 +13,14 @@ const ALTNAME_LENGTH = 127;
 const NAME = /^[A-Za-z0-9_.@][A-Za-z0-9_.@-]*$/;
 const RESERVED = new Set(['.', '..', 'all', 'default']);
 
+/**
+ * The name of a card's other device: of the tap of a vif, or of the vif of a tap.
+ * @param name the name of one of the two devices
+ */
+export function twinOf(name: string): string {
+  return name.endsWith(TAP_SUFFIX) ? name.slice(0, -TAP_SUFFIX.length) : `${name}${TAP_SUFFIX}`;
+}
+
 /** A device name of a length that the kernel takes. */
 export interface FittedName {
   readonly name: string;
@@ -94,4 +102,12 @@ export function fitVifname(value: string, hasTap: boolean): FittedName {
  */
 export function aliasOf(device: string): string {
   return `xen-network ${device}`;
+}
+
+/**
+ * Whether a device's alias tells that it is a guest's device to which a hook gave a vifname.
+ * @param alias the device's alias; undefined if it has none
+ */
+export function isGuestAlias(alias: string | undefined): boolean {
+  return alias?.startsWith(aliasOf('vif')) === true;
 }

@@ -3,7 +3,7 @@ import { recoverInWords } from '../../lib/apply/recover.ts';
 import { LockError } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { collect, goneDevices } from '../../lib/hook/guests/leftovers.ts';
-import { withLock } from '../../lib/hook/locks.ts';
+import { deviceKeys, withLock, withLocks } from '../../lib/hook/locks.ts';
 import { expireRuns } from '../../lib/hook/network/expiry.ts';
 import { mendBridges } from '../../lib/hook/network/mend.ts';
 import { collectShared } from '../../lib/hook/network/shared-settings.ts';
@@ -35,7 +35,7 @@ export async function recover(context: Context): Promise<number> {
 /** One run that is under way must not prevent the recovery of the others. */
 async function recovered(system: System, key: string): Promise<string[]> {
   try {
-    return await withLock(system, key, () => recoverInWords(system, key));
+    return await withLocks(system, deviceKeys(key), () => recoverInWords(system, key));
   } catch (thrown) {
     if (!(thrown instanceof LockError)) throw thrown;
     return [`Nothing of ${key} was taken back: ${thrown.message}`];

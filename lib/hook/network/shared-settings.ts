@@ -2,6 +2,7 @@ import { applyTeardown } from '../../apply/apply.ts';
 import { sharedFacts } from '../../apply/shared-settings.ts';
 import { readGuestLedger, readLedger } from '../../observe/filter/ledger.ts';
 import { readPresent } from '../../observe/forward/forwarding.ts';
+import { namedGuests } from '../../observe/vif/guest-names.ts';
 import { isMet, restore, share } from '../../plan/shared/shared-settings.ts';
 import { type Step, shareStep } from '../../plan/step.ts';
 import { bridgeRecordPath, damagedPath, natRecordPath, virtualRecordPath } from '../../record/paths.ts';
@@ -44,7 +45,12 @@ export function letGoShared(system: System, user: string): Step[] {
  * @param system the way to the host
  */
 export function restoreShared(system: System): Step[] {
-  const ledger = readLedger(system);
+  // Guests have come and gone since a table was made that names them.
+  const ledger = readLedger(system).map((held) =>
+    held.claim.kind === 'wrapped' && !held.claim.byBridge
+      ? { ...held, claim: { ...held.claim, guests: namedGuests(system, held.claim.bridge) } }
+      : held,
+  );
   return restore(ledger, sharedFacts(system, ledger, []));
 }
 

@@ -1,5 +1,6 @@
 import { wrappedDrops } from '../../filter/wrapped.ts';
 import { readLedgerFile } from '../../observe/filter/ledger.ts';
+import { namedGuests } from '../../observe/vif/guest-names.ts';
 import { type Claim, claimKey } from '../../record/shared-settings.ts';
 import type { System } from '../../system/system.ts';
 
@@ -21,8 +22,14 @@ export const NOT_WRAPPED: Wrapping = { claims: [], warnings: [] };
  * @param card the card's name as a port; undefined where the bridge has none
  */
 export function wrappedClaim(system: System, bridge: string, card: string | undefined): Wrapping {
-  const wanted = (byBridge: boolean) =>
-    ({ kind: 'wrapped', bridge, byBridge, ...(card === undefined ? {} : { card }) }) as const;
+  const wanted = (byBridge: boolean) => {
+    const names = byBridge ? [] : namedGuests(system, bridge);
+    const more = {
+      ...(card === undefined ? {} : { card }),
+      ...(names.length === 0 ? {} : { guests: names }),
+    };
+    return { kind: 'wrapped', bridge, byBridge, ...more } as const;
+  };
   const held = readLedgerFile(system).find(({ claim }) => claimKey(claim) === claimKey(wanted(true)));
   if (held !== undefined) return { claims: [held.claim], warnings: [] };
   if (refusalOf(system, wrappedDrops(wanted(true))) === undefined)

@@ -9,6 +9,7 @@ import { STRICT_LOCK_PATH } from '../../record/paths.ts';
 import type { VifSettings } from '../../request/vif.ts';
 import { about } from '../../text.ts';
 import { printPlan } from '../context.ts';
+import { deviceKeys } from '../locks.ts';
 import {
   type Guard,
   guardSteps,
@@ -35,8 +36,11 @@ export interface Attachment {
    * packets.
    */
   readonly restricted: boolean | 'if-any';
-  /** The steps, with the given rules, and without a DHCP entry where the server refuses it. */
-  readonly plan: (rules: RuleSet, unserved: boolean) => Plan;
+  /**
+   * The steps, with the given rules, without a DHCP entry where the server refuses it, and with a whole table of nft
+   * where somebody deleted the table.
+   */
+  readonly plan: (rules: RuleSet, unserved: boolean, flushed: boolean) => Plan;
   /** Whether the guest is connected without DHCP where the server refuses an entry. */
   readonly mayBeUnserved?: boolean;
   /** Failures so far that do not prevent the connection. */
@@ -82,7 +86,7 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
       bridge,
       ...given(run),
       more: { ...called(run), ...more },
-      held: [run.call.device],
+      held: deviceKeys(run.call.device),
     });
     if (attachment.settings !== undefined)
       await markSettings(run, attachment.settings, attachment.guard?.fresh !== undefined);
@@ -116,7 +120,7 @@ function attachParts(run: VifRun, { guard, plan }: Attachment, means: Means): Pa
   const { system } = run.context;
   const { device } = run.call;
   const check = () => {};
-  const main: Part = { plan: () => plan(means.rules, means.unserved !== undefined), check };
+  const main: Part = { plan: () => plan(means.rules, means.unserved !== undefined, means.makeTable), check };
   if (guard === undefined || !isGuarded(system, device, guard)) return [main];
   const guarding = (when: 'before' | 'after'): Part => ({
     plan: () => ({ steps: guardSteps(system, device, guard, means.makeTable)[when], warnings: [] }),
@@ -129,7 +133,7 @@ function attachParts(run: VifRun, { guard, plan }: Attachment, means: Means): Pa
 /** The whole plan, for a dry run. */
 function guardedPlan(run: VifRun, { guard, plan }: Attachment, means: Means): Plan {
   const { system } = run.context;
-  const { steps, warnings } = plan(means.rules, means.unserved !== undefined);
+  const { steps, warnings } = plan(means.rules, means.unserved !== undefined, means.makeTable);
   if (guard === undefined) return { steps, warnings };
   const { before, after } = guardSteps(system, run.call.device, guard, means.makeTable);
   return { steps: [...before, ...steps, ...after], warnings };
@@ -197,7 +201,7 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
     bridge: detachment.bridge,
     ...given(run),
     more,
-    held: [device],
+    held: deviceKeys(device),
   });
 }
 

@@ -17,7 +17,7 @@ import { about, aboutCommand } from '../../text.ts';
 import { type Context, isDryRun } from '../context.ts';
 import { forgetLeaving, noteLeaving } from '../guests/leaving.ts';
 import { sweepLeft } from '../guests/sweep.ts';
-import { withLock } from '../locks.ts';
+import { deviceKeys, withLocks } from '../locks.ts';
 import { ERROR_KEY, errorText, type VifRun } from './run.ts';
 
 /** This key exists when libxl runs the hooks itself; udev's call is then not needed (docs/contract.md, "Callers"). */
@@ -161,7 +161,7 @@ async function perform(
 ): Promise<void> {
   if (dryRun) return work();
   const { system, log } = context;
-  return withLock(system, call.device, async () => {
+  return withLocks(system, deviceKeys(call.device), async () => {
     for (const sentence of await recoverRun(system, call.device)) log.warn(sentence);
     await work();
   });

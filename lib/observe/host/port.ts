@@ -1,3 +1,4 @@
+import { isGuestAlias } from '../../request/names.ts';
 import type { System } from '../../system/system.ts';
 
 const NET = '/sys/class/net';
@@ -108,7 +109,7 @@ export function cardPorts(system: System, bridge: string): string[] {
   return system
     .list(`${NET}/${bridge}/brif`)
     .filter((name) => !/^(vif(?!0\.)|tap)\d/.test(name))
-    .filter((name) => !readOwner(system, name).alias.startsWith('xen-network '));
+    .filter((name) => !isGuestAlias(readOwner(system, name).alias));
 }
 
 function baseName(path: string | undefined): string | undefined {

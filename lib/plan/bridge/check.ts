@@ -1,5 +1,6 @@
 import { HostError } from '../../errors.ts';
 import type { HostState, Link } from '../../observe/host/host.ts';
+import { isGuestAlias } from '../../request/names.ts';
 import { ownAddresses } from '../addressing/addressing.ts';
 import type { BridgeLayout } from './layout.ts';
 
@@ -67,7 +68,8 @@ function bridgeTrouble(state: HostState, link: Link, layout: BridgeLayout): stri
   if (there.kind !== 'bridge')
     return `${bridge} is a device of this host but no bridge. Name another one by bridge=.`;
   const other = state.links.find(
-    ({ name, master, kind }) => master === bridge && kind !== 'tun' && !GUESTS.test(name),
+    ({ name, master, kind, alias }) =>
+      master === bridge && kind !== 'tun' && !GUESTS.test(name) && !isGuestAlias(alias),
   );
   if (other !== undefined)
     return `The bridge ${bridge} serves ${other.name} already. Name another one for ${netdev} by bridge= or vifnum=.`;

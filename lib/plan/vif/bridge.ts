@@ -38,6 +38,8 @@ export interface JoinRequest {
   readonly inPlace: RuleSet;
   /** The FORWARD rules that it is to get. */
   readonly rules: RuleSet;
+  /** Steps that add its name to a table of nft, before it can send. */
+  readonly named?: readonly Step[];
   readonly recordPath: string;
 }
 
@@ -60,6 +62,7 @@ export function planJoin(state: PresentVif, request: JoinRequest): Plan {
     warnings: nameWarnings(call.device, rename),
     steps: [
       ...replaceForwardRules(target, request.inPlace, request.rules),
+      ...(request.named ?? []),
       ...(isJoined(state.port, target, request) && sameVlans ? [] : portSteps(state, target, request)),
       rememberStep(request.recordPath, state.record, saved),
     ],
@@ -135,8 +138,15 @@ function leaveSteps(
  * @param name its name, or the name that it had
  * @param rules its present rules
  * @param recordPath its record's path
+ * @param unnamed steps that remove its name from a table of nft
  */
-export function planLeave(state: VifState, name: string, rules: RuleSet, recordPath: string): Plan {
+export function planLeave(
+  state: VifState,
+  name: string,
+  rules: RuleSet,
+  recordPath: string,
+  unnamed: readonly Step[] = [],
+): Plan {
   const { port } = state;
   const steps: Step[] = [];
   if (port !== undefined) {
@@ -158,6 +168,10 @@ export function planLeave(state: VifState, name: string, rules: RuleSet, recordP
       });
     }
   }
-  steps.push(...replaceForwardRules(name, rules, NO_RULES), ...forgetSteps(recordPath, state.record, name));
+  steps.push(
+    ...replaceForwardRules(name, rules, NO_RULES),
+    ...unnamed,
+    ...forgetSteps(recordPath, state.record, name),
+  );
   return { steps, warnings: [] };
 }

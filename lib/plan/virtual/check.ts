@@ -4,6 +4,7 @@ import type { HostState } from '../../observe/host/host.ts';
 import { type Prefix, parsePrefix, prefixText } from '../../request/addresses.ts';
 import { isInside } from '../../request/dhcp.ts';
 import type { VirtualRequest } from '../../request/forward.ts';
+import { isGuestAlias } from '../../request/names.ts';
 
 /** Guests' ports, on whatever bridge. */
 const GUESTS = /^(vif|tap|vnet)/;
@@ -51,7 +52,8 @@ function bridgeTrouble(
   if (link.kind !== 'bridge' || link.name !== bridge)
     return `${bridge} is a device of this host but no bridge. Name another one by bridge=.`;
   const port =
-    known === undefined && links.find(({ name, master }) => master === bridge && !GUESTS.test(name));
+    known === undefined &&
+    links.find(({ name, master, alias }) => master === bridge && !GUESTS.test(name) && !isGuestAlias(alias));
   if (port)
     return `The bridge ${bridge} serves ${port.name} already. Name another one by bridge= or vifnum=.`;
   return undefined;

@@ -148,6 +148,87 @@ test('without nft the bridge is there all the same, with a word', () => {
   const ran = net.host.hook('network-bridge', ['start', 'antispoof=yes']);
   expect(ran.status).toBe(0);
   expect(ran.stderr).toContain(
-    'wrapped in a second VLAN tag, in MPLS and the like, for nft says: Operation not supported.',
+    'wrap in a second VLAN tag, in MPLS and the like, because nft says: Operation not supported.',
   );
+});
+
+/** A kernel without nft_meta_bridge: nft cannot tell a frame's bridge. */
+function withoutBridgeMeta(): void {
+  const real = '/usr/sbin/nft';
+  net.host.ok('mount', '-t', 'tmpfs', 'tmpfs', '/usr/local/sbin');
+  net.host.write(
+    '/usr/local/sbin/nft',
+    `#!/bin/bash
+if [[ " $* " == *" - "* ]]; then
+  input=$(cat)
+  if [[ $input == *ibrname* ]]; then
+    echo 'Error: Could not process rule: No such file or directory' >&2
+    exit 1
+  fi
+  exec ${real} "$@" <<<"$input"
+fi
+exec ${real} "$@"
+`,
+    '755',
+  );
+}
+
+describe('where the kernel cannot tell a frame’s bridge', () => {
+  const NAMED = { bridge: 'xenbr0', ip: '192.0.2.11 2001:db8::11', vifname: 'web' };
+  const start = () => net.ok('network-bridge', 'start', 'antispoof=yes', 'topology=plain');
+  const dropped = () => arriving(wrappedFrames(sending('another')));
+  const named = (bridge = 'xenbr0') => {
+    const listing = net.host.ok('nft', 'list', 'table', ...wrappedTable(bridge).split(' '));
+    return [...listing.matchAll(/elements = \{([^}]*)\}/g)].map(([, names = '']) =>
+      names.trim().replace(/\s+/g, ' '),
+    );
+  };
+
+  beforeEach(() => {
+    withoutBridgeMeta();
+  });
+
+  test.each([
+    ['before', 'vmnet1', ['network-virtual', 'bridge=vmnet1', 'bridgeip=10.1.1.1/24']],
+    ['after', 'xenbr0', ['network-bridge', 'topology=plain']],
+  ] as const)(
+    'a guest with a vifname that comes %s the start is held as others are',
+    (when, bridge, call) => {
+      const [hook, ...words] = call;
+      if (when === 'after') net.ok(hook, 'start', ...words, 'antispoof=yes');
+      else net.host.ip(`link add ${bridge} type bridge`, `link set ${bridge} up`);
+      net.guest('vif-bridge', 1, { ...NAMED, bridge });
+      net.guest('vif-bridge', 2, { bridge, ip: '192.0.2.12 2001:db8::12' });
+      net.guest('vif-bridge', 3, { bridge, ip: '192.0.2.13 2001:db8::13' });
+      if (when === 'before') net.ok(hook, 'start', ...words, 'antispoof=yes');
+      expect(named(bridge)).toEqual(['"web"']);
+      expect(dropped()).toEqual([]);
+      net.host.ok('nft', 'flush', 'ruleset');
+      expect(net.host.hook('xen-network', ['refilter']).status).toBe(0);
+      expect(named(bridge)).toEqual(['"web"']);
+      expect(dropped()).toEqual([]);
+      net.end('vif-bridge', 1);
+      expect(named(bridge)).toEqual([]);
+      for (const domid of [2, 3]) net.end('vif-bridge', domid);
+      net.ok(hook, 'stop', ...words);
+      expect(tables()).toBe('');
+    },
+  );
+
+  test('it is held under another name, and again after a flush, and forgotten when it goes', () => {
+    start();
+    net.guest('vif-bridge', 1, NAMED);
+    expect(net.call('vif-bridge', 'online', 1).status).toBe(0);
+    expect(named()).toEqual(['"web"']);
+    net.store.vif(1, 0, { ...NAMED, mac: macOf(1), vifname: 'db' });
+    expect(net.call('vif-bridge', 'online', 1).status).toBe(0);
+    expect(named()).toEqual(['"db"']);
+    net.host.ok('nft', 'flush', 'ruleset');
+    net.guest('vif-bridge', 2, { ...NAMED, ip: '192.0.2.12', vifname: 'mail' });
+    expect(named()).toEqual(['"db", "mail"']);
+    net.end('vif-bridge', 1);
+    expect(named()).toEqual(['"mail"']);
+    net.end('vif-bridge', 2);
+    expect(named()).toEqual([]);
+  });
 });

@@ -5,9 +5,11 @@ import { attachVif, detachVif } from '../lib/hook/vif/attach.ts';
 import { type VifRun, warnOfUnfit } from '../lib/hook/vif/run.ts';
 import { isSwitchPort, mustRun, noBridge, switchIds, switchName, wayOut } from '../lib/hook/vif/switch.ts';
 import { runVifHook } from '../lib/hook/vif/vif.ts';
+import { readPaths } from '../lib/observe/forward/forwarding.ts';
 import { deviceExists, readPort } from '../lib/observe/host/port.ts';
 import { awaitVif, observeVif } from '../lib/observe/vif/vif.ts';
 import type { Refusable } from '../lib/plan/step.ts';
+import { heardPaths } from '../lib/plan/unheard.ts';
 import { butRefused } from '../lib/plan/vif/device.ts';
 import { isReady, planSwitchJoin, planSwitchLeave } from '../lib/plan/vif/openvswitch.ts';
 import { vifRecordPath } from '../lib/record/paths.ts';
@@ -48,6 +50,7 @@ async function attach(run: VifRun): Promise<void> {
     rename,
     target,
     mtu,
+    heard: readPaths(system, heardPaths(state.port.name)),
     ids,
     isPort: !run.dryRun && isSwitchPort(system, state.port),
     recordPath: vifRecordPath(run.call.device),

@@ -1,5 +1,6 @@
 import { settingPath } from '../record/paths.ts';
-import { type DeviceMark, type Step, setting } from './step.ts';
+import type { DeviceMark, Step } from './step.ts';
+import { settingSteps } from './vif/settings.ts';
 
 /**
  * The settings by which whoever sends on a device's link can give this host routers, addresses and routes (kernel's
@@ -32,17 +33,6 @@ export function unheardSteps(
   now: Readonly<Record<string, string | undefined>>,
   present: string,
 ): Step[] {
-  const before = heardPaths(present).map((path) => now[path]);
-  return heardPaths(device.name).flatMap((path, i) => {
-    const value = before[i];
-    if (value === undefined || value === '0') return [];
-    return [
-      {
-        do: setting(path, '0'),
-        undo: device.index === 'new' ? [] : [setting(path, value)],
-        why: `ignore router advertisements and redirects on ${device.name}`,
-        device,
-      },
-    ];
-  });
+  const why = `ignore router advertisements and redirects on ${device.name}`;
+  return settingSteps(device, present, now, HEARD, '0', why);
 }

@@ -2,7 +2,7 @@
 import { change, type Difference, ERROR, known, stockFails } from './differences.ts';
 
 export const SWITCH_DIFFERENCES: readonly Difference[] = [
-  ...known('record', 'owner of a renamed device'),
+  ...known('record', 'owner of a renamed device', 'no routes from a guest'),
   {
     name: 'no rules for a switch’s port',
     why: 'packets in Open vSwitch never pass FORWARD, so that stock’s rules match nothing',

@@ -36,6 +36,22 @@ const ROUTED_COMMON: readonly Difference[] = [
     'order of rules',
     'no routes from a guest',
   ),
+  {
+    name: 'a vif that stands back',
+    why: 'a QEMU that leaves the tap up would keep a guest with a driver of its own from being reached',
+    only: /its tap/,
+    without: (pair) => {
+      const counted = change(['sysctl'], 'ours', (own) =>
+        own.filter((line) => !line.includes('/vif1.0/ignore_routes_with_linkdown = 1')),
+      );
+      const behind = change(['routes'], 'stock', (own) =>
+        own.map((line) =>
+          /"dev":"vif1\.0-emu"/.test(line) ? line.replace('"metric":1', '"metric":3') : line,
+        ),
+      );
+      return behind(counted(pair));
+    },
+  },
 ];
 
 export const ROUTE_DIFFERENCES: readonly Difference[] = [

@@ -17,11 +17,13 @@ import { SETTINGS_MARK } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
 import { openXenstore } from '../../system/xenstore/open.ts';
 import type { Context } from '../context.ts';
-import { withFreeLocks } from '../locks.ts';
+import { deviceKeys, withFreeLocks } from '../locks.ts';
 import { releaseOf } from '../vif/lease.ts';
+import { unnamedPortSteps } from '../vif/named-port.ts';
 import { letGoOfPort, unguardSteps } from '../vif/port-filter.ts';
 import { letGoSteps } from '../vif/routed.ts';
 import { wayOut } from '../vif/switch.ts';
+import { partSteps } from '../vif/twin.ts';
 import { forgetLeaving, leftDevices, readLeaving } from './leaving.ts';
 import { listAllRules } from './refilter-records.ts';
 
@@ -37,7 +39,7 @@ export async function collect(context: Context, devices: readonly string[]): Pro
   const { system } = context;
   const sentences: string[] = [];
   for (const device of devices) {
-    await withFreeLocks(system, [device], async () => {
+    await withFreeLocks(system, deviceKeys(device), async () => {
       // A hook that held the lock until now may have done this, or may use the device again. An offline that was killed
       // while it waited for the lock has done nothing.
       if (hereFinder(system)(device) && readLeaving(system, device) !== 'begun')
@@ -109,7 +111,8 @@ async function forgetMark({ system, env }: Context, device: string): Promise<voi
 /** The steps that the offline of the device's own hook would take. */
 async function leavePlan(context: Context, device: string): Promise<Plan> {
   const { system } = context;
-  const state = observeVif(system, deviceCall(device), undefined);
+  const call = deviceCall(device);
+  const state = observeVif(system, call, undefined);
   const { port, record } = state;
   const name = port?.name ?? record?.name ?? device;
   const path = vifRecordPath(device);
@@ -119,9 +122,12 @@ async function leavePlan(context: Context, device: string): Promise<Plan> {
     const leave = isTaken ? 'none' : await wayOut({ context, dryRun: false }, name);
     return planSwitchLeave(state, name, rules, path, leave);
   }
-  if (record?.laid === undefined) return planLeave(state, name, rules, path);
+  if (record?.laid === undefined)
+    return planLeave(state, name, rules, path, unnamedPortSteps(system, record?.bridge ?? '', name));
+  const part = partSteps(system, { call, state, rename: { name } });
   return planUnrouted(state, name, rules, path, {
-    before: releaseOf(system, record, { device: name }),
+    twin: part.twin,
+    before: [...part.steps, ...releaseOf(system, record, { device: name })],
     after: letGoSteps(system, device, record.proxyNdp),
   });
 }

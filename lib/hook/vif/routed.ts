@@ -13,6 +13,7 @@ import { sameLaid } from '../../plan/routed/assignment.ts';
 import { mustBeApart, mustBeUnrouted } from '../../plan/routed/check.ts';
 import { ROUTE_METRIC, rangeWarnings } from '../../plan/routed/route.ts';
 import { planRouted, planUnrouted, routeSettings } from '../../plan/routed/routed.ts';
+import { standBackPaths } from '../../plan/routed/stand-back.ts';
 import { type Step, shareStep } from '../../plan/step.ts';
 import { heardPaths } from '../../plan/unheard.ts';
 import { isRouted, type Laid } from '../../record/assignment.ts';
@@ -20,13 +21,14 @@ import { settingPath, vifRecordPath } from '../../record/paths.ts';
 import { type Claim, claimKey, claimsOf, guestUser } from '../../record/shared-settings.ts';
 import type { Family, Prefix } from '../../request/addresses.ts';
 import { mergeValues } from '../../request/arguments.ts';
-import { deviceName, TAP_SUFFIX } from '../../request/names.ts';
+import { deviceName, twinOf } from '../../request/names.ts';
 import { formerRename, VIF_KEYS, VIF_VARIABLES, type VifSettings } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
 import { attachVif, detachVif } from './attach.ts';
 import type { GuestLease } from './lease.ts';
 import { guestRules, outsideWays, wantsRules } from './routed-rules.ts';
 import type { VifRun } from './run.ts';
+import { partSteps, vifThatStandsBack } from './twin.ts';
 
 /** A guest whose packets are routed, by vif-route or vif-nat. */
 export interface RoutedGuest {
@@ -105,7 +107,10 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
   const guests = guestsAmong(records, [...routes, ...recorded]);
   mustBeUnrouted(name, own, laid, [...routes, ...hostAddresses(system, laid), ...recorded], guests);
   mustBeApart(name, own, apart, routes, guests);
-  const stale = before.filter((item) => !laid.some((wanted) => sameLaid(wanted, item)));
+  const other = records.get(twinOf(run.call.device));
+  const twin = other?.laid ?? [];
+  const stale = before.filter((item) => ![...laid, ...twin].some((wanted) => sameLaid(wanted, item)));
+  const standsBack = vifThatStandsBack(system, { ...run, state, rename: settings.rename }, laid, other);
   const facts = {
     routes,
     uplink,
@@ -113,7 +118,10 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
     settings: readPaths(system, [
       ...routeSettings(state.port.name, uplink !== undefined),
       ...heardPaths(state.port.name),
+      ...(standsBack === undefined ? [] : standBackPaths(standsBack.name)),
     ]),
+    twin,
+    standsBack,
   };
   // A device that was never attached has no rules, so they need not be listed.
   const known = state.record !== undefined || state.port.up;
@@ -146,7 +154,7 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
     mayBeUnserved: dhcp.withoutLease !== undefined,
     notes: dhcp.unserved === undefined ? [] : [dhcp.unserved],
     more: laidVariables(run, laid),
-    verify: () => verify(system, name, uplink, laid),
+    verify: () => verify(system, name, uplink, laid, standsBack === state.port ? name : standsBack?.name),
     mtu: settings.mtu,
     settings,
   });
@@ -165,6 +173,7 @@ export function detachRouted(
   const rename = formerRename(run.call, mergeValues([...VIF_VARIABLES, ...VIF_KEYS], run.given, run.stored));
   const state = observeVif(system, run.call, rename);
   const name = state.port?.name ?? state.record?.name ?? rename?.name ?? run.call.device;
+  const part = partSteps(system, { call: run.call, state, rename });
   return detachVif(run, {
     state,
     name,
@@ -172,7 +181,8 @@ export function detachRouted(
     more: laidVariables(run, state.record?.laid ?? []),
     plan: (rules) =>
       planUnrouted(state, name, rules, vifRecordPath(run.call.device), {
-        before: release(state, name),
+        twin: part.twin,
+        before: [...part.steps, ...release(state, name)],
         after: letGoSteps(system, run.call.device, state.record?.proxyNdp),
       }),
   });
@@ -203,9 +213,7 @@ function familiesOf(laid: readonly Laid[]): Family[] {
  * addresses.
  */
 function ownNames(run: VifRun, state: PresentVif, name: string): string[] {
-  const twin = (own: string) =>
-    own.endsWith(TAP_SUFFIX) ? own.slice(0, -TAP_SUFFIX.length) : `${own}${TAP_SUFFIX}`;
-  return [name, state.port.name, run.call.device].flatMap((own) => [own, twin(own)]);
+  return [name, state.port.name, run.call.device].flatMap((own) => [own, twinOf(own)]);
 }
 
 /** The step for the shared setting that the guest needs from now on, or no longer needs, on the network's device. */
@@ -244,10 +252,20 @@ function answering(uplink: { readonly device: string } | undefined): Claim[] {
   return [{ kind: 'setting', path: settingPath('net/ipv6/conf/proxy_ndp', uplink.device), value: '1' }];
 }
 
-function verify(system: System, name: string, uplink: Uplink | undefined, laid: readonly Laid[]): void {
+function verify(
+  system: System,
+  name: string,
+  uplink: Uplink | undefined,
+  laid: readonly Laid[],
+  standsBack: string | undefined,
+): void {
   const routes = readKernelRoutes(system, familiesOf(laid), { prefixes: [], devices: [name] });
   const missing = laid.filter((item) => item.kind === 'route').find((route) => !isRouted(routes, route));
-  const paths = [...routeSettings(name, uplink !== undefined), ...answering(uplink).map(claimKey)];
+  const paths = [
+    ...routeSettings(name, uplink !== undefined),
+    ...answering(uplink).map(claimKey),
+    ...(standsBack === undefined ? [] : standBackPaths(standsBack)),
+  ];
   const settings = readPaths(system, paths);
   const off = paths.find((path) => settings[path] === '0');
   if (readPort(system, name)?.up === true && missing === undefined && off === undefined) return;

@@ -1,10 +1,7 @@
 import { isSix, type Laid, type LaidRoute } from '../../record/assignment.ts';
 
-/**
- * How a route joins others to the same destination: as the only one, after the route of the guest's other device,
- * before it, or in place of its own.
- */
-export type RouteVerb = 'add' | 'append' | 'prepend' | 'replace';
+/** How a route is added: as a new one, or in place of its own earlier form. */
+export type RouteVerb = 'add' | 'replace';
 
 /**
  * The words of the `ip` command that adds one part of an assignment.

@@ -2,7 +2,7 @@ import type { Uplink } from '../../observe/vif/address.ts';
 import type { Laid, LaidRoute } from '../../record/assignment.ts';
 import type { Prefix } from '../../request/addresses.ts';
 import type { NatAddresses } from '../../request/nat-address.ts';
-import { routedLaid } from './route.ts';
+import { ROUTE_METRIC, routedLaid } from './route.ts';
 
 /**
  * The assignment of a guest behind vif-nat: the router's address on its device, a route to each of its IPv4 addresses
@@ -10,13 +10,13 @@ import { routedLaid } from './route.ts';
  * @param name the device's name once it is attached
  * @param addresses the guest's addresses and the router's
  * @param uplink the network's device, where the guest has IPv6 addresses
- * @param metric the metric of the IPv6 routes
+ * @param type whether the device is the guest's vif or its tap
  */
 export function natLaid(
   name: string,
   addresses: NatAddresses,
   uplink: Uplink | undefined,
-  metric: number,
+  type: 'vif' | 'tap',
 ): Laid[] {
   const { guest, router, others } = addresses;
   const route = (address: string): LaidRoute => ({
@@ -24,6 +24,7 @@ export function natLaid(
     device: name,
     prefix: `${address}/32`,
     source: router,
+    ...(type === 'tap' ? { metric: ROUTE_METRIC.tap } : {}),
   });
   const four = others.filter(({ family }) => family === 4);
   const six = others.filter(({ family }) => family === 6);
@@ -33,7 +34,7 @@ export function natLaid(
     ...four.map(({ address }) => route(address)),
     ...(uplink === undefined || six.length === 0
       ? []
-      : routedLaid(name, { ...uplink, main4: undefined }, six, metric)),
+      : routedLaid(name, { ...uplink, main4: undefined }, six, ROUTE_METRIC[type])),
   ];
 }
 

@@ -4,10 +4,10 @@ import type { Prefix } from '../../request/addresses.ts';
 import { prefixText } from '../../request/addresses.ts';
 
 /**
- * The metrics of guests' routes. A guest uses its tap until its own driver takes over, so the tap's routes come before
- * the vif's (docs/contract.md, "vif-route online").
+ * The metrics of guests' routes. QEMU may keep a guest's tap when the guest's own driver takes over, so the tap's routes
+ * come after the vif's, which stand back until then (docs/contract.md, "vif-route online").
  */
-export const ROUTE_METRIC = { vif: 2, tap: 1 } as const;
+export const ROUTE_METRIC = { vif: 2, tap: 3 } as const;
 
 /**
  * The assignment of a guest with vif-route: dom0's main addresses on the device, a route for each of the guest's

@@ -8,7 +8,7 @@ import { isRouted, type Laid } from '../../record/assignment.ts';
 import { settingPath } from '../../record/paths.ts';
 import type { VifCall, VifSettings } from '../../request/vif.ts';
 import { replaceForwardRules } from '../filter/rules.ts';
-import { type DeviceMark, ip, type Plan, type Step, setting } from '../step.ts';
+import { type DeviceMark, ip, type Plan, type Step } from '../step.ts';
 import { unheardSteps } from '../unheard.ts';
 import {
   deviceStep,
@@ -22,7 +22,9 @@ import {
   rememberStep,
   setLink,
 } from '../vif/device.ts';
+import { settingSteps } from '../vif/settings.ts';
 import { laidText, layWords, sameLaid, takeWords } from './assignment.ts';
+import { standBackSteps } from './stand-back.ts';
 
 /** The host's state that decides how a guest's routes are added. */
 export interface RouteFacts {
@@ -31,6 +33,10 @@ export interface RouteFacts {
   readonly stale: readonly Laid[];
   /** Present kernel settings by path; the device's under its present name. */
   readonly settings: Readonly<Record<string, string | undefined>>;
+  /** The assignment of the card's other device, which has the same proxy entries. */
+  readonly twin: readonly Laid[];
+  /** The vif that stands back for its tap: the device itself, or the card's other device. */
+  readonly standsBack: Port | undefined;
   /** The network's device, where the guest has IPv6 addresses. */
   readonly uplink: Uplink | undefined;
 }
@@ -55,8 +61,8 @@ export interface RouteRequest {
   readonly recordPath: string;
 }
 
-const PROXY_ARP = 'net/ipv4/conf/proxy_arp';
-const PROXY_NDP = 'net/ipv6/conf/proxy_ndp';
+/** The settings by which the host answers on a device for the whole network. */
+const ANSWERING = ['net/ipv4/conf/proxy_arp', 'net/ipv6/conf/proxy_ndp'] as const;
 
 /**
  * The kernel settings of a routed guest's device that must be 1, so that the host answers on it for the whole network.
@@ -64,9 +70,10 @@ const PROXY_NDP = 'net/ipv6/conf/proxy_ndp';
  * @param six whether the guest has IPv6 addresses
  */
 export function routeSettings(name: string, six: boolean): string[] {
-  const own = settingPath(PROXY_ARP, name);
-  return six ? [own, settingPath(PROXY_NDP, name)] : [own];
+  return answering(six).map((key) => settingPath(key, name));
 }
+
+const answering = (six: boolean): readonly string[] => (six ? ANSWERING : ANSWERING.slice(0, 1));
 
 /**
  * The steps that route a guest's addresses to its device (docs/contract.md, "vif-route online" and "vif-nat online").
@@ -94,9 +101,12 @@ export function planRouted(state: PresentVif, facts: RouteFacts, request: RouteR
       ...(target === port.name ? [] : [downStep(port), ...nameSteps(port, target, call, rename)]),
       ...(mtu === undefined || mtu === port.mtu ? [] : [mtuStep(port, target, mtu)]),
       ...unheardSteps(markOf(port, target), facts.settings, port.name),
+      ...(call.type === 'vif' ? standBack(port, target, facts) : []),
       ...(isUp ? [] : [deviceStep(port, target, 'bring up', setLink(target, 'up'), setLink(target, 'down'))]),
-      ...request.laid.flatMap((item) => layStep(port, facts, record?.laid ?? [], item)),
-      ...settingSteps(port, target, facts),
+      ...request.laid.flatMap((item) => layStep(port, facts, [...(record?.laid ?? []), ...facts.twin], item)),
+      ...answerSteps(port, target, facts),
+      // After the tap's routes, which are used instead.
+      ...(call.type === 'tap' ? standBack(port, target, facts) : []),
       ...request.leaseSteps,
       rememberStep(request.recordPath, record, saved),
       // After the record, since a guest without a record counts as gone.
@@ -120,6 +130,11 @@ function staleStep(port: Port, laid: Laid): Step {
   return laid.kind === 'proxy' ? step : { ...step, device: markOf(port, laid.device) };
 }
 
+function standBack(port: Port, target: string, { standsBack, settings }: RouteFacts): Step[] {
+  if (standsBack === undefined) return [];
+  return standBackSteps(standsBack, standsBack === port ? target : standsBack.name, settings);
+}
+
 /**
  * What the last online added and the kernel still has needs no step. What existed before that online stays when this
  * run is undone.
@@ -133,25 +148,14 @@ function layStep(port: Port, facts: RouteFacts, before: readonly Laid[], laid: L
     device: markFor(port, facts, laid),
   });
   if (laid.kind !== 'route') return [step(layWords(laid), known ? [] : [takeWords(laid)])];
-  const twin = facts.routes.some(
-    (route) => route.device !== laid.device && isRouted([route], { ...laid, device: route.device }),
-  );
-  // Where the guest's other device has a route to the same destination, the kernel would replace that one.
-  if (isRouted(facts.routes, laid)) return known || twin ? [] : [step(layWords(laid, 'replace'), [])];
-  const verb = laid.device.endsWith('-emu') ? 'prepend' : 'append';
-  return [step(layWords(laid, twin ? verb : 'add'), [takeWords(laid)])];
+  if (isRouted(facts.routes, laid)) return known ? [] : [step(layWords(laid, 'replace'), [])];
+  return [step(layWords(laid), [takeWords(laid)])];
 }
 
-function settingSteps(port: Port, target: string, { settings, uplink }: RouteFacts): Step[] {
-  const six = uplink !== undefined;
-  const now = routeSettings(port.name, six).map((path) => settings[path]);
-  return routeSettings(target, six).flatMap((path, i) => {
-    const value = now[i];
-    if (value === '1' || value === undefined) return [];
-    const device = markOf(port, target);
-    const undo = [setting(path, value)];
-    return [{ do: setting(path, '1'), undo, why: `let ${device.name} answer for other addresses`, device }];
-  });
+function answerSteps(port: Port, target: string, { settings, uplink }: RouteFacts): Step[] {
+  const keys = answering(uplink !== undefined);
+  const why = `let ${target} answer for other addresses`;
+  return settingSteps(markOf(port, target), port.name, settings, keys, '1', why);
 }
 
 /**
@@ -161,21 +165,27 @@ function settingSteps(port: Port, target: string, { settings, uplink }: RouteFac
  * @param name its name, or the name that it had
  * @param rules its present rules
  * @param recordPath its record's path
- * @param others further steps, before and after
+ * @param others further steps, before and after, and the assignment of the card's other device
  */
 export function planUnrouted(
   state: VifState,
   name: string,
   rules: RuleSet,
   recordPath: string,
-  others: { readonly before: readonly Step[]; readonly after: readonly Step[] },
+  others: {
+    readonly before: readonly Step[];
+    readonly after: readonly Step[];
+    readonly twin: readonly Laid[];
+  },
 ): Plan {
   const { port, record } = state;
   const laid = (record?.laid ?? [])
     .map((item) =>
       item.device === record?.name && port !== undefined ? { ...item, device: port.name } : item,
     )
-    .filter((item) => item.kind === 'proxy' || port !== undefined)
+    .filter((item) =>
+      item.kind === 'proxy' ? !others.twin.some((kept) => sameLaid(kept, item)) : port !== undefined,
+    )
     .reverse();
   const take = (item: Laid): Step => ({
     do: ip(...takeWords(item)),

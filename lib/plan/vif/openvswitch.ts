@@ -5,6 +5,7 @@ import type { OvsTarget } from '../../request/openvswitch.ts';
 import type { VifCall, VifSettings } from '../../request/vif.ts';
 import { replaceForwardRules } from '../filter/rules.ts';
 import type { Command, Plan, Step } from '../step.ts';
+import { unheardSteps } from '../unheard.ts';
 import {
   addressStep,
   deviceStep,
@@ -27,6 +28,8 @@ export interface SwitchRequest {
   readonly target: OvsTarget;
   /** Bytes; undefined leaves the device its own. */
   readonly mtu: number | undefined;
+  /** The device's settings for router advertisements and redirects (`heardPaths` of its present name). */
+  readonly heard: Readonly<Record<string, string | undefined>>;
   /** The interface's external_ids, which a controller reads, in order. */
   readonly ids: readonly (readonly [key: string, value: string])[];
   /** The switch has really taken the device: a port with its name in the database may be left from a dead guest. */
@@ -82,13 +85,15 @@ export function isReady(port: Port, name: string, mtu: number | undefined): bool
   return port.name === name && port.up && port.address === PORT_MAC && (mtu ?? port.mtu) === port.mtu;
 }
 
-function deviceSteps(port: Port, name: string, { call, rename, mtu }: SwitchRequest): Step[] {
+function deviceSteps(port: Port, name: string, { call, rename, mtu, heard }: SwitchRequest): Step[] {
   return [
     downStep(port),
     ...nameSteps(port, name, call, rename),
     addressStep(port, name),
     deviceStep(port, name, 'take all addresses from', ['address', 'flush', 'dev', name], []),
     ...(mtu === undefined ? [] : [mtuStep(port, name, mtu)]),
+    // This host receives the device's packets until the switch takes it, and also after that from a switch in user space.
+    ...unheardSteps(markOf(port, name), heard, port.name),
     deviceStep(port, name, 'bring up', setLink(name, 'up'), setLink(name, 'down')),
   ];
 }

@@ -25,6 +25,14 @@ const SCENARIOS: readonly FaultScenario[] = [
     least: 8,
     whole: false,
   },
+  {
+    what: 'a tap beside its vif, which stands back from then on',
+    values: { ip: '192.0.2.7 2001:db8::7' },
+    type: 'tap',
+    before: (host) => void host.call('online', 1),
+    least: 8,
+    whole: false,
+  },
 ];
 
 let route: HookHost;

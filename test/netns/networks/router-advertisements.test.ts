@@ -3,6 +3,7 @@ import { ether, icmp6, ip6, ipv6, lladdr, NDP, num, PROTO6, TYPE } from '../../s
 import { flood } from '../../support/frames/wire.ts';
 import { xlEnv } from '../../support/hosts/host.ts';
 import { NetHost } from '../../support/hosts/net-host.ts';
+import { startOpenVswitch } from '../../support/openvswitch.ts';
 import { sleep, waitUntil } from '../../support/wait.ts';
 
 let net: NetHost;
@@ -122,4 +123,82 @@ test.each([
   const device = 'vifname' in values ? 'web-emu' : 'vif1.0-emu';
   const found = heard.map((name) => host.ok('cat', `/proc/sys/net/${name.replace('DEVICE', device)}`).trim());
   expect(found).toEqual(heard.map(() => '0'));
+});
+
+/** Where a guest's advertisement starts from, and the group that it goes to. */
+interface Sender {
+  readonly netns: string;
+  readonly device: string;
+  readonly group?: string;
+}
+
+/** What dom0 hears from guests, until it has heard a device that no hook has seen. */
+async function heardFrom(plain: string, senders: readonly Sender[]): Promise<string[]> {
+  const { host } = net;
+  const ends = senders.map(({ group, ...sender }, i) =>
+    flood(host, sender, [advertisement(`2001:db8:bad${i}::`, group)]),
+  );
+  await sleep(500);
+  ends.push(flood(host, { netns: 'control', device: 'plain1' }, [advertisement('2001:db8:bad9::')]));
+  await waitUntil('what the other device hears', () => learned().some((line) => line.includes('bad9')));
+  for (const end of ends) end();
+  return learned().filter((line) => !line.includes(plain));
+}
+
+/** A device of dom0 that no hook has seen. */
+function control(): string {
+  const { host } = net;
+  host.ip('link add plain0 type veth peer name plain1', 'link set plain0 up');
+  const other = host.netns('control');
+  host.ip('link set plain1 netns control');
+  other.ip('link set plain1 up');
+  return 'plain0';
+}
+
+/** An emulated card whose other end the guest has. */
+function emulated(domid: number): { readonly netns: string; readonly device: string } {
+  const netns = `guest${domid}`;
+  net.host.ip(`link add vif${domid}.0-emu type veth peer name emu0 netns ${netns}`);
+  net.host.netns(netns).ip('link set emu0 up');
+  return { netns, device: 'emu0' };
+}
+
+test('nor does one that comes by an emulated card', async () => {
+  const plain = control();
+  net.ok('network-bridge', 'start', 'topology=plain');
+  const senders = (
+    [
+      ['vif-bridge', { bridge: 'xenbr0' }, []],
+      ['vif-nat', {}, ['dhcp=no']],
+      ['vif-route', { ip: '192.0.2.77', vifname: 'web' }, ['netdev=xenbr0']],
+    ] as const
+  ).map(([hook, values, words], i) => {
+    net.guest(hook, i + 1, values, words);
+    const sender = emulated(i + 1);
+    const env = { ...xlEnv(i + 1), INTERFACE: `vif${i + 1}.0-emu` };
+    expect(net.host.hook(hook, ['add', 'type_if=tap', ...words], env).status).toBe(0);
+    // What goes to all nodes crosses the bridge to the host's own end of it.
+    return hook === 'vif-bridge' ? { ...sender, group: KEPT } : sender;
+  });
+  expect(await heardFrom(plain, senders)).toEqual([]);
+});
+
+test('nor does one that comes by a port of Open vSwitch', async () => {
+  const { host } = net;
+  const plain = control();
+  startOpenVswitch(host, 'ovsbr0');
+  const vm = '/vm/5f1a9c1e-0d3c-4d11-9b7a-3a0f2f6f7b11';
+  for (const domid of [1, 2])
+    net.store.write({
+      [`/local/domain/${domid}/vm`]: vm,
+      [`${vm}/name`]: 'web',
+      [`${vm}/uuid`]: vm.slice(4),
+    });
+  net.guest('vif-openvswitch', 1, { bridge: 'ovsbr0' });
+  net.guest('vif-openvswitch', 2, { bridge: 'ovsbr0', vifname: 'web' });
+  const tap = emulated(2);
+  const env = { ...xlEnv(2), INTERFACE: 'vif2.0-emu' };
+  expect(host.hook('vif-openvswitch', ['add', 'type_if=tap'], env).status).toBe(0);
+  const senders = [1, 2].map((domid) => ({ netns: `guest${domid}`, device: 'eth0' }));
+  expect(await heardFrom(plain, [...senders, tap])).toEqual([]);
 });

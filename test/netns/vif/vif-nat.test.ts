@@ -37,7 +37,7 @@ beforeEach(() => {
 function routes(device: string, family: 4 | 6 = 4): string[] {
   return nat
     .lines(`-${family}`, 'route', 'show', 'dev', device)
-    .map((line) => line.replace(/ linkdown| pref medium/g, ''))
+    .map((line) => line.replace(/ dead| linkdown| pref medium/g, ''))
     .filter((line) => !/^(fe80|ff00|multicast)/.test(line));
 }
 
@@ -185,14 +185,16 @@ test('an mtu that is none in xenstore is not used, with a warning', () => {
 });
 
 describe('a tap', () => {
-  test('beside its vif is the guest’s way as long as it is there', () => {
+  test('beside its vif has a route behind it', () => {
     nat.card(1);
     host.tap(1);
     expect(nat.call('online', 1)).toEqual(FINE);
     expect(nat.call('add', 1)).toEqual(FINE);
-    expect(nat.lines('route', 'show', '10.0.1.1').map((line) => line.replace(' linkdown', ''))).toEqual([
-      '10.0.1.1 dev vif1.0-emu scope link src 10.0.1.128',
+    expect(
+      nat.lines('route', 'show', '10.0.1.1').map((line) => line.replace(/ dead| linkdown/g, '')),
+    ).toEqual([
       '10.0.1.1 dev vif1.0 scope link src 10.0.1.128',
+      '10.0.1.1 dev vif1.0-emu scope link src 10.0.1.128 metric 3',
     ]);
     expect(nat.call('online', 1)).toEqual(FINE);
     expect(nat.call('add', 1)).toEqual(FINE);
@@ -208,7 +210,7 @@ describe('a tap', () => {
     host.tap(1);
     expect(nat.call('add', 1)).toEqual(FINE);
     expect(nat.call('online', 1)).toEqual(FINE);
-    expect(nat.lines('route', 'show', '10.0.1.1')[0]).toContain('dev vif1.0-emu ');
+    expect(nat.lines('route', 'get', '10.0.1.1')[0]).toContain('dev vif1.0-emu ');
   });
 });
 

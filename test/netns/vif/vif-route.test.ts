@@ -244,13 +244,13 @@ describe('online and offline', () => {
 });
 
 describe('a tap', () => {
-  test('has the routes that come first, beside its vif', () => {
+  test('has routes behind those of its vif, which stands back meanwhile', () => {
     route.card(1, { ip: '192.0.2.7 2001:db8:9::7' });
     host.tap(1);
     expect(route.call('online', 1, { INTERFACE: 'vif1.0-emu' })).toEqual(FINE);
     expect(route.call('add', 1)).toEqual(FINE);
-    expect(routes(route, 'vif1.0-emu')).toEqual(['192.0.2.7 scope link src 198.51.100.2 metric 1']);
-    expect(routes(route, 'vif1.0-emu', 6)).toContain('2001:db8:9::7 metric 1');
+    expect(routes(route, 'vif1.0-emu')).toEqual(['192.0.2.7 scope link src 198.51.100.2 metric 3']);
+    expect(routes(route, 'vif1.0-emu', 6)).toContain('2001:db8:9::7 metric 3');
     expect(routes(route, 'vif1.0')).toEqual(['192.0.2.7 scope link src 198.51.100.2 metric 2']);
     expect(route.forward()).toHaveLength(6);
     expect(route.call('remove', 1)).toEqual(FINE);

@@ -3,8 +3,9 @@ import type { KernelRoute } from '../../../lib/observe/host/kernel-routes.ts';
 import type { Port } from '../../../lib/observe/host/port.ts';
 import type { VifRecord } from '../../../lib/observe/records.ts';
 import { natGuestAddresses, natLaid } from '../../../lib/plan/routed/nat.ts';
-import { routedLaid } from '../../../lib/plan/routed/route.ts';
+import { ROUTE_METRIC, routedLaid } from '../../../lib/plan/routed/route.ts';
 import { planRouted, planUnrouted, routeSettings } from '../../../lib/plan/routed/routed.ts';
+import { standBackPaths } from '../../../lib/plan/routed/stand-back.ts';
 import { type Plan, shareStep } from '../../../lib/plan/step.ts';
 import { heardPaths } from '../../../lib/plan/unheard.ts';
 import { planJoin } from '../../../lib/plan/vif/bridge.ts';
@@ -24,6 +25,8 @@ const UPLINK = { device: 'eth0', index: 2, main4: '198.51.100.2', main6: '2001:d
 export const recordPath = '/run/xen-network/vif/vif1.0';
 const up = { up: true };
 const BOTH = '192.0.2.7 10.8.0.0/16 2001:db8::7';
+
+const typeOf = (name: string) => (name.endsWith('-emu') ? 'tap' : 'vif');
 
 function callOf(found: Port) {
   const isTap = found.name.endsWith('-emu');
@@ -46,6 +49,10 @@ interface Wanted {
   readonly stale?: readonly Laid[];
   readonly settings?: string;
   readonly antispoof?: true;
+  /** The assignment of the card's other device. */
+  readonly twin?: readonly Laid[];
+  /** The vif that stands back; the device itself unless told. */
+  readonly standsBack?: Port | 'itself';
 }
 
 const NDP: Claim = { kind: 'setting', path: '/proc/sys/net/ipv6/conf/eth0/proxy_ndp', value: '1' };
@@ -63,8 +70,11 @@ function routed(found: Port, ip: readonly string[], laid: readonly Laid[], wante
       settings: Object.fromEntries([
         ...routeSettings(found.name, uplink !== undefined).map((path) => [path, value]),
         ...heardPaths(found.name).map((path) => [path, value === '1' ? '0' : '1']),
+        ...standBackPaths('vif1.0').map((path) => [path, value]),
       ]),
       uplink,
+      twin: wanted.twin ?? [],
+      standsBack: wanted.standsBack === 'itself' ? found : wanted.standsBack,
     },
     {
       call: callOf(found),
@@ -92,13 +102,13 @@ function route(found: Port, ip: string, wanted: Wanted = {}): Plan {
 }
 
 function routeLaid(name: string, ip: string): Laid[] {
-  return routedLaid(name, UPLINK, parseAddressList(ip), name.endsWith('-emu') ? 1 : 2);
+  return routedLaid(name, UPLINK, parseAddressList(ip), ROUTE_METRIC[typeOf(name)]);
 }
 
 function nat(found: Port, ip: string, wanted: Wanted = {}): Plan {
   const addresses = natAddresses(ip, 1, 0);
   const all = natGuestAddresses(addresses).map(({ address, length }) => `${address}/${length}`);
-  return routed(found, all, natLaid(found.name, addresses, UPLINK, 2), wanted);
+  return routed(found, all, natLaid(found.name, addresses, UPLINK, typeOf(found.name)), wanted);
 }
 
 function recordOf(name: string, laid: readonly Laid[], ip = ''): VifRecord {
@@ -117,9 +127,13 @@ function routesOf(laid: readonly Laid[]): KernelRoute[] {
 }
 
 /** The plan of a vif-route offline, or of a vif-nat one. */
-export function unrouted(found: Port | undefined, before: VifRecord | undefined): Plan {
+export function unrouted(
+  found: Port | undefined,
+  before: VifRecord | undefined,
+  twin: readonly Laid[] = [],
+): Plan {
   const rules = before?.rules ?? NO_RULES;
-  const others = { before: [], after: [] };
+  const others = { before: [], after: [], twin };
   return planUnrouted(
     state(found, before),
     found?.name ?? before?.name ?? 'vif1.0',
@@ -131,7 +145,7 @@ export function unrouted(found: Port | undefined, before: VifRecord | undefined)
 
 const both = routeLaid('vif1.0', BOTH);
 const one = routeLaid('vif1.0', '192.0.2.7');
-const natted = natLaid('vif1.0', natAddresses('', 1, 0), undefined, 2);
+const natted = natLaid('vif1.0', natAddresses('', 1, 0), undefined, 'vif');
 
 /** Every form that a vif-route plan can take, by name. */
 export const ROUTE_CASES: Readonly<Record<string, () => Plan>> = {
@@ -154,7 +168,15 @@ export const ROUTE_CASES: Readonly<Record<string, () => Plan>> = {
       settings: '1',
     }),
   'online-over-stock': () => route(port('vif1.0', up), '192.0.2.7', { routes: routesOf(one), settings: '1' }),
-  add: () => route(port('vif1.0-emu'), '192.0.2.7', { routes: routesOf(one) }),
+  'online-beside-tap': () =>
+    route(port('vif1.0'), '192.0.2.7', {
+      vifname: 'web',
+      routes: routesOf(routeLaid('vif1.0-emu', '192.0.2.7')),
+      standsBack: 'itself',
+    }),
+  add: () =>
+    route(port('vif1.0-emu'), '192.0.2.7', { routes: routesOf(one), standsBack: port('vif1.0', up) }),
+  'offline-beside-tap': () => unrouted(port('vif1.0', up), recordOf('vif1.0', both, BOTH), both),
   offline: () => unrouted(port('vif1.0', up), recordOf('vif1.0', both, BOTH)),
   'offline-gone': () => unrouted(undefined, recordOf('vif1.0', both, BOTH)),
 };
@@ -169,7 +191,8 @@ export const NAT_CASES: Readonly<Record<string, () => Plan>> = {
       routes: routesOf(natted),
       settings: '1',
     }),
-  'add-beside-vif': () => nat(port('vif1.0-emu'), '', { routes: routesOf(natted) }),
+  'add-beside-vif': () =>
+    nat(port('vif1.0-emu'), '', { routes: routesOf(natted), standsBack: port('vif1.0', up) }),
   offline: () => unrouted(port('vif1.0', up), recordOf('vif1.0', natted, '10.0.1.1')),
 };
 
@@ -192,6 +215,7 @@ function joinSwitch(
       rename: renameOf(found, more.vifname),
       target: parseOvsBridge(bridge),
       mtu: more.mtu,
+      heard: Object.fromEntries(heardPaths(found.name).map((path) => [path, '1'])),
       ids: IDS,
       isPort: found.address === ready.address,
       recordPath,

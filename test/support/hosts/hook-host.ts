@@ -32,6 +32,15 @@ export class HookHost {
   }
 
   /**
+   * The same host, on which another hook is called.
+   * @param other the first one
+   * @param hook the vif hook
+   */
+  static on(other: HookHost, hook: string): HookHost {
+    return new HookHost(other.host, other.store, hook);
+  }
+
+  /**
    * A guest's network card with its entries in xenstore, made anew where it is there already.
    * @param domid the guest's domain
    * @param values what is configured

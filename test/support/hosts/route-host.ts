@@ -52,7 +52,7 @@ export function get(host: Host, setting: string): string {
 export function routes(route: HookHost, device: string, family: 4 | 6 = 4): string[] {
   return route
     .lines(`-${family}`, 'route', 'show', 'dev', device)
-    .map((line) => line.replace(/ linkdown| pref medium/g, ''))
+    .map((line) => line.replace(/ dead| linkdown| pref medium/g, ''))
     .filter((line) => !/^(fe80|ff00|multicast)/.test(line));
 }
 

@@ -1,5 +1,5 @@
 import type { Address, HostState, Link, Neighbour, PolicyRule, Route } from '../../observe/host/host.ts';
-import { type Family, linkLocal, parsePrefix } from '../../request/addresses.ts';
+import { type Family, isWithin, linkLocal, type Prefix, parsePrefix } from '../../request/addresses.ts';
 import { type Command, ip } from '../step.ts';
 
 /** Two of the ways to make a route; `creation` decides which is right. */
@@ -134,6 +134,38 @@ export function routeCommand(verb: Creation | 'del', route: Route, from: string,
   const destination = route.destination === 'default' && route.family === 6 ? '::/0' : route.destination;
   const type = route.type === 'unicast' ? [] : [route.type];
   return ip('route', verb, ...type, destination, ...renamed(route.words, ['dev'], from, to));
+}
+
+/**
+ * `ip route …` that makes a device's route, on it or on another device.
+ * @param state the host
+ * @param dev the route's device
+ * @param route the route
+ * @param to the device that gets it
+ */
+export function routeCreation(state: HostState, dev: string, route: Route, to: string): Command {
+  return routeCommand(creation(state, dev, route), attainable(state, dev, route), dev, to);
+}
+
+/**
+ * A route as it can be made again. The kernel keeps a route whose gateway is on no network of the device any more, as
+ * after the loss of an address, but makes none such unless it is told that the gateway is on the link.
+ */
+function attainable(state: HostState, dev: string, route: Route): Route {
+  const { family, hops, words } = route;
+  const [hop, ...others] = hops;
+  const gateway = parsePrefix(hop?.gateway ?? '');
+  if (gateway?.family !== family || others.length > 0 || hop?.dev !== dev || words.includes('onlink'))
+    return route;
+  const linkLocals = parsePrefix('fe80::/10');
+  const networks = state.routes
+    .filter((other) => other.family === family && other.type === 'unicast')
+    .filter((other) => other.hops.some((way) => way.dev === dev && way.gateway === undefined))
+    .map(({ destination }) => (destination === 'default' ? undefined : parsePrefix(destination)));
+  const holds = (network: Prefix | undefined) => network === undefined || isWithin(network, gateway);
+  if (networks.some(holds) || (family === 6 && holds(linkLocals))) return route;
+  const at = words.lastIndexOf('dev') + 2;
+  return { ...route, words: [...words.slice(0, at), 'onlink', ...words.slice(at)] };
 }
 
 /**

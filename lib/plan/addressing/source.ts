@@ -5,11 +5,11 @@ import type { Family } from '../../request/addresses.ts';
 import { type Command, type DeviceMark, ip, type Step, setting } from '../step.ts';
 import {
   addressCommand,
-  creation,
   neighbourCommand,
   ownAddresses,
   ownRoutes,
   routeCommand,
+  routeCreation,
 } from './addressing.ts';
 import { nexthopCommand, ownNexthops } from './nexthops.ts';
 
@@ -95,7 +95,7 @@ function lingeringRoutes(giver: Giver): Step[] {
   const lingers = (route: Route) => isShared(route, name) || (route.family === 4 && !hasIpv4);
   return FAMILIES.flatMap((family) => plainRoutes(giver, family).filter(lingers).reverse()).map((route) => ({
     do: routeCommand('del', route, name, name),
-    undo: [routeCommand(creation(state, name, route), route, name, name)],
+    undo: [routeCreation(state, name, route, name)],
     why: `take the route to ${route.destination} off ${name}`,
     device: mark,
   }));
@@ -116,9 +116,7 @@ function restore(giver: Giver, family: Family, skipDynamic = false): Command[] {
   const addresses = addressesOf(giver, family, skipDynamic);
   return [
     ...addresses.map((address) => addressCommand('add', undetected(address), link.name, link.name)),
-    ...plainRoutes(giver, family).map((route) =>
-      routeCommand(creation(state, link.name, route), route, link.name, link.name),
-    ),
+    ...plainRoutes(giver, family).map((route) => routeCreation(state, link.name, route, link.name)),
     ...addresses.filter(isDetected).map((address) => addressCommand('change', address, link.name, link.name)),
     ...neighboursOf(giver, family).map((neighbour) => neighbourCommand(neighbour, link.name)),
   ];
@@ -154,7 +152,7 @@ function releaseNexthops(giver: Giver): Step[] {
       .reverse()
       .map((route) => ({
         do: routeCommand('del', route, name, name),
-        undo: [routeCommand(creation(state, name, route), route, name, name)],
+        undo: [routeCreation(state, name, route, name)],
         why: `take the route to ${route.destination} off ${name}`,
         device: mark,
       })),

@@ -6,9 +6,9 @@ import { type Command, type DeviceMark, ip, type Step, setting } from '../step.t
 import {
   addressCommand,
   addressRemoval,
-  creation,
   neighbourCommand,
   routeCommand,
+  routeCreation,
   ruleCommand,
   rulesOf,
 } from './addressing.ts';
@@ -156,7 +156,7 @@ function nexthopSteps(giver: Giver, taker: Taker, on: On): Step[] {
 }
 
 function routeStep({ state, link }: Giver, { name }: Taker, route: Route, on: On): Step {
-  const make = routeCommand(creation(state, link.name, route), route, link.name, name);
+  const make = routeCreation(state, link.name, route, name);
   const undo = [routeCommand('del', route, link.name, name)];
   const step = on(`lead the route to ${route.destination} through`, make, undo);
   // A router's advertisement or ifup may have made the route already. A route through several devices does not go with

@@ -150,6 +150,23 @@ describe('what others did between start and stop', () => {
     expect(attribute('eth0', 'address')).toBe('00:16:3e:00:00:77');
   });
 
+  test.each(TOPOLOGIES)('%s: the addresses went, and the routes by gateways stayed', async (topology) => {
+    await started(`topology=${topology}`);
+    const [, dev = ''] = / dev (\S+)/.exec(host.ok('ip', 'route', 'get', '192.0.2.1')) ?? [];
+    const gateways = () =>
+      [4, 6].flatMap((family) =>
+        [...host.ok('ip', `-${family}`, 'route').matchAll(/^default via (?!fe80)(\S+) dev (\S+)/gm)].map(
+          ([, via, by]) => `${via} ${by}`,
+        ),
+      );
+    host.ok('ip', '-6', 'address', 'flush', 'dev', dev, 'scope', 'global');
+    host.ip(`address add 203.0.113.7/32 dev ${dev}`, `address del 192.0.2.10/24 dev ${dev}`);
+    const before = gateways();
+    expect(before).not.toEqual([]);
+    expect(stop()).toMatchObject({ status: 0, stderr: '' });
+    expect(gateways()).toEqual(before.map((each) => each.replace(/\S+$/, 'eth0')));
+  });
+
   test('a host that was taken down stays down', async () => {
     await started();
     host.ip('link set eth0 down');

@@ -1,15 +1,24 @@
 import { isWithin, type Prefix, parsePrefix } from '../request/addresses.ts';
 
+/** What connection tracking says of a packet. */
+export type PacketState = 'new' | 'established';
+
 /**
- * Tells whether all that a rule asks for beside devices holds for the first packet of a connection.
+ * Tells whether all that a rule asks for beside devices holds for a packet.
  * @param source the packet's source address, or the range that it lies in; undefined where that is not known
+ * @param state whether it is the first of its connection, which it is unless told, or answers one
  * @returns a function of a rule's conditions (`FirewallRule.others`); what it does not understand does not hold
  */
-export function holdsFor(source: Prefix | undefined): (conditions: readonly string[]) => boolean {
+export function holdsFor(
+  source: Prefix | undefined,
+  state: PacketState = 'new',
+): (conditions: readonly string[]) => boolean {
   return (conditions) => {
     for (let at = 0; at < conditions.length; at++) {
       const [word = '', next = ''] = conditions.slice(at, at + 2);
-      const used = /^[[{]/.test(word) ? nftHolds(word, source) : iptablesHolds(word, next, source);
+      const used = /^[[{]/.test(word)
+        ? nftHolds(word, source, state)
+        : iptablesHolds(word, next, source, state);
       if (!used) return false;
       if (word.startsWith('-')) at++;
     }
@@ -17,10 +26,10 @@ export function holdsFor(source: Prefix | undefined): (conditions: readonly stri
   };
 }
 
-function iptablesHolds(word: string, value: string, source: Prefix | undefined): boolean {
+function iptablesHolds(word: string, value: string, source: Prefix | undefined, state: PacketState): boolean {
   if (word === '-s') return holds(value, source);
   if (word === '-m') return value === 'conntrack' || value === 'state';
-  return (word === '--ctstate' || word === '--state') && value.split(',').includes('NEW');
+  return (word === '--ctstate' || word === '--state') && value.split(',').includes(state.toUpperCase());
 }
 
 /** A match of nft's, as its JSON has it. */
@@ -35,11 +44,11 @@ interface NftMatch {
   };
 }
 
-function nftHolds(text: string, source: Prefix | undefined): boolean {
+function nftHolds(text: string, source: Prefix | undefined, state: PacketState): boolean {
   const { match } = JSON.parse(text) as NftMatch;
   if (match === undefined || (match.op !== '==' && match.op !== 'in')) return false;
   const values = valuesOf(match.right);
-  if (match.left.ct?.key === 'state') return values.includes('new');
+  if (match.left.ct?.key === 'state') return values.includes(state);
   return match.left.payload?.field === 'saddr' && values.some((value) => holds(value, source));
 }
 

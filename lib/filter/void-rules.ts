@@ -1,5 +1,6 @@
 import type { DeviceMatch, FirewallChain, FirewallRule } from '../wire/firewall-rules.ts';
-import { fateIn, letsPass, namesDevice, targetOf } from './walk.ts';
+import { holdsFor } from './packet.ts';
+import { fateIn, type Holds, letsPass, namesDevice, targetOf } from './walk.ts';
 
 /** A move of addresses from one device to another. */
 export interface Move {
@@ -17,6 +18,8 @@ export interface VoidRules {
   readonly rules: readonly string[];
   /** Those without which the host no longer accepts what it accepted before. */
   readonly closing: readonly string[];
+  /** Those without which the host answers nobody any more. */
+  readonly silencing: readonly string[];
 }
 
 /**
@@ -35,16 +38,21 @@ export function voidRules(chains: readonly FirewallChain[], move: Move): VoidRul
       .filter((rule) => isVoid(rule, move) && !isCovered(chain, rule, move))
       .map((rule) => ({ chain, rule, text: `${chain.table} ${chain.name}: ${rule.text}` })),
   );
-  const closing = chains
-    .filter(({ hook, table }) => hook === 'input' && !table.startsWith('arp '))
-    .filter((chain) => fateIn(chains, chain, (match) => fitsAfter(match, move)) === 'drop')
-    .flatMap((chain) => {
-      const reached = reachable(chains, chain);
-      return found.filter((each) => reached.has(each.chain) && closes(chains, each, move));
-    });
+  const inHook = (hook: 'input' | 'output', holds?: Holds) =>
+    chains
+      .filter((chain) => chain.hook === hook && !chain.table.startsWith('arp '))
+      .filter((chain) => fateIn(chains, chain, (match) => fitsAfter(match, move), holds) === 'drop')
+      .flatMap((chain) => {
+        const reached = reachable(chains, chain);
+        const direction = hook === 'input' ? 'in' : 'out';
+        return found.filter((each) => reached.has(each.chain) && closes(chains, each, move, direction));
+      });
+  const texts = (some: readonly { readonly text: string }[]) => [...new Set(some.map(({ text }) => text))];
   return {
     rules: [...hanging, ...found.map(({ text }) => text)],
-    closing: [...new Set(closing.map(({ text }) => text))],
+    closing: texts(inHook('input')),
+    // Who comes in is answered by packets of a connection that is known.
+    silencing: texts(inHook('output', holdsFor(undefined, 'established'))),
   };
 }
 
@@ -53,9 +61,10 @@ function closes(
   chains: readonly FirewallChain[],
   { chain, rule }: { readonly chain: FirewallChain; readonly rule: FirewallRule },
   move: Move,
+  direction: DeviceMatch['direction'],
 ): boolean {
-  const incoming = rule.devices.filter(({ direction }) => direction === 'in');
-  const before = incoming.every((match) => fitsBefore(match, move));
+  const own = rule.devices.filter((match) => match.direction === direction);
+  const before = own.every((match) => fitsBefore(match, move));
   return before ? letsPass(chains, chain, rule) : rule.verdict.kind === 'drop';
 }
 

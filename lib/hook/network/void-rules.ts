@@ -26,7 +26,7 @@ const GUESTS = '"xen-network vif';
  */
 export function firewallWords(system: System, move: Move, force: boolean): FirewallWords {
   const chains = readFirewall(system);
-  const { rules, closing } = voidRules(chains, move);
+  const { rules, closing, silencing } = voidRules(chains, move);
   const own = readLedger(system).flatMap(({ claim }) =>
     claim.kind === 'rule'
       ? [`ip${claim.family === 4 ? '' : '6'} ${claim.table} ${claim.rule.replace(/^\S+/, '$&:')}`]
@@ -35,7 +35,8 @@ export function firewallWords(system: System, move: Move, force: boolean): Firew
   // Guests' rules are corrected after the move.
   const isOurs = (rule: string) => own.includes(rule) || rule.includes(GUESTS);
   const others = rules.filter((rule) => !isOurs(rule));
-  const shut = closing.filter((rule) => !isOurs(rule));
+  const shut = [...closing, ...silencing].filter((rule) => !isOurs(rule));
+  const isClosed = closing.some((rule) => !isOurs(rule));
   if (others.length === 0) return NO_WORDS;
   const device = move.present === undefined ? `the new device ${move.to}` : `the card ${move.to}`;
   const after =
@@ -53,9 +54,12 @@ export function firewallWords(system: System, move: Move, force: boolean): Firew
   const advice = `Let them match ${move.to} by iifname or oifname (-i or -o)`;
   if (shut.length === 0 || force) return { warnings: [`${said} ${advice}.`], refusal: undefined };
   return {
-    warnings: [`${said} ${advice}. Without ${shown(shut)} the host lets nobody in.`],
+    warnings: [
+      `${said} ${advice}. Without ${shown(shut)} the host ${isClosed ? 'lets nobody in' : 'answers nobody'}.`,
+    ],
     refusal:
-      `Nothing was changed, since the firewall would drop what comes in: it lets packets in by ${shown(shut)}, which ` +
+      `Nothing was changed, since the firewall would drop what ${isClosed ? 'comes in' : 'goes out'}: ` +
+      `it lets packets ${isClosed ? 'in' : 'out'} by ${shown(shut)}, which ` +
       `matches ${move.from} and no longer applies once ${after}. ${advice} first, or say ${guard}force=yes.`,
   };
 }

@@ -147,6 +147,20 @@ describe("a firewall that lets nobody in any more once the card's addresses are 
   });
 });
 
+test('a firewall that lets the host answer by its card alone is named and keeps a start from being made', async () => {
+  for (const rule of ['-A OUTPUT -o lo -j ACCEPT', '-A OUTPUT -o eth0 -j ACCEPT', '-P OUTPUT DROP'])
+    host.ok('iptables', ...rule.split(' '));
+  const before = await settled(host);
+  const refused = bridge('start', 'topology=plain');
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toMatch(
+    /Nothing was changed, .*drop what goes out.*"ip filter OUTPUT: -o eth0 -j ACCEPT"/,
+  );
+  expect(differences(before, await settled(host))).toEqual([]);
+  host.ok('iptables', '-I', 'OUTPUT', '-m', 'conntrack', '--ctstate', 'ESTABLISHED', '-j', 'ACCEPT');
+  expect(bridge('start', 'topology=plain').status).toBe(0);
+});
+
 describe.each([
   ['plain', 'ip', 'iifname xenbr0 accept'],
   ['classic', 'inet', 'iif eth0 accept'],

@@ -48,12 +48,30 @@ describe('a stop, which gives the addresses back to a card that is there', () =>
   });
 });
 
+describe('what goes out', () => {
+  const output = (...rules: string[]) =>
+    voidRules(iptables(':OUTPUT DROP [0:0]', ...rules, '-A OUTPUT -o eth0 -j ACCEPT'), PLAIN);
+  const text = 'ip filter OUTPUT: -o eth0 -j ACCEPT';
+
+  test('is dropped where only the old device may send', () => {
+    expect(output('-A OUTPUT -o lo -j ACCEPT')).toEqual({ rules: [text], closing: [], silencing: [text] });
+  });
+
+  test('is let through where it answers a connection', () => {
+    expect(output('-A OUTPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT')).toEqual({
+      rules: [text],
+      closing: [],
+      silencing: [],
+    });
+  });
+});
+
 describe('iptables', () => {
   test('a rule by name is right where the name stays with the addresses, and void where it does not', () => {
     const chains = iptables(INPUT, '-A INPUT -i eth0 -p tcp -m tcp --dport 22 -j ACCEPT');
-    expect(voidRules(chains, STAYING)).toEqual({ rules: [], closing: [] });
+    expect(voidRules(chains, STAYING)).toEqual({ rules: [], closing: [], silencing: [] });
     const text = 'ip filter INPUT: -i eth0 -p tcp -m tcp --dport 22 -j ACCEPT';
-    expect(voidRules(chains, PLAIN)).toEqual({ rules: [text], closing: [text] });
+    expect(voidRules(chains, PLAIN)).toEqual({ rules: [text], closing: [text], silencing: [] });
   });
 
   test.each([
@@ -103,13 +121,13 @@ describe('nft', () => {
     ['a concatenation', [{ match: concat }, ACCEPT]],
     ['a map', [{ vmap: { key: { meta: { key: 'iifname' } }, data: { set: [['eth0', ACCEPT]] } } }]],
   ])('%s is void where the name is another', (_, rule) => {
-    expect(voidRules(nft(rule), STAYING)).toEqual({ rules: [], closing: [] });
+    expect(voidRules(nft(rule), STAYING)).toEqual({ rules: [], closing: [], silencing: [] });
     expect(voidRules(nft(rule), PLAIN).closing).toHaveLength(1);
   });
 
   test('a chain that hangs on the card is named', () => {
     const chain = { family: 'netdev', table: 'n', name: 'i', hook: 'ingress', dev: 'eth0' };
     const found = voidRules(parseNftRuleset(JSON.stringify({ nftables: [{ chain }] })), STAYING);
-    expect(found).toEqual({ rules: ['netdev n i: hook ingress device eth0'], closing: [] });
+    expect(found).toEqual({ rules: ['netdev n i: hook ingress device eth0'], closing: [], silencing: [] });
   });
 });

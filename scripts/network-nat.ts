@@ -15,7 +15,7 @@ import { isAntispoofed } from '../lib/observe/filter/rules.ts';
 import { readListening } from '../lib/observe/forward/forwarding.ts';
 import { type NatRecord, readNatRecords } from '../lib/observe/forward/nat.ts';
 import { families, observeHost } from '../lib/observe/host/host.ts';
-import { linkOf } from '../lib/plan/bridge/check.ts';
+import { outsideLink } from '../lib/plan/bridge/check.ts';
 import { planGone } from '../lib/plan/dhcp/lease.ts';
 import { planSubnet } from '../lib/plan/dhcp/subnet.ts';
 import { forwardingClaims, type Guarding, natClaims } from '../lib/plan/forward.ts';
@@ -42,7 +42,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const { system } = context;
   const request = parseNatRequest(values);
   const state = observeHost(system);
-  const { name, kind } = linkOf(state, request.netdev ?? defaultDevice(state));
+  const { name, kind } = outsideLink(state, request.netdev ?? defaultDevice(state));
   warnOfOtherWays(context, defaultDevices(state), name);
   const known = readNatRecords(system).find(({ netdev }) => netdev === name);
   const claims = [

@@ -7,7 +7,7 @@ import { defaultDevice } from '../lib/observe/bridge/uplink.ts';
 import { readLedger } from '../lib/observe/filter/ledger.ts';
 import { readListening } from '../lib/observe/forward/forwarding.ts';
 import { observeHost } from '../lib/observe/host/host.ts';
-import { linkOf } from '../lib/plan/bridge/check.ts';
+import { outsideLink } from '../lib/plan/bridge/check.ts';
 import { forwardingClaims } from '../lib/plan/forward.ts';
 import { settingPath } from '../lib/record/paths.ts';
 import { type Claim, claimsOf } from '../lib/record/shared-settings.ts';
@@ -29,7 +29,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const { system } = context;
   const { netdev, ipv6 } = parseRouteRequest(values);
   const state = observeHost(system);
-  const { name } = linkOf(state, netdev ?? defaultDevice(state));
+  const { name } = outsideLink(state, netdev ?? defaultDevice(state));
   const answering = ['net/ipv4/conf/proxy_arp', ...(ipv6 ? ['net/ipv6/conf/proxy_ndp'] : [])];
   const claims = [
     ...forwardingClaims(ipv6, ipv6 ? readListening(system, state, name) : []),

@@ -15,7 +15,7 @@ import { mustHaveNft } from '../lib/observe/filter/strict.ts';
 import { readListening, readPaths } from '../lib/observe/forward/forwarding.ts';
 import { readVirtualRecords, type VirtualRecord } from '../lib/observe/forward/virtual.ts';
 import { families, type HostState, type Link, observeHost } from '../lib/observe/host/host.ts';
-import { linkOf } from '../lib/plan/bridge/check.ts';
+import { outsideLink } from '../lib/plan/bridge/check.ts';
 import { bridgeFilterClaims } from '../lib/plan/filter/antispoof.ts';
 import { forwardingClaims } from '../lib/plan/forward.ts';
 import type { Plan } from '../lib/plan/step.ts';
@@ -119,7 +119,7 @@ function claimsOf(system: System, state: HostState, request: VirtualRequest): Cl
   const { form, antispoof } = request;
   const netdev =
     form === 'nat' || request.netdev !== undefined
-      ? linkOf(state, request.netdev ?? defaultDevice(state)).name
+      ? outsideLink(state, request.netdev ?? defaultDevice(state)).name
       : defaultDevice(state);
   const forwards = form !== 'host-only';
   const ipv6 = request.addresses.some(({ subnet }) => subnet.family === 6);

@@ -11,6 +11,7 @@ import { runVifHook } from '../lib/hook/vif/vif.ts';
 import { observeUplink } from '../lib/observe/vif/address.ts';
 import { awaitVif } from '../lib/observe/vif/vif.ts';
 import { ROUTE_METRIC, routedLaid } from '../lib/plan/routed/route.ts';
+import { mustFitHost } from '../lib/request/addresses.ts';
 import { parseVifSettings } from '../lib/request/vif.ts';
 
 /**
@@ -27,6 +28,7 @@ async function attach(run: VifRun): Promise<void> {
   warnOfUnfit(run, settings);
   warnOfMasks(run);
   const { addresses } = settings;
+  for (const address of addresses) mustFitHost(address.address, address);
   const hasSix = addresses.some(({ family }) => family === 6);
   const hasFour = addresses.length === 0 || addresses.some(({ family }) => family === 4);
   const uplink = observeUplink(system, wantedNetdev(run), [

@@ -1,4 +1,5 @@
 import { messageOf } from '../errors.ts';
+import { portHolder } from '../observe/dhcp/others.ts';
 import { beganWithin, hasRead, processOf, type Service, wordsOf } from '../observe/host/service.ts';
 import type { Command, ServiceCommand } from '../plan/step.ts';
 import { waitText, within } from '../system/processes/deadline.ts';
@@ -67,10 +68,18 @@ async function restartChecked(
   const runs = await comesUp(system, service, running === undefined ? SHORT_WAIT_MS : BEGIN_WAIT_MS);
   const isFailure = (refused !== undefined && !optional) || (running !== undefined && !runs);
   return {
-    error: refused ?? (runs ? undefined : `${service.program} does not run after it was started`),
+    error:
+      withHolder(system, refused) ??
+      (runs ? undefined : `${service.program} does not run after it was started`),
     isFailure: isFailure && !mayEnd,
     isExpected: mayEnd,
   };
+}
+
+/** Where another program has the server's port, it is named. */
+function withHolder(system: System, error: string | undefined): string | undefined {
+  const holder = /dhcp.*Address already in use/i.test(error ?? '') ? portHolder(system) : undefined;
+  return holder === undefined ? error : `${error}; ${holder} has port 67: end it, or say dhcp=no`;
 }
 
 async function inWords(change: Promise<string | undefined>): Promise<string | undefined> {

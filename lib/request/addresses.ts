@@ -173,6 +173,35 @@ export function isWithin(outer: Prefix, inner: Prefix): boolean {
 }
 
 /**
+ * Why no host can have an address or any address of a range, as words for a message (RFC 6890); undefined where a host
+ * can.
+ * @param prefix the address or range
+ */
+export function noHost({ family, address, length }: Prefix): string | undefined {
+  if (family === 6) {
+    const isWhole = length === WIDTH[6];
+    if (isWhole && (address === '::' || address === '::1')) return 'the loopback or no address';
+    return /^ff/i.test(address) && length >= 8 ? 'a multicast address' : undefined;
+  }
+  const [first = 0] = ipv4Octets(address) ?? [];
+  if (first === 127 && length >= 8) return 'a loopback address';
+  if (first >= 224 && length >= 3) return first < 240 ? 'a multicast address' : 'no address of a host';
+  return first === 0 && length >= 8 ? 'no address of a host' : undefined;
+}
+
+/**
+ * Checks that a guest can have an address.
+ * @param word the entry of `ip`, for the message
+ * @param prefix the address or range that it means
+ * @throws RequestError when no host can
+ */
+export function mustFitHost(word: string, prefix: Prefix): void {
+  const kind = noHost(prefix);
+  if (kind === undefined) return;
+  throw new RequestError(`ip holds ${quote(word)}, which is ${kind}. Give the guest's own addresses.`);
+}
+
+/**
  * The IPv6 link-local address that follows from a MAC address (RFC 4291 appendix A), or undefined when the text is no
  * MAC address.
  * @param mac such as "00:16:3e:00:00:01"

@@ -1,6 +1,6 @@
 import { RequestError } from '../errors.ts';
 import { quote } from '../text.ts';
-import { ipv4Octets, type Prefix, parsePrefix, prefixText } from './addresses.ts';
+import { ipv4Octets, noHost, type Prefix, parsePrefix, prefixText } from './addresses.ts';
 import { parseAntispoof, type Values, wholeNumber, yesOrNo } from './arguments.ts';
 import { parseSpanningTree, type SpanningTree } from './bridge.ts';
 import { type DhcpWish, parseDhcpWish } from './dhcp.ts';
@@ -150,17 +150,11 @@ function parseBridgeAddress(word: string): BridgeAddress {
   return { address: own.address, subnet };
 }
 
-/** Why no device can have this address, as words for a message (RFC 6890); undefined for a usable address. */
-function unusable({ family, address }: Prefix, subnet: Prefix): string | undefined {
-  if (family === 6) {
-    if (address === '::' || address === '::1') return 'the loopback or no address';
-    return /^ff/i.test(address) ? 'a multicast address' : undefined;
-  }
-  const [first = 0, ...rest] = ipv4Octets(address) ?? [];
-  if (first === 127) return 'a loopback address';
-  if (first === 0) return 'no address of a host';
-  if (first >= 224) return first < 240 ? 'a multicast address' : 'no address of a host';
-  const number = [first, ...rest].reduce((sum, octet) => sum * 256 + octet, 0);
+/** Why no device can have this address, as words for a message; undefined for a usable address. */
+function unusable(own: Prefix, subnet: Prefix): string | undefined {
+  const kind = noHost(own);
+  if (kind !== undefined || own.family === 6) return kind;
+  const number = (ipv4Octets(own.address) ?? []).reduce((sum, octet) => sum * 256 + octet, 0);
   const size = 2 ** (32 - subnet.length);
   return size > 2 && number % size === size - 1 ? 'the broadcast address of its network' : undefined;
 }

@@ -60,6 +60,8 @@ const MADE = [
   // Cards, named by the kernel or by udev (systemd.net-naming-scheme), and cards that network-bridge has renamed.
   /^p?(eth\d+|em\d+|(en|wl)([os]\d|x[0-9a-f]{12}|[Pp]\d)\w*|p\d+p\d+)(\.\d+)?$/,
   /^(lo|peth|ovs-system|vif0|docker0|lxcbr0)$/,
+  // The tap of another guest's card.
+  /-emu$/,
   // Damaged records that were put aside.
   /\.damaged$/,
 ];

@@ -1,6 +1,6 @@
 import { RequestError } from '../errors.ts';
 import { quote } from '../text.ts';
-import { ipv4Octets, ipv6Groups, type Prefix, parsePrefix } from './addresses.ts';
+import { ipv4Octets, ipv6Groups, mustFitHost, type Prefix, parsePrefix } from './addresses.ts';
 
 /** The addresses at both ends of a link that vif-nat makes. */
 export interface NatAddresses {
@@ -30,12 +30,18 @@ const ROUTER_DISTANCE = 127;
  * @throws RequestError naming the first entry that no guest can have
  */
 export function natAddresses(value: string, domid: number, handle: number): NatAddresses {
-  const words = value.split(/[\s,]+/).filter((word) => word !== '');
+  const words = [...new Set(value.split(/[\s,]+/).filter((word) => word !== ''))];
   const four = words.filter((word) => !word.includes(':')).map(parseGuest);
   const six = words.filter((word) => word.includes(':')).map(parseSix);
   const [first = parseGuest(automatic(domid, handle)), ...more] = four;
-  const others = [...more.map(({ address }): Prefix => ({ family: 4, address, length: 32 })), ...six];
-  return { guest: first.address, router: routerOf(first.address, first.length), others };
+  const router = routerOf(first.address, first.length);
+  const further = [...new Set(more.map(({ address }) => address))].filter((each) => each !== first.address);
+  if (further.includes(router))
+    throw new RequestError(
+      `ip holds ${router}, which is dom0's own address on the way to ${first.address}. Give the guest another one.`,
+    );
+  const others = [...further.map((address): Prefix => ({ family: 4, address, length: 32 })), ...six];
+  return { guest: first.address, router, others };
 }
 
 function automatic(domid: number, handle: number): string {
@@ -51,6 +57,7 @@ function parseGuest(word: string): { readonly address: string; readonly length: 
       `ip holds ${quote(word)}, which is no address. Give the guest's address, or ADDRESS/LENGTH to size its subnet.`,
     );
   }
+  mustFitHost(word, parsePrefix(address) ?? prefix);
   const length = rest.length === 0 ? HOST_LENGTH : prefix.length;
   const [lowest, highest] = boundsOf(number, length);
   if (length < 31 && (number === lowest || number === highest)) {
@@ -68,6 +75,7 @@ function parseSix(word: string): Prefix {
   if (range === undefined) {
     throw new RequestError(`ip holds ${quote(word)}, which is no address. Give IPv4 or IPv6 addresses.`);
   }
+  mustFitHost(word, range);
   const single = parsePrefix(address);
   const isRange = ipv6Groups(range.address)?.join() === ipv6Groups(address)?.join();
   return isRange || single === undefined ? range : single;

@@ -23,6 +23,16 @@ export function otherServer(system: System, bridge: string, own: number | undefi
   return found === undefined ? undefined : `${found.program} (process ${found.pid})`;
 }
 
+/**
+ * The program that has the port of DHCP servers on all devices.
+ * @param system the way to ss
+ * @returns words that name it; undefined where there is none
+ */
+export function portHolder(system: System): string | undefined {
+  const found = byPort(system).find(({ device }) => device === undefined);
+  return found === undefined ? undefined : `${found.program} (process ${found.pid})`;
+}
+
 function byPort(system: System): Holder[] {
   return system
     .run(['ss', '-Hanup'], { isListing: true })

@@ -21,10 +21,24 @@ const GUESTS = /^(vif|tap|veth|vnet)/;
 export function linkOf(state: HostState, name: string): Link {
   const link = find(state, name);
   if (link !== undefined) return link;
-  const names = state.links.map((other) => other.name).filter((other) => other !== 'lo');
-  throw new HostError(
-    `There is no device ${name}. The devices of this host are ${names.join(', ')}; name one by netdev=.`,
-  );
+  throw new HostError(`There is no device ${name}. ${otherLinks(state)}`);
+}
+
+/**
+ * The device by which a network reaches others.
+ * @param state the host
+ * @param name its name or an altname
+ * @throws HostError when there is no such device, or it leads nowhere
+ */
+export function outsideLink(state: HostState, name: string): Link {
+  const link = linkOf(state, name);
+  if (link.name !== 'lo') return link;
+  throw new HostError(`lo leads to nobody but this host itself. ${otherLinks(state)}`);
+}
+
+function otherLinks({ links }: HostState): string {
+  const names = links.map(({ name }) => name).filter((name) => name !== 'lo');
+  return `The devices of this host are ${names.join(', ')}; name one by netdev=.`;
 }
 
 function find({ links }: HostState, name: string): Link | undefined {

@@ -1,7 +1,7 @@
 import { HostError, RequestError } from '../../errors.ts';
 import type { KernelRoute } from '../../observe/host/kernel-routes.ts';
 import { isSix, type Laid, type LaidRoute, metricOf } from '../../record/assignment.ts';
-import { parsePrefix, prefixText } from '../../request/addresses.ts';
+import { ipv4Octets, parsePrefix, prefixText } from '../../request/addresses.ts';
 
 /**
  * Checks that nobody else has an address that a guest is to get.
@@ -28,6 +28,7 @@ export function mustBeUnrouted(
       );
     }
     mustHoldNoGateway(device, own, item, routes);
+    mustBeInside(device, own, item, routes);
     const single = /\/(32|128)$/.test(prefix);
     const other = routes.find(
       (route) =>
@@ -57,6 +58,40 @@ function overlaps({ prefix, gateway, local }: KernelRoute, wanted: string): bool
     return false;
   const [address, other] = [prefix, wanted].map((text) => text.replace(/\/.*/, ''));
   return holds(wanted, address ?? '') || holds(prefix, other ?? '');
+}
+
+/** An end of a network that this host is on is no host's address: all of its hosts take what is sent there. */
+function mustBeInside(
+  device: string,
+  own: readonly string[],
+  { prefix }: LaidRoute,
+  routes: readonly KernelRoute[],
+): void {
+  if (!/^[\d.]+\/32$/.test(prefix)) return;
+  const address = prefix.slice(0, -3);
+  const network = routes.find(
+    (route) =>
+      route.family === 4 &&
+      !route.local &&
+      route.gateway === undefined &&
+      !own.includes(route.device) &&
+      lengthOf(route.prefix) > 0 &&
+      lengthOf(route.prefix) < 31 &&
+      isEnd(address, route.prefix),
+  );
+  if (network === undefined) return;
+  throw new HostError(
+    `${device} cannot have ${address}, which is the network's own or the broadcast address of ${network.prefix} on ${network.device}. ` +
+      'Give this guest another ip=.',
+  );
+}
+
+function isEnd(address: string, network: string): boolean {
+  const length = lengthOf(network);
+  if (!holds(network, address)) return false;
+  const number = (ipv4Octets(address) ?? []).reduce((sum, octet) => sum * 256 + octet, 0);
+  const size = 2 ** (32 - length);
+  return number % size === 0 || number % size === size - 1;
 }
 
 /**

@@ -286,6 +286,24 @@ describe('dhcp', () => {
     expect(look()).toEqual(before);
   });
 
+  test('a program that has the port of DHCP servers is named', async () => {
+    net.ok('network-nat', 'start', 'dhcp=dnsmasq');
+    const hold =
+      'use Socket; socket S, PF_INET, SOCK_DGRAM, 0; bind S, sockaddr_in(67, INADDR_ANY) or die; open F, ">/run/holds"; close F; sleep 600';
+    const holder = net.host.start(['sh', '-c', 'echo $$ >/run/holder; exec perl -e "$1"', 'sh', hold]);
+    net.host.ok('sh', '-c', 'until [ -e /run/holds ]; do sleep 0.1; done');
+    net.card(1);
+    const { status, stderr } = net.call('vif-nat', 'online', 1);
+    net.host.ok('sh', '-c', 'kill "$(cat /run/holder)"');
+    await holder;
+    expect(status).toBe(0);
+    expect(stderr).toMatch(
+      /Address already in use; perl \(process \d+\) has port 67: end it, or say dhcp=no/,
+    );
+    net.end('vif-nat', 1);
+    net.ok('network-nat', 'stop');
+  });
+
   describe('after a power loss', () => {
     const CONF = '/etc/dhcp/dhcpd.conf';
     const mac = (domid: number) => `00:16:3e:77:00:0${domid}`;

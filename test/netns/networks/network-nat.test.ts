@@ -73,6 +73,7 @@ describe('start and stop', () => {
   test.each([
     ['netdev=$(touch /run/x)', /no usable device name/],
     ['netdev=nonesuch', /There is no device nonesuch/],
+    ['netdev=lo', /lo leads to nobody but this host itself/],
     ['dhcp=maybe', /dhcp is "maybe"; say yes, no, dhcpd or dnsmasq/],
     ['antispoof=\n', /antispoof is "\\n"/],
     ['ipv6=perhaps', /ipv6 is "perhaps"/],

@@ -18,6 +18,16 @@ afterAll(() => host.close());
 
 beforeEach(() => resetRouteHost(route));
 
+test.each(['224.0.0.251', '0.0.0.0', '255.255.255.255', 'ff02::1', '198.51.100.255'])(
+  'an address that no host can have, %s, is refused, and the guest is told',
+  (ip) => {
+    route.card(1, { ip });
+    expect(route.call('online', 1).status).toBe(1);
+    expect(route.store.told(1)).toMatchObject({ status: 'error', error: expect.stringContaining(ip) });
+    expect(routes(route, 'vif1.0')).toEqual([]);
+  },
+);
+
 describe('among 20000 routes', () => {
   const env = { vif: 'vif1.0', XENBUS_PATH: 'backend/vif/1/0' };
   const table = (verb: string) => {

@@ -51,6 +51,24 @@ describe('the addresses behind vif-nat', () => {
     ]);
   });
 
+  test('what is given twice counts once', () => {
+    expect(nat('10.0.5.1/24 10.0.5.1, 10.0.5.9 10.0.5.9/24 fd00::5 fd00::5')).toEqual([
+      ...['10.0.5.1', '10.0.5.128', '10.0.5.9/32', 'fd00::5/128'],
+    ]);
+  });
+
+  test.each([
+    ['10.0.5.1 10.0.5.128', "which is dom0's own address on the way to 10.0.5.1"],
+    ['224.0.0.5', 'which is a multicast address'],
+    ['0.0.0.0', 'which is no address of a host'],
+    ['127.0.0.1/8', 'which is a loopback address'],
+    ['10.0.5.1 255.255.255.255', 'which is no address of a host'],
+    ['10.0.5.1 ff02::1', 'which is a multicast address'],
+  ])('%s is refused', (ip, why) => {
+    expect(() => nat(ip)).toThrow(RequestError);
+    expect(() => nat(ip)).toThrow(why);
+  });
+
   test('an IPv6 address with a prefix is one address, a prefix alone is a range', () => {
     expect(nat('2001:db8::7/64 2001:db8:1::/64').slice(2)).toEqual(['2001:db8::7/128', '2001:db8:1::/64']);
     expect(nat('2001:DB8:0::7')[0]).toBe('10.0.1.1');

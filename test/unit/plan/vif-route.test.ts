@@ -174,6 +174,11 @@ describe('an address that somebody else has', () => {
       'vif1.0 cannot have 2001:db8:0:1::9, which overlaps 2001:db8:0:1::/64, which is routed to vif3.0',
     ],
     ['2001:db8::2', "vif1.0 cannot have 2001:db8::2, which is this host's own, on eth0; eth0 keeps it."],
+    [
+      '198.51.100.255',
+      "which is the network's own or the broadcast address of 198.51.100.0/24 on eth0. Give this guest another ip=.",
+    ],
+    ['198.51.100.0', "which is the network's own or the broadcast address of 198.51.100.0/24 on eth0."],
   ])('%s is refused, naming both', (ip, why) => {
     expect(() => check(ip)).toThrow(HostError);
     expect(() => check(ip)).toThrow(why);

@@ -123,7 +123,7 @@ describe('a vifname that belongs to another device', () => {
       'docker0',
       'vnet3',
     ],
-    ...['ifb1', 'tun0', 'wlan0', 'wlp2s0', 'xapi7', 'ovs-system', 'virbr0-nic'],
+    ...['ifb1', 'tun0', 'wlan0', 'wlp2s0', 'xapi7', 'ovs-system', 'virbr0-nic', 'web-emu'],
   ])('%s is refused', (name) => {
     expect(() => fitVifname(name, false)).toThrow('a name that the kernel or a hook gives to another device');
   });

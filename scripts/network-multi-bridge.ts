@@ -3,9 +3,9 @@ import { type Context, isDryRun, type NetworkHooks, printPlan } from '../lib/hoo
 import { noteWork, readStarted, titleOf } from '../lib/hook/network/multi-list.ts';
 import {
   FOREIGN,
+  finishStart,
   GUARDS,
   NETWORK_COMMANDS,
-  reattachAfterStart,
   runTransaction,
 } from '../lib/hook/network/network.ts';
 import { printStatus } from '../lib/hook/network/status.ts';
@@ -54,13 +54,12 @@ export async function networkMultiBridge(context: Context): Promise<number> {
   const works = () =>
     command === 'start' ? startWorks(context, hooks, calledFor) : stopWorks(context, hooks, asked);
   if (isDryRun(context, args.options)) return showAll(context, works());
-  const status = await runTransaction(
+  const waiting = await runTransaction(
     context,
     () => works().map(({ work }) => work),
     command === 'start' ? parseGuards(values) : UNGUARDED,
   );
-  if (command === 'start') await reattachAfterStart(context);
-  return status;
+  return command === 'start' ? finishStart(context, waiting) : 0;
 }
 
 function readList(system: System, hooks: NetworkHooks, values: Values): HookCall[] {

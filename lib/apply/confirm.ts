@@ -108,6 +108,15 @@ export function confirmRun(system: System, id: string): void {
 }
 
 /**
+ * Ends a run's time for confirmation, so that its clock undoes it.
+ * @param system the way to the files
+ * @param id the run's id
+ */
+export function endTime(system: System, id: string): void {
+  system.replaceFile(pendingDeadlinePath(id), `${seal(`${uptime(system)}`)}\n`);
+}
+
+/**
  * Removes a part from the runs that wait, because it was stopped, undone or started for good.
  * @param system the way to the files
  * @param part the part's hook and variables

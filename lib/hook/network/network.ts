@@ -48,9 +48,8 @@ export async function runNetworkHook(context: Context, hook: NetworkHook): Promi
     if (found !== undefined) printPlan(context, found.plan);
     return 0;
   }
-  const status = await runTransaction(context, () => [() => work(context, values)], guards);
-  if (command === 'start') await reattachAfterStart(context);
-  return status;
+  const waiting = await runTransaction(context, () => [() => work(context, values)], guards);
+  return command === 'start' ? finishStart(context, waiting) : 0;
 }
 
 /**
@@ -59,32 +58,37 @@ export async function runNetworkHook(context: Context, hook: NetworkHook): Promi
  * @param works returns the works in order; called once the lock is held, since other runs may have changed the host
  * before
  * @param guards the safeguards of start
- * @returns the exit status
+ * @returns the id of the run where it waits for confirmation
  */
 export async function runTransaction(
   context: Context,
   works: () => readonly WorkOf[],
   guards: Guards,
-): Promise<number> {
-  await withLock(context.system, context.hook, async () => {
+): Promise<string | undefined> {
+  const waiting = await withLock(context.system, context.hook, async () => {
     await recoverNetwork(context);
     try {
-      await perform(context, works(), guards);
+      return await perform(context, works(), guards);
     } finally {
       dropTables(context.system);
     }
   });
   await sweepLeft(context);
-  return 0;
+  return waiting;
 }
 
 /**
- * Attaches the guests that run while their network is started.
+ * Attaches the guests that run while their network is started, and then lets a person at the terminal confirm the start.
  * @param context the call
+ * @param waiting the id of the run where it waits for confirmation
+ * @returns the exit status
  */
-export async function reattachAfterStart(context: Context): Promise<void> {
+export async function finishStart(context: Context, waiting: string | undefined): Promise<number> {
   const { reattachToBridges } = await import('../guests/reattach.ts');
   await reattachToBridges(context);
+  if (waiting === undefined) return 0;
+  const { awaitConfirmation } = await import('./confirmation.ts');
+  return awaitConfirmation(context, waiting);
 }
 
 /** All network hooks share one lock, so any journal of theirs that exists now belongs to a run that died. */

@@ -1,3 +1,4 @@
+import { pendingRuns } from '../../apply/confirm.ts';
 import { damagedJournals } from '../../apply/journal.ts';
 import { readBridgeRecords } from '../../observe/bridge/uplink.ts';
 import { readLedger } from '../../observe/filter/ledger.ts';
@@ -44,14 +45,24 @@ export function printStatus(context: Context, _values: Values, json: boolean): v
       bridged: readBridgeRecords(system),
       shared: readLedger(system),
       strict: { ...strict, damage: damage ?? null },
+      pending: pendingRuns(system).map(({ id, remainingMs }) => ({ id, remainingMs })),
     };
     print(`${JSON.stringify(found, null, 2)}\n`);
     return;
   }
   const show = (...args: string[]) => system.run(['ip', ...args], { isListing: true }).stdout;
   print(
-    `${rule}\n${show('address', 'show')}${rule}\n${bridgeTable(bridges)}${rule}\n${show('-4', 'route', 'show')}${show('-6', 'route', 'show')}${rule}\n${strictLines(strict)}`,
+    `${rule}\n${show('address', 'show')}${rule}\n${bridgeTable(bridges)}${rule}\n${show('-4', 'route', 'show')}${show('-6', 'route', 'show')}${rule}\n${strictLines(strict)}${pendingLines(system)}`,
   );
+}
+
+/** Empty where no start waits for confirmation. */
+function pendingLines(system: System): string {
+  const lines = pendingRuns(system).map(
+    ({ id, remainingMs }) =>
+      `${id} is undone in ${Math.ceil(remainingMs / 1000)} s unless you run "xen-network confirm"\n`,
+  );
+  return lines.length === 0 ? '' : `${lines.join('')}${rule}\n`;
 }
 
 const rule = '='.repeat(60);

@@ -76,9 +76,14 @@ export function parseGuards(values: Values): Guards {
  * @param context the call
  * @param works the works, in order
  * @param guards the safeguards of start
+ * @returns the id of the run where it waits for confirmation
  * @throws what a part throws; the host is then as it was before
  */
-export async function perform(context: Context, works: readonly WorkOf[], guards: Guards): Promise<void> {
+export async function perform(
+  context: Context,
+  works: readonly WorkOf[],
+  guards: Guards,
+): Promise<string | undefined> {
   const { system, log } = context;
   const done: NetworkWork[] = [];
   const parts = works.map((work) => partOf(system, work, done, guards));
@@ -103,10 +108,11 @@ export async function perform(context: Context, works: readonly WorkOf[], guards
     if (system.terminalWidth('out') === undefined) continue;
     tell(context, result === undefined ? sentence : `${sentence} ${result()}`);
   }
-  if (guards.confirm !== undefined && done.length > 0)
-    context.print(
-      `${done.map((work) => work.done).join(' ')} It is undone in ${guards.confirm} s unless you run "xen-network confirm".\n`,
-    );
+  if (guards.confirm === undefined || done.length === 0) return undefined;
+  context.print(
+    `${done.map((work) => work.done).join(' ')} It is undone in ${guards.confirm} s unless you run "xen-network confirm".\n`,
+  );
+  return idOf(context, done);
 }
 
 /** A guest's rules depend on the policy of FORWARD and on the outgoing device, so they may have to change. */

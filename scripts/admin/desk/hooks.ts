@@ -31,6 +31,8 @@ export interface HooksOptions {
 
 /** The exit status of a command that could not look at what it was asked about, or not change it. */
 const COULD_NOT_LOOK = 2;
+/** What the program is called wherever it is installed. */
+const NAME = 'xen-network';
 /** The form of what --json prints. */
 const JSON_VERSION = 1;
 
@@ -100,6 +102,11 @@ function folderPath(path: string, option: string): string {
 
 function ownProgram(system: System, root: string): string {
   const program = system.linkTarget('/proc/self/exe') ?? '';
+  if (!program.endsWith(`/${NAME}`))
+    throw new RequestError(
+      `This program is ${quote(program)}, and hooks lead to one that is called ${NAME}. Name it by --program.`,
+      { exitCode: COULD_NOT_LOOK },
+    );
   if (root === '') return program;
   if (program.startsWith(`${root}/`)) return program.slice(root.length);
   throw new RequestError(

@@ -40,6 +40,17 @@ export function pendingRuns(system: System): PendingRun[] {
 }
 
 /**
+ * What is to be said of the runs that wait for confirmation, a sentence each.
+ * @param system the way to the files
+ */
+export function pendingSentences(system: System): string[] {
+  return pendingRuns(system).map(
+    ({ id, remainingMs: left }) =>
+      `${id} is undone in ${Math.ceil(left / 1000)} s unless you run "xen-network confirm".`,
+  );
+}
+
+/**
  * How long a run still waits for confirmation, in milliseconds; 0 when the time is over or the run no longer waits.
  * Counted from the host's boot, since the time of day may jump, above all when the network comes up.
  * @param system the way to the files

@@ -1,3 +1,4 @@
+import { pendingSentences } from '../../lib/apply/confirm.ts';
 import { damagedJournals } from '../../lib/apply/journal.ts';
 import { hostMap, type MapFacts } from '../../lib/desk/map.ts';
 import { mapText } from '../../lib/desk/map-text.ts';
@@ -58,6 +59,7 @@ async function factsOf(context: Context): Promise<MapFacts> {
     drops: strict.size === 0 ? new Map() : readDrops(system),
     spanning: bridges.filter((name) => readSpanningTree(system, name).stp_state !== '0'),
     warnings: [
+      ...pendingSentences(system),
       ...warnings,
       ...(damage === undefined ? [] : [damage]),
       ...damagedJournals(system),

@@ -39,6 +39,8 @@ async function countDown(context: Context, id: string, terminal: Terminal): Prom
     if (text !== shown) system.print(`\r${text}\x1b[K`, 'out');
     shown = text;
     const typed = await terminal.typed();
+    // Signals have their turn while nothing runs.
+    await system.sleep(1);
     if (typed === 'gone' && !context.interrupted()) return 0;
     if (typed === 'line') return confirm(context, id);
   }

@@ -1,4 +1,4 @@
-import { pendingRuns } from '../../apply/confirm.ts';
+import { pendingRuns, pendingSentences } from '../../apply/confirm.ts';
 import { damagedJournals } from '../../apply/journal.ts';
 import { readBridgeRecords } from '../../observe/bridge/uplink.ts';
 import { readLedger } from '../../observe/filter/ledger.ts';
@@ -58,11 +58,8 @@ export function printStatus(context: Context, _values: Values, json: boolean): v
 
 /** Empty where no start waits for confirmation. */
 function pendingLines(system: System): string {
-  const lines = pendingRuns(system).map(
-    ({ id, remainingMs }) =>
-      `${id} is undone in ${Math.ceil(remainingMs / 1000)} s unless you run "xen-network confirm"\n`,
-  );
-  return lines.length === 0 ? '' : `${lines.join('')}${rule}\n`;
+  const sentences = pendingSentences(system);
+  return sentences.length === 0 ? '' : `${sentences.join('\n')}\n${rule}\n`;
 }
 
 const rule = '='.repeat(60);

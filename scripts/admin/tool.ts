@@ -4,6 +4,7 @@ import type { Applet, Context, Hooks } from '../../lib/hook/context.ts';
 import type { Topology } from '../../lib/observe/bridge/uplink.ts';
 import { confirm, expire } from './confirm.ts';
 import { deskCommands } from './desk/commands.ts';
+import { complete } from './desk/complete.ts';
 import { reattachGuests } from './reattach.ts';
 import { recover } from './recover.ts';
 import { refilterAll } from './refilter.ts';
@@ -27,8 +28,7 @@ export function adminTool(hooks: Hooks): Applet {
     };
     const [first, ...rest] = context.argv;
     // Its words are not the tool's: they are what somebody has typed so far.
-    if (first === 'complete')
-      return (await import('./desk/complete.ts')).complete(context, rest, helpOf(context, hooks));
+    if (first === 'complete') return complete(context, rest, helpOf(context, hooks));
     await makeTool(context, hooks, done)
       .wrap(helpWidth(context))
       .parseAsync([...context.argv], {}, helpPrinter(context));

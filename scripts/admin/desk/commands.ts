@@ -3,8 +3,10 @@ import { completionScript, SHELLS } from '../../../lib/desk/completion-scripts.t
 import { type Context, type Hooks, isDryRun } from '../../../lib/hook/context.ts';
 import { SCRIPTS } from '../../../lib/hook/scripts.ts';
 import { XEND_CONFIG } from '../../../lib/wire/config/xend-config.ts';
-import type { BootCommand } from './boot.ts';
-import type { HooksWord } from './hooks.ts';
+import { type BootCommand, boot } from './boot.ts';
+import { check } from './check.ts';
+import { type HooksWord, hooksCommand } from './hooks.ts';
+import { mac } from './mac.ts';
 
 const HOOKS_WORDS: readonly HooksWord[] = ['enable', 'disable', 'status'];
 /** An option that takes a value; of several the last counts. */
@@ -36,7 +38,6 @@ export function deskCommands(
 ): void {
   for (const [command, purpose] of BOOT_COMMANDS)
     tool.command(command, purpose, bootOptions, async ({ config, dryRun }) => {
-      const { boot } = await import('./boot.ts');
       const options = { config, dryRun: isDryRun(context, new Set(dryRun ? ['dry-run'] : [])) };
       done(await boot(context, command, options, hooks));
     });
@@ -45,28 +46,19 @@ export function deskCommands(
     'put this program in the place of the scripts in /etc/xen/scripts, take it back, or tell how they stand',
     hooksOptions,
     async ({ word, scriptsDir, root, program, dryRun, json }) =>
-      done(
-        (await import('./hooks.ts')).hooksCommand(
-          context,
-          word,
-          { scriptsDir, root, program, dryRun, json },
-          Object.keys(hooks),
-        ),
-      ),
+      done(hooksCommand(context, word, { scriptsDir, root, program, dryRun, json }, Object.keys(hooks))),
   );
   tool.command(
     'mac [words..]',
     'give a free MAC address, or one made of an IPv4 address; --check: look for those that two cards have',
     macOptions,
-    async ({ words, check, prefix, json }) =>
-      done(await (await import('./mac.ts')).mac(context, { words, check, prefix, json })),
+    async ({ words, check, prefix, json }) => done(await mac(context, { words, check, prefix, json })),
   );
   tool.command(
     'check [paths..]',
     'look through guest files, xend-config.sxp, xl.conf and network-multi-bridge.conf before anything runs',
     checkOptions,
-    async ({ paths, json }) =>
-      done(await (await import('./check.ts')).check(context, { paths, json }, hooks)),
+    async ({ paths, json }) => done(await check(context, { paths, json }, hooks)),
   );
   tool.command(
     'completion <shell>',

@@ -18,7 +18,7 @@ const whileWaiting = `while ${WAITING}; do sleep 0.1; done`;
 /** Runs a hook at a terminal, at which somebody types what a shell command prints. */
 function atTerminal(types: string, ...words: string[]): Ran {
   const call = ['/etc/xen/scripts/network-bridge', ...words].join(' ');
-  const script = `(${types}) | script --quiet --return --command '${call}' /dev/null`;
+  const script = `(${types}) | script --quiet --return --command 'exec ${call}' /dev/null`;
   return net.host.run(['sh', '-c', script], { env: { ...PLAIN_ENV, TERM: 'xterm' } });
 }
 

@@ -9,6 +9,17 @@ export const root = join(import.meta.dirname, '..');
 /** Runs a command in the project's folder, without a stdin, since bash reads ~/.bashrc when stdin is a socket. */
 export const run = $({ cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
 
+/**
+ * The time that what is built says it is from: SOURCE_DATE_EPOCH, else when the sources were last committed.
+ * @returns seconds since 1970; a day after its beginning where nobody knows, which every file format can hold
+ */
+export async function sourceDate(): Promise<number> {
+  const told = Number(process.env['SOURCE_DATE_EPOCH']);
+  if (Number.isSafeInteger(told) && told > 0) return told;
+  const asked = await run({ nothrow: true })`git log -1 --format=%ct`;
+  return Number(asked.stdout.trim()) || 86_400;
+}
+
 /** A hook inherits the environment of whoever called xl; Node, for example, takes options from it. */
 const HOSTILE = { NODE_OPTIONS: '--no-such-option' };
 

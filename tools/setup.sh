@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a Debian machine ready for `npm run build`, `npm run demo`, `npm test` or `npm run test:xen` (the lab): the Debian
 # packages that are missing, then node_modules. A second run does nothing and needs no network.
-# Usage: tools/setup.sh build|demo|test|lab
+# Usage: tools/setup.sh build|man|demo|test|lab
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -100,14 +100,18 @@ install_modules() {
 what=${1-}
 case $what in
   build) if can_compile; then exit 0; fi ;;
+  man) if can_compile && command -v scdoc >/dev/null; then exit 0; fi ;;
   demo | test | lab) ;;
   *)
-    echo "usage: tools/setup.sh build|demo|test|lab" >&2
+    echo "usage: tools/setup.sh build|man|demo|test|lab" >&2
     exit 2
     ;;
 esac
-if [ "$(id -u)" -ne 0 ] && [ "$what" = build ]; then
-  die "the build needs a C compiler and the static C library: apt-get install $compiler, or run it as root."
+if [ "$(id -u)" -ne 0 ]; then
+  case $what in
+    build) die "the build needs a C compiler and the static C library: apt-get install $compiler, or run it as root." ;;
+    man) die "the manual pages need scdoc, a C compiler and the static C library: apt-get install $compiler scdoc." ;;
+  esac
 fi
 [ "$(id -u)" -eq 0 ] || die "must run as root: the $what makes network namespaces and may install Debian packages."
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
@@ -127,11 +131,13 @@ demo='iproute2 iptables nftables iputils-ping xenstore-utils util-linux'
 # shellcheck disable=SC2086 # package names, one word each
 case $what in
   build) set -- $compiler ;;
+  man) set -- $compiler scdoc ;;
   demo) set -- $compiler $demo ;;
   lab) set -- $compiler $lab ;;
   test)
     set -- $compiler $demo bridge-utils strace xen-utils-common 'xen-utils-4.*' ebtables dnsmasq-base \
-      isc-dhcp-server isc-dhcp-client procps openvswitch-switch net-tools ethtool iputils-arping shellcheck udev
+      isc-dhcp-server isc-dhcp-client procps openvswitch-switch net-tools ethtool iputils-arping shellcheck udev \
+      binutils scdoc man-db groff-base
     ;;
 esac
 install_packages "$@" || die "the $what cannot do without these packages."

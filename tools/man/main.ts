@@ -1,4 +1,4 @@
-// Makes the manual pages, dist/share/man, from man/*.scd, by scdoc(1). Run by `npm run man`, with Bun.
+// Makes the manual pages from man/*.scd, by scdoc(1), in dist/share/man or in the folder named. Run by `npm run man`, with Bun.
 
 import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import { toolCommands } from './help.ts';
 import { filledPage } from './source.ts';
 
 const FORM = /^(.*)\.([1-9])\.scd$/;
-const out = join(root, 'dist/share/man');
+const out = process.argv[2] ?? join(root, 'dist/share/man');
 
 const commands = await toolCommands(join(root, 'dist/xen-network'));
 const env = { PATH: process.env['PATH'] ?? '', SOURCE_DATE_EPOCH: `${await sourceDate()}` };
@@ -25,4 +25,4 @@ for (const file of sources) {
   await mkdir(join(out, `man${section}`), { recursive: true });
   await writeFile(join(out, `man${section}`, `${name}.${section}.gz`), gzipSync(made.stdout, { level: 9 }));
 }
-process.stdout.write(`dist/share/man: ${sources.length} pages\n`);
+process.stdout.write(`${out}: ${sources.length} manual pages\n`);

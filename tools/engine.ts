@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { FUNCTIONS } from '../lib/system/kernel/libc.ts';
 import { compileFlags, findCompiler, LIBRARIES, LINK_FLAGS, quickjs, WARNINGS } from './compiler.ts';
+import { linkedParts, type Part } from './notices.ts';
 import { root, run } from './runtime.ts';
 
 const own = join(root, 'lib/engine');
@@ -102,10 +103,10 @@ const platform: Plugin = {
 /**
  * Turns TypeScript into modules for the engine. Modules that are imported lazily stay separate, so that a hook loads
  * only what it uses.
- * @returns the modules' names, the entry first
+ * @returns the modules' names, the entry first; the sources that came to be part of them
  */
-async function bundle(entry: string, folder: string): Promise<string[]> {
-  await build({
+async function bundle(entry: string, folder: string): Promise<{ modules: string[]; inputs: string[] }> {
+  const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: { program: entry },
     outdir: folder,
@@ -132,38 +133,46 @@ async function bundle(entry: string, folder: string): Promise<string[]> {
     plugins: [platform],
     external: ['node:*'],
     logLevel: 'warning',
+    metafile: true,
   });
   // Sorted: a folder's own order is the file system's.
   const files = (await readdir(folder)).filter((name) => name.endsWith('.js')).sort();
-  return ['program.js', ...files.filter((name) => name !== 'program.js')];
+  return {
+    modules: ['program.js', ...files.filter((name) => name !== 'program.js')],
+    inputs: Object.values(metafile.outputs).flatMap((output) => Object.keys(output.inputs)),
+  };
 }
 
 /**
  * Compiles a TypeScript program to one static executable file.
  * @param entry its first module, from the project's folder
  * @param out the program's path, in an existing folder; a file there is replaced in one atomic step
+ * @param target the compiler for the machine that is to run it; this one's unless told
+ * @returns what is linked into it besides our own
  * @throws Error when the compiler is missing; ProcessOutput when it refuses something
  */
-export async function compileProgram(entry: string, out: string): Promise<void> {
-  const cc = await findCompiler();
+export async function compileProgram(entry: string, out: string, target?: string): Promise<Part[]> {
+  const here = await findCompiler();
+  const cc = target ?? here;
   const folder = `${out}.${process.pid}`;
   await mkdir(folder);
   await mkdir(cache, { recursive: true });
   try {
-    const library = await engineLibrary(cc);
     const compile = join(folder, 'compile-modules');
     const flags = [...compileFlags(folder), ...WARNINGS];
-    await run`${cc} ${flags} ${join(root, 'tools/compile-modules.c')} ${library} ${LIBRARIES} -o ${compile}`;
-    const modules = await bundle(entry, folder);
+    const tool = [join(root, 'tools/compile-modules.c'), await engineLibrary(here), ...LIBRARIES];
+    await run`${here} ${flags} ${tool} -o ${compile}`;
+    const { modules, inputs } = await bundle(entry, folder);
     const table = await run({ cwd: folder })`${compile} ${modules}`;
     await writeFile(join(folder, 'modules.c'), table.stdout);
     await writeFile(join(folder, 'functions.c'), functionTable());
     const made = ['modules.c', 'functions.c'].map((name) => join(folder, name));
     const sources = ['engine.c', 'last-words.c', 'libc.c', 'memory.c'].map((name) => join(own, name));
     // Static: it starts faster, runs with any C library, and ignores the caller's LD_ variables.
-    const linked = [...sources, ...made, library, ...LIBRARIES];
+    const linked = [...sources, ...made, await engineLibrary(cc), ...LIBRARIES];
     await run`${cc} ${flags} -I${own} ${LINK_FLAGS} ${linked} -o ${join(folder, 'program')}`;
     await rename(join(folder, 'program'), out);
+    return await linkedParts(inputs, cc);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -29,7 +29,7 @@ function blocks(page: string): string[][] {
 /** A host for whatever the pages show: a second card, and bridges that guests name. */
 async function makeHost(): Promise<NetHost> {
   const made = await NetHost.create();
-  made.host.ip('link add dummy0 type dummy', 'link set dummy0 up');
+  made.host.nic('dummy0', { address: '198.51.100.2/24' });
   return made;
 }
 

@@ -168,6 +168,29 @@ install_boot() {
   [ "$dry_run" ] || printf 'to have it started at boot: %s\n' "$boot_word"
 }
 
+# Notices and manual pages, by their paths below the root; $share is where they come from.
+list_shared() { (cd -- "$share" && find . -type f | sed 's,^\.,/usr/share,' | sort); }
+
+install_shared() {
+  for file in $shared; do
+    source=$share${file#/usr/share}
+    cmp -s -- "$source" "$root$file" && continue
+    make_dir "$root${file%/*}"
+    change "install $root$file" copy_file 644 "$source" "$root$file"
+  done
+}
+
+# What an earlier version brought and this one does not.
+drop_shared() {
+  dropped=
+  for file in $(from_manifest file | grep '^/usr/share/'); do
+    if printf '%s\n' "$shared" | grep -qxF -e "$file"; then continue; fi
+    ! exists "$root$file" || change "remove $root$file" rm -f -- "$root$file"
+    files=$(printf '%s\n' "$files" | grep -vxF -e "file $file" || true) dropped=yes
+  done
+  [ -z "$dropped" ] || save_manifest
+}
+
 install_all() {
   here=$(cd -P -- "$(dirname -- "$0")" && pwd -P)
   program=$here/dist/xen-network
@@ -179,8 +202,14 @@ install_all() {
     die "$tool belongs to something else; move it away and run install.sh again."
   fi
 
+  share=$here/dist/share
+  [ -d "$share" ] || share=$here/share
+  [ -f "$share/doc/xen-network/copyright" ] ||
+    die "there are no notices in $share/doc/xen-network, which have to go with the program; make them with npm run build."
+  shared=$(list_shared)
   files=$(
     if [ -f "$manifest" ]; then grep '^file ' "$manifest" || true; fi
+    for file in $shared; do printf 'file %s\n' "$file"; done
   )
   if [ -n "$boot" ]; then
     boot_path=$root$boot_file
@@ -196,6 +225,7 @@ file $boot_file"
     if [ -f "$manifest" ]; then grep '^dir ' "$manifest" || true; fi
     printf 'dir %s\n' /usr/lib/xen-network
     for dir in "$scripts" /usr/lib /usr/sbin ${boot:+"${boot_file%/*}"}; do list_missing "$dir"; done
+    for file in $shared; do list_missing "${file%/*}"; done
   )
   make_dir "$library"
   save_manifest
@@ -205,6 +235,8 @@ file $boot_file"
     change "install $library/xen-network" copy_file 755 "$program" "$library/xen-network"
   fi
   [ -z "$boot" ] || install_boot
+  install_shared
+  drop_shared
   change_hooks "$program" enable
   is_link_to "$tool" "$tool_link" || change "link $tool to $tool_link" place_link "$tool_link" "$tool"
   [ "$hooks_status" -eq 0 ] || die "$version is installed but for the hooks named above."
@@ -307,6 +339,9 @@ for dir in "$real_scripts" "$real_library" "$real_sbin"; do
 done
 # The program finds diverted scripts by the names that packages have for them, so those are written down.
 if [ -z "$root" ] && dpkg-query -S "$real_scripts" >/dev/null 2>&1; then scripts=$real_scripts; fi
+if [ -z "$root" ] && dpkg-query -S "$library/xen-network" >/dev/null 2>&1; then
+  die "a package has brought $library/xen-network; use that with xen-network hooks enable, or remove it first."
+fi
 tool_link=$(relative "$real_sbin" "$real_library/xen-network")
 [ -n "$dry_run" ] || need_write
 "$action"

@@ -17,7 +17,17 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { directories, hooks, install, makeSource, run, snapshot, tempDir, writeProgram } from './support.ts';
+import {
+  directories,
+  hooks,
+  install,
+  makeSource,
+  run,
+  snapshot,
+  tempDir,
+  writeFile,
+  writeProgram,
+} from './support.ts';
 
 let dir: string;
 let source: string;
@@ -161,6 +171,21 @@ describe('a second run', () => {
     expect(run([join(root, 'usr/sbin/xen-network'), '--version']).stdout).toBe('xen-network 2.0.0\n');
     install(source, '--destdir', root, '--uninstall');
     expect(snapshot(root)).toEqual(before);
+  });
+
+  test('brings notices and manual pages along, and takes away what the new version no longer has', () => {
+    const page = join(source, 'dist/share/man/man8/vif-bridge.8.gz');
+    writeFile(page, 'a page');
+    install(source, '--destdir', root);
+    const shared = () => Object.keys(snapshot(join(root, 'usr/share')));
+    expect(shared()).toEqual(['doc/xen-network/copyright', 'man/man8/vif-bridge.8.gz']);
+    rmSync(page);
+    const again = install(source, '--destdir', root);
+    expect(again).toMatchObject({ status: 0, stderr: '' });
+    expect(again.stdout).toContain(`remove ${root}/usr/share/man/man8/vif-bridge.8.gz\n`);
+    expect(shared()).toEqual(['doc/xen-network/copyright']);
+    install(source, '--destdir', root, '--uninstall');
+    expect(existsSync(root)).toBe(false);
   });
 
   test('remembers the scripts directory and refuses another one', () => {
@@ -316,6 +341,16 @@ describe('what cannot be done is refused with one sentence', () => {
     for (const option of ['--destdir', '--scripts-dir', '--boot', '--uninstall', '--dry-run', '--help']) {
       expect(stdout).toContain(option);
     }
+  });
+
+  test('no notices', () => {
+    rmSync(join(source, 'dist/share'), { recursive: true });
+    expect(install(source, '--destdir', root)).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: `install.sh: there are no notices in ${source}/share/doc/xen-network, which have to go with the program; make them with npm run build.\n`,
+    });
+    expect(existsSync(root)).toBe(false);
   });
 
   test('no program', () => {

@@ -62,6 +62,7 @@ export function makeSource(dir: string, version = '1.0.0'): string {
   copyFileSync(join(import.meta.dirname, '../../install.sh'), join(source, 'install.sh'));
   cpSync(join(import.meta.dirname, '../../init'), join(source, 'init'), { recursive: true });
   writeProgram(join(source, 'dist/xen-network'), version);
+  writeFile(join(source, 'dist/share/doc/xen-network/copyright'), 'whose it is\n');
   return source;
 }
 

@@ -7,7 +7,7 @@ import { findBun } from '../support/bun.ts';
 import { PLAIN_ENV } from '../support/hosts/namespace.ts';
 
 const root = join(import.meta.dirname, '../..');
-const MADE = ['xen-network'];
+const MADE = ['xen-network', 'share/doc/xen-network/copyright', 'share/doc/xen-network/xen-network.cdx.json'];
 let folder: string;
 let twin: string;
 
@@ -16,7 +16,7 @@ beforeAll(() => {
   folder = mkdtempSync(join(root, 'dist/twin-'));
   twin = join(folder, 'another', 'rather longer path');
   mkdirSync(twin, { recursive: true });
-  for (const name of ['bin', 'lib', 'scripts', 'tools', 'package.json', 'LICENSE'])
+  for (const name of ['bin', 'lib', 'scripts', 'tools', 'package.json', 'LICENSE', 'packaging'])
     cpSync(join(root, name), join(twin, name), { recursive: true });
   const linked = spawnSync('cp', ['-al', join(root, 'node_modules'), join(twin, 'node_modules')]);
   expect(linked.status).toBe(0);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a Debian machine ready for `npm run build`, `npm run demo`, `npm test` or `npm run test:xen` (the lab): the Debian
 # packages that are missing, then node_modules. A second run does nothing and needs no network.
-# Usage: tools/setup.sh build|man|demo|test|lab
+# Usage: tools/setup.sh build|man|package|demo|test|lab
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -101,9 +101,9 @@ what=${1-}
 case $what in
   build) if can_compile; then exit 0; fi ;;
   man) if can_compile && command -v scdoc >/dev/null; then exit 0; fi ;;
-  demo | test | lab) ;;
+  package | demo | test | lab) ;;
   *)
-    echo "usage: tools/setup.sh build|man|demo|test|lab" >&2
+    echo "usage: tools/setup.sh build|man|package|demo|test|lab" >&2
     exit 2
     ;;
 esac
@@ -126,12 +126,14 @@ trap 'exit 130' INT
 trap 'exit 143' HUP TERM
 log=$(mktemp)
 
+package='scdoc gcc-aarch64-linux-gnu libc6-dev-arm64-cross rpm lintian rpmlint binutils xz-utils'
 lab='debian-archive-keyring e2fsprogs gpg mmdebstrap mount qemu-system-x86 seabios util-linux xz-utils'
 demo='iproute2 iptables nftables iputils-ping xenstore-utils util-linux'
 # shellcheck disable=SC2086 # package names, one word each
 case $what in
   build) set -- $compiler ;;
   man) set -- $compiler scdoc ;;
+  package) set -- $compiler $package ;;
   demo) set -- $compiler $demo ;;
   lab) set -- $compiler $lab ;;
   test)

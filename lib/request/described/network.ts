@@ -19,8 +19,8 @@ export const GUARD_VARIABLES: readonly Described[] = [
 
 const NUMBERED_BRIDGE: Described = {
   name: 'bridge',
-  values: ['NAME', 'null'],
-  means: 'the bridge; with null nothing is done',
+  values: ['NAME'],
+  means: 'the bridge; null does nothing',
   unless: 'xenbrN',
 };
 const OUTSIDE: Described = {

@@ -45,7 +45,7 @@ describe("a hook's words", () => {
     ['network-bridge', 'start', 'netdev=eth1', ['netdev=eth1']],
     ['network-bridge', 'stop', 'bridge=', ['bridge=xenbr0']],
     ['network-bridge', 'start', 'topology=', ['topology=classic', 'topology=rename', 'topology=plain']],
-    ['network-bridge', 'start', 'antispoof=', ['antispoof=yes', 'antispoof=strict']],
+    ['network-bridge', 'start', 'antispoof=', ['antispoof=yes', 'antispoof=no', 'antispoof=strict']],
     ['network-bridge', 'start', 'confirm=', []],
     ['network-bridge', 'start', 'wibble=', []],
     ['network-bridge', 'start', '--d', ['--dry-run']],

@@ -1,47 +1,14 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Ended, hooks, makeSource, run, tempDir } from './support.ts';
-
-// Everything here runs on the real / in a mount namespace in which /etc, /usr and /var are overlays that vanish
-// with it, so the machine's own packages, diversions and scripts are seen and never changed.
-const prelude = `set -eu
-export LC_ALL=C DEBIAN_FRONTEND=noninteractive
-mount -t tmpfs tmpfs /mnt
-for top in etc usr var; do
-  mkdir -p /mnt/$top/upper /mnt/$top/work
-  mount -t overlay overlay -o "lowerdir=/$top,upperdir=/mnt/$top/upper,workdir=/mnt/$top/work" "/$top"
-done
-S=/etc/xen/scripts
-# As if no package had brought scripts yet.
-rm -rf "$S"
-mkdir -p "$S"
-sed -i "\\#^$S/#d" /var/lib/dpkg/info/*.list
-install() { sh "$1/install.sh" "\${@:2}"; }
-# A package of one configuration file, the script vif-bridge.
-package() {
-  mkdir -p "/mnt/$1/DEBIAN" "/mnt/$1$S"
-  printf 'Package: stock-scripts\\nVersion: %s\\nArchitecture: all\\n' "$1" >"/mnt/$1/DEBIAN/control"
-  printf 'Maintainer: nobody <nobody@example.org>\\nDescription: stock scripts\\n' >>"/mnt/$1/DEBIAN/control"
-  echo "$S/vif-bridge" >"/mnt/$1/DEBIAN/conffiles"
-  printf '#!/bin/sh\\necho stock %s\\n' "$1" >"/mnt/$1$S/vif-bridge"
-  chmod 755 "/mnt/$1$S/vif-bridge"
-  dpkg-deb --build "/mnt/$1" "/mnt/$1.deb" >/dev/null
-}
-dpkg_quiet() { dpkg "$@" >/mnt/dpkg.log 2>&1 </dev/null || { cat /mnt/dpkg.log >&2; return 1; }; }
-state() {
-  find "$S" /usr/lib/xen-network /usr/sbin/xen-network -printf '%p %y %m %U %G %l ' \\
-    \\( -type d -printf '\\n' -o -printf '%T@\\n' \\) 2>/dev/null | sort
-  find "$S" -type f -exec sha256sum {} + | sort
-  dpkg-divert --list "$S/*" | sort
-}
-`;
+import { type Ended, hooks, makeSource, tempDir } from './support.ts';
+import { inThrowAwaySystem as inThrowAway } from './throw-away.ts';
 
 let dir: string;
 let source: string;
 let unable: string | undefined;
 
 function inThrowAwaySystem(script: string): Ended {
-  return run(['unshare', '-m', 'bash', '-c', `${prelude}${script}`, 'bash', source]);
+  return inThrowAway(script, source);
 }
 
 beforeAll(() => {

@@ -147,5 +147,8 @@ if [ "$what" = test ] && [ "$(uname -m)" = x86_64 ]; then
   # shellcheck disable=SC2086
   install_packages $lab || say "npm test will skip what needs these packages: a real Xen in QEMU"
 fi
+if [ "$what" = test ]; then
+  install_packages lintian rpm rpmlint || say "npm test will skip what needs these packages: a look through our own"
+fi
 install_modules
 say "ready"

@@ -10,6 +10,8 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'npm ci && npm run build': { in: 'package.json', as: 'npm run -s build' },
   'npm run build': { in: 'package.json', as: 'npm run -s build' },
   'npm run build:pkg': { in: 'package.json', as: 'npm run -s build:pkg' },
+  'npm run man': { in: 'test/man/pages.test.ts', as: 'tools/man/main.ts' },
+  'npm run package': { in: 'test/install/package.test.ts', as: 'await makeDeb(site)' },
   'npm run demo': { in: 'package.json', as: 'npm run -s build && dist/xen-network sandbox' },
   'npm run lint': { in: 'package.json', as: 'npm run -s lint' },
   'npm run setup': { in: 'package.json', as: 'sh tools/setup.sh test' },

@@ -113,6 +113,8 @@ describe('the packages', () => {
       `vif-bridge (xen-network) ${version}\n`,
     );
     expect(readdirSync(join(tree, 'usr/share/man/man8'))).toContain('vif-bridge.8.gz');
+    const completion = readFileSync(join(tree, 'usr/share/bash-completion/completions/xen-network'), 'utf8');
+    expect(completion).toBe(run([join(root, 'dist/xen-network'), 'completion', 'bash']).stdout);
   });
 
   test('bring their hooks beside the program, and put nothing into the folder of Xen', ({ skip }) => {

@@ -1,7 +1,7 @@
 // The folder that the tar archive holds, from which every package's tree is laid out.
 
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import manifest from '../../package.json' with { type: 'json' };
 import { root, run } from '../runtime.ts';
@@ -13,6 +13,13 @@ export interface Machine {
   /** Where the build leaves its program, from the project's folder. */
   readonly built: string;
 }
+
+/** Where shells look for what completes words. */
+const COMPLETIONS: readonly (readonly [shell: string, file: string])[] = [
+  ['bash', 'share/bash-completion/completions/xen-network'],
+  ['zsh', 'share/zsh/vendor-completions/_xen-network'],
+  ['fish', 'share/fish/vendor_completions.d/xen-network.fish'],
+];
 
 /** Where packages of one machine are made, and what of it they say. */
 export interface Site {
@@ -42,6 +49,10 @@ export async function makeSource({ machine, source }: Site): Promise<void> {
   const built = join(root, machine.built);
   await cp(join(built, 'xen-network'), join(source, 'xen-network'));
   await cp(join(out, 'share'), join(source, 'share'), { recursive: true });
+  for (const [shell, file] of COMPLETIONS) {
+    await mkdir(dirname(join(source, file)), { recursive: true });
+    await writeFile(join(source, file), (await run`${join(out, 'xen-network')} completion ${shell}`).stdout);
+  }
   // The notices are those of its own C library.
   await cp(join(built, 'share'), join(source, 'share'), { recursive: true });
   for (const name of [

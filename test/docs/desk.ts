@@ -1,9 +1,27 @@
 import { expect } from 'vitest';
 import { NetHost } from '../support/hosts/net-host.ts';
+import { createGuest, plainHost } from './guests.ts';
 import type { Scenario } from './scenario.ts';
 
 /** docs/desk.md, what looks at files and at the host. */
 export const DESK: readonly Scenario[] = [
+  {
+    document: 'docs/desk.md',
+    headings: ['status: the map'],
+    async play(page, keep) {
+      const { host } = keep(await plainHost());
+      host.hook('network-bridge', ['start', 'antispoof=strict']);
+      const store = await host.xenstore();
+      store.write({ '/local/domain/1/name': 'web', '/local/domain/1/vm': '/vm/1', '/vm/1/name': 'web' });
+      await createGuest(host, 1, { bridge: 'xenbr0', mac: '00:16:3e:00:00:11', ip: '192.0.2.11' });
+      await page.shows(host, 'xen-network status', {
+        volatile: /(?<=card )\(.*?\)/g,
+        env: { LC_ALL: 'C.UTF-8' },
+      });
+      const json = page.ok(host, 'xen-network status [--json]', { as: ['xen-network status --json'] });
+      expect(JSON.parse(json)).toMatchObject({ networks: expect.anything(), loose: [], warnings: [] });
+    },
+  },
   {
     document: 'docs/desk.md',
     headings: ["mac: addresses for guests' cards"],
@@ -26,7 +44,7 @@ export const DESK: readonly Scenario[] = [
       net.ok('network-bridge', 'start');
       net.host.write('/etc/xen/web.cfg', `name = "web"\nvif = [ 'mac=00:16:3e:00:00:11,brigde=xenbr0' ]\n`);
       const check = 'xen-network check [FILE|FOLDER …] [--json]';
-      page.shows(net.host, 'xen-network check /etc/xen/web.cfg');
+      await page.shows(net.host, 'xen-network check /etc/xen/web.cfg');
       page.ok(net.host, check, { as: ['xen-network check; test $? = 1'] });
       page.ok(net.host, check, { as: ['xen-network check /etc/xen --json; test $? = 1'] });
     },

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { type Host, xlEnv } from '../support/hosts/host.ts';
 import { strictElementsIn } from '../support/hosts/strict-host.ts';
-import { createGuest, plainHost, portsOf } from './guests.ts';
+import { createGuest, plainHost, portsOf, reaches } from './guests.ts';
 import { expectLines } from './page.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -47,17 +47,17 @@ export const FILTERS: readonly Scenario[] = [
       for (const domid of [2, 3])
         others.push(await createGuest(host, domid, { bridge: 'xenbr0', ip: ip(domid) }));
       web.ip('address add 192.0.2.99/24 dev eth0');
-      page.shows(host, 'xen-network vif web unlocked');
-      expect(web.reaches('192.0.2.1')).toBe(true);
+      await page.shows(host, 'xen-network vif web unlocked');
+      await reaches(web, '192.0.2.1');
       host.ok('/etc/xen/scripts/xen-network', 'vif', 'web', 'locked');
       expect(web.reaches('192.0.2.1')).toBe(false);
       host.ok('/etc/xen/scripts/xen-network', 'vif', 'vif3.0', 'disabled');
       others[1]?.ip('address add 192.0.2.13/24 dev eth0');
       expect(others[1]?.reaches('192.0.2.1')).toBe(false);
-      page.shows(host, 'xen-network vif', { volatile: COUNTED });
-      page.shows(host, 'nft list set bridge xen_network refused', { volatile: COUNTED });
+      await page.shows(host, 'xen-network vif', { volatile: COUNTED });
+      await page.shows(host, 'nft list set bridge xen_network refused', { volatile: COUNTED });
       for (const word of ['on', 'off']) {
-        page.shows(host, `xen-network vif web log ${word}`);
+        await page.shows(host, `xen-network vif web log ${word}`);
         expect(strictElementsIn(host).includes('logged "web"')).toBe(word === 'on');
       }
       for (const rule of [
@@ -72,8 +72,8 @@ export const FILTERS: readonly Scenario[] = [
       expect(host.ok('bridge', '-d', 'link', 'show', 'dev', 'vif2.0')).toContain('guard on');
 
       page.ok(host, 'nft flush ruleset');
-      page.shows(host, 'xen-network vif');
-      page.shows(host, 'xen-network refilter');
+      await page.shows(host, 'xen-network vif');
+      await page.shows(host, 'xen-network refilter');
       expect(host.ok('nft', 'list', 'table', 'bridge', 'xen_network')).toContain('"web"');
 
       isCutOffByDocker(host, page.paragraph('vif-bridge: vif2.0'));
@@ -86,7 +86,7 @@ export const FILTERS: readonly Scenario[] = [
       const { host } = keep(await plainHost());
       host.hook('network-bridge', ['start', 'antispoof=yes']);
       await createGuest(host, 2, { bridge: 'xenbr0', ip: '192.0.2.12' });
-      page.shows(host, 'iptables -t raw -S PREROUTING');
+      await page.shows(host, 'iptables -t raw -S PREROUTING');
     },
   },
   {

@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { type Host, xlEnv } from '../support/hosts/host.ts';
 import type { Namespace } from '../support/hosts/namespace.ts';
 import { NetHost } from '../support/hosts/net-host.ts';
+import { waitUntil } from '../support/wait.ts';
 
 /** What a document's line `vif = [ '…' ]` says of a card. */
 export type Card = Readonly<Record<string, string>>;
@@ -48,4 +49,9 @@ export function routeBy(guest: Namespace, address: string, gateway: string): voi
 /** The ports of a bridge. */
 export function portsOf(host: Namespace, bridge: string): string[] {
   return host.ok('ls', `/sys/class/net/${bridge}/brif`).split('\n').filter(Boolean);
+}
+
+/** Waits until a machine reaches an address: a bridge sees a port's carrier a little later than the port has it. */
+export async function reaches(from: Namespace, address: string): Promise<void> {
+  await waitUntil(`an answer of ${address}`, () => from.reaches(address));
 }

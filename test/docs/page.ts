@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { Namespace, PLAIN_ENV, type Ran } from '../support/hosts/namespace.ts';
+import { waitUntil } from '../support/wait.ts';
 import type { Command, Section } from './documents.ts';
 
 /** What is typed, in a shell. */
@@ -55,11 +56,19 @@ export class Page {
    * Types a command, which has to print what stands below it: those lines in that order, maybe others between them;
    * "…" stands for anything. Where several sections have the command, each time it is the next one's.
    */
-  shows(where: Namespace, text: string, typed: Typed = {}): void {
+  async shows(where: Namespace, text: string, typed: Typed = {}): Promise<void> {
     const { shown } = this.#take(text);
-    const { stdout, stderr } = type(where, text, typed);
     const fixed = (line: string) => (typed.volatile === undefined ? line : line.replace(typed.volatile, 'N'));
-    expectLines(fixed(stdout + stderr), shown.map(fixed));
+    const look = () => {
+      const { stdout, stderr } = type(where, text, typed);
+      return missing(fixed(stdout + stderr), shown.map(fixed));
+    };
+    let lacking: ReturnType<typeof missing>;
+    // Operational states come a little after what causes them.
+    await waitUntil(`what "${text}" is to print`, () => {
+      lacking = look();
+      return lacking === undefined;
+    }).catch(() => expect(lacking).toBeUndefined());
   }
 
   /** The paragraph of these sections that begins so. */
@@ -108,17 +117,23 @@ export const HERE = new Namespace([]);
  * @param lines what is expected of it; "…" stands for anything
  */
 export function expectLines(text: string, lines: readonly string[]): void {
+  expect(missing(text, lines)).toBeUndefined();
+}
+
+/** The first of these lines that a text lacks, beside what it has; undefined where it has all. */
+function missing(
+  text: string,
+  lines: readonly string[],
+): { readonly lacks: string; readonly printed: readonly string[] } | undefined {
   const plain = (line: string) => line.replace(VOLATILE, '').replace(/\s+/g, ' ').trim();
   const printed = text.split('\n').map(plain);
   const whole = plain(printed.join(' '));
   let at = 0;
   for (const line of lines.map(plain).filter((each) => each !== '…')) {
-    const pattern = line
-      .split('…')
-      .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-      .join('.*?');
-    const found = new RegExp(pattern).exec(whole.slice(at));
-    expect(found === null ? { printed, lacks: line } : {}).toEqual({});
-    at += (found?.index ?? 0) + (found?.[0].length ?? 0);
+    const parts = line.split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+    const found = new RegExp(parts.join('.*?')).exec(whole.slice(at));
+    if (found === null) return { lacks: line, printed };
+    at += found.index + found[0].length;
   }
+  return undefined;
 }

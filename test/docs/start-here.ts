@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { Host } from '../support/hosts/host.ts';
-import { createGuest, plainHost, portsOf, routeBy } from './guests.ts';
+import { createGuest, plainHost, portsOf, reaches, routeBy } from './guests.ts';
 import { expectLines, HERE } from './page.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -28,7 +28,7 @@ export const START_HERE: readonly Scenario[] = [
       page.ok(host, 'xen-network confirm');
       expect(waiting()).toBe('');
       expect(portsOf(host, 'xenbr0')).toEqual(['peth0', 'vif0.0']);
-      expect(net.outside.reaches('192.0.2.2')).toBe(true);
+      await reaches(net.outside, '192.0.2.2');
       expect(page.ok(host, 'xen-network recover')).toContain('nothing to take back');
     },
   },
@@ -51,7 +51,7 @@ export const START_HERE: readonly Scenario[] = [
       page.ok(first.host, 'network-bridge start antispoof=strict');
       const held = await createGuest(first.host, 1, bridged);
       held.ip('address add 192.0.2.51/24 dev eth0');
-      expect(held.reaches('192.0.2.1')).toBe(true);
+      await reaches(held, '192.0.2.1');
       held.ip('address add 192.0.2.52/24 dev eth0');
       expect(held.reaches('192.0.2.1', '-I', '192.0.2.52')).toBe(false);
 
@@ -59,12 +59,12 @@ export const START_HERE: readonly Scenario[] = [
       page.ok(second.host, 'network-nat start dhcp=yes');
       const behind = await createGuest(second.host, 1, natted);
       expect(second.lease(1)).toMatchObject({ ip_address: '10.0.1.1' });
-      expect(behind.reaches('192.0.2.1')).toBe(true);
+      await reaches(behind, '192.0.2.1');
 
       const third = keep(await plainHost());
       page.ok(third.host, 'network-route start');
       routeBy(await createGuest(third.host, 1, routed), '192.0.2.51', '192.0.2.2');
-      expect(third.outside.reaches('192.0.2.51')).toBe(true);
+      await reaches(third.outside, '192.0.2.51');
     },
   },
   {

@@ -158,7 +158,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     record,
     ...parts,
     settings: new Map(devices.map((name) => [name, readSettings(system, name)])),
-    kept: readKept(system, state.links, record.bridge),
+    kept: readKept(system, state.links, bridge?.name ?? record.bridge),
     held: claimsOf(readLedger(system), bridgeUser(record.bridge)),
   });
   if (top !== undefined) warnOfBound(context, top, record.netdev);

@@ -22,7 +22,7 @@ import type { Plan } from '../lib/plan/step.ts';
 import { heardPaths } from '../lib/plan/unheard.ts';
 import { checkVirtual } from '../lib/plan/virtual/check.ts';
 import { FORM_WORDS, layVirtual, type VirtualLaying, virtualClaims } from '../lib/plan/virtual/start.ts';
-import { unlayVirtual } from '../lib/plan/virtual/stop.ts';
+import { unlayVirtual, virtualBridge } from '../lib/plan/virtual/stop.ts';
 import { remember } from '../lib/plan/write-record.ts';
 import { virtualRecordPath } from '../lib/record/paths.ts';
 import { type Claim, virtualUser } from '../lib/record/shared-settings.ts';
@@ -150,13 +150,15 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     return nothing(context, `network-virtual is not started on ${request.bridge}; nothing to stop.`);
   const { bridge } = known;
   const state = observeHost(system);
+  const link = virtualBridge(state, known);
+  const present = link?.name ?? bridge;
   const unlaying: Plan = unlayVirtual({
     state,
     record: known,
-    link: state.links.find(({ name }) => name === bridge),
-    settings: readSettings(system, bridge),
+    link,
+    settings: readSettings(system, present),
     defaults: readSettings(system, 'default'),
-    kept: readKept(system, state.links, bridge),
+    kept: readKept(system, state.links, present),
   });
   const steps = [
     ...stopBridgeDhcp(system, known),

@@ -42,11 +42,21 @@ export function findParts(state: HostState, record: BridgeRecord): Parts {
 /** A bridge that was deleted and remade has another MAC address than start gave it, unless the card was put into it. */
 function bridgeOf(state: HostState, record: BridgeRecord, nic: Link): Link | undefined {
   const found = state.links.find(({ name, kind }) => name === record.bridge && kind === 'bridge');
-  if (found === undefined || found.index === nic.index) return undefined;
+  if (found === undefined) return renamedBridge(state, record, nic);
+  if (found.index === nic.index) return undefined;
   const given = record.topology === 'classic' ? PORT_MAC : record.mac;
   const isSame = nic.master === found.name || found.mac === given || !record.madeBridge;
   const holdsPair = state.links.some(({ name, master }) => master === found.name && /^vif0\.\d+$/.test(name));
   return isSame || holdsPair ? found : undefined;
+}
+
+/** The bridge of a classic start under another name: it has the card and the host's own port. */
+function renamedBridge(state: HostState, record: BridgeRecord, nic: Link): Link | undefined {
+  const { links } = state;
+  const holder = links.find(({ name, kind }) => name === nic.master && kind === 'bridge');
+  if (record.topology !== 'classic' || holder === undefined) return undefined;
+  const peer = pairOf(state, record, holder)?.peer;
+  return links.some(({ name, master }) => name === peer && master === holder.name) ? holder : undefined;
 }
 
 /** The host's end of the pair; found by its peer where it was renamed. */
@@ -88,7 +98,10 @@ export function damageOf(state: HostState, record: BridgeRecord): string | undef
  * @throws HostError naming what is missing and what to do
  */
 export function mustBeWhole(state: HostState, record: BridgeRecord): void {
-  const wrong = damageOf(state, record);
+  const { bridge } = findParts(state, record);
+  const wrong =
+    damageOf(state, record) ??
+    (bridge?.name === record.bridge ? undefined : `${record.bridge} was renamed ${bridge?.name}`);
   if (wrong === undefined) return;
   throw new HostError(
     `${record.netdev} was bridged, but ${wrong} since. Run "network-bridge stop netdev=${record.netdev}" first, which puts back what is left.`,

@@ -25,6 +25,17 @@ export interface VirtualStopFacts {
 const families = [4, 6] as const;
 
 /**
+ * The bridge of a start, under its name or under another one that somebody gave it: its MAC address is its own.
+ * @param state the host
+ * @param record the bridge's record
+ */
+export function virtualBridge({ links }: HostState, { bridge, madeBridge }: VirtualRecord): Link | undefined {
+  const named = links.find(({ name }) => name === bridge);
+  if (named !== undefined || !madeBridge) return named;
+  return links.find(({ kind, mac }) => kind === 'bridge' && mac === bridgeMac(bridge));
+}
+
+/**
  * The steps that remove what network-virtual start made (docs/contract.md, "network-virtual"). Guests that are still on
  * the bridge lose their network.
  * @param facts the host and the bridge's record
@@ -33,7 +44,7 @@ export function unlayVirtual(facts: VirtualStopFacts): Plan {
   const { record, link, state } = facts;
   if (link === undefined) return { steps: [], warnings: [] };
   if (!record.madeBridge) return { steps: unlaySteps(facts, link), warnings: [] };
-  if (link.mac !== bridgeMac(link.name))
+  if (link.mac !== bridgeMac(record.bridge))
     return {
       steps: [],
       warnings: [

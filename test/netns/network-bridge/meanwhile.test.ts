@@ -89,6 +89,16 @@ describe('what others did between start and stop', () => {
     expect(host.ok('ip', '-o', 'address', 'show', 'dev', 'eth0')).not.toContain('192.0.2.10/');
   });
 
+  test('classic: the bridge was renamed', async () => {
+    const before = await started();
+    host.ip('link set xenbr0 down', 'link set xenbr0 name br7', 'link set br7 up');
+    const again = host.hook('network-bridge', ['start', 'netdev=eth0']);
+    expect(again.status).toBe(1);
+    expect(again.stderr).toContain('xenbr0 was renamed br7');
+    expect(stop('netdev=eth0')).toMatchObject({ status: 0 });
+    expect(await lacking(before)).toEqual([]);
+  });
+
   test('the port was renamed', async () => {
     const before = await started();
     host.ip('link set peth0 down');

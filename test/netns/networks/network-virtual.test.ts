@@ -137,6 +137,13 @@ describe('masquerade', () => {
 });
 
 describe('what others did meanwhile', () => {
+  test('a bridge that the administrator gave another name is taken away', async () => {
+    const before = await net.host.settled();
+    net.ok('network-virtual', 'start', ...VMNET);
+    net.host.ip('link set vmnet1 down', 'link set vmnet1 name lan1', 'link set lan1 up');
+    expect(await net.after('network-virtual', 'stop', 'bridge=vmnet1')).toEqual(before);
+  });
+
   test('a bridge that the administrator made anew is left alone', async () => {
     net.ok('network-virtual', 'start', ...VMNET);
     net.host.ip('link del vmnet1', 'link add vmnet1 type bridge', 'address add 10.9.9.1/24 dev vmnet1');

@@ -14,6 +14,8 @@ import { executeLocked, locked } from './locked.ts';
 export const UNDONE = 'Everything was put back as it was; mend the cause and try again.';
 /** The time that an undo gets even when the call's deadline has passed. */
 const UNDO_MS = 6000;
+/** The time that each batch of an undo gets in any case; what does not hang needs a hundredth of it. */
+const BATCH_MS = 1000;
 
 export interface ApplyOptions {
   /** The run's key; two runs with the same key must not be under way at once. */
@@ -211,6 +213,8 @@ export async function undoJournal(system: System, journal: Journal): Promise<str
   const commands = planUndo(journal.steps.slice(0, journal.begun), deviceIndexes(system), journal.indexes);
   const failures: string[] = [];
   for (const batch of batches(commands, (command) => command)) {
+    // A batch that hangs, such as the restart of a server, must not take the time of the others.
+    reserveTime(BATCH_MS);
     const items = pendingRules(batch.items, (line) => isRuleInPlace(system, line));
     if (items.length === 0) continue;
     const parts = failuresOf(await forced(system, batch.tool, items));

@@ -2,7 +2,7 @@ import { messageOf } from '../errors.ts';
 import { portHolder } from '../observe/dhcp/others.ts';
 import { beganWithin, hasRead, processOf, type Service, wordsOf } from '../observe/host/service.ts';
 import type { Command, ServiceCommand } from '../plan/step.ts';
-import { waitText, within } from '../system/processes/deadline.ts';
+import { waitText, within, withinShare } from '../system/processes/deadline.ts';
 import { failureText } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
 import type { Outcome } from './execute.ts';
@@ -167,7 +167,7 @@ async function comesUp(system: System, service: Service, longestMs: number): Pro
 }
 
 function run(system: System, argv: readonly string[]): string | undefined {
-  const result = system.run(argv, { timeoutMs: RUN_TIMEOUT_MS, ownSession: true });
+  const result = system.run(argv, { timeoutMs: withinShare(RUN_TIMEOUT_MS), ownSession: true });
   if (result.status === 0) return undefined;
   return failureText({ ...result, stderr: result.stderr || result.stdout }, /^$/g);
 }

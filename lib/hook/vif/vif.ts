@@ -177,14 +177,25 @@ async function tellFailure(
   path: string,
   sentence: string,
 ): Promise<void> {
+  const entries: [string, string][] = [
+    [`${path}/${ERROR_KEY}`, errorText(context, sentence)],
+    [`${path}/hotplug-status`, 'error'],
+  ];
   reserveTime(TELL_MS);
   try {
-    await store?.writeAll([
-      [`${path}/${ERROR_KEY}`, errorText(context, sentence)],
-      [`${path}/hotplug-status`, 'error'],
-    ]);
+    await store?.writeAll(entries);
   } catch (thrown) {
     if (!(thrown instanceof XenstoreError)) throw thrown;
     context.log.warn(messageOf(thrown));
+    // A connection that once was too slow answers nothing more, but another one may.
+    reserveTime(TELL_MS);
+    const again = await openStore(context, true);
+    try {
+      await again?.writeAll(entries);
+    } catch (still) {
+      if (!(still instanceof XenstoreError)) throw still;
+    } finally {
+      again?.close();
+    }
   }
 }

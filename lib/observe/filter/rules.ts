@@ -27,15 +27,19 @@ export function listRules(system: System, device: string): RuleSet {
   return { 4: list('iptables'), 6: list('ip6tables') };
 }
 
+/** The lowest exit status of a program that a signal ended. */
+const ENDED = 128;
+
 /**
- * Whether the rule of a firewall line exists now.
+ * Whether the rule of a firewall line exists now. It counts as existing where iptables was ended before it told.
  * @param system the way to iptables
  * @param line "-I CHAIN …" or "-D CHAIN …"
  */
 export function isRuleInPlace(system: System, line: RuleLine): boolean {
   const words = line.line.match(/"[^"]*"|\S+/g) ?? [];
   const rule = words.slice(1).map((word) => word.replace(/^"|"$/g, ''));
-  return system.run([line.tool, '-w', '-t', line.table, '-C', ...rule]).status === 0;
+  const { status } = system.run([line.tool, '-w', '-t', line.table, '-C', ...rule]);
+  return status === 0 || status >= ENDED;
 }
 
 /**

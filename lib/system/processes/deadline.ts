@@ -43,6 +43,19 @@ export function within(ms: number): number {
   return Math.max(0, Math.min(ms, end - performance.now()));
 }
 
+/** What a call still has to do after a wait that may fail without harm: post hooks, the report in xenstore. */
+const REST_MS = 6000;
+
+/**
+ * How long a wait may take whose failure does not end the call: it leaves time for what follows.
+ * @param ms the wait's own limit, in milliseconds
+ * @returns the limit, or a shorter time where the deadline would leave too little
+ */
+export function withinShare(ms: number): number {
+  const left = end - performance.now();
+  return Math.max(0, Math.min(ms, Math.max(left - REST_MS, left / 2)));
+}
+
 /**
  * How long a finished wait was, for the message that names what was waited for.
  * @param ms the wait's own limit, in milliseconds

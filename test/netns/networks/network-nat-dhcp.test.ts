@@ -286,6 +286,27 @@ describe('dhcp', () => {
     expect(look()).toEqual(before);
   });
 
+  test('a server whose restart hangs takes the time neither of what follows nor of the rest of an undo', () => {
+    net.dhcpd();
+    net.ok('network-nat', 'start', 'dhcp=dhcpd');
+    net.host.write('/etc/init.d/isc-dhcp-server', '#!/bin/sh\nsleep 600\n', '755');
+    const hangs = '/etc/init.d/isc-dhcp-server did not end within';
+    net.card(1);
+    expect(net.call('vif-nat', 'online', 1)).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining(hangs),
+    });
+    expect(net.store.told(1)).toMatchObject({ status: 'connected', error: expect.stringContaining(hangs) });
+    net.card(2);
+    expect(net.call('vif-nat', 'online', 2, ['dhcp=dhcpd']).status).toBe(1);
+    expect(net.store.told(2)).toMatchObject({ status: 'error', error: expect.stringContaining(hangs) });
+    expect(net.rules().filter((rule) => rule.includes('vif2.0'))).toEqual([]);
+    expect(net.host.run(['grep', 'dom2', '/etc/dhcp/dhcpd.conf']).stdout).toBe('');
+    net.host.ok('rm', '/etc/init.d/isc-dhcp-server');
+    for (const domid of [1, 2]) net.end('vif-nat', domid);
+    net.ok('network-nat', 'stop');
+  });
+
   test('a program that has the port of DHCP servers is named', async () => {
     net.ok('network-nat', 'start', 'dhcp=dnsmasq');
     const hold =

@@ -2,6 +2,7 @@ import { confirmRun, endTime, isPending, remainingMs } from '../../apply/confirm
 import { openTerminal, type Terminal } from '../../system/files/terminal.ts';
 import { reserveTime } from '../../system/processes/deadline.ts';
 import type { Context } from '../context.ts';
+import { reattachToBridges } from '../guests/reattach.ts';
 import { withLock } from '../locks.ts';
 
 /** How often the seconds that are left are counted, and a Ctrl-C is noticed. */
@@ -11,13 +12,25 @@ const UNDO_MS = 60_000;
 const ANY_NETWORK_HOOK = 'network-bridge';
 
 /**
+ * Attaches the guests that run while their network is started, and then lets a person at the terminal confirm the start.
+ * Both are in one module, since each that is loaded lazily splits what hooks share into more pieces.
+ * @param context the call
+ * @param waiting the id of the run where it waits for confirmation
+ * @returns the exit status
+ */
+export async function finish(context: Context, waiting: string | undefined): Promise<number> {
+  await reattachToBridges(context);
+  return waiting === undefined ? 0 : awaitConfirmation(context, waiting);
+}
+
+/**
  * Lets a person at the terminal confirm a start by Enter, or undo it at once by Ctrl-C, while the time that is left is
  * counted down. The line that is typed comes over the connection that the start may have cut.
  * @param context the call
  * @param id the run that waits
  * @returns the exit status: 0 where it was confirmed or waits on without a terminal, 1 where it was undone
  */
-export async function awaitConfirmation(context: Context, id: string): Promise<number> {
+async function awaitConfirmation(context: Context, id: string): Promise<number> {
   const terminal = await openTerminal(context.system, COUNT_MS);
   if (terminal === undefined) return 0;
   try {

@@ -78,17 +78,14 @@ export async function runTransaction(
 }
 
 /**
- * Attaches the guests that run while their network is started, and then lets a person at the terminal confirm the start.
+ * Does what follows a start, by a module that no other call needs to load (lib/hook/network/confirmation.ts).
  * @param context the call
  * @param waiting the id of the run where it waits for confirmation
  * @returns the exit status
  */
 export async function finishStart(context: Context, waiting: string | undefined): Promise<number> {
-  const { reattachToBridges } = await import('../guests/reattach.ts');
-  await reattachToBridges(context);
-  if (waiting === undefined) return 0;
-  const { awaitConfirmation } = await import('./confirmation.ts');
-  return awaitConfirmation(context, waiting);
+  const { finish } = await import('./confirmation.ts');
+  return finish(context, waiting);
 }
 
 /** All network hooks share one lock, so any journal of theirs that exists now belongs to a run that died. */

@@ -24,7 +24,8 @@ const BOOT_COMMANDS: readonly (readonly [command: BootCommand, purpose: string])
 ];
 
 /**
- * Adds the commands that start and stop the network at boot; each is loaded when it is called.
+ * Adds the commands of the administrator's desk. None is loaded lazily: each module that is splits what the hooks share
+ * into more pieces, and a hook has to load them all.
  * @param tool the tool
  * @param context the call
  * @param hooks all hooks

@@ -134,19 +134,20 @@ export function endTime(system: System, id: string): void {
  */
 export function forgetPart(system: System, part: Pick<TakeBack, 'hook' | 'values'>): void {
   for (const { id, parts } of pendingRuns(system)) {
-    const rest = parts?.filter((other) => !isSamePart(other, part));
+    const rest = parts?.filter((other) => !isWithin(other, part));
     if (rest === undefined || rest.length === parts?.length) continue;
     if (rest.length === 0) confirmRun(system, id);
     else keepParts(system, id, rest);
   }
 }
 
-function isSamePart(
-  one: Pick<TakeBack, 'hook' | 'values'>,
-  other: Pick<TakeBack, 'hook' | 'values'>,
+/** A list that is stopped may have been started by several calls, each of which waits by itself. */
+function isWithin(
+  part: Pick<TakeBack, 'hook' | 'values'>,
+  whole: Pick<TakeBack, 'hook' | 'values'>,
 ): boolean {
-  const told = ({ values }: Pick<TakeBack, 'values'>) => JSON.stringify(Object.entries(values).sort());
-  return one.hook === other.hook && told(one) === told(other);
+  const isThere = ([name, value]: [string, unknown]) => whole.values[name] === value;
+  return part.hook === whole.hook && Object.entries(part.values).every(isThere);
 }
 
 /**

@@ -49,14 +49,18 @@ export function noteWork(
     context.log.info('The networks of the list are as they should be.');
     return undefined;
   }
-  const known = new Set((before ?? []).map(titleOf));
-  const fresh = (after ?? []).map(titleOf).filter((title) => !known.has(title));
+  const [old, now] = [before ?? [], after ?? []].map((calls) => calls.map(titleOf));
+  const fresh = (now ?? []).filter((title) => old?.includes(title) !== true);
+  const gone = (old ?? []).filter((title) => now?.includes(title) !== true);
   return {
     subject: 'list',
     plan: { steps, warnings: [] },
     verify: () => [],
     done: 'The list of networks is done.',
-    takeBack: { hook: MULTI_HOOK, values: Object.fromEntries(fresh.map((title, i) => [`${i}`, title])) },
+    takeBack: {
+      hook: MULTI_HOOK,
+      values: Object.fromEntries([...fresh, ...gone].map((title) => [title, title])),
+    },
   };
 }
 

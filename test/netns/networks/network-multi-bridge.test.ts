@@ -112,6 +112,22 @@ test("an administrator's wrapper of the book's form works as well", async () => 
   expect(await net.after('my-wrapper', 'stop')).toEqual(before);
 });
 
+test('a list that waited for its confirmation waits no more once it is stopped', async () => {
+  const before = await net.host.settled();
+  net.ok(
+    'network-multi-bridge',
+    'start',
+    'confirm=3600',
+    'network-virtual',
+    'bridge=vmnet8',
+    'bridgeip=10.1.1.1/24',
+  );
+  expect(net.host.ok('ls', '/run/xen-network/pending')).not.toBe('');
+  net.ok('network-multi-bridge', 'start', 'network-virtual', 'bridge=vmnet9', 'bridgeip=10.1.2.1/24');
+  expect(await net.after('network-multi-bridge', 'stop')).toEqual(before);
+  expect(net.host.ok('ls', '/run/xen-network/pending')).toBe('');
+});
+
 const CALLS = [
   'network-bridge',
   'vifnum=1',

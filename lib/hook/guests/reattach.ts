@@ -2,6 +2,7 @@ import { messageOf, XenNetworkError } from '../../errors.ts';
 import { readBridgeRecords } from '../../observe/bridge/uplink.ts';
 import { readVirtualRecords } from '../../observe/forward/virtual.ts';
 import type { Port } from '../../observe/host/port.ts';
+import { readVifRecord } from '../../observe/records.ts';
 import { deviceFinder, observeVif } from '../../observe/vif/vif.ts';
 import { markedValues } from '../../record/stored-settings.ts';
 import { mergeValues, type Values } from '../../request/arguments.ts';
@@ -10,6 +11,7 @@ import { openXenstore } from '../../system/xenstore/open.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
 import { findScript, runHook, runScript } from '../scripts.ts';
+import { readLeaving } from './leaving.ts';
 import { type Backend, deviceNames, listBackends } from './running.ts';
 
 /** What of the caller's environment its hooks need; the rest may hold variables that mean the caller. */
@@ -69,7 +71,8 @@ export async function reattach(
 
 /**
  * Attaches the guests of bridges that were started by network hooks and that lost their ports meanwhile: they were stopped
- * and started, or somebody else made the bridge again. A device that is on any bridge stays there.
+ * and started, or somebody else made the bridge again. A device that is on any bridge stays there, and so does one whose
+ * offline has run or is asked for: xenstore calls it connected until the toolstack removes its entries.
  * @param context the call
  */
 export async function reattachToBridges(context: Context): Promise<void> {
@@ -77,9 +80,12 @@ export async function reattachToBridges(context: Context): Promise<void> {
   const bridges = [...readBridgeRecords(system), ...readVirtualRecords(system)].map(({ bridge }) => bridge);
   if (bridges.length === 0) return;
   try {
+    const stays = (device: string) =>
+      readVifRecord(system, device) !== undefined && readLeaving(system, device) === undefined;
     const { done, failures } = await reattach(
       context,
-      ({ bridge, port }) => bridge !== undefined && bridges.includes(bridge) && port.master === undefined,
+      ({ bridge, port, device }) =>
+        bridge !== undefined && bridges.includes(bridge) && port.master === undefined && stays(device),
     );
     for (const { device, guest, bridge } of done) log.info(`${device} of ${guest} is on ${bridge} again.`);
     for (const sentence of failures) log.warn(sentence);

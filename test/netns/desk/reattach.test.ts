@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { xlEnv } from '../../support/hosts/host.ts';
 import type { Namespace } from '../../support/hosts/namespace.ts';
 import { NetHost } from '../../support/hosts/net-host.ts';
 import type { Store } from '../../support/xenstore/store.ts';
@@ -57,6 +58,16 @@ describe('a start of network-bridge after a stop', () => {
     bridge('start');
     expect(['vif1.0', 'vif2.0', 'vif3.0'].map(master)).toEqual(['other', undefined, undefined]);
     expect(store.told(3).status).toBeUndefined();
+  });
+
+  test('leaves a guest alone whose offline has run, though xenstore calls it connected still', () => {
+    bridge('start');
+    for (const domid of [1, 2]) guestOn(domid);
+    bridge('stop', 'force=yes');
+    expect(net.host.hook('vif-bridge', ['offline', 'type_if=vif'], xlEnv(1)).status).toBe(0);
+    expect(store.told(1).status).toBe('connected');
+    bridge('start');
+    expect(['vif1.0', 'vif2.0'].map(master)).toEqual([undefined, 'xenbr0']);
   });
 
   test('an HVM guest has both of its devices again', () => {

@@ -246,7 +246,7 @@ test.each([
   ['/run/xen-network/bridge/xenbr0', 'network-bridge', ['stop', 'netdev=eth0']],
   ['/run/xen-network/journal/network-bridge', 'network-bridge', ['start']],
   ['/run/xen-network/journal/network-bridge', 'xen-network', ['recover']],
-  ['/run/xen-network/pending/network-bridge.xenbr0.journal', 'xen-network', ['recover']],
+  ['/run/xen-network/pending/network-bridge.xenbr0.deadline', 'xen-network', ['recover']],
 ] as const)('rubbish in %s, then %s %j', (path, hook, words) => {
   const rubbish = [
     '',

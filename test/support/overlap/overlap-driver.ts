@@ -292,14 +292,14 @@ function inTurn(
   overlap: Overlap,
   acts: readonly Act[],
   stage: Snapshot,
-): { state: Snapshot; wrong: string[] } {
+): { state: Snapshot; wrong: string[]; said: string[] } {
   const said: string[] = [];
   const play = (act: Act) => void said.push(`${nameOf(act)}: ${runAway(act)}`);
   for (const act of [...overlap.before, ...acts, ...overlap.after]) play(act);
   const state = settled();
   for (const act of overlap.end) runAway(act);
   const wrong = wrongAfter([stage]);
-  return { state, wrong: wrong.length === 0 ? [] : ['left at the end:', ...wrong, 'of:', ...said] };
+  return { state, wrong: wrong.length === 0 ? [] : ['left at the end:', ...wrong, 'of:', ...said], said };
 }
 
 function nameOf({ run, guest, card, unplug, shell }: Act): string {
@@ -388,15 +388,18 @@ function modelsOf(overlap: Overlap, stage: Snapshot): { readonly models: Model[]
     [[first], ({ failed }) => failed[1]],
   ];
   const played: Model[] = [];
+  const heard: string[][] = [];
   for (const [acts, may] of cases) {
-    const { state, wrong } = inTurn(overlap, acts, stage);
+    const { state, wrong, said } = inTurn(overlap, acts, stage);
     if (wrong.length > 0) return { models: [], wrong };
     played.push({ may, state });
+    heard.push(said);
   }
   const [one, other] = played.map(({ state: { files: _ours, ...rest } }) => rest);
   const orders = overlap.anyOrder && one !== undefined && other !== undefined ? differences(one, other) : [];
-  const order = orders.length === 0 ? [] : ['the other order comes to something else:', ...orders];
-  return { models: played, wrong: order };
+  if (orders.length === 0) return { models: played, wrong: [] };
+  const both = [...(heard[0] ?? []), 'the other order:', ...(heard[1] ?? [])];
+  return { models: played, wrong: ['the other order comes to something else:', ...orders, 'of:', ...both] };
 }
 
 async function tryAll(overlap: Overlap): Promise<OverlapOutcome> {

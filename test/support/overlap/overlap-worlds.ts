@@ -216,7 +216,7 @@ function multi(): World {
   const other = ['network-virtual', 'bridge=vmnet8', 'bridgeip=10.1.1.1/24', 'masquerade=yes'];
   // Whether its frames are tracked depends on whether the host forwards when it is started, unless told.
   const beside = ['topology=plain', 'netdev=eth1', 'bridge=xenbr1', 'antispoof=yes', 'notrack=no'];
-  const guest = card(1, values(1));
+  const guest = card(1, values(1, { notrack: 'no' }));
   const both = [...one, ...other];
   return {
     what: 'network-multi-bridge',

@@ -12,6 +12,7 @@ import { defaultDevice, defaultDevices } from '../lib/observe/bridge/uplink.ts';
 import { type DhcpState, observeDhcp } from '../lib/observe/dhcp/dhcp.ts';
 import { bridgedFamilies, iptablesDrops } from '../lib/observe/filter/forward-policy.ts';
 import { isAntispoofed } from '../lib/observe/filter/rules.ts';
+import { mustHaveNft } from '../lib/observe/filter/strict.ts';
 import { readListening } from '../lib/observe/forward/forwarding.ts';
 import { type NatRecord, readNatRecords } from '../lib/observe/forward/nat.ts';
 import { families, observeHost } from '../lib/observe/host/host.ts';
@@ -41,6 +42,7 @@ export function networkNat(context: Context): Promise<number> {
 function start(context: Context, values: Values): NetworkWork | undefined {
   const { system } = context;
   const request = parseNatRequest(values);
+  if (request.strict) mustHaveNft(system);
   const state = observeHost(system);
   const { name, kind } = outsideLink(state, request.netdev ?? defaultDevice(state));
   warnOfOtherWays(context, defaultDevices(state), name);
@@ -51,6 +53,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
       ? besideClaims(system, undefined, (bridge) => bridgedFamilies(system, bridge))
       : []),
     ...forwardingClaims(request.ipv6, request.ipv6 ? readListening(system, state, name) : []),
+    ...(request.strict ? [{ kind: 'strict' } as const] : []),
   ];
   const shared = holdShared(system, natUser(name), claims);
   const dhcp = dhcpStart(observeDhcp(system, request.dhcp), known, () => unheardRequests(system, 'vif*'));

@@ -5,6 +5,7 @@ import { printStatus } from '../lib/hook/network/status.ts';
 import { nothing, takeBackBy } from '../lib/hook/network/transaction.ts';
 import { defaultDevice } from '../lib/observe/bridge/uplink.ts';
 import { readLedger } from '../lib/observe/filter/ledger.ts';
+import { mustHaveNft } from '../lib/observe/filter/strict.ts';
 import { readListening } from '../lib/observe/forward/forwarding.ts';
 import { observeHost } from '../lib/observe/host/host.ts';
 import { outsideLink } from '../lib/plan/bridge/check.ts';
@@ -27,13 +28,15 @@ const HOOK = 'network-route ';
 
 function start(context: Context, values: Values): NetworkWork | undefined {
   const { system } = context;
-  const { netdev, ipv6 } = parseRouteRequest(values);
+  const { netdev, ipv6, strict } = parseRouteRequest(values);
+  if (strict) mustHaveNft(system);
   const state = observeHost(system);
   const { name } = outsideLink(state, netdev ?? defaultDevice(state));
   const answering = ['net/ipv4/conf/proxy_arp', ...(ipv6 ? ['net/ipv6/conf/proxy_ndp'] : [])];
   const claims = [
     ...forwardingClaims(ipv6, ipv6 ? readListening(system, state, name) : []),
     ...answering.map((key): Claim => ({ kind: 'setting', path: settingPath(key, name), value: '1' })),
+    ...(strict ? [{ kind: 'strict' } as const] : []),
   ];
   const isFresh = claimsOf(readLedger(system), `${HOOK}${name}`).length === 0;
   const steps = holdShared(system, `${HOOK}${name}`, claims);

@@ -1,6 +1,9 @@
 /** The strict table. Everything in it is ours, except one chain that is reserved for the administrator. */
 export const STRICT_TABLE = 'bridge xen_network';
 
+/** The same for guests on no Linux bridge: its chains see a device's frames before IP and Open vSwitch do. */
+export const INGRESS_TABLE = 'netdev xen_network';
+
 /** The administrator's own chain. Everything that guests may send goes through it, and we never change it. */
 export const CUSTOM_CHAIN = 'xen-network-custom';
 
@@ -41,6 +44,9 @@ export const SETS: readonly string[] = [
   // The chain for each guest's frames.
   'map guests { type ifname : verdict; }',
 ];
+
+/** The sets that only the chains of the bridge family use. */
+export const BRIDGE_SETS: readonly string[] = ['disabled', 'untracked', 'untracked_macs', 'host_macs'];
 
 /**
  * Later fragments pass: without the first one, which is checked, they are useless, and some kernels would read their

@@ -8,15 +8,29 @@ import {
 } from '../request/addresses.ts';
 import type { LockingMode } from '../request/arguments.ts';
 import { TAP_SUFFIX } from '../request/names.ts';
-import { BASES, BASES_ON_DEMAND, CHAINS, CUSTOM_CHAIN, SETS, STRICT_TABLE } from './strict-rules.ts';
+import { INGRESS } from './strict-elements.ts';
+import {
+  BASES,
+  BASES_ON_DEMAND,
+  BRIDGE_SETS,
+  CHAINS,
+  CUSTOM_CHAIN,
+  INGRESS_TABLE,
+  SETS,
+  STRICT_TABLE,
+} from './strict-rules.ts';
+
+/** How a guest's device is attached to the network. */
+export type StrictPlace = 'bridged' | 'routed';
 
 /** A guest's port in the strict filter. */
 export interface StrictGuest {
   /** The port's name, vif or tap. */
   readonly port: string;
+  readonly place: StrictPlace;
   /** In lower case, from xenstore. */
   readonly mac: string;
-  /** The guest's addresses and ranges; without any only its MAC address is checked. */
+  /** The guest's addresses and ranges; without any a bridged guest's MAC address alone is checked. */
   readonly addresses: readonly Prefix[];
   readonly mode: LockingMode;
   /**
@@ -33,12 +47,22 @@ export interface StrictGuest {
  */
 export function strictBase(): string[] {
   return [
-    `add table ${STRICT_TABLE}`,
-    ...SETS.map((set) => set.replace(/^(set|map) /, `add $1 ${STRICT_TABLE} `)),
-    `add chain ${STRICT_TABLE} ${CUSTOM_CHAIN}`,
-    ...CHAINS.map(([name]) => `add chain ${STRICT_TABLE} ${name}`),
-    ...CHAINS.flatMap(([name, rules]) => chainRules(name, rules)),
+    ...tableLines(STRICT_TABLE, SETS),
     ...BASES.flatMap(baseChain),
+    ...tableLines(
+      INGRESS_TABLE,
+      SETS.filter((set) => !BRIDGE_SETS.some((name) => set.startsWith(`set ${name} `))),
+    ),
+  ];
+}
+
+function tableLines(table: string, sets: readonly string[]): string[] {
+  return [
+    `add table ${table}`,
+    ...sets.map((set) => set.replace(/^(set|map) /, `add $1 ${table} `)),
+    `add chain ${table} ${CUSTOM_CHAIN}`,
+    ...CHAINS.map(([name]) => `add chain ${table} ${name}`),
+    ...CHAINS.flatMap(([name, rules]) => chainRules(table, name, rules)),
   ];
 }
 
@@ -57,25 +81,27 @@ export function strictExtras(elements: readonly string[]): string[] {
 function baseChain([name, hook, rules]: readonly [string, string, readonly string[]]): string[] {
   return [
     `add chain ${STRICT_TABLE} ${name} { type filter hook ${hook}; policy accept; }`,
-    ...chainRules(name, rules),
+    ...chainRules(STRICT_TABLE, name, rules),
   ];
 }
 
 /** Replaces the rules of a chain, within the one transaction. */
-function chainRules(name: string, rules: readonly string[]): string[] {
-  return [
-    `flush chain ${STRICT_TABLE} ${name}`,
-    ...rules.map((rule) => `add rule ${STRICT_TABLE} ${name} ${rule}`),
-  ];
+function chainRules(table: string, name: string, rules: readonly string[]): string[] {
+  return [`flush chain ${table} ${name}`, ...rules.map((rule) => `add rule ${table} ${name} ${rule}`)];
 }
 
 /**
  * The elements of a guest, which are all of its rights.
  * @param guest the port, its MAC address, its addresses and its mode
- * @returns elements such as `macs { "vif1.0" . 00:16:3e:00:00:01 }`
+ * @returns elements such as `macs { "vif1.0" . 00:16:3e:00:00:01 }`, as `elementLine` takes them
  */
 export function strictElements(guest: StrictGuest): string[] {
-  return [...rightsOf(guest), ...trackingOf(guest)];
+  if (guest.place === 'bridged') return [...rightsOf(guest), ...trackingOf(guest)];
+  return [
+    ...rightsOf(guest).map((each) => `${INGRESS}${each}`),
+    ...(guest.mode === 'disabled' ? [`${INGRESS}${element('to', guest.port)}`] : []),
+    `${INGRESS}${element('from', guest.port)}`,
+  ];
 }
 
 function trackingOf({ port, mac, mode, untrackedBut }: StrictGuest): string[] {
@@ -88,9 +114,11 @@ function trackingOf({ port, mac, mode, untrackedBut }: StrictGuest): string[] {
 /**
  * The element that logs a port's dropped packets.
  * @param port the port's name
+ * @param elements the port's other elements, which tell the table
  */
-export function loggedElement(port: string): string {
-  return element('logged', port);
+export function loggedElement(port: string, elements: readonly string[]): string {
+  const isIngress = elements.some((each) => each.startsWith(`${INGRESS}guests `));
+  return `${isIngress ? INGRESS : ''}${element('logged', port)}`;
 }
 
 function rightsOf(guest: StrictGuest): string[] {
@@ -98,8 +126,14 @@ function rightsOf(guest: StrictGuest): string[] {
   const verdict = (text: string) => `guests { "${port}" : ${text} }`;
   if (mode === 'unlocked') return [verdict(`jump ${CUSTOM_CHAIN}`)];
   const refused = element('refused', port);
-  if (mode === 'disabled') return [refused, element('disabled', port), verdict('goto refuse')];
-  const any = guest.addresses.length === 0;
+  if (mode === 'disabled')
+    return [
+      refused,
+      ...(guest.place === 'bridged' ? [element('disabled', port)] : []),
+      verdict('goto refuse'),
+    ];
+  // A packet is routed to a guest only by one of its addresses, so a routed guest without any has none.
+  const any = guest.addresses.length === 0 && guest.place === 'bridged';
   return [
     refused,
     element('macs', port, mac),

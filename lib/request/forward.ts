@@ -8,7 +8,7 @@ import { deviceName } from './names.ts';
 
 /** Variables of the hooks that forward, besides those that all network hooks take. */
 export const NAT_VARIABLES: readonly string[] = ['netdev', 'dhcp', 'antispoof', 'ipv6'];
-export const ROUTE_VARIABLES: readonly string[] = ['netdev', 'ipv6'];
+export const ROUTE_VARIABLES: readonly string[] = ['netdev', 'antispoof', 'ipv6'];
 export const VIRTUAL_VARIABLES: readonly string[] = [
   'bridge',
   'vifnum',
@@ -26,6 +26,8 @@ export const VIRTUAL_VARIABLES: readonly string[] = [
 export interface RouteRequest {
   readonly netdev: string | undefined;
   readonly ipv6: boolean;
+  /** antispoof=strict: guests whose packets are routed may only send from their own addresses. */
+  readonly strict: boolean;
 }
 
 /** What network-nat was asked for. */
@@ -68,10 +70,18 @@ export interface VirtualRequest {
  * @throws RequestError naming the variable that is wrong
  */
 export function parseRouteRequest(values: Values): RouteRequest {
+  if (parseAntispoof(values) !== 'yes') return parseForwarding(values);
+  throw new RequestError(
+    'antispoof=yes is nothing that network-route can do: its guests send by no bridge. Say antispoof=strict.',
+  );
+}
+
+function parseForwarding(values: Values): RouteRequest {
   const { netdev } = values;
   return {
     netdev: netdev === undefined ? undefined : deviceName(netdev, 'netdev'),
     ipv6: yesOrNo(values, 'ipv6', false),
+    strict: parseAntispoof(values) === 'strict',
   };
 }
 
@@ -82,8 +92,8 @@ export function parseRouteRequest(values: Values): RouteRequest {
  */
 export function parseNatRequest(values: Values): NatRequest {
   return {
-    ...parseRouteRequest(values),
-    antispoof: yesOrNo(values, 'antispoof', false),
+    ...parseForwarding(values),
+    antispoof: parseAntispoof(values) === 'yes',
     dhcp: parseDhcpWish(values),
   };
 }

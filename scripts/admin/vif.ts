@@ -4,7 +4,7 @@ import { HostError, RequestError } from '../../lib/errors.ts';
 import { loggedElement } from '../../lib/filter/strict.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { deviceNames, type RunningVif, runningVifs, wantedFilter } from '../../lib/hook/guests/running.ts';
-import { strictBridges } from '../../lib/hook/guests/strict-table.ts';
+import { strictUsers } from '../../lib/hook/guests/strict-table.ts';
 import { journalKeyOf, withLocks } from '../../lib/hook/locks.ts';
 import { guardSteps, sharedElements, tableSteps } from '../../lib/hook/vif/port-filter.ts';
 import { readStrictRecords } from '../../lib/observe/filter/strict.ts';
@@ -71,7 +71,7 @@ function show(context: Context, name: string | undefined, json: boolean): number
         mode,
         droppedPackets: packets,
         droppedBytes: bytes,
-        log: elements.includes(loggedElement(port)),
+        log: elements.includes(loggedElement(port, elements)),
       };
     });
   if (name !== undefined && ports.length === 0) throw notHeld(name);
@@ -87,7 +87,7 @@ function show(context: Context, name: string | undefined, json: boolean): number
       ? `${JSON.stringify(ports, null, 2)}\n`
       : table([['PORT', 'DEVICE', 'MODE', 'DROPPED', 'LOG'], ...rows]),
   );
-  const damage = strictDamage(system, strictBridges(system));
+  const damage = strictDamage(system, strictUsers(system));
   if (damage !== undefined) context.log.warn(damage);
   return 0;
 }
@@ -95,7 +95,7 @@ function show(context: Context, name: string | undefined, json: boolean): number
 function notHeld(name: string): HostError {
   return new HostError(
     `The strict filter covers no port ${quote(name)}; "xen-network vif" lists its ports. ` +
-      'Set antispoof=strict for the guest, or when its bridge is started.',
+      'Set antispoof=strict for the guest, or when its bridge or network is started.',
   );
 }
 
@@ -112,11 +112,11 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
     const [vifName] = deviceNames(backend);
     await withLocks(system, deviceNames(backend), async () => {
       const found = (await runningVifs(context, store, [backend])).filter(
-        ({ bridge }) => bridge !== undefined,
+        ({ bridge, state }) => bridge !== undefined || state.record?.laid !== undefined,
       );
       if (found.length === 0)
         throw new HostError(
-          `${name} is not in use on a bridge of this host; its mode can be set once it is online.`,
+          `${name} is not in use on a bridge of this host, nor is it routed to; its mode can be set once it is online.`,
         );
       const told = found.map((each) => {
         const { run } = each;
@@ -154,8 +154,9 @@ async function setLog(context: Context, name: string, on: boolean): Promise<numb
       [...readStrictRecords(system)].find(([each, record]) => each === name || record.device === name) ?? [];
     if (port === undefined || old === undefined || old.device !== device) throw notHeld(name);
     held = port;
-    const others = old.elements.filter((element) => element !== loggedElement(port));
-    const fresh = { ...old, elements: on ? [...others, loggedElement(port)] : others };
+    const logged = loggedElement(port, old.elements);
+    const others = old.elements.filter((element) => element !== logged);
+    const fresh = { ...old, elements: on ? [...others, logged] : others };
     const shared = sharedElements(system, port, fresh);
     const recordPath = strictRecordPath(port);
     return [

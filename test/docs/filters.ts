@@ -26,6 +26,12 @@ export const FILTERS: readonly Scenario[] = [
       await createGuest(host, 4, { bridge: 'br9', script: 'vif-strict' });
       const table = page.ok(host, 'nft list table bridge xen_network');
       for (const domid of [1, 2, 3, 4]) expect(table).toContain(`"vif${domid}.0"`);
+      const { host: routing } = keep(await plainHost());
+      for (const kind of ['route', 'nat']) page.ok(routing, `network-${kind} start antispoof=strict`);
+      await createGuest(routing, 1, { script: 'vif-route', ip: '198.51.100.11' });
+      await createGuest(routing, 2, { script: 'vif-nat' });
+      const chains = page.ok(routing, 'nft list table netdev xen_network');
+      for (const domid of [1, 2]) expect(chains).toContain(`chain from/vif${domid}.0 {`);
     },
   },
   {

@@ -8,11 +8,12 @@ import {
   strictElements,
   strictExtras,
 } from '../../lib/filter/strict.ts';
-import { STRICT_TABLE } from '../../lib/filter/strict-rules.ts';
+import { elementLine } from '../../lib/filter/strict-elements.ts';
 import { parseAddressList } from '../../lib/request/addresses.ts';
 
 const guest = (ip: string, more: Partial<StrictGuest> = {}): StrictGuest => ({
   port: 'vif1.0',
+  place: 'bridged',
   mac: '00:16:3e:00:00:01',
   addresses: parseAddressList(ip),
   mode: 'locked',
@@ -21,7 +22,7 @@ const guest = (ip: string, more: Partial<StrictGuest> = {}): StrictGuest => ({
 
 /** The commands that give a guest its rights. */
 function commands(elements: readonly string[]): string[] {
-  return [...strictExtras(elements), ...elements.map((element) => `add element ${STRICT_TABLE} ${element}`)];
+  return [...strictExtras(elements), ...elements.map((element) => elementLine('add', element))];
 }
 
 /** What nft says to a text, in a network namespace of its own. */
@@ -189,8 +190,29 @@ describe('the nft text: untracked', () => {
   test('is taken by nft, and a second time, and taken out again', () => isTaken(lines, strictBase()));
 });
 
+describe.each([
+  ['routed', guest('192.0.2.1 2001:db8::/64', { place: 'routed' })],
+  ['routed, without addresses', guest('', { place: 'routed', port: 'odd-name@9' })],
+  ['routed, disabled', guest('192.0.2.1', { place: 'routed', mode: 'disabled' })],
+  ['routed, unlocked', guest('192.0.2.1', { place: 'routed', mode: 'unlocked' })],
+])('the nft text: %s', (_what, held) => {
+  const elements = strictElements(held);
+  const lines = commands(elements);
+
+  test('is as it was', () =>
+    expect(`${lines.join('\n')}\n`).toMatchFileSnapshot(
+      join(import.meta.dirname, `strict/${held.port === 'vif1.0' ? held.mode : 'no-addresses'}-routed.nft`),
+    ));
+
+  test('is taken by nft, and a second time, and taken out again', () => {
+    const base = strictBase();
+    const out = elements.map((element) => elementLine('delete', element));
+    expect(nft([...base, ...lines, ...lines, ...out, ...lines])).toBe('0 ');
+  });
+});
+
 describe('the nft text: logged', () => {
-  const lines = commands([loggedElement('vif1.0')]);
+  const lines = commands([loggedElement('vif1.0', [])]);
 
   test('is as it was', () => {
     expect(lines.join('\n')).toMatchInlineSnapshot(`"add element bridge xen_network logged { "vif1.0" }"`);

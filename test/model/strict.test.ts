@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type StrictGuest, strictBase, strictElements, strictExtras } from '../../lib/filter/strict.ts';
-import { STRICT_TABLE } from '../../lib/filter/strict-rules.ts';
+import { elementLine } from '../../lib/filter/strict-elements.ts';
 import type { Prefix } from '../../lib/request/addresses.ts';
 import { parseAddressList } from '../../lib/request/addresses.ts';
 import { falseClaims } from '../support/frames/false-claims.ts';
@@ -12,7 +12,7 @@ import { pick, type Random, randomNumbers } from '../support/random.ts';
 
 function modelOf(guests: readonly StrictGuest[]): NftModel {
   const elements = guests.flatMap(strictElements);
-  const add = elements.map((element) => `add element ${STRICT_TABLE} ${element}`);
+  const add = elements.map((element) => elementLine('add', element));
   return new NftModel([...strictBase(), ...strictExtras(elements), ...add]);
 }
 
@@ -24,6 +24,7 @@ function randomGuests(random: Random): StrictGuest[] {
     const list = Array.from({ length: random(4) }, () => (random(2) === 0 ? four() : six()));
     return {
       port: pick(random, [`vif${i + 1}.0`, `web${i}`, `vif${i + 1}.0-emu`]),
+      place: 'bridged',
       mac: `00:16:3e:00:0${i}:00`,
       addresses: parseAddressList(list.join(' ')),
       mode: 'locked',
@@ -77,7 +78,7 @@ describe('for random guests and frames', () => {
     const model = modelOf(guests);
     const [first, ...rest] = guests;
     if (first === undefined) return expect.unreachable();
-    model.feed(strictElements(first).map((element) => `delete element ${STRICT_TABLE} ${element}`));
+    model.feed(strictElements(first).map((element) => elementLine('delete', element)));
     const frames = randomFrames(identityOf(first), identityOf(first), 100);
     // A port that the filter does not know is nobody's business here, as an uplink's.
     expect(frames.map((frame) => model.fate(frame, first.port).verdict)).toEqual(frames.map(() => 'accept'));
@@ -88,6 +89,7 @@ describe('for random guests and frames', () => {
 describe('connection tracking', () => {
   const guest = (n: number, untrackedBut?: readonly string[]): StrictGuest => ({
     port: `vif${n}.0`,
+    place: 'bridged',
     mac: `00:16:3e:00:00:0${n}`,
     addresses: [],
     mode: 'locked',

@@ -1,19 +1,19 @@
 import { applyTeardown } from '../../apply/apply.ts';
 import { locked, RULES_LOCK } from '../../apply/locked.ts';
 import { type RuleSet, rulesByDevice } from '../../filter/forward.ts';
-import { readStrictRecords, type StrictRecord } from '../../observe/filter/strict.ts';
+import { attachable, readStrictRecords, type StrictRecord } from '../../observe/filter/strict.ts';
 import { damagedChains, isWhole } from '../../observe/filter/strict-health.ts';
 import { listStrictTable, type StrictListing } from '../../observe/filter/strict-listing.ts';
 import { deviceExists } from '../../observe/host/port.ts';
 import { readVifRecords } from '../../observe/records.ts';
 import { replaceForwardRules } from '../../plan/filter/rules.ts';
-import { planStrays, planStrict, planStrictTable } from '../../plan/filter/strict.ts';
+import { isCounter, planStrays, planStrict, planStrictTable } from '../../plan/filter/strict.ts';
 import { lastingStep, record, type Step } from '../../plan/step.ts';
 import { LEDGER_LOCK, STRICT_LOCK_PATH, strictRecordPath } from '../../record/paths.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import { restoreShared } from '../network/shared-settings.ts';
-import { strictBridges } from './strict-table.ts';
+import { strictUsers } from './strict-table.ts';
 
 /** The present rules of all devices, by the kernel's names of the devices. */
 export type RulesInPlace = Readonly<Record<Family, ReadonlyMap<string, readonly string[]>>>;
@@ -58,7 +58,7 @@ export function restoreStrict(
   return locked(system, STRICT_LOCK_PATH, async () => {
     const records = readStrictRecords(system);
     const listing = listStrictTable(system);
-    if (records.size === 0 && listing === undefined && strictBridges(system).length === 0)
+    if (records.size === 0 && listing === undefined && strictUsers(system).length === 0)
       return { failures: [], found: listing };
     const isGone = (port: string, record: StrictRecord | undefined) =>
       !deviceExists(system, port) && (record === undefined || !isHere(record.device));
@@ -74,7 +74,7 @@ export function restoreStrict(
       ...strays.flatMap((port) =>
         straySteps(listing, port, gone.includes(port) ? undefined : records.get(port)),
       ),
-      ...holdSteps(kept),
+      ...holdSteps(kept.map(([port, record]) => [port, attachable(system, port, record)])),
     ];
     const forget = gone.filter((port) => records.has(port)).map(forgetStep);
     const plan = { steps: [...steps, ...forget], warnings: [] };
@@ -102,8 +102,7 @@ export function straySteps(
   port: string,
   fresh: StrictRecord | undefined,
 ): Step[] {
-  const isCounted = (element: string) =>
-    element.startsWith('refused ') && fresh?.elements.includes(element) === true;
+  const isCounted = (element: string) => isCounter(element) && fresh?.elements.includes(element) === true;
   return planStrays((listing?.elements.get(port) ?? []).filter((element) => !isCounted(element)));
 }
 

@@ -40,7 +40,7 @@ import {
   runningVifs,
   wantedFilter,
 } from './running.ts';
-import { strictBridges } from './strict-table.ts';
+import { strictUsers } from './strict-table.ts';
 
 /** Less than a hook may hold its device's lock. A hook that hangs is reported, after all other devices are done. */
 const BUSY_WAIT_MS = 30_000;
@@ -256,7 +256,7 @@ function settleStrict(
 /** The final check of rules, elements and modes. */
 function missing({ context: { system }, wanted }: Refilter): string[] {
   const rules = listAllRules(system);
-  const damage = strictDamage(system, strictBridges(system));
+  const damage = strictDamage(system, strictUsers(system));
   const unfiltered = [...wanted].filter(([device, wish]) => {
     // The device's own hook may have changed or removed the rules since its lock was released.
     const record = readVifRecord(system, device);

@@ -22,7 +22,8 @@ import type { System } from '../../system/system.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
 import { bridgedRules } from '../vif/bridged-rules.ts';
-import { strictRecord, wantsStrict } from '../vif/port-filter.ts';
+import { strictRecord, wantsStrict, wantsStrictRouted } from '../vif/port-filter.ts';
+import { routedAddresses } from '../vif/routed.ts';
 import { guestRules, outsideWays, type Ways } from '../vif/routed-rules.ts';
 import type { VifRun } from '../vif/run.ts';
 
@@ -126,13 +127,29 @@ export function wantedFilter({ run, state, bridge }: RunningVif): WantedFilter {
   const { name } = state.port;
   // A device that is off its bridge keeps its port filter: anybody may put it on another bridge.
   if (bridge === undefined)
-    return { rules: routedRules(system, run, state), strict: readStrictRecord(system, name) };
+    return { rules: routedRules(system, run, state), strict: unbridgedRecord(system, run, state) };
   const settings = parseVifSettings(run.call, run.given, run.stored);
   const strict = wantsStrict(system, settings, bridge.name);
   return {
     rules: bridgedRules(run, settings, { port: name, bridge: bridge.name, strict }),
     strict: strict ? strictRecord(system, run.call.device, settings, [name], bridge) : undefined,
   };
+}
+
+/**
+ * The record that the hook of a routed guest's device would make of the routes to it; of any other device the present
+ * one.
+ */
+function unbridgedRecord(system: System, run: VifRun, state: PresentVif): StrictRecord | undefined {
+  const { call, given, stored } = run;
+  const { port, record } = state;
+  if (record?.laid === undefined) return readStrictRecord(system, port.name);
+  // For vif-nat the list means something else; the routes tell what came of it.
+  const told = parseVifSettings(call, { ...given, ip: '' }, { ...stored, ip: undefined });
+  const settings = { ...told, addresses: routedAddresses(record.laid) };
+  const hook = /vif-(?:nat|route)/.exec(stored['script'] ?? '')?.[0] ?? '';
+  if (!wantsStrictRouted(system, settings, hook)) return undefined;
+  return strictRecord(system, call.device, settings, [port.name], undefined);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { readBridgeRecords } from '../../observe/bridge/uplink.ts';
+import { readLedgerFile } from '../../observe/filter/ledger.ts';
 import { readVirtualRecords } from '../../observe/forward/virtual.ts';
 import type { System } from '../../system/system.ts';
 
@@ -10,4 +11,22 @@ export function strictBridges(system: System): string[] {
   return [...readBridgeRecords(system), ...readVirtualRecords(system)]
     .filter((record) => record.strict === true)
     .map((record) => record.bridge);
+}
+
+/**
+ * The started network-route and network-nat whose guests the strict filter covers.
+ * @param system the way to the shared settings
+ * @returns hook and device, such as "network-nat eth0"
+ */
+export function strictNetworks(system: System): string[] {
+  const users = readLedgerFile(system).flatMap(({ claim, users }) => (claim.kind === 'strict' ? users : []));
+  return users.filter((user) => /^network-(nat|route) /.test(user));
+}
+
+/**
+ * Everything that was started with antispoof=strict: bridges by name, network-route and network-nat with their device.
+ * @param system the way to the records
+ */
+export function strictUsers(system: System): string[] {
+  return [...strictBridges(system), ...strictNetworks(system)];
 }

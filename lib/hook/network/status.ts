@@ -10,7 +10,7 @@ import type { Values } from '../../request/arguments.ts';
 import type { System } from '../../system/system.ts';
 import { listed } from '../../text.ts';
 import type { Context } from '../context.ts';
-import { strictBridges } from '../guests/strict-table.ts';
+import { strictBridges, strictNetworks } from '../guests/strict-table.ts';
 import { lostClaims } from './shared-settings.ts';
 
 interface BridgeStatus {
@@ -32,8 +32,12 @@ export function printStatus(context: Context, _values: Values, json: boolean): v
   const bridges = state.links
     .filter((link) => link.kind === 'bridge')
     .map((link) => bridgeStatus(system, state, link));
-  const strict = { bridges: strictBridges(system), ports: [...readStrictRecords(system).keys()] };
-  const damage = strictDamage(system, strict.bridges);
+  const strict = {
+    bridges: strictBridges(system),
+    networks: strictNetworks(system),
+    ports: [...readStrictRecords(system).keys()],
+  };
+  const damage = strictDamage(system, [...strict.bridges, ...strict.networks]);
   if (damage !== undefined) log.warn(damage);
   for (const sentence of [...damagedJournals(system), ...damagedRecords(system), ...lostClaims(system)])
     log.warn(sentence);
@@ -64,10 +68,17 @@ function pendingLines(system: System): string {
 
 const rule = '='.repeat(60);
 
+interface StrictStatus {
+  readonly bridges: readonly string[];
+  readonly networks: readonly string[];
+  readonly ports: readonly string[];
+}
+
 /** Empty where nobody asked for antispoof=strict. */
-function strictLines({ bridges, ports }: { bridges: readonly string[]; ports: readonly string[] }): string {
-  if (bridges.length === 0 && ports.length === 0) return '';
-  const on = bridges.length === 0 ? '' : ` on ${listed(bridges)}`;
+function strictLines({ bridges, networks, ports }: StrictStatus): string {
+  const users = [...bridges, ...networks];
+  if (users.length === 0 && ports.length === 0) return '';
+  const on = users.length === 0 ? '' : ` on ${listed(users)}`;
   return `antispoof=strict${on}; held: ${ports.join(' ') || 'no guest yet'}\n${rule}\n`;
 }
 

@@ -1,10 +1,12 @@
 import { applyParts, applyTeardown, type Part, UNDONE } from '../../apply/apply.ts';
 import { StepError } from '../../errors.ts';
 import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
+import { isDeviceChain } from '../../filter/strict-elements.ts';
 import { listRules, unrestrictedFamilies } from '../../observe/filter/rules.ts';
 import { readPort } from '../../observe/host/port.ts';
 import type { VifState } from '../../observe/vif/vif.ts';
 import type { Plan, Refusable } from '../../plan/step.ts';
+import { stepsToName } from '../../plan/vif/device.ts';
 import { STRICT_LOCK_PATH } from '../../record/paths.ts';
 import type { VifSettings } from '../../request/vif.ts';
 import { about } from '../../text.ts';
@@ -120,14 +122,32 @@ function attachParts(run: VifRun, { guard, plan }: Attachment, means: Means): Pa
   const { system } = run.context;
   const { device } = run.call;
   const check = () => {};
-  const main: Part = { plan: () => plan(means.rules, means.unserved !== undefined, means.makeTable), check };
-  if (guard === undefined || !isGuarded(system, device, guard)) return [main];
+  const all = () => plan(means.rules, means.unserved !== undefined, means.makeTable);
+  if (guard === undefined || !isGuarded(system, device, guard)) return [{ plan: all, check }];
+  const split = splitAt(guard, all());
+  const main = (from: number, to?: number): Part => ({
+    plan: () => ({ steps: all().steps.slice(from, to), warnings: from === split ? all().warnings : [] }),
+    check,
+  });
   const guarding = (when: 'before' | 'after'): Part => ({
     plan: () => ({ steps: guardSteps(system, device, guard, means.makeTable)[when], warnings: [] }),
     check,
     lock: STRICT_LOCK_PATH,
   });
-  return [guarding('before'), main, ...(leavesNames(system, device, guard) ? [guarding('after')] : [])];
+  return [
+    ...(split === 0 ? [] : [main(0, split)]),
+    guarding('before'),
+    main(split),
+    ...(leavesNames(system, device, guard) ? [guarding('after')] : []),
+  ];
+}
+
+/**
+ * How many steps come before the port filter: a chain of a device needs the device's name. The link is down while the
+ * device is renamed.
+ */
+function splitAt({ fresh }: Guard, { steps }: Plan): number {
+  return fresh?.elements.some(isDeviceChain) === true ? stepsToName(steps) : 0;
 }
 
 /** The whole plan, for a dry run. */
@@ -136,7 +156,8 @@ function guardedPlan(run: VifRun, { guard, plan }: Attachment, means: Means): Pl
   const { steps, warnings } = plan(means.rules, means.unserved !== undefined, means.makeTable);
   if (guard === undefined) return { steps, warnings };
   const { before, after } = guardSteps(system, run.call.device, guard, means.makeTable);
-  return { steps: [...before, ...steps, ...after], warnings };
+  const split = splitAt(guard, { steps, warnings });
+  return { steps: [...steps.slice(0, split), ...before, ...steps.slice(split), ...after], warnings };
 }
 
 function otherMeans(run: VifRun, attachment: Attachment, means: Means, thrown: unknown): Means | undefined {

@@ -2,7 +2,12 @@ import { applyTeardown } from '../../apply/apply.ts';
 import { locked } from '../../apply/locked.ts';
 import { RequestError } from '../../errors.ts';
 import { loggedElement, strictElements } from '../../filter/strict.ts';
-import { readStrictRecord, readStrictRecords, type StrictRecord } from '../../observe/filter/strict.ts';
+import {
+  attachable,
+  readStrictRecord,
+  readStrictRecords,
+  type StrictRecord,
+} from '../../observe/filter/strict.ts';
 import { type Drops, listStrictTable, readDrops } from '../../observe/filter/strict-listing.ts';
 import { type Port, readPort } from '../../observe/host/port.ts';
 import { planStrays, planStrict, planStrictTable } from '../../plan/filter/strict.ts';
@@ -12,7 +17,7 @@ import { STRICT_LOCK_PATH, strictRecordPath } from '../../record/paths.ts';
 import { markedValues, settingsMark } from '../../record/stored-settings.ts';
 import { SETTINGS_MARK, type VifSettings } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
-import { strictBridges } from '../guests/strict-table.ts';
+import { strictBridges, strictNetworks } from '../guests/strict-table.ts';
 import { untracksStrictly } from './bridged-rules.ts';
 import { learningSteps, unlearningSteps } from './learning.ts';
 import type { VifRun } from './run.ts';
@@ -30,12 +35,25 @@ export function wantsStrict(system: System, settings: VifSettings, bridge: strin
 }
 
 /**
+ * Whether the strict filter must cover the device of a routed guest: because of the device's own settings, or because
+ * its network was started with antispoof=strict.
+ * @param system the way to the shared settings
+ * @param settings the guest's settings
+ * @param hook the hook that attaches it, vif-route or vif-nat
+ */
+export function wantsStrictRouted(system: System, settings: VifSettings, hook: string): boolean {
+  if (settings.antispoof === 'strict' || settings.locking !== undefined) return true;
+  const network = `${hook.replace(/^vif/, 'network')} `;
+  return strictNetworks(system).some((user) => user.startsWith(network));
+}
+
+/**
  * The strict filter's record for a guest's device: its elements in the strict table.
  * @param system the way to the records
  * @param device the kernel's name of the device
  * @param settings the guest's settings
  * @param ports its name once it is attached, then the names under which it may be recorded now
- * @param bridge the bridge that it joins
+ * @param bridge the bridge that it joins; undefined for a guest whose packets are routed
  * @throws RequestError when the guest's MAC address is unknown, since only that tells its frames from others'
  */
 export function strictRecord(
@@ -43,7 +61,7 @@ export function strictRecord(
   device: string,
   settings: VifSettings,
   ports: readonly [string, ...string[]],
-  bridge: Port,
+  bridge: Port | undefined,
 ): StrictRecord {
   const [port] = ports;
   const { mac, addresses, locking: mode = 'locked', unfit } = settings;
@@ -53,13 +71,15 @@ export function strictRecord(
         `${device} has no mac in xenstore, and antispoof=strict cannot do without. Set mac= in the guest's configuration.`,
     );
   }
-  const untrackedBut = untracksStrictly(system, settings) ? hostMacs(system, bridge) : undefined;
+  const untrackedBut =
+    bridge !== undefined && untracksStrictly(system, settings) ? hostMacs(system, bridge) : undefined;
   const logged = ports.some((name) => {
     const old = readStrictRecord(system, name);
-    return old?.device === device && old.elements.includes(loggedElement(name));
+    return old?.device === device && old.elements.includes(loggedElement(name, old.elements));
   });
-  const elements = strictElements({ port, mac, addresses, mode, untrackedBut });
-  return { device, mode, elements: logged ? [...elements, loggedElement(port)] : elements };
+  const place = bridge === undefined ? 'routed' : 'bridged';
+  const elements = strictElements({ port, place, mac, addresses, mode, untrackedBut });
+  return { device, mode, elements: logged ? [...elements, loggedElement(port, elements)] : elements };
 }
 
 /**
@@ -142,7 +162,7 @@ export function guardSteps(system: System, device: string, guard: Guard, flushed
 export function tableSteps(system: System, port: string): Step[] {
   const there = listStrictTable(system)?.elements;
   const lost = [...readStrictRecords(system)].filter(([name]) => name !== port && !there?.has(name));
-  return planStrictTable(lost.flatMap(([, { elements }]) => elements));
+  return planStrictTable(lost.flatMap(([name, record]) => attachable(system, name, record).elements));
 }
 
 /** The names under which a device may be recorded and which it no longer has once it is attached. */

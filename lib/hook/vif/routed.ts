@@ -19,13 +19,14 @@ import { heardPaths } from '../../plan/unheard.ts';
 import { isRouted, type Laid } from '../../record/assignment.ts';
 import { settingPath, vifRecordPath } from '../../record/paths.ts';
 import { type Claim, claimKey, claimsOf, guestUser } from '../../record/shared-settings.ts';
-import type { Family, Prefix } from '../../request/addresses.ts';
+import { type Family, type Prefix, parsePrefix } from '../../request/addresses.ts';
 import { mergeValues } from '../../request/arguments.ts';
 import { deviceName, twinOf } from '../../request/names.ts';
 import { formerRename, VIF_KEYS, VIF_VARIABLES, type VifSettings } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
 import { attachVif, detachVif } from './attach.ts';
 import type { GuestLease } from './lease.ts';
+import { type Guard, strictRecord, wantsStrictRouted } from './port-filter.ts';
 import { guestRules, outsideWays, wantsRules } from './routed-rules.ts';
 import type { VifRun } from './run.ts';
 import { partSteps, vifThatStandsBack } from './twin.ts';
@@ -93,11 +94,10 @@ export function warnOfRanges(
  */
 export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
   const { system } = run.context;
-  const { state, settings, addresses, uplink, laid, dhcp } = guest;
+  const { state, settings, addresses, uplink, laid, dhcp, apart = [] } = guest;
   const name = attachedName(state, settings);
   const before = state.record?.laid ?? [];
   const own = ownNames(run, state, name);
-  const apart = guest.apart ?? [];
   const routes = readKernelRoutes(system, familiesOf([...laid, ...before]), {
     prefixes: [...prefixesOf([...laid, ...before]), ...apart],
     devices: own,
@@ -157,7 +157,27 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
     verify: () => verify(system, name, uplink, laid, standsBack === state.port ? name : standsBack?.name),
     mtu: settings.mtu,
     settings,
+    guard: routedGuard(run, guest, name),
   });
+}
+
+/** The port filter of the device, under the name that it has once it is attached. */
+function routedGuard(run: VifRun, { state, settings, laid }: RoutedGuest, port: string): Guard {
+  const { system, hook } = run.context;
+  const former = state.record?.name;
+  const guard = { port, former, bridge: '', fresh: undefined };
+  if (!wantsStrictRouted(system, settings, hook)) return guard;
+  const ports = former === undefined ? ([port] as const) : ([port, former] as const);
+  const held = { ...settings, addresses: routedAddresses(laid) };
+  return { ...guard, fresh: strictRecord(system, run.call.device, held, ports, undefined) };
+}
+
+/**
+ * A guest's addresses and ranges, which are those that its routes lead to.
+ * @param laid everything that is assigned to the guest
+ */
+export function routedAddresses(laid: readonly Laid[]): Prefix[] {
+  return laid.flatMap((item) => (item.kind === 'route' ? (parsePrefix(item.prefix) ?? []) : []));
 }
 
 /**

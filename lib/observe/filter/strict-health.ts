@@ -1,3 +1,4 @@
+import { INGRESS } from '../../filter/strict-elements.ts';
 import { BASES, BASES_ON_DEMAND, CHAINS } from '../../filter/strict-rules.ts';
 import type { System } from '../../system/system.ts';
 import { listed } from '../../text.ts';
@@ -39,7 +40,9 @@ export function damagedChains(listing: StrictListing, records: readonly StrictRe
     records.some(({ elements }) => elements.some((element) => element.startsWith(`${set} `)));
   const onDemand = Object.entries(BASES_ON_DEMAND).filter(([set]) => isUsed(set));
   const wanted: [string, number][] = [
-    ...CHAINS.map(([name, rules]): [string, number] => [name, rules.length]),
+    ...['', INGRESS].flatMap((family) =>
+      CHAINS.map(([name, rules]): [string, number] => [`${family}${name}`, rules.length]),
+    ),
     // nft lists the hook of a base chain on a line of its own.
     ...[...BASES, ...onDemand.map(([, base]) => base)].map(([name, , rules]): [string, number] => [
       name,

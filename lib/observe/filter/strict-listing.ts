@@ -1,44 +1,68 @@
-import { CUSTOM_CHAIN, STRICT_TABLE } from '../../filter/strict-rules.ts';
+import { deviceChainElement, INGRESS } from '../../filter/strict-elements.ts';
+import { CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import type { System } from '../../system/system.ts';
 
 /** The content of the strict table, as nft lists it. */
 export interface StrictListing {
-  /** The rules of each chain, and for base chains the line with their hook; without the administrator's own chain. */
+  /**
+   * The rules of each chain, and for base chains the line with their hook; without the administrator's own chain and
+   * those of devices. Names in the table of the netdev family have the family before them.
+   */
   readonly chains: ReadonlyMap<string, readonly string[]>;
-  /** The elements of sets and maps, by the port in their key, in the form that `nft delete element` takes. */
+  /** The elements of sets and maps, by the port in their key, as `elementLine` takes them. */
   readonly elements: ReadonlyMap<string, readonly string[]>;
   /** The verdict for each port's frames, from the map of all guests: "jump guest". */
   readonly verdicts: ReadonlyMap<string, string>;
 }
 
 /**
- * Lists the strict table.
+ * Lists the strict table, in both families.
  * @param system the way to nft
  * @returns undefined where there is none
  */
 export function listStrictTable(system: System): StrictListing | undefined {
-  const listing = system.run(['nft', 'list', 'table', ...STRICT_TABLE.split(' ')], { isListing: true });
-  if (listing.status !== 0) return undefined;
-  const chains = new Map<string, string[]>();
-  const elements = new Map<string, string[]>();
-  const verdicts = new Map<string, string>();
+  const found: Found = { chains: new Map(), elements: new Map(), verdicts: new Map() };
+  if (!addListing(system, STRICT_TABLE, '', found)) return undefined;
+  addListing(system, INGRESS_TABLE, INGRESS, found);
+  return found;
+}
+
+/** What is found, before it is only read. */
+interface Found {
+  readonly chains: Map<string, readonly string[]>;
+  readonly elements: Map<string, readonly string[]>;
+  readonly verdicts: Map<string, string>;
+}
+
+/** @returns whether the table is there */
+function addListing(system: System, table: string, prefix: string, found: Found): boolean {
+  const listing = system.run(['nft', 'list', 'table', ...table.split(' ')], { isListing: true });
+  if (listing.status !== 0) return false;
+  const add = (port: string, element: string) =>
+    found.elements.set(port, [...(found.elements.get(port) ?? []), element]);
   for (const [, kind, name = '', body = ''] of listing.stdout.matchAll(
     /^\t(\w+) (\S+) \{\n([\s\S]*?)^\t\}/gm,
   )) {
-    const lines = body.split('\n').map((line) => line.trim());
+    const lines = body
+      .split('\n')
+      .map((line) => line.trim())
+      .filter(Boolean);
+    if (kind === 'chain' && name.includes('/')) {
+      const made = deviceChainElement(name, lines);
+      if (made !== undefined) add(made.split('"')[1] ?? '', made);
+      continue;
+    }
     if (kind === 'chain') {
-      if (name !== CUSTOM_CHAIN) chains.set(name, lines.filter(Boolean));
+      if (name !== CUSTOM_CHAIN) found.chains.set(`${prefix}${name}`, lines);
       continue;
     }
     const [, inside = ''] = /elements = \{([\s\S]*)\}/.exec(body) ?? [];
-    for (const [, port = '', rest = ''] of inside.matchAll(/"([^"]+)"((?: \. [^\s,]+)*)/g)) {
-      const found = elements.get(port) ?? [];
-      elements.set(port, [...found, `${name} { "${port}"${rest} }`]);
-    }
+    for (const [, port = '', rest = ''] of inside.matchAll(/"([^"]+)"((?: \. [^\s,]+)*)/g))
+      add(port, `${prefix}${name} { "${port}"${rest} }`);
     for (const [, port = '', verdict = ''] of inside.matchAll(/"([^"]+)" : (\w+ [\w-]+)/g))
-      verdicts.set(port, verdict);
+      found.verdicts.set(port, verdict);
   }
-  return { chains, elements, verdicts };
+  return true;
 }
 
 /** How many packets of a guest were dropped. */
@@ -52,12 +76,15 @@ export interface Drops {
  * @param system the way to nft
  */
 export function readDrops(system: System): ReadonlyMap<string, Drops> {
-  const listing = system.run(['nft', 'list', 'set', ...STRICT_TABLE.split(' '), 'refused'], {
-    isListing: true,
-  });
-  return new Map(
-    [...listing.stdout.matchAll(/"([^"]+)" counter packets (\d+) bytes (\d+)/g)].map(
-      ([, port = '', packets, bytes]) => [port, { packets: Number(packets), bytes: Number(bytes) }] as const,
-    ),
-  );
+  const drops = new Map<string, Drops>();
+  for (const table of [STRICT_TABLE, INGRESS_TABLE]) {
+    const listing = system.run(['nft', 'list', 'set', ...table.split(' '), 'refused'], { isListing: true });
+    for (const [, port = '', packets, bytes] of listing.stdout.matchAll(
+      /"([^"]+)" counter packets (\d+) bytes (\d+)/g,
+    )) {
+      const { packets: before, bytes: length } = drops.get(port) ?? { packets: 0, bytes: 0 };
+      drops.set(port, { packets: before + Number(packets), bytes: length + Number(bytes) });
+    }
+  }
+  return drops;
 }

@@ -1,9 +1,11 @@
 import { HostError } from '../../errors.ts';
-import { CUSTOM_CHAIN, STRICT_TABLE } from '../../filter/strict-rules.ts';
+import { INGRESS, isDeviceChain } from '../../filter/strict-elements.ts';
+import { CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import { isRecordName, STRICT_RECORDS, strictRecordPath } from '../../record/paths.ts';
 import { LOCKING_MODES, type LockingMode } from '../../request/arguments.ts';
 import { failureText } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
+import { deviceExists } from '../host/port.ts';
 import { isRecord, readJson } from '../records.ts';
 
 /** The record of a port's elements in the strict table, so that exactly these can be removed. */
@@ -24,9 +26,9 @@ export interface StrictRecord {
 export function readStrictRecord(system: System, port: string): StrictRecord | undefined {
   const record = readJson(system, strictRecordPath(port), isStrictRecord);
   // After a run that was killed during a rename the record may name another port than its file does.
-  return record?.elements.some((element) => element.startsWith(`guests { "${port}" `)) === true
-    ? record
-    : undefined;
+  const rights = `guests { "${port}" `;
+  const isOwn = (element: string) => element.startsWith(rights) || element.startsWith(`${INGRESS}${rights}`);
+  return record?.elements.some(isOwn) === true ? record : undefined;
 }
 
 /**
@@ -43,13 +45,29 @@ export function readStrictRecords(system: System): ReadonlyMap<string, StrictRec
 }
 
 /**
- * The state of the strict table: 'customized' where the administrator added something of his own.
+ * A port's record without the chains of its device where the device has not that name now: older kernels refuse those.
+ * @param system the way to the device
+ * @param port the port's name
+ * @param record the port's record
+ */
+export function attachable(system: System, port: string, record: StrictRecord): StrictRecord {
+  if (deviceExists(system, port)) return record;
+  return { ...record, elements: record.elements.filter((element) => !isDeviceChain(element)) };
+}
+
+/**
+ * The state of the strict table, in both families: 'customized' where the administrator added something of his own.
  * @param system the way to nft
  * @returns undefined where there is no table, or no nft
  * @throws HostError when nft fails
  */
 export function strictTableState(system: System): 'bare' | 'customized' | undefined {
-  const listing = system.run(['nft', 'list', 'table', ...STRICT_TABLE.split(' ')], { isListing: true });
+  const states = [STRICT_TABLE, INGRESS_TABLE].map((table) => stateOf(system, table));
+  return states.includes('customized') ? 'customized' : states.find((state) => state !== undefined);
+}
+
+function stateOf(system: System, table: string): 'bare' | 'customized' | undefined {
+  const listing = system.run(['nft', 'list', 'table', ...table.split(' ')], { isListing: true });
   if (listing.status === 127 || /No such file/.test(listing.stderr)) return undefined;
   if (listing.status !== 0)
     throw new HostError(`The table of the strict filter could not be looked at (${failureText(listing)}).`);

@@ -1,5 +1,6 @@
 import { strictBase, strictExtras } from '../../filter/strict.ts';
-import { STRICT_TABLE } from '../../filter/strict-rules.ts';
+import { elementLine, isDeviceChain } from '../../filter/strict-elements.ts';
+import { INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import type { StrictRecord } from '../../observe/filter/strict.ts';
 import type { Drops } from '../../observe/filter/strict-listing.ts';
 import { type Command, lastingStep, record, type Step } from '../step.ts';
@@ -32,7 +33,7 @@ export function planStrict(change: StrictChange): Step[] {
   const stale = had.filter((element) => !wanted.includes(element) && !shared.includes(element));
   const hold = `set the port filter of ${port}`;
   const text = (content: StrictRecord | undefined) =>
-    content === undefined ? undefined : `${JSON.stringify(content)}\n`;
+    content === undefined ? undefined : JSON.stringify(content);
   return [
     ...strictExtras(wanted).map((line): Step => ({ do: { tool: 'nft', line }, undo: [], why: hold })),
     ...stale.flatMap((element) => removal(element, `remove old elements of ${port}`, flushed, drops)),
@@ -61,15 +62,23 @@ export function planStrays(elements: readonly string[]): Step[] {
   return elements.map((element) => ({ do: line('delete', element), undo: [], why }));
 }
 
+/**
+ * Whether an element counts a port's dropped packets.
+ * @param element an element of either table
+ */
+export function isCounter(element: string): boolean {
+  return /^(netdev )?refused /.test(element);
+}
+
 function counted(element: string, drops: Drops | undefined): string {
-  if (drops === undefined || !element.startsWith('refused ')) return element;
+  if (drops === undefined || !isCounter(element)) return element;
   return element.replace(/ }$/, ` counter packets ${drops.packets} bytes ${drops.bytes} }`);
 }
 
-/** nft refuses to delete an element that does not exist, but not to add one that does. */
+/** nft refuses to delete an element that does not exist, but not to add one that does. A chain is removed either way. */
 function removal(element: string, why: string, flushed: boolean, drops: Drops | undefined): Step[] {
   const gone: Step = { do: line('delete', element), undo: [line('add', counted(element, drops))], why };
-  return flushed ? [{ do: line('add', element), undo: [], why }, gone] : [gone];
+  return flushed && !isDeviceChain(element) ? [{ do: line('add', element), undo: [], why }, gone] : [gone];
 }
 
 /**
@@ -106,7 +115,11 @@ export function planStrictStop(): Step {
   return { do: REMOVAL, undo, why: 'remove the table of the strict filter' };
 }
 
-const REMOVAL = { tool: 'nft', line: `delete table ${STRICT_TABLE}` } as const;
+/** One of the two may be missing. */
+const REMOVAL = {
+  tool: 'nft',
+  line: [STRICT_TABLE, INGRESS_TABLE].map((table) => `add table ${table}; delete table ${table}`).join('; '),
+} as const;
 
 /**
  * Whether a command removes the strict table with all its content.
@@ -117,5 +130,5 @@ export function removesStrictTable(command: Command): boolean {
 }
 
 function line(verb: 'add' | 'delete', element: string): Command {
-  return { tool: 'nft', line: `${verb} element ${STRICT_TABLE} ${element}` };
+  return { tool: 'nft', line: elementLine(verb, element) };
 }

@@ -100,6 +100,18 @@ export function nameSteps(port: Port, target: string, call: VifCall, rename: Vif
 }
 
 /**
+ * How many of a plan's steps are done once the device has its name.
+ * @param steps the plan's steps
+ * @returns 0 where it keeps its name
+ */
+export function stepsToName(steps: readonly Step[]): number {
+  const isNaming = ({ do: command }: Step) =>
+    command.tool === 'ip' &&
+    (command.args[4] === 'name' || command.args[4] === 'alias' || command.args[1] === 'property');
+  return steps.map(isNaming).lastIndexOf(true) + 1;
+}
+
+/**
  * Sets a device's MTU.
  * @param port the present device
  * @param name its name at that time

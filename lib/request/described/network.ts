@@ -124,8 +124,9 @@ const NETWORK_NAT: HookDescription = {
     },
     {
       name: 'antispoof',
-      values: ['yes', 'no'],
-      means: 'drop what no rule lets pass; vif-nat adds rules for each guest',
+      values: ['yes', 'no', 'strict'],
+      means:
+        'yes: drop what no rule lets pass, vif-nat adds rules; strict: each guest is held to its MAC address and its ip',
       unless: 'no',
     },
     IPV6,
@@ -137,7 +138,17 @@ const NETWORK_ROUTE: HookDescription = {
   purpose: 'lets guests be reached by a route through this host',
   commands: COMMANDS,
   words: WORDS,
-  variables: [OUTSIDE, IPV6, ...GUARD_VARIABLES],
+  variables: [
+    OUTSIDE,
+    {
+      name: 'antispoof',
+      values: ['no', 'strict'],
+      means: 'strict: each guest is held to its MAC address and its ip',
+      unless: 'no',
+    },
+    IPV6,
+    ...GUARD_VARIABLES,
+  ],
 };
 
 const NETWORK_VIRTUAL: HookDescription = {

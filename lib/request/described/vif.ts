@@ -54,6 +54,21 @@ const IP_LIST: Described = {
 const MTU: Described = { name: 'mtu', values: ['BYTES'], means: "the device's and the guest's MTU" };
 const COMMON: readonly Described[] = [...SET_BY_TOOLSTACK, TYPE, MAC, ...XENSTORE_KEYS, VIFNAME];
 
+const STRICT: readonly Described[] = [
+  {
+    name: 'antispoof',
+    values: ['yes', 'no', 'strict'],
+    means: 'strict: drop what the guest sends from any other MAC or IP address (nftables)',
+    unless: 'as the bridge or network was started',
+  },
+  {
+    name: 'locking',
+    values: ['locked', 'unlocked', 'disabled'],
+    means: 'under that: only itself, anything, or nothing',
+    unless: 'locked',
+  },
+];
+
 const VIF_BRIDGE: HookDescription = {
   purpose: "puts a guest's network card on a bridge; called by xl, xend or udev",
   commands: COMMANDS,
@@ -67,18 +82,7 @@ const VIF_BRIDGE: HookDescription = {
       values: ['TERMS'],
       means: 'the VLANs of its port, where the bridge filters VLANs: 10, or 10p/20/30-39/50u',
     },
-    {
-      name: 'antispoof',
-      values: ['yes', 'no', 'strict'],
-      means: 'strict: drop what the guest sends from any other MAC address or ip (nftables, bridge family)',
-      unless: 'as the bridge was started',
-    },
-    {
-      name: 'locking',
-      values: ['locked', 'unlocked', 'disabled'],
-      means: 'under that: only itself, anything, or nothing',
-      unless: 'locked',
-    },
+    ...STRICT,
     {
       name: 'notrack',
       values: ['yes', 'no', 'auto'],
@@ -108,6 +112,7 @@ const VIF_NAT: HookDescription = {
       unless: 'yes where the ISC server is installed or network-nat hands out addresses',
     },
     { name: 'netdev', values: ['NAME'], means: "the network's device, for IPv6 addresses", unless: 'eth0' },
+    ...STRICT,
     MTU,
     ...COMMON,
     FILTER,
@@ -153,6 +158,7 @@ const VIF_ROUTE: HookDescription = {
       means: "the same, as the guest's configuration has it; it comes before netdev",
       isSetByToolstack: true,
     },
+    ...STRICT,
     MTU,
     ...COMMON,
     FILTER,

@@ -1,8 +1,17 @@
 import { afterAll, beforeAll } from 'vitest';
 import { type FaultScenario, testFaults } from '../../support/faults/fault-loops.ts';
 import { HookHost } from '../../support/hosts/hook-host.ts';
+import { guestMac, strictElementsIn } from '../../support/hosts/strict-host.ts';
 
 const IP = '/local/domain/0/backend/vif/1/0/ip';
+
+const STRICT = { antispoof: 'strict', mac: guestMac(1) };
+
+/** Another guest whom the filter holds, so that its table is there. */
+function withOther(host: HookHost): void {
+  host.card(2, { mac: guestMac(2), ip: '192.0.2.99', antispoof: 'strict' });
+  host.call('online', 2);
+}
 
 const SCENARIOS: readonly FaultScenario[] = [
   {
@@ -32,6 +41,29 @@ const SCENARIOS: readonly FaultScenario[] = [
     before: (host) => void host.call('online', 1),
     least: 8,
     whole: false,
+  },
+  {
+    what: 'a vif under the strict filter, with a vifname',
+    values: { ...STRICT, ip: '192.0.2.7 2001:db8::7 198.51.100.64/26', vifname: 'webserver-number-one' },
+    type: 'vif',
+    before: withOther,
+    least: 16,
+    leastGoing: 9,
+    whole: false,
+    more: ({ host }) => strictElementsIn(host).join('\n'),
+  },
+  {
+    what: 'a vif under the strict filter whose addresses and mode change',
+    values: { ...STRICT, ip: '192.0.2.7 2001:db8::7' },
+    type: 'vif',
+    before(host) {
+      withOther(host);
+      host.call('online', 1);
+      host.store.write({ [IP]: '192.0.2.8 2001:db8::8', [IP.replace(/ip$/, 'locking')]: 'disabled' });
+    },
+    least: 8,
+    whole: false,
+    more: ({ host }) => strictElementsIn(host).join('\n'),
   },
 ];
 

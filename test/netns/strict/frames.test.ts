@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { strictBase, strictElements } from '../../../lib/filter/strict.ts';
-import { STRICT_TABLE } from '../../../lib/filter/strict-rules.ts';
+import { elementLine } from '../../../lib/filter/strict-elements.ts';
 import { parseAddressList } from '../../../lib/request/addresses.ts';
 import { borrowedFrames } from '../../support/frames/borrowed.ts';
 import { forgedFrames, UNFILTERED } from '../../support/frames/forged.ts';
@@ -121,15 +121,13 @@ describe('the model of the filter', () => {
   ])('agrees with the kernel on frames of every kind, for %s', (_what, ip) => {
     host.guest(1, ip === '' ? {} : { ip });
     const elements = strictElements({
+      place: 'bridged',
       port: 'vif1.0',
       mac: SELF.mac,
       addresses: parseAddressList(ip),
       mode: 'locked',
     });
-    const model = new NftModel([
-      ...strictBase(),
-      ...elements.map((element) => `add element ${STRICT_TABLE} ${element}`),
-    ]);
+    const model = new NftModel([...strictBase(), ...elements.map((element) => elementLine('add', element))]);
     const frames = randomFrames(SELF, OTHER, 4000);
     const expected = frames.filter((frame) => model.fate(frame, 'vif1.0').verdict === 'accept');
     const arrived = new Set(host.send(1, frames));

@@ -137,23 +137,33 @@ export class StrictHost {
 }
 
 /**
- * What is in the strict filter's sets.
+ * What is in the strict filter's sets, and its chains of devices.
  * @param host whose filter
  * @returns the set's name and an element's value each, without counters, in a fixed order; none without a table
  */
 export function strictElementsIn(host: Namespace): string[] {
-  const listing = host.run(['nft', '-j', 'list', 'table', 'bridge', 'xen_network']);
+  return ['bridge', 'netdev'].flatMap((family) => elementsIn(host, family));
+}
+
+function elementsIn(host: Namespace, family: string): string[] {
+  const listing = host.run(['nft', '-j', 'list', 'table', family, 'xen_network']);
   if (listing.status !== 0) return [];
   const found: unknown = JSON.parse(listing.stdout);
   const entries =
     isFields(found) && Array.isArray(found['nftables']) ? found['nftables'].filter(isFields) : [];
-  return entries
+  const elements = entries
     .map((entry) => entry['set'] ?? entry['map'])
     .filter(isFields)
     .flatMap(({ name, elem }) =>
       (Array.isArray(elem) ? elem : []).map((value) => `${name} ${elementText(value)}`),
-    )
-    .sort();
+    );
+  const chains = entries
+    .map((entry) => entry['chain'])
+    .filter(isFields)
+    .filter(({ name }) => `${name}`.includes('/'))
+    .map(({ name, hook, dev }) => `chain ${name} ${hook} ${JSON.stringify(dev)}`);
+  const prefix = family === 'bridge' ? '' : `${family} `;
+  return [...elements, ...chains].map((text) => `${prefix}${text}`).sort();
 }
 
 type Fields = Readonly<Record<string, unknown>>;

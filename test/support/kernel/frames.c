@@ -43,11 +43,13 @@ static void enter(const char *space)
 	close(file);
 }
 
-/* A tap has a carrier once it is open, and its bridge sees that a little later. */
+/* A tap has a carrier once it is open, and its bridge, where it is on one, sees that a little later. */
 static void await_forwarding(const char *port)
 {
 	char path[64], state = 0;
 	snprintf(path, sizeof path, "/sys/class/net/%s/brport/state", port);
+	if (access(path, F_OK) != 0)
+		return;
 	for (int waited = 0; state != '3'; waited++) {
 		int file = open(path, O_RDONLY | O_CLOEXEC);
 		if (file < 0 || read(file, &state, 1) != 1 || waited > PATIENCE_MS)

@@ -95,6 +95,7 @@ describe('the plan for a port under the strict filter', () => {
 describe('what a guest may be', () => {
   const elements = (ip: string) =>
     strictElements({
+      place: 'bridged',
       port: 'vif1.0',
       mac: '00:16:3e:00:00:01',
       addresses: parseAddressList(ip),

@@ -1,0 +1,82 @@
+import { INGRESS_TABLE, STRICT_TABLE } from './strict-rules.ts';
+
+/** Before the elements of the table of the netdev family; those of the bridge family have none. */
+export const INGRESS = 'netdev ';
+
+/** A base chain of one device. */
+interface DeviceChain {
+  readonly hook: 'ingress' | 'egress';
+  readonly rule: string;
+}
+
+/**
+ * The base chains that a device has in the netdev family, by the word that stands for them in an element such as
+ * `netdev from { "vif1.0" }`, and before the device's name in the chain's own.
+ */
+const DEVICE_CHAINS: Readonly<Record<string, DeviceChain>> = {
+  from: { hook: 'ingress', rule: 'iifname vmap @guests' },
+  // Of a guest that may not receive either (Linux 5.16).
+  to: { hook: 'egress', rule: 'drop' },
+};
+
+const CHAIN_ELEMENT = /^netdev (\w+) \{ "([^"]+)" \}$/;
+
+/** The chain that an element stands for; undefined for an element of a set. */
+function chainOf(
+  element: string,
+): { readonly name: string; readonly port: string; readonly chain: DeviceChain } | undefined {
+  const [, word = '', port = ''] = CHAIN_ELEMENT.exec(element) ?? [];
+  const chain = Object.hasOwn(DEVICE_CHAINS, word) ? DEVICE_CHAINS[word] : undefined;
+  return chain === undefined ? undefined : { name: `${word}/${escaped(port)}`, port, chain };
+}
+
+/** "/" and two hexadecimal digits stand for each character that a name in nft cannot contain. */
+function escaped(port: string): string {
+  return port.replace(/[^A-Za-z0-9_.]/g, (char) => `/${char.charCodeAt(0).toString(16)}`);
+}
+
+/**
+ * Whether an element stands for a base chain of a device, which older kernels only make where the device exists.
+ * @param element such as `netdev from { "vif1.0" }`
+ */
+export function isDeviceChain(element: string): boolean {
+  return chainOf(element) !== undefined;
+}
+
+/**
+ * The element that a base chain of a device stands for.
+ * @param name the chain's name in the table of the netdev family
+ * @param lines what nft lists of it: the line with its hook, and its rules
+ * @returns undefined where it is another chain, or not as it was made
+ */
+export function deviceChainElement(name: string, lines: readonly string[]): string | undefined {
+  const [, word = ''] = /^(\w+)\//.exec(name) ?? [];
+  const [, hook, port = ''] = /^type filter hook (\w+) device "([^"]+)"/.exec(lines[0] ?? '') ?? [];
+  const element = `${INGRESS}${word} { "${port}" }`;
+  const made = chainOf(element);
+  const isAsMade = made?.name === name && made.chain.hook === hook && lines.length === 2;
+  return isAsMade ? element : undefined;
+}
+
+/**
+ * The nft command that adds an element, or removes it.
+ * @param verb what to do
+ * @param element such as `macs { "vif1.0" . 00:16:3e:00:00:01 }`, after `netdev ` for the table of that family; or one
+ * that stands for a base chain
+ * @returns a line for `nft -f -`
+ */
+export function elementLine(verb: 'add' | 'delete', element: string): string {
+  const made = chainOf(element);
+  if (made === undefined) {
+    const isIngress = element.startsWith(INGRESS);
+    return isIngress
+      ? `${verb} element ${INGRESS_TABLE} ${element.slice(INGRESS.length)}`
+      : `${verb} element ${STRICT_TABLE} ${element}`;
+  }
+  const { name, port, chain } = made;
+  const id = `${INGRESS_TABLE} ${name}`;
+  // Older kernels have removed the chain with its device.
+  if (verb === 'delete') return `add chain ${id}; flush chain ${id}; delete chain ${id}`;
+  const base = `{ type filter hook ${chain.hook} device "${port}" priority -500; policy accept; }`;
+  return `add chain ${id} ${base}; flush chain ${id}; add rule ${id} ${chain.rule}`;
+}

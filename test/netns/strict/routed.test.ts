@@ -1,0 +1,248 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { borrowedFrames } from '../../support/frames/borrowed.ts';
+import { forgedFrames } from '../../support/frames/forged.ts';
+import { honestFrames, numbered } from '../../support/frames/honest.ts';
+import type { Hex } from '../../support/frames/packets.ts';
+import type { Identity } from '../../support/frames/sender.ts';
+import type { End } from '../../support/frames/wire.ts';
+import { xlEnv } from '../../support/hosts/host.ts';
+import { FINE, type Ran } from '../../support/hosts/namespace.ts';
+import { guestMac, StrictHost } from '../../support/hosts/strict-host.ts';
+
+const SELF: Identity = { mac: guestMac(1), v4: '192.0.2.1', v6: '2001:db8::1' };
+const OTHER: Identity = { mac: guestMac(2), v4: '192.0.2.2', v6: '2001:db8::2' };
+const TAP: End = { netns: 'dom0', device: 'tap:vif1.0-emu' };
+
+let host: StrictHost;
+
+beforeAll(async () => {
+  host = await StrictHost.create();
+  host.marker();
+  host.vif.host.nic('eth0', {
+    address: '198.51.100.2/24',
+    gateway: '198.51.100.1',
+    address6: '2001:db8:5::2/64',
+    gateway6: '2001:db8:5::1',
+  });
+  host.vif.host.ok('ln', '-s', '/proc/1/ns/net', '/run/netns/dom0');
+});
+
+afterAll(() => host.vif.host.close());
+
+/** Calls a hook for the guest's vif, or its tap. */
+function call(hook: string, word: string, more: readonly string[] = [], domid = 1): Ran {
+  const isTap = word === 'add' || word === 'remove';
+  const env = xlEnv(domid, 0, isTap ? { INTERFACE: `vif${domid}.0-emu` } : {});
+  const words = [
+    word,
+    ...(isTap ? ['type_if=tap'] : []),
+    ...(hook === 'vif-nat' ? ['dhcp=no'] : []),
+    ...more,
+  ];
+  return host.vif.host.hook(hook, words, env);
+}
+
+/** Gives a guest a card, and lets it be attached under the strict filter. */
+function attach(hook: string, values: Readonly<Record<string, string>>, domid = 1): void {
+  call(hook, 'offline', [], domid);
+  host.vif.card(domid, { mac: guestMac(domid), script: hook, ...values });
+  expect(call(hook, 'online', ['antispoof=strict'], domid).status).toBe(0);
+  host.vif.host.netns(`guest${domid}`).ip('link set eth0 up');
+  copied();
+}
+
+/** Whatever passes the filter goes outside as well. */
+function copied(): void {
+  nft('flush chain netdev xen_network xen-network-custom');
+  nft('add rule netdev xen_network xen-network-custom dup to "up0"');
+}
+
+const nft = (line: string): string => host.vif.host.ok('nft', line);
+
+/** Sends frames as guest 1, by one of its cards, and gives the names of those that pass the filter. */
+function passing(frames: Readonly<Record<string, Hex>>, card?: End): string[] {
+  const sent = Object.entries(frames).map(([name, frame], i) => [numbered(frame, i), name] as const);
+  const names = new Map(sent);
+  return host
+    .send(1, [...names.keys()], card)
+    .map((frame) => names.get(frame) ?? '')
+    .toSorted();
+}
+
+const namesOf = (frames: Readonly<Record<string, Hex>>): string[] => Object.keys(frames).toSorted();
+
+/** How many packets of a port were dropped. */
+function drops(port: string): number {
+  const listing = host.vif.host.hook('xen-network', ['vif', port, '--json']).stdout;
+  return Number(/"droppedPackets": (\d+)/.exec(listing)?.[1] ?? Number.NaN);
+}
+
+const FORGED = { ...forgedFrames(SELF, OTHER), ...borrowedFrames(SELF, OTHER) };
+
+describe.each([
+  ['vif-route', '192.0.2.1 2001:db8::1'],
+  ['vif-route', '192.0.2.0/31 2001:db8::/127'],
+  ['vif-nat', '192.0.2.1 2001:db8::1'],
+])('a guest of %s with %s', (hook, ip) => {
+  beforeAll(() => attach(hook, { ip }));
+
+  afterAll(() => {
+    call(hook, 'offline');
+  });
+
+  test('may send what it is configured to be', () => {
+    const frames = honestFrames(SELF);
+    expect(passing(frames)).toEqual(namesOf(frames));
+  });
+
+  test('may send nothing else, and each frame is counted', () => {
+    const before = drops('vif1.0');
+    expect(passing(FORGED)).toEqual([]);
+    expect(drops('vif1.0') - before).toBe(Object.keys(FORGED).length);
+  });
+
+  test('is held alike by its emulated card', () => {
+    host.vif.host.tap(1);
+    expect(call(hook, 'add', ['antispoof=strict']).status).toBe(0);
+    expect(passing(honestFrames(SELF), TAP)).toEqual(namesOf(honestFrames(SELF)));
+    const before = drops('vif1.0-emu');
+    expect(passing(FORGED, TAP)).toEqual([]);
+    expect(drops('vif1.0-emu') - before).toBe(Object.keys(FORGED).length);
+    expect(call(hook, 'remove')).toEqual(FINE);
+    expect(host.vif.host.ok('nft', 'list', 'table', 'netdev', 'xen_network')).not.toContain('vif1.0-emu');
+  });
+});
+
+describe('a routed guest under the strict filter', () => {
+  const table = () => host.vif.host.run(['nft', 'list', 'table', 'netdev', 'xen_network']).stdout;
+  const forged = { 'a packet of another guest': FORGED['TCP as another'] ?? Object.values(FORGED)[0] ?? '' };
+  const honest = { ping: honestFrames(SELF)['an IPv4 ping'] ?? '' };
+  const tool = (...args: string[]) => host.vif.host.hook('xen-network', args);
+
+  afterAll(() => {
+    call('vif-route', 'offline');
+  });
+
+  test('is held under its vifname from the first frame on, and again under another one', () => {
+    for (const vifname of ['web', 'mail-1']) {
+      attach('vif-route', { ip: '192.0.2.1', vifname });
+      expect(passing(honest)).toEqual(['ping']);
+      expect(passing(forged)).toEqual([]);
+      expect(drops(vifname)).toBe(1);
+    }
+    call('vif-route', 'offline');
+    expect(table()).not.toMatch(/web|mail/);
+  });
+
+  test('keeps its filter when it is attached once more under another name, and its counter', () => {
+    attach('vif-route', { ip: '192.0.2.1', vifname: 'web' });
+    expect(passing(forged)).toEqual([]);
+    host.vif.store.vif(1, 0, { mac: guestMac(1), ip: '192.0.2.1', vifname: 'mail', script: 'vif-route' });
+    expect(call('vif-route', 'online', ['antispoof=strict']).status).toBe(0);
+    expect(passing(forged)).toEqual([]);
+    expect(passing(honest)).toEqual(['ping']);
+    expect(drops('mail')).toBe(2);
+    expect(table()).not.toContain('web');
+  });
+
+  test('has the modes and the log of a bridged one', () => {
+    attach('vif-route', { ip: '192.0.2.1' });
+    const mode = (word: string) => tool('vif', 'vif1.0', word).stdout;
+    expect(mode('unlocked')).toBe('vif1.0 is unlocked.\n');
+    expect(passing(forged)).toEqual(Object.keys(forged));
+    expect(mode('disabled')).toBe('vif1.0 is disabled.\n');
+    expect(passing({ ...forged, ...honest })).toEqual([]);
+    expect(table()).toContain('hook egress device "vif1.0"');
+    expect(mode('locked')).toBe('vif1.0 is locked.\n');
+    expect(table()).not.toContain('egress');
+    expect(passing({ ...forged, ...honest })).toEqual(['ping']);
+    expect(tool('vif', 'vif1.0', 'log', 'on').status).toBe(0);
+    expect(tool('vif').stdout).toMatch(/^vif1\.0 +vif1\.0 +locked +\d+ +on$/m);
+    expect(tool('vif', 'vif1.0', 'log', 'off').status).toBe(0);
+    expect(table()).not.toMatch(/logged \{[^}]*elements/);
+  });
+
+  test.each([
+    ['the whole ruleset', 'flush ruleset'],
+    ['its table', 'delete table netdev xen_network'],
+    ['its chain', 'flush chain netdev xen_network from/vif1.0'],
+    ['an element', 'flush set netdev xen_network own4'],
+  ])('is put back by a refilter after %s was flushed', (_what, line) => {
+    attach('vif-route', { ip: '192.0.2.1' });
+    nft(line);
+    const status = tool('vif');
+    expect(status.stderr).toContain('run "xen-network refilter"');
+    expect(tool('refilter')).toEqual({ ...FINE, stdout: 'The filters of 1 device are in place.\n' });
+    expect(tool('vif').stderr).toBe('');
+    copied();
+    expect(passing({ ...forged, ...honest })).toEqual(['ping']);
+  });
+
+  test('leaves nothing behind', () => {
+    attach('vif-route', { ip: '192.0.2.1' });
+    expect(call('vif-route', 'offline')).toEqual(FINE);
+    expect(table()).not.toContain('vif1.0');
+    expect(host.vif.host.run(['ls', '/run/xen-network/strict']).stdout).toBe('');
+  });
+
+  test('is told where its MAC address is not known', () => {
+    host.vif.card(1, { mac: '', ip: '192.0.2.1', script: 'vif-route' });
+    const ran = call('vif-route', 'online', ['antispoof=strict']);
+    expect(ran.status).toBe(1);
+    expect(ran.stderr).toContain('has no mac in xenstore, and antispoof=strict cannot do without');
+  });
+
+  test('without addresses sends nothing but requests of DHCP, and from its link-local address', () => {
+    attach('vif-route', {});
+    const frames = honestFrames(SELF);
+    const names = passing(frames);
+    expect(names).toContain('a DHCP request without an address');
+    expect(names).toContain('an IPv6 ping from its link-local address');
+    expect(names).not.toContain('an IPv4 ping');
+    expect(names).not.toContain('an IPv6 ping');
+    expect(names).not.toContain('an ARP request');
+  });
+});
+
+describe.each([
+  ['network-route', 'vif-route'],
+  ['network-nat', 'vif-nat'],
+])('%s start antispoof=strict', (network, hook) => {
+  const start = (...more: string[]) =>
+    host.vif.host.hook(network, [
+      'start',
+      'netdev=eth0',
+      ...(network === 'network-nat' ? ['dhcp=no'] : []),
+      ...more,
+    ]);
+
+  afterAll(() => {
+    call(hook, 'offline');
+    host.vif.host.hook(network, ['stop', 'netdev=eth0']);
+  });
+
+  test('has its guests held, and no guest that comes once it is stopped', () => {
+    call(hook, 'offline');
+    const online = () => {
+      host.vif.card(1, { mac: guestMac(1), ip: '192.0.2.1', script: hook });
+      expect(call(hook, 'online').status).toBe(0);
+      return host.vif.host.hook('xen-network', ['vif']).stdout.includes('vif1.0');
+    };
+    expect(start('antispoof=strict').status).toBe(0);
+    expect(host.vif.host.hook(network, ['status']).stdout).toContain(
+      `antispoof=strict on ${network} eth0; held: no guest yet`,
+    );
+    expect(online()).toBe(true);
+    expect(host.vif.host.hook(network, ['stop', 'netdev=eth0']).status).toBe(0);
+    // Held as long as it runs.
+    expect(host.vif.host.hook('xen-network', ['vif']).stdout).toContain('vif1.0');
+    call(hook, 'offline');
+    expect(online()).toBe(false);
+  });
+});
+
+test('network-route refuses antispoof=yes, for which it has no rules', () => {
+  const ran = host.vif.host.hook('network-route', ['start', 'netdev=eth0', 'antispoof=yes']);
+  expect(ran.status).toBe(1);
+  expect(ran.stderr).toContain('antispoof=yes is nothing that network-route can do');
+});

@@ -15,6 +15,11 @@ interface DeviceChain {
  */
 const DEVICE_CHAINS: Readonly<Record<string, DeviceChain>> = {
   from: { hook: 'ingress', rule: 'iifname vmap @guests' },
+  // Of a bridged guest: spanning tree, LLDP and their like, which a bridge takes before its own filter sees them.
+  groups: {
+    hook: 'ingress',
+    rule: 'ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 goto refuse',
+  },
   // Of a guest that may not receive either (Linux 5.16).
   to: { hook: 'egress', rule: 'drop' },
 };

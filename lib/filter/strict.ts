@@ -96,12 +96,18 @@ function chainRules(table: string, name: string, rules: readonly string[]): stri
  * @returns elements such as `macs { "vif1.0" . 00:16:3e:00:00:01 }`, as `elementLine` takes them
  */
 export function strictElements(guest: StrictGuest): string[] {
-  if (guest.place === 'bridged') return [...rightsOf(guest), ...trackingOf(guest)];
+  if (guest.place === 'bridged') return [...rightsOf(guest), ...trackingOf(guest), ...linkLocalOf(guest)];
   return [
     ...rightsOf(guest).map((each) => `${INGRESS}${each}`),
     ...(guest.mode === 'disabled' ? [`${INGRESS}${element('to', guest.port)}`] : []),
     `${INGRESS}${element('from', guest.port)}`,
   ];
+}
+
+/** What keeps a guest from the groups that bridges keep to themselves, and counts it. */
+function linkLocalOf({ port, mode }: StrictGuest): string[] {
+  if (mode === 'unlocked') return [];
+  return [element('refused', port), element('groups', port)].map((each) => `${INGRESS}${each}`);
 }
 
 function trackingOf({ port, mac, mode, untrackedBut }: StrictGuest): string[] {

@@ -69,7 +69,9 @@ describe('the nft text: addresses', () => {
       add element bridge xen_network targets { "vif1.0" . 0x20010db8000000000000000000000001 }
       add element bridge xen_network own6 { "vif1.0" . 00:16:3e:00:00:01 . fe80::216:3eff:fe00:1 }
       add element bridge xen_network targets { "vif1.0" . 0xfe8000000000000002163efffe000001 }
-      add element bridge xen_network guests { "vif1.0" : jump guest }"
+      add element bridge xen_network guests { "vif1.0" : jump guest }
+      add element netdev xen_network refused { "vif1.0" }
+      add chain netdev xen_network groups/vif1.0 { type filter hook ingress device "vif1.0" priority -500; policy accept; }; flush chain netdev xen_network groups/vif1.0; add rule netdev xen_network groups/vif1.0 ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 goto refuse"
     `);
   });
 
@@ -92,7 +94,9 @@ describe('the nft text: ranges', () => {
       add element bridge xen_network targets { "vif1.0" . 0xfe8000000000000002163efffe000001 }
       add element bridge xen_network net6 { "vif1.0" . 2001:db8::/33 }
       add element bridge xen_network target_nets { "vif1.0" . 0x20010db8000000000000000000000000-0x20010db87fffffffffffffffffffffff }
-      add element bridge xen_network guests { "vif1.0" : jump guest }"
+      add element bridge xen_network guests { "vif1.0" : jump guest }
+      add element netdev xen_network refused { "vif1.0" }
+      add chain netdev xen_network groups/vif1.0 { type filter hook ingress device "vif1.0" priority -500; policy accept; }; flush chain netdev xen_network groups/vif1.0; add rule netdev xen_network groups/vif1.0 ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 goto refuse"
     `);
   });
 
@@ -108,7 +112,9 @@ describe('the nft text: no-addresses', () => {
       add element bridge xen_network macs { "vif1.0" . 00:16:3e:00:00:01 }
       add element bridge xen_network hw { "vif1.0" . 0x00163e000001 }
       add element bridge xen_network anyaddress { "vif1.0" }
-      add element bridge xen_network guests { "vif1.0" : jump anyguest }"
+      add element bridge xen_network guests { "vif1.0" : jump anyguest }
+      add element netdev xen_network refused { "vif1.0" }
+      add chain netdev xen_network groups/vif1.0 { type filter hook ingress device "vif1.0" priority -500; policy accept; }; flush chain netdev xen_network groups/vif1.0; add rule netdev xen_network groups/vif1.0 ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 goto refuse"
     `);
   });
 
@@ -127,7 +133,9 @@ describe('the nft text: odd-name', () => {
       add element bridge xen_network leases { "0_a-b.c@9" . 0xc0000201 }
       add element bridge xen_network own6 { "0_a-b.c@9" . 00:16:3e:00:00:01 . fe80::216:3eff:fe00:1 }
       add element bridge xen_network targets { "0_a-b.c@9" . 0xfe8000000000000002163efffe000001 }
-      add element bridge xen_network guests { "0_a-b.c@9" : jump guest }"
+      add element bridge xen_network guests { "0_a-b.c@9" : jump guest }
+      add element netdev xen_network refused { "0_a-b.c@9" }
+      add chain netdev xen_network groups/0_a/2db.c/409 { type filter hook ingress device "0_a-b.c@9" priority -500; policy accept; }; flush chain netdev xen_network groups/0_a/2db.c/409; add rule netdev xen_network groups/0_a/2db.c/409 ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 goto refuse"
     `);
   });
 
@@ -156,7 +164,9 @@ describe('the nft text: disabled', () => {
       add rule bridge xen_network to_guests oifname @disabled drop
       add element bridge xen_network refused { "vif1.0" }
       add element bridge xen_network disabled { "vif1.0" }
-      add element bridge xen_network guests { "vif1.0" : goto refuse }"
+      add element bridge xen_network guests { "vif1.0" : goto refuse }
+      add element netdev xen_network refused { "vif1.0" }
+      add chain netdev xen_network groups/vif1.0 { type filter hook ingress device "vif1.0" priority -500; policy accept; }; flush chain netdev xen_network groups/vif1.0; add rule netdev xen_network groups/vif1.0 ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 goto refuse"
     `);
   });
 
@@ -183,7 +193,9 @@ describe('the nft text: untracked', () => {
       add element bridge xen_network untracked { "vif1.0" }
       add element bridge xen_network host_macs { "vif1.0" . 02:00:00:00:00:01 }
       add element bridge xen_network host_macs { "vif1.0" . fe:ff:ff:ff:ff:ff }
-      add element bridge xen_network untracked_macs { 00:16:3e:00:00:01 }"
+      add element bridge xen_network untracked_macs { 00:16:3e:00:00:01 }
+      add element netdev xen_network refused { "vif1.0" }
+      add chain netdev xen_network groups/vif1.0 { type filter hook ingress device "vif1.0" priority -500; policy accept; }; flush chain netdev xen_network groups/vif1.0; add rule netdev xen_network groups/vif1.0 ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 goto refuse"
     `);
   });
 

@@ -36,11 +36,13 @@ export function planStrict(change: StrictChange): Step[] {
     content === undefined ? undefined : JSON.stringify(content);
   return [
     ...strictExtras(wanted).map((line): Step => ({ do: { tool: 'nft', line }, undo: [], why: hold })),
-    ...stale.flatMap((element) => removal(element, `remove old elements of ${port}`, flushed, drops)),
+    ...stale.flatMap((element) =>
+      removal(element, `remove old elements of ${port}`, flushed, counted(element, had, drops)),
+    ),
     // Elements that exist are added again: somebody may have flushed them.
     ...wanted.map(
       (element): Step => ({
-        do: line('add', counted(element, drops)),
+        do: line('add', counted(element, wanted, drops)),
         undo: had.includes(element) || shared.includes(element) ? [] : [line('delete', element)],
         why: hold,
       }),
@@ -70,14 +72,15 @@ export function isCounter(element: string): boolean {
   return /^(netdev )?refused /.test(element);
 }
 
-function counted(element: string, drops: Drops | undefined): string {
-  if (drops === undefined || !isCounter(element)) return element;
+/** The first of a port's counters goes on from where the one under the port's earlier name was. */
+function counted(element: string, all: readonly string[], drops: Drops | undefined): string {
+  if (drops === undefined || element !== all.find(isCounter)) return element;
   return element.replace(/ }$/, ` counter packets ${drops.packets} bytes ${drops.bytes} }`);
 }
 
 /** nft refuses to delete an element that does not exist, but not to add one that does. A chain is removed either way. */
-function removal(element: string, why: string, flushed: boolean, drops: Drops | undefined): Step[] {
-  const gone: Step = { do: line('delete', element), undo: [line('add', counted(element, drops))], why };
+function removal(element: string, why: string, flushed: boolean, again: string): Step[] {
+  const gone: Step = { do: line('delete', element), undo: [line('add', again)], why };
   return flushed && !isDeviceChain(element) ? [{ do: line('add', element), undo: [], why }, gone] : [gone];
 }
 

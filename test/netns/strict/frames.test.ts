@@ -113,6 +113,38 @@ describe('the emulated card of an HVM guest', () => {
   });
 });
 
+describe('a bridge with a spanning tree', () => {
+  const read = (file: string) => host.vif.host.ok('cat', `/sys/class/net/xenbr0/bridge/${file}`).trim();
+  // A root of the highest priority, by its configuration BPDU.
+  const root = `0000${OTHER.mac.replaceAll(':', '')}`;
+  const bpdu = `4242030000000000${root}00000000${root}8001000014000200${'0f00'}`;
+  const frames = [SELF, OTHER].map(({ mac }, i) =>
+    ether(mac, 38, `${bpdu}${zeros(7)}0${i}`, { to: '01:80:c2:00:00:00' }),
+  );
+
+  beforeAll(() => {
+    host.guest(1, { ip: '192.0.2.1' });
+    host.vif.host.ip('link set xenbr0 type bridge stp_state 1 forward_delay 200');
+  });
+
+  afterAll(() => host.vif.host.ip('link set xenbr0 type bridge stp_state 0'));
+
+  test('hears none of a guest, and learns nothing of it', () => {
+    expect(read('stp_state')).toBe('1');
+    const before = host.drops('vif1.0');
+    expect(host.send(1, frames)).toEqual([]);
+    expect(read('root_id')).toBe(read('bridge_id'));
+    expect(host.vif.host.ok('bridge', 'fdb', 'show', 'dev', 'vif1.0')).not.toContain(OTHER.mac);
+    expect(host.drops('vif1.0') - before).toBe(frames.length);
+  });
+
+  test('hears those of a guest that may send everything', () => {
+    expect(host.vif.host.hook('xen-network', ['vif', 'vif1.0', 'unlocked']).status).toBe(0);
+    host.send(1, frames);
+    expect(read('root_id')).not.toBe(read('bridge_id'));
+  });
+});
+
 describe('the model of the filter', () => {
   test.each([
     ['single addresses', '192.0.2.1 2001:db8::1'],

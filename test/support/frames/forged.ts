@@ -30,12 +30,7 @@ const OPTIONS = PROTO6.options;
 const AH = PROTO6.ah;
 
 /** Those that the bridge itself passes on to nobody, without asking any filter. */
-export const UNFILTERED = [
-  'LLDP',
-  'a multicast MAC address as source',
-  'no MAC address as source',
-  'a pause frame',
-];
+export const UNFILTERED = ['a multicast MAC address as source', 'no MAC address as source'];
 
 /**
  * What no guest may send, whatever addresses it may use, by name: as another card, as a router or a server, hidden.

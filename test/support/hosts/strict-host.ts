@@ -126,8 +126,12 @@ export class StrictHost {
 
   /** How many frames of a port were dropped. */
   drops(port: string): number {
-    const listing = this.vif.host.ok('nft', 'list', 'set', 'bridge', 'xen_network', 'refused');
-    return Number(new RegExp(`"${port}" counter packets (\\d+)`).exec(listing)?.[1] ?? Number.NaN);
+    const counted = new RegExp(`"${port}" counter packets (\\d+)`);
+    const found = ['bridge', 'netdev'].flatMap((family) => {
+      const listing = this.vif.host.ok('nft', 'list', 'set', family, 'xen_network', 'refused');
+      return counted.exec(listing)?.[1] ?? [];
+    });
+    return found.length === 0 ? Number.NaN : found.reduce((sum, packets) => sum + Number(packets), 0);
   }
 
   /** What is in the filter's sets, without counters, in a fixed order: the set's name and an element's value each. */

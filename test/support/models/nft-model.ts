@@ -45,7 +45,9 @@ export class NftModel {
    */
   feed(lines: readonly string[]): void {
     for (const line of lines) {
-      const [verb = '', kind = '', , , name = '', ...rest] = line.split(' ');
+      const [verb = '', kind = '', family, , name = '', ...rest] = line.split(' ');
+      // The same chains again, for guests on no bridge.
+      if (family === 'netdev') continue;
       const words = rest.join(' ');
       if (kind === 'set' || kind === 'map') this.#sets.set(name, this.#sets.get(name) ?? new Map());
       else if (kind === 'chain' && verb === 'flush') this.#chains.set(name, []);

@@ -1,10 +1,10 @@
 import { VerifyError } from '../lib/errors.ts';
 import { NO_RULES } from '../lib/filter/forward.ts';
 import type { Context } from '../lib/hook/context.ts';
+import { strictRecord, wantsStrict } from '../lib/hook/guests/strict-record.ts';
 import { attachVif, detachVif } from '../lib/hook/vif/attach.ts';
 import { bridgedRules } from '../lib/hook/vif/bridged-rules.ts';
 import { namedPortSteps, unnamedPortSteps } from '../lib/hook/vif/named-port.ts';
-import { strictRecord, wantsStrict } from '../lib/hook/vif/port-filter.ts';
 import { type VifRun, warnOfMasks, warnOfUnfit } from '../lib/hook/vif/run.ts';
 import { runVifHook } from '../lib/hook/vif/vif.ts';
 import { listRules } from '../lib/observe/filter/rules.ts';

@@ -22,10 +22,10 @@ import type { System } from '../../system/system.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
 import { bridgedRules } from '../vif/bridged-rules.ts';
-import { strictRecord, wantsStrict, wantsStrictRouted } from '../vif/port-filter.ts';
 import { routedAddresses } from '../vif/routed.ts';
 import { guestRules, outsideWays, type Ways } from '../vif/routed-rules.ts';
 import type { VifRun } from '../vif/run.ts';
+import { strictRecord, wantsStrict, wantsStrictRouted } from './strict-record.ts';
 
 /** A guest's device that is in use. */
 export interface RunningVif {

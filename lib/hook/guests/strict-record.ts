@@ -1,0 +1,81 @@
+import { RequestError } from '../../errors.ts';
+import { loggedElement, strictElements } from '../../filter/strict.ts';
+import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict.ts';
+import { type Port, readPort } from '../../observe/host/port.ts';
+import { PORT_MAC } from '../../plan/vif/device.ts';
+import type { VifSettings } from '../../request/vif.ts';
+import type { System } from '../../system/system.ts';
+import { untracksStrictly } from '../vif/bridged-rules.ts';
+import { strictBridges, strictNetworks } from './strict-table.ts';
+
+/**
+ * Whether the strict filter must cover a guest's device: because of the device's own settings, or because its bridge
+ * was started with antispoof=strict.
+ * @param system the way to the bridges' records
+ * @param settings the guest's settings
+ * @param bridge the bridge's name
+ */
+export function wantsStrict(system: System, settings: VifSettings, bridge: string): boolean {
+  if (settings.antispoof === 'strict' || settings.locking !== undefined) return true;
+  return strictBridges(system).includes(bridge);
+}
+
+/**
+ * Whether the strict filter must cover the device of a routed guest: because of the device's own settings, or because
+ * its network was started with antispoof=strict.
+ * @param system the way to the shared settings
+ * @param settings the guest's settings
+ * @param hook the hook that attaches it, vif-route or vif-nat
+ */
+export function wantsStrictRouted(system: System, settings: VifSettings, hook: string): boolean {
+  if (settings.antispoof === 'strict' || settings.locking !== undefined) return true;
+  const network = `${hook.replace(/^vif/, 'network')} `;
+  return strictNetworks(system).some((user) => user.startsWith(network));
+}
+
+/**
+ * The strict filter's record for a guest's device: its elements in the strict table.
+ * @param system the way to the records
+ * @param device the kernel's name of the device
+ * @param settings the guest's settings
+ * @param ports its name once it is attached, then the names under which it may be recorded now
+ * @param bridge the bridge that it joins; undefined for a guest whose packets are routed
+ * @throws RequestError when the guest's MAC address is unknown, since only that tells its frames from others'
+ */
+export function strictRecord(
+  system: System,
+  device: string,
+  settings: VifSettings,
+  ports: readonly [string, ...string[]],
+  bridge: Port | undefined,
+): StrictRecord {
+  const [port] = ports;
+  const { mac, addresses, locking: mode = 'locked', unfit } = settings;
+  if (mac === undefined) {
+    throw new RequestError(
+      unfit.mac ??
+        `${device} has no mac in xenstore, and antispoof=strict cannot do without. Set mac= in the guest's configuration.`,
+    );
+  }
+  const untrackedBut =
+    bridge !== undefined && untracksStrictly(system, settings) ? hostMacs(system, bridge) : undefined;
+  const logged = ports.some((name) => {
+    const old = readStrictRecord(system, name);
+    return old?.device === device && old.elements.includes(loggedElement(name, old.elements));
+  });
+  const place = bridge === undefined ? 'routed' : 'bridged';
+  const elements = strictElements({ port, place, mac, addresses, mode, untrackedBut });
+  return { device, mode, elements: logged ? [...elements, loggedElement(port, elements)] : elements };
+}
+
+/**
+ * The MAC addresses that the host has, or may get, on a bridge: a bridge without an address of its own takes the lowest
+ * of its ports' addresses (net/bridge/br_stp_if.c).
+ */
+function hostMacs(system: System, bridge: Port): string[] {
+  const others = system
+    .list(`/sys/class/net/${bridge.name}/brif`)
+    .filter((name) => !/^vif\d+\./.test(name))
+    .map((name) => readPort(system, name)?.address ?? PORT_MAC);
+  return [...new Set([bridge.address, PORT_MAC, ...others])];
+}

@@ -12,6 +12,7 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'npm run build:pkg': { in: 'package.json', as: 'npm run -s build:pkg' },
   'npm run man': { in: 'test/man/pages.test.ts', as: 'tools/man/main.ts' },
   'npm run package': { in: 'test/install/package.test.ts', as: 'await makeDeb(site)' },
+  'xen-network hooks enable': { in: 'test/install/package.test.ts', as: 'xen-network hooks enable' },
   'npm run demo': { in: 'package.json', as: 'npm run -s build && dist/xen-network sandbox' },
   'npm run lint': { in: 'package.json', as: 'npm run -s lint' },
   'npm run setup': { in: 'package.json', as: 'sh tools/setup.sh test' },

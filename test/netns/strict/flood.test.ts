@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { seal } from '../../../lib/record/sealed.ts';
 import { arp, ether, ipv4, PROTO, TYPE, zeros } from '../../support/frames/packets.ts';
 import { flood } from '../../support/frames/wire.ts';
 import { guestMac, StrictHost } from '../../support/hosts/strict-host.ts';
@@ -91,6 +92,35 @@ describe('while a card comes and goes, a guest that forges all the time gets no 
         expect(tool('refilter').status).toBe(0);
       }
       expect(host.drops('vif1.0')).toBeGreaterThan(0);
+      expect(host.vif.offline(1).status).toBe(0);
+    }));
+
+  /** Leaves the table and the record that a version made which knew the bridge family alone. */
+  function asBefore(): void {
+    const path = '/run/xen-network/strict/vif1.0';
+    const line = host.vif.host.ok('cat', path);
+    const record: unknown = JSON.parse(line.slice(line.indexOf('{')));
+    const text = JSON.stringify(record, (_key, value: unknown) =>
+      Array.isArray(value) ? value.filter((each) => !`${each}`.startsWith('netdev ')) : value,
+    );
+    host.vif.host.write(path, `${seal(text)}\n`);
+    host.vif.host.ok('nft', 'delete table netdev xen_network');
+  }
+
+  test('while it is taken over from a version that knew the bridge family alone', () =>
+    flooded(async () => {
+      const listing = () => host.vif.host.ok('nft', 'list', 'table', 'netdev', 'xen_network');
+      expect(host.online(1).status).toBe(0);
+      asBefore();
+      expect(tool('refilter').status).toBe(0);
+      expect(listing()).toContain('chain groups/vif1.0');
+      asBefore();
+      host.guest(3, { ip: '192.0.2.3' });
+      expect(listing()).toContain('chain groups/vif3.0');
+      asBefore();
+      expect(host.online(1).status).toBe(0);
+      expect(listing()).toContain('chain groups/vif1.0');
+      asBefore();
       expect(host.vif.offline(1).status).toBe(0);
     }));
 });

@@ -3,7 +3,15 @@ import { NO_RULES } from '../lib/filter/forward.ts';
 import type { Context } from '../lib/hook/context.ts';
 import { attachVif, detachVif } from '../lib/hook/vif/attach.ts';
 import { type VifRun, warnOfUnfit } from '../lib/hook/vif/run.ts';
-import { isSwitchPort, mustRun, noBridge, switchIds, switchName, wayOut } from '../lib/hook/vif/switch.ts';
+import {
+  isSwitchPort,
+  mustNotBeStrict,
+  mustRun,
+  noBridge,
+  switchIds,
+  switchName,
+  wayOut,
+} from '../lib/hook/vif/switch.ts';
 import { runVifHook } from '../lib/hook/vif/vif.ts';
 import { readPaths } from '../lib/observe/forward/forwarding.ts';
 import { deviceExists, readPort } from '../lib/observe/host/port.ts';
@@ -35,6 +43,7 @@ async function attach(run: VifRun): Promise<void> {
     { ...run.stored, bridge: undefined },
   );
   warnOfUnfit(run, settings);
+  mustNotBeStrict(settings);
   const target = parseOvsBridge(values['bridge'] ?? noBridge());
   if (!run.dryRun) await mustRun(system);
   const ids = await switchIds(run, values);

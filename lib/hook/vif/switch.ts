@@ -2,6 +2,7 @@ import { HostError, RequestError, XenNetworkError } from '../../errors.ts';
 import { isPromiscuous, type Port } from '../../observe/host/port.ts';
 import { readVm } from '../../observe/vif/vm.ts';
 import type { Values } from '../../request/arguments.ts';
+import type { VifSettings } from '../../request/vif.ts';
 import { failureText } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import type { VifRun } from './run.ts';
@@ -45,6 +46,19 @@ export async function switchIds(
 export function noBridge(): never {
   throw new RequestError(
     'bridge is not set; say on which Open vSwitch bridge the guest is to be: bridge=NAME[.TAG][:TRUNK[:TRUNK…]].',
+  );
+}
+
+/**
+ * Refuses antispoof=strict for a switch's port, which the strict filter does not cover.
+ * @param settings the guest's settings
+ * @throws RequestError when they ask for the strict filter
+ */
+export function mustNotBeStrict({ antispoof, locking }: VifSettings): void {
+  if (antispoof !== 'strict' && locking === undefined) return;
+  throw new RequestError(
+    "antispoof=strict and locking= do not cover a switch's port: leave them out, and use port security of OVN, or flows " +
+      'that match the MAC and IP addresses of the guest.',
   );
 }
 

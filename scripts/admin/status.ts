@@ -26,7 +26,7 @@ import { openXenstore } from '../../lib/system/xenstore/open.ts';
  */
 export async function status(context: Context, json: boolean): Promise<number> {
   const { system, env, print } = context;
-  const map = hostMap(await factsOf(context));
+  const map = hostMap(await readMapFacts(context));
   if (json) {
     print(`${JSON.stringify(map, null, 2)}\n`);
   } else {
@@ -39,7 +39,12 @@ export async function status(context: Context, json: boolean): Promise<number> {
   return map.warnings.length === 0 ? 0 : 1;
 }
 
-async function factsOf(context: Context): Promise<MapFacts> {
+/**
+ * What the map of the host is drawn from.
+ * @param context the call
+ * @throws HostError where the host cannot be looked at
+ */
+export async function readMapFacts(context: Context): Promise<MapFacts> {
   const { system } = context;
   const { guests, warnings } = await guestsOf(context);
   const state = observeHost(system);

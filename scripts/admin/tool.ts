@@ -75,6 +75,15 @@ function runningCommands(tool: Argv, context: Context, done: (status: number) =>
       (y) => y.option('json', { type: 'boolean', default: false, describe: 'as JSON' }),
       async ({ json }) => done(await status(context, json)),
     )
+    .command(
+      'doctor [guest]',
+      'look for what is wrong with networks and guests, and say what to do',
+      (y) =>
+        y
+          .positional('guest', { type: 'string', describe: "a guest's name or domain" })
+          .option('json', { type: 'boolean', default: false, describe: 'as JSON' }),
+      async ({ guest, json }) => done(await (await import('./doctor.ts')).doctor(context, guest, json)),
+    )
     .command('confirm', 'confirm a start with confirm=SECONDS, so that it stays', {}, run(confirm))
     .command('recover', 'undo interrupted runs', {}, run(recover))
     .command(

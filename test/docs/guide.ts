@@ -131,12 +131,14 @@ const BRIDGED: readonly Scenario[] = [
     async play(page, keep) {
       const { host } = keep(await plainHost());
       host.write(XEND, '(network-script network-bridge)\n');
+      await host.xenstore();
       page.ok(host, 'xen-network start|stop|restart', {
         as: ['start', 'restart'].map((word) => `xen-network ${word}`),
       });
       const status = page.ok(host, 'xen-network status [--json]', { as: ['xen-network status --json'] });
       expect(JSON.stringify(JSON.parse(status))).toContain('"xenbr0"');
       page.ok(host, 'xen-network status [--json]', { as: ['xen-network status'] });
+      page.ok(host, 'xen-network doctor [GUEST]', { as: ['xen-network doctor'] });
       page.ok(host, 'xen-network confirm');
       page.ok(host, 'xen-network recover');
       page.ok(host, 'xen-network refilter');

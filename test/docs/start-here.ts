@@ -124,6 +124,20 @@ export const START_HERE: readonly Scenario[] = [
   },
   {
     document: 'docs/desk.md',
+    headings: ['status: the map', 'doctor: what is wrong'],
+    async play(page, keep) {
+      const { host } = keep(await plainHost());
+      host.ok('/etc/xen/scripts/network-bridge', 'start');
+      await createGuest(host, 1, { bridge: 'xenbr0' });
+      expect(page.ok(host, 'xen-network status [--json]', { as: ['xen-network status'] })).toContain(
+        'xenbr0  bridge by network-bridge',
+      );
+      for (const form of ['xen-network doctor [--json]', 'xen-network doctor GUEST [--json]'])
+        page.ok(host, form, { as: [form.replace('GUEST', '1').replace('[--json]', '--json')] });
+    },
+  },
+  {
+    document: 'docs/desk.md',
     headings: ['hooks: the links in /etc/xen/scripts'],
     async play(page, keep) {
       const { host } = keep({ host: await Host.create() });

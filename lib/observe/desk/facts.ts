@@ -106,11 +106,19 @@ export function readCard(system: System, name: string): CardFacts {
 }
 
 /**
+ * Whether Open vSwitch runs.
+ * @param system the way to its socket
+ */
+export function switchRuns(system: System): boolean {
+  return system.exists(SWITCH_SOCKET);
+}
+
+/**
  * The switches of Open vSwitch; none where it does not run.
  * @param system the way to ovs-vsctl
  */
 export function readSwitches(system: System): SwitchFacts[] {
-  if (!system.exists(SWITCH_SOCKET)) return [];
+  if (!switchRuns(system)) return [];
   const ask = (...words: string[]) =>
     system
       .run(['ovs-vsctl', `--timeout=${SWITCH_SECONDS}`, ...words])

@@ -1,14 +1,8 @@
 import { pendingRuns } from '../../lib/apply/confirm.ts';
 import { journalKeys } from '../../lib/apply/journal.ts';
-import {
-  type Complaint,
-  type DoctorFacts,
-  diagnose,
-  type Hop,
-  isKnownGuest,
-  wayOf,
-} from '../../lib/desk/doctor.ts';
-import { tried } from '../../lib/desk/finding.ts';
+import { tried } from '../../lib/desk/check/finding.ts';
+import type { Complaint, DoctorFacts } from '../../lib/desk/doctor/complaint.ts';
+import { diagnose, type Hop, isKnownGuest, wayOf } from '../../lib/desk/doctor/doctor.ts';
 import { HostError } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { goneDevices } from '../../lib/hook/guests/leftovers.ts';

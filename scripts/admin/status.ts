@@ -1,7 +1,7 @@
 import { pendingSentences } from '../../lib/apply/confirm.ts';
 import { damagedJournals } from '../../lib/apply/journal.ts';
-import { hostMap, type MapFacts } from '../../lib/desk/map.ts';
-import { mapText } from '../../lib/desk/map-text.ts';
+import { hostMap, type MapFacts } from '../../lib/desk/map/map.ts';
+import { mapText } from '../../lib/desk/map/map-text.ts';
 import { messageOf, XenstoreError } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { strictBridges } from '../../lib/hook/guests/strict-table.ts';

@@ -1,4 +1,4 @@
-import type { BridgeFacts, HostFacts } from '../../desk/host-facts.ts';
+import type { BridgeFacts, HostFacts } from '../../desk/check/host-facts.ts';
 import { readLedgerFile } from '../../observe/filter/ledger.ts';
 import { readConfigFile } from '../../observe/host/config-file.ts';
 import { type HostState, type Link, observeHost } from '../../observe/host/host.ts';

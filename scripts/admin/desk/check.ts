@@ -3,11 +3,11 @@ import {
   checkXendConfig,
   checkXlConf,
   type HookWords,
-} from '../../../lib/desk/config-check.ts';
-import { type Finding, tried } from '../../../lib/desk/finding.ts';
-import { checkGuest } from '../../../lib/desk/guest-check.ts';
-import type { HostFacts } from '../../../lib/desk/host-facts.ts';
-import { type Claim, claimsOf, findTwice } from '../../../lib/desk/twice.ts';
+} from '../../../lib/desk/check/config.ts';
+import { type Finding, tried } from '../../../lib/desk/check/finding.ts';
+import { checkGuest } from '../../../lib/desk/check/guest.ts';
+import type { HostFacts } from '../../../lib/desk/check/host-facts.ts';
+import { type Claim, claimsOf, findTwice } from '../../../lib/desk/check/twice.ts';
 import { XenstoreError } from '../../../lib/errors.ts';
 import type { Context, Hooks } from '../../../lib/hook/context.ts';
 import { readHostFacts } from '../../../lib/hook/guests/host-facts.ts';

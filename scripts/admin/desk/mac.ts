@@ -6,8 +6,8 @@ import {
   XEN_ADDRESSES,
   XEN_PREFIX,
   xenMac,
-} from '../../../lib/desk/mac.ts';
-import { type MacUse, macFindings, useText } from '../../../lib/desk/mac-uses.ts';
+} from '../../../lib/desk/mac/mac.ts';
+import { type MacUse, macFindings, useText } from '../../../lib/desk/mac/mac-uses.ts';
 import { HostError, messageOf, RequestError, XenstoreError } from '../../../lib/errors.ts';
 import type { Context } from '../../../lib/hook/context.ts';
 import { listBackends } from '../../../lib/hook/guests/running.ts';

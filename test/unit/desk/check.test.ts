@@ -4,11 +4,11 @@ import {
   checkXendConfig,
   checkXlConf,
   type HookWords,
-} from '../../../lib/desk/config-check.ts';
-import type { Finding } from '../../../lib/desk/finding.ts';
-import { checkGuest } from '../../../lib/desk/guest-check.ts';
-import type { HostFacts } from '../../../lib/desk/host-facts.ts';
-import { claimsOf, findTwice } from '../../../lib/desk/twice.ts';
+} from '../../../lib/desk/check/config.ts';
+import type { Finding } from '../../../lib/desk/check/finding.ts';
+import { checkGuest } from '../../../lib/desk/check/guest.ts';
+import type { HostFacts } from '../../../lib/desk/check/host-facts.ts';
+import { claimsOf, findTwice } from '../../../lib/desk/check/twice.ts';
 import { type Prefix, parsePrefix } from '../../../lib/request/addresses.ts';
 import { parseGuestFile } from '../../../lib/wire/config/guest-file.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { collisionProbability, formulaMac, macFault, parseMac, xenMac } from '../../../lib/desk/mac.ts';
-import { type MacUse, macFindings } from '../../../lib/desk/mac-uses.ts';
+import { collisionProbability, formulaMac, macFault, parseMac, xenMac } from '../../../lib/desk/mac/mac.ts';
+import { type MacUse, macFindings } from '../../../lib/desk/mac/mac-uses.ts';
 
 describe('MAC addresses', () => {
   test.each([

@@ -1,11 +1,11 @@
-import type { BridgeRecord } from '../observe/bridge/uplink.ts';
-import type { CardFacts, GuestCard, SwitchFacts } from '../observe/desk/facts.ts';
-import type { StrictRecord } from '../observe/filter/strict.ts';
-import type { Drops } from '../observe/filter/strict-listing.ts';
-import type { VirtualRecord } from '../observe/forward/virtual.ts';
-import type { Address, HostState, Link } from '../observe/host/host.ts';
-import type { VifRecord } from '../observe/records.ts';
-import { TAP_SUFFIX } from '../request/names.ts';
+import type { BridgeRecord } from '../../observe/bridge/uplink.ts';
+import type { CardFacts, GuestCard, SwitchFacts } from '../../observe/desk/facts.ts';
+import type { StrictRecord } from '../../observe/filter/strict.ts';
+import type { Drops } from '../../observe/filter/strict-listing.ts';
+import type { VirtualRecord } from '../../observe/forward/virtual.ts';
+import type { Address, HostState, Link } from '../../observe/host/host.ts';
+import type { VifRecord } from '../../observe/records.ts';
+import { TAP_SUFFIX } from '../../request/names.ts';
 
 /** All that the map of a host is drawn from. */
 export interface MapFacts {

@@ -1,10 +1,10 @@
-import { type Prefix, parseAddressList, prefixText } from '../request/addresses.ts';
-import type { CardWord, GuestFile } from '../wire/config/guest-file.ts';
-import { wordOf } from '../wire/config/guest-file.ts';
-import { placeText } from '../wire/config/place.ts';
+import { type Prefix, parseAddressList, prefixText } from '../../request/addresses.ts';
+import type { CardWord, GuestFile } from '../../wire/config/guest-file.ts';
+import { wordOf } from '../../wire/config/guest-file.ts';
+import { placeText } from '../../wire/config/place.ts';
+import { parseMac } from '../mac/mac.ts';
 import type { Finding } from './finding.ts';
 import { tried } from './finding.ts';
-import { parseMac } from './mac.ts';
 import { covers } from './prefixes.ts';
 
 /** What a guest's card wants for itself. */

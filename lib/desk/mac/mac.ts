@@ -1,4 +1,4 @@
-import { ipv4Octets } from '../request/addresses.ts';
+import { ipv4Octets } from '../../request/addresses.ts';
 
 /** Xen's own prefix, and how its tools fill the rest: the first bit of the fourth byte stays 0 (libxl). */
 export const XEN_PREFIX = '00:16:3e';

@@ -1,7 +1,7 @@
-import { quote } from '../text.ts';
-import type { GuestFile } from '../wire/config/guest-file.ts';
-import type { XlSetting } from '../wire/config/xl-config.ts';
-import { checkCard } from './card-check.ts';
+import { quote } from '../../text.ts';
+import type { GuestFile } from '../../wire/config/guest-file.ts';
+import type { XlSetting } from '../../wire/config/xl-config.ts';
+import { checkCard } from './card.ts';
 import { type Finding, findingsOf } from './finding.ts';
 import type { HostFacts } from './host-facts.ts';
 

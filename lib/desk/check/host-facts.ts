@@ -1,4 +1,4 @@
-import type { Family, Prefix } from '../request/addresses.ts';
+import type { Family, Prefix } from '../../request/addresses.ts';
 
 /** An address of the host, with the network that it is in. */
 export interface OwnAddress {

@@ -1,9 +1,9 @@
-import { nearest, refuseMistypes } from '../request/mistypes.ts';
-import { parseMultiLine } from '../request/multi-bridge.ts';
-import { listed, quote } from '../text.ts';
-import { parseXendConfig, type ScriptLine } from '../wire/config/xend-config.ts';
-import { textOf, USUAL_VIF_SCRIPT, XL_CONF } from '../wire/config/xl-conf.ts';
-import { parseXlFile } from '../wire/config/xl-config.ts';
+import { nearest, refuseMistypes } from '../../request/mistypes.ts';
+import { parseMultiLine } from '../../request/multi-bridge.ts';
+import { listed, quote } from '../../text.ts';
+import { parseXendConfig, type ScriptLine } from '../../wire/config/xend-config.ts';
+import { textOf, USUAL_VIF_SCRIPT, XL_CONF } from '../../wire/config/xl-conf.ts';
+import { parseXlFile } from '../../wire/config/xl-config.ts';
 import { type Finding, type Findings, findingsOf, tried } from './finding.ts';
 import type { HostFacts } from './host-facts.ts';
 

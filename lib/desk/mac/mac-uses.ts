@@ -1,4 +1,4 @@
-import { listed } from '../text.ts';
+import { listed } from '../../text.ts';
 import { macFault, parseMac } from './mac.ts';
 
 /** Where a MAC address is in use. */

@@ -1,4 +1,4 @@
-import { ipv4Octets, ipv6Groups, type Prefix } from '../request/addresses.ts';
+import { ipv4Octets, ipv6Groups, type Prefix } from '../../request/addresses.ts';
 
 /**
  * Whether an address lies in a range of its own family.

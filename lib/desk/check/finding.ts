@@ -1,5 +1,5 @@
-import { XenNetworkError } from '../errors.ts';
-import type { Fault, Place } from '../wire/config/place.ts';
+import { XenNetworkError } from '../../errors.ts';
+import type { Fault, Place } from '../../wire/config/place.ts';
 
 /** What is wrong in a file, and where. */
 export interface Finding extends Place {

@@ -1,4 +1,4 @@
-import { visible } from '../text.ts';
+import { visible } from '../../text.ts';
 import type { GuestPort, HostMap, Network } from './map.ts';
 
 /** How the map is written. */

@@ -1,14 +1,14 @@
-import { maskedAddresses, type Prefix, parseAddressList, prefixText } from '../request/addresses.ts';
-import { nearest } from '../request/mistypes.ts';
-import { deviceName, fitVifname } from '../request/names.ts';
-import { parseOvsBridge } from '../request/openvswitch.ts';
-import { parseVlans } from '../request/vlan.ts';
-import { listed, quote } from '../text.ts';
-import { type CardWord, type GuestCard, wordOf } from '../wire/config/guest-file.ts';
-import type { Place } from '../wire/config/place.ts';
+import { maskedAddresses, type Prefix, parseAddressList, prefixText } from '../../request/addresses.ts';
+import { nearest } from '../../request/mistypes.ts';
+import { deviceName, fitVifname } from '../../request/names.ts';
+import { parseOvsBridge } from '../../request/openvswitch.ts';
+import { parseVlans } from '../../request/vlan.ts';
+import { listed, quote } from '../../text.ts';
+import { type CardWord, type GuestCard, wordOf } from '../../wire/config/guest-file.ts';
+import type { Place } from '../../wire/config/place.ts';
+import { macFault } from '../mac/mac.ts';
 import { type Findings, tried } from './finding.ts';
 import type { HostFacts } from './host-facts.ts';
-import { macFault } from './mac.ts';
 import { covers } from './prefixes.ts';
 
 /** What xl takes in a card's text (xl-network-configuration(5)), the keys of COLO aside, which begin alike. */

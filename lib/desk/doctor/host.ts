@@ -1,0 +1,58 @@
+import { listed } from '../../text.ts';
+import { complaint, type Rule } from './complaint.ts';
+
+/** Of the table of connections. */
+const FULL = 0.8;
+
+const full: Rule = ({ settings }) => {
+  const count = Number(settings['net/netfilter/nf_conntrack_count'] ?? 0);
+  const most = Number(settings['net/netfilter/nf_conntrack_max'] ?? 0);
+  if (most === 0 || count < most * FULL) return [];
+  return [
+    complaint(
+      'host',
+      'warning',
+      `Connection tracking holds ${count} of ${most} connections; from the last one on packets are dropped. Raise net.netfilter.nf_conntrack_max, or say notrack=yes for bridged guests.`,
+    ),
+  ];
+};
+
+const leftBehind: Rule = ({ leftovers, interrupted, pending }) => [
+  ...(interrupted.length === 0
+    ? []
+    : [
+        complaint(
+          'host',
+          'error',
+          `${listed(interrupted)} ${interrupted.length === 1 ? 'was' : 'were'} interrupted half-way. Run "xen-network recover".`,
+        ),
+      ]),
+  ...(leftovers.length === 0
+    ? []
+    : [
+        complaint(
+          'host',
+          'warning',
+          `Something is left of devices that are gone: ${listed(leftovers)}. Run "xen-network recover".`,
+        ),
+      ]),
+  ...pending.map(({ id, seconds }) =>
+    complaint('host', 'warning', `${id} is undone in ${seconds} s. Run "xen-network confirm" to keep it.`),
+  ),
+];
+
+const owned: Rule = ({ owners }) => owners.map((text) => complaint('host', 'warning', text));
+
+const hookFiles: Rule = ({ hooks }) =>
+  Object.entries(hooks).map(([state, names]) =>
+    complaint(
+      'host',
+      state === 'replaced' ? 'error' : 'warning',
+      state === 'replaced'
+        ? `${names} in /etc/xen/scripts: a file lies over the link to this program, as an upgrade of Xen leaves it. Run "xen-network hooks enable".`
+        : `${names} in /etc/xen/scripts: not this program (${state}). "xen-network hooks enable" puts it there.`,
+    ),
+  );
+
+/** What is wrong with the host itself. */
+export const HOST_RULES: readonly Rule[] = [full, leftBehind, owned, hookFiles];

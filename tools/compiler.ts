@@ -1,4 +1,4 @@
-// The C compiler, and what it is told: by the builds, and by the tests that look whether it heeds it.
+// The C compiler and its options, for the builds and for the tests that check their effect.
 
 import { join } from 'node:path';
 import { root, run } from './runtime.ts';
@@ -6,7 +6,7 @@ import { root, run } from './runtime.ts';
 /** QuickJS, whose C files an npm package brings. */
 export const quickjs = join(root, 'node_modules/qjsc/deps/quickjs_2021_03_27');
 
-/** Ours is compiled with the compiler's advice; QuickJS is as it is. */
+/** Warnings for our C code; QuickJS is compiled without. */
 export const WARNINGS = [
   '-Wall',
   '-Wextra',
@@ -17,37 +17,37 @@ export const WARNINGS = [
 ];
 export const LIBRARIES = ['-lm', '-lpthread'];
 /**
- * Static: it starts sooner, runs with any C library, and no LD_ variable of the caller has a say in it. At an address
- * that nobody knows beforehand; what the loader has put right is read-only from then on, and no stack is executable.
+ * Static: it starts faster, runs with any C library, and ignores the caller's LD_ variables. Position-independent, so
+ * that its address cannot be predicted; relocated data becomes read-only, and no stack is executable.
  */
 export const LINK_FLAGS = [
   '-static-pie',
   '-s',
   '-Wl,-z,relro,-z,now,-z,noexecstack',
-  // Where a table leads to the stack's pages all the same, the linker says so and stops.
+  // If a table could still make the stack executable, the linker fails.
   '-Wl,--fatal-warnings',
 ];
 
 /**
- * What C files are compiled with.
- * @param work the folder that holds what the build makes, whose name is not to be found in the program
+ * The options for compiling C files.
+ * @param work the folder of the build, whose name must not be in the program
  */
 export function compileFlags(work: string): string[] {
   return [
     '-O2',
     '-D_GNU_SOURCE',
-    // BigInt is part of what QuickJS calls its big numbers.
+    // BigInt is one of QuickJS's big number extensions.
     '-DCONFIG_BIGNUM',
     '-DCONFIG_VERSION="2021-03-27"',
     `-isystem${quickjs}`,
-    // QuickJS counts on numbers that wrap round.
+    // QuickJS relies on integer overflow that wraps round.
     '-fwrapv',
     '-fPIE',
     '-fstack-protector-strong',
     '-fstack-clash-protection',
     '-U_FORTIFY_SOURCE',
     '-D_FORTIFY_SOURCE=2',
-    // The same bytes wherever and whenever they are made.
+    // The same bytes wherever and whenever the program is built.
     `-ffile-prefix-map=${root}=.`,
     ...(work === '' ? [] : [`-ffile-prefix-map=${work}=work`]),
     '-Werror=date-time',

@@ -135,7 +135,7 @@ async function bundle(entry: string, folder: string): Promise<{ modules: string[
     logLevel: 'warning',
     metafile: true,
   });
-  // Sorted: a folder's own order is the file system's.
+  // Sorted, since the order in a folder depends on the file system.
   const files = (await readdir(folder)).filter((name) => name.endsWith('.js')).sort();
   return {
     modules: ['program.js', ...files.filter((name) => name !== 'program.js')],

@@ -9,11 +9,11 @@ export interface HookTable {
   readonly purpose: string;
   /** The command words. */
   readonly commands: readonly string[];
-  /** NAME=VALUE each, with what it means; several values have "|" between. */
+  /** Each is NAME=VALUE, with its meaning; "|" separates alternative values. */
   readonly variables: readonly (readonly [name: string, meaning: string])[];
 }
 
-/** Names of this host, by what stands for them in the help: NAME of netdev, of bridge and so on. */
+/** Names on this host, by their placeholders in the help texts: NAME of netdev, of bridge and so on. */
 export interface HostNames {
   readonly devices: readonly string[];
   readonly bridges: readonly string[];
@@ -30,11 +30,11 @@ const OPTIONS: readonly Candidate[] = [
 
 /**
  * The words that may come next in a hook's call.
- * @param table what the hook takes
- * @param words those before, without the hook's name
- * @param current the one that is being typed, or empty
- * @param names of this host
- * @param others the tables of the hooks whose calls may stand there as well, as for network-multi-bridge
+ * @param table the commands, options and variables of the hook
+ * @param words the words before, without the hook's name
+ * @param current the incomplete word, possibly empty
+ * @param names the names on this host
+ * @param others the tables of the hooks whose calls may follow as well, as for network-multi-bridge
  */
 export function completeHook(
   table: HookTable,
@@ -43,7 +43,7 @@ export function completeHook(
   names: HostNames,
   others: ReadonlyMap<string, HookTable> = new Map(),
 ): Candidate[] {
-  // A hook's name begins a call of its own.
+  // A hook's name begins a new call.
   const at = words.reduce((last, word, i) => (others.has(word) ? i : last), -1);
   const inner = others.get(words[at] ?? '');
   const own = words.slice(at + 1);
@@ -53,7 +53,7 @@ export function completeHook(
   const hasCommand = words.some((word) => table.commands.includes(word));
   const commands = hasCommand ? [] : table.commands.map((word) => ({ word, about: 'command' }));
   const unset = variables.filter(([name]) => !own.some((word) => word.startsWith(`${nameOf(name)}=`)));
-  // Of several lines about one variable the first tells what it is.
+  // Several lines may describe one variable; the first says what it is.
   const settings = new Map([...unset].reverse().map(([name, about]) => [`${nameOf(name)}=`, about]));
   const calls = [...others].map(([word, { purpose }]) => ({ word, about: purpose }));
   return [
@@ -64,7 +64,7 @@ export function completeHook(
   ].filter(begins(current));
 }
 
-/** Options only where they are begun: they are few, and variables many. */
+/** Options only after a "-": there are few of them, and many variables. */
 function begins(current: string): (candidate: Candidate) => boolean {
   return ({ word }) => word.startsWith(current) && (current.startsWith('-') || !word.startsWith('-'));
 }

@@ -7,7 +7,7 @@ export interface HelpWord extends Candidate {
   readonly takesValue: boolean;
 }
 
-/** What a help text of the tool tells. */
+/** The content of a help text of the tool. */
 export interface HelpText {
   readonly commands: readonly Candidate[];
   readonly positionals: readonly HelpWord[];
@@ -15,8 +15,8 @@ export interface HelpText {
 }
 
 /**
- * Reads a help text of the tool, whose lines are as long as they need.
- * @param text as yargs makes it
+ * Parses a help text of the tool that has no wrapped lines.
+ * @param text the text, as yargs makes it
  */
 export function parseHelpText(text: string): HelpText {
   return {
@@ -55,10 +55,10 @@ function wordsOf(line: string, form: RegExp): HelpWord[] {
 
 /**
  * The words that may come next after a command of the tool.
- * @param help of that command
- * @param words those before, without the command
- * @param current the one that is being typed, or empty
- * @param named what stands for a positional word of a name
+ * @param help the help text of that command
+ * @param words the words before, without the command
+ * @param current the incomplete word, possibly empty
+ * @param named the possible words for a positional argument of this name
  */
 export function completeCommand(
   help: HelpText,

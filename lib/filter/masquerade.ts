@@ -47,7 +47,7 @@ export function natForwardRules(netdev: string): string[] {
 
 /**
  * The outgoing device in a rule of `natForwardRules`.
- * @param rule without -A
+ * @param rule the rule, without -A
  * @returns undefined for any other rule
  */
 export function natForwardDevice(rule: string): string | undefined {
@@ -103,9 +103,9 @@ export function virtualForwardRules(bridge: string, subnet: Prefix, outside: str
 }
 
 /**
- * Whose packets a rule of `virtualForwardRules` lets go outside, and by which device.
- * @param rule without -A
- * @returns undefined for any other rule; no device where they go by any
+ * The source addresses and the outgoing device of a rule of `virtualForwardRules` that lets packets go outside.
+ * @param rule the rule, without -A
+ * @returns undefined for any other rule; no device if the rule matches all devices
  */
 export function virtualForwardWay(
   rule: string,

@@ -1,13 +1,13 @@
 import { isWithin, type Prefix, parsePrefix } from '../request/addresses.ts';
 
-/** What connection tracking says of a packet. */
+/** The state of a packet's connection in connection tracking. */
 export type PacketState = 'new' | 'established';
 
 /**
- * Tells whether all that a rule asks for beside devices holds for a packet.
- * @param source the packet's source address, or the range that it lies in; undefined where that is not known
- * @param state whether it is the first of its connection, which it is unless told, or answers one
- * @returns a function of a rule's conditions (`FirewallRule.others`); what it does not understand does not hold
+ * Checks the conditions of a rule, other than devices, for a packet.
+ * @param source the packet's source address, or the range that contains it; undefined if it is unknown
+ * @param state whether it is the first packet of its connection, or an answer
+ * @returns a function of a rule's conditions (`FirewallRule.others`); a condition that it does not understand is false
  */
 export function holdsFor(
   source: Prefix | undefined,
@@ -32,7 +32,7 @@ function iptablesHolds(word: string, value: string, source: Prefix | undefined, 
   return (word === '--ctstate' || word === '--state') && value.split(',').includes(state.toUpperCase());
 }
 
-/** A match of nft's, as its JSON has it. */
+/** A match of nft in JSON. */
 interface NftMatch {
   readonly match?: {
     readonly op: string;
@@ -52,7 +52,7 @@ function nftHolds(text: string, source: Prefix | undefined, state: PacketState):
   return match.left.payload?.field === 'saddr' && values.some((value) => holds(value, source));
 }
 
-/** Words, and ranges as ADDRESS/LENGTH; anything else is an empty word. */
+/** Words, and ranges as ADDRESS/LENGTH; anything else becomes an empty word. */
 function valuesOf(right: unknown): string[] {
   const { set, prefix } = (typeof right === 'object' && right !== null ? right : {}) as {
     readonly set?: unknown;

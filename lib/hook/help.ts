@@ -3,8 +3,8 @@ import { DESCRIBED_HOOKS } from '../request/described/hooks.ts';
 import { assignmentForm, type Described } from '../request/described/variable.ts';
 
 /**
- * What hooks take, for who completes words.
- * @returns by the hooks' names
+ * The commands, options and variables of all hooks, for the completion of words.
+ * @returns a table for each hook, by its name
  */
 export function hookTables(): ReadonlyMap<string, HookTable> {
   return new Map(

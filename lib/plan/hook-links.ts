@@ -4,27 +4,27 @@ import { STOCK_FOLDER } from '../record/paths.ts';
 
 const FRESH_LINK = '.xen-network-new';
 
-/** One change, and what it is in words that follow "to". */
+/** One change, with words for it that follow "to". */
 export interface LinkChange {
   readonly what: string;
   readonly commands: readonly (readonly string[])[];
-  /** For the last command, where the file system does not know it. */
+  /** The command to use where the file system does not support the last one. */
   readonly instead?: readonly string[];
 }
 
-/** What is to be done about links. */
+/** The changes of links. */
 export interface LinkPlan {
   readonly changes: readonly LinkChange[];
-  /** What is left alone, a sentence for each. */
+  /** A sentence for each name that is left alone. */
   readonly left: readonly string[];
 }
 
 /**
- * Puts links to this program in the places of hooks, and takes those of hooks that it has no more away. At every moment a
- * hook's name is either the old script or our link, and a run that was killed is completed by the next.
- * @param links what is there
+ * Plans the replacement of hooks by links to this program, and the removal of links of hooks that the program no longer
+ * has. At every moment a hook's name is either the old script or our link; the next run completes one that was killed.
+ * @param links the present state
  * @param hooks the names of all hooks
- * @throws HostError where a folder stands in a hook's place
+ * @throws HostError where a folder has a hook's name
  */
 export function planLinks(links: HookLinks, hooks: readonly string[]): LinkPlan {
   const wanted = links.places.filter(({ name }) => hooks.includes(name));
@@ -49,7 +49,7 @@ function linkIn(place: HookPlace, { folder, target }: HookLinks): LinkPlan {
   const { path, stock, what, diverted } = place;
   const changes: LinkChange[] = [];
   const makeFolder = ['mkdir', '-p', '--', `${folder}/${STOCK_FOLDER}`];
-  // The folder has to be there by then, or dpkg could not unpack a package that brings the script.
+  // The folder must exist before dpkg unpacks a package with the script.
   if (diverted === false)
     changes.push({
       what: `divert ${path} to ${stock}`,
@@ -79,8 +79,8 @@ function linkIn(place: HookPlace, { folder, target }: HookLinks): LinkPlan {
 }
 
 /**
- * Makes all hooks' names what they were.
- * @param links what is there
+ * Plans the restoration of all hooks' names.
+ * @param links the present state
  */
 export function planNoLinks(links: HookLinks): LinkPlan {
   const parts = links.places.map(takeBack);
@@ -88,7 +88,7 @@ export function planNoLinks(links: HookLinks): LinkPlan {
 }
 
 /**
- * What goes with the last link; no matter where it cannot.
+ * The commands that remove the folders with the last link; a failure does not matter.
  * @param folder the folder of hooks
  */
 export function sweepCommands(folder: string): readonly (readonly string[])[] {
@@ -121,11 +121,11 @@ function takeBack({ path, stock, what, hasStock, isStock, diverted }: HookPlace)
   return { changes, left: [] };
 }
 
-/** How a hook's name stands; replaced: somebody, such as an upgrade of Xen's package, put a file over our link. */
+/** The state of a hook's name. replaced: somebody, such as an upgrade of Xen's package, put a file over our link. */
 export type HookState = 'enabled' | 'replaced' | 'interrupted' | 'stock' | 'missing';
 
 /**
- * How a hook's name stands.
+ * The state of a hook's name.
  * @param place what is there
  */
 export function hookState({ what, hasStock, isStock, diverted }: HookPlace): HookState {

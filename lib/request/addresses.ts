@@ -163,9 +163,9 @@ export function prefixText(prefix: Prefix): string {
 }
 
 /**
- * Whether a range holds another one, or an address.
+ * Whether a range contains another range or an address.
  * @param outer the range
- * @param inner what is to lie within it, which may be all of it
+ * @param inner the other range or address; may be equal
  */
 export function isWithin(outer: Prefix, inner: Prefix): boolean {
   if (outer.family !== inner.family || outer.length > inner.length) return false;
@@ -193,7 +193,7 @@ export function noHost({ family, address, length }: Prefix): string | undefined 
  * Checks that a guest can have an address.
  * @param word the entry of `ip`, for the message
  * @param prefix the address or range that it means
- * @throws RequestError when no host can
+ * @throws RequestError if no host can have it
  */
 export function mustFitHost(word: string, prefix: Prefix): void {
   const kind = noHost(prefix);

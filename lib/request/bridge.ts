@@ -83,7 +83,7 @@ export function parseBridgeRequest(values: Values): BridgeRequest | undefined {
 /**
  * The variables stp and forward_delay (docs/contract.md, "Spanning tree").
  * @param values a network hook's variables
- * @returns undefined where no spanning tree is asked for
+ * @returns undefined without stp=yes
  * @throws RequestError naming the variable that is wrong
  */
 export function parseSpanningTree(values: Values): SpanningTree | undefined {

@@ -60,7 +60,7 @@ export interface VirtualRequest {
   readonly strict: boolean;
   readonly dhcp: DhcpWish;
   readonly netdev: string | undefined;
-  /** undefined leaves the bridge as it is, which for a new one is off. */
+  /** undefined: the bridge stays as it is; a new one has no spanning tree. */
   readonly spanningTree: SpanningTree | undefined;
 }
 

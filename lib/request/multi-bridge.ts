@@ -53,11 +53,11 @@ export function parseMultiList(text: string, path: string, hooks: readonly strin
 
 /**
  * Reads one line of such a list.
- * @param line without its end
- * @param place what it is called in messages
- * @param hooks the hooks that can be called
- * @returns undefined where it holds no call
- * @throws RequestError where it holds something else
+ * @param line the line, without the newline
+ * @param place the file and line, for messages
+ * @param hooks the names of the network hooks
+ * @returns undefined if the line is empty or a comment
+ * @throws RequestError if it is no call of a hook
  */
 export function parseMultiLine(line: string, place: string, hooks: readonly string[]): HookCall | undefined {
   const [hook = '', ...rest] = line

@@ -107,7 +107,7 @@ export function aliasOf(device: string): string {
 }
 
 /**
- * Whether a device's alias tells that it is a guest's device to which a hook gave a vifname.
+ * Whether a device's alias says that a hook gave the device of a guest a vifname.
  * @param alias the device's alias; undefined if it has none
  */
 export function isGuestAlias(alias: string | undefined): boolean {

@@ -1,15 +1,15 @@
-/** A table as iptables-save(8) and ip6tables-save(8) print it. */
+/** One table in the output of iptables-save(8) or ip6tables-save(8). */
 export interface SavedTable {
   readonly name: string;
-  /** The policy of each chain; "-" of one that somebody made. */
+  /** The policy of each chain; "-" for a user-defined chain. */
   readonly policies: ReadonlyMap<string, string>;
-  /** In order, without the leading -A. */
+  /** The rules in order, without the leading -A. */
   readonly rules: readonly string[];
 }
 
 /**
- * Reads what iptables-save or ip6tables-save prints.
- * @param text its output
+ * Reads the output of iptables-save or ip6tables-save.
+ * @param text the output
  */
 export function parseSavedTables(text: string): SavedTable[] {
   const tables: { name: string; policies: Map<string, string>; rules: string[] }[] = [];

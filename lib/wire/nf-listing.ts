@@ -56,7 +56,7 @@ export function generationOf(datagram: Uint8Array): number {
 }
 
 /**
- * The question for all chains of a family's tables.
+ * The request for all chains in the tables of a family.
  * @param family AF_INET, AF_INET6 or NFPROTO_INET
  */
 export function chainsQuestion(family: number): Uint8Array {
@@ -66,21 +66,21 @@ export function chainsQuestion(family: number): Uint8Array {
   return out.from(0);
 }
 
-/** A chain that what is forwarded goes through. */
+/** A chain for forwarded packets. */
 export interface ForwardChain {
   /** Its table's name, without the family. */
   readonly table: string;
   readonly name: string;
   readonly policy: 'accept' | 'drop';
-  /** How many rules it has. */
+  /** The number of its rules. */
   readonly rules: number;
 }
 
 /**
- * Looks for chains on the hook forward in a part of the answer to chainsQuestion.
+ * Finds the chains on the hook forward in a part of the answer to chainsQuestion.
  * @param datagram the part
- * @param found those found, filled in here
- * @returns whether the answer goes on
+ * @param found the list to which the function adds them
+ * @returns whether more parts of the answer follow
  */
 export function findForwardChains(datagram: Uint8Array, found: ForwardChain[]): boolean {
   const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
@@ -103,13 +103,13 @@ export function findForwardChains(datagram: Uint8Array, found: ForwardChain[]): 
 }
 
 /**
- * Whether a part of the answer to rulesQuestion holds a rule that may do anything else than let packets pass, as far as
+ * Whether a part of the answer to rulesQuestion has a rule that may do anything else than let packets pass, judged by
  * the last words of the rule tell.
  * @param datagram the part
- * @returns undefined where it holds none and the answer goes on
+ * @returns undefined if it has none and more parts of the answer follow
  */
 export function mayStop(datagram: Uint8Array): boolean | undefined {
-  // Messages and attributes begin at whole words; there may be thousands of rules.
+  // Messages and attributes are aligned to 4 bytes, so whole words are compared: there may be thousands of rules.
   const words = new Uint32Array(datagram.buffer, datagram.byteOffset, datagram.length >> 2);
   const [data, verdict, code, accept] = ACCEPT_TAIL;
   for (let at = 0; at + 1 < words.length; ) {

@@ -3,21 +3,21 @@ import type { Context } from '../../lib/hook/context.ts';
 import { reattach } from '../../lib/hook/guests/reattach.ts';
 import { quote } from '../../lib/text.ts';
 
-/** What `reattach` is told. */
+/** The arguments of "xen-network reattach". */
 export interface ReattachWish {
-  /** A guest's name, its domain's number, or the kernel's name of one of its devices. */
+  /** A guest's name, its domain id, or the kernel's name of one of its devices. */
   readonly guest: string | undefined;
   readonly all: boolean;
 }
 
 /**
- * Attaches the devices of a running guest, or of all, once more, each by its own script.
+ * Attaches the devices of a running guest, or of all guests, again, each by its own script.
  * @param context the call
- * @param wish whose
- * @returns 0; 1 where a device could not be attached
- * @throws RequestError where nobody is named
- * @throws HostError where the guest has no device that was attached
- * @throws XenstoreError where no xenstore answers
+ * @param wish the guest, or all
+ * @returns 0; 1 if a device could not be attached
+ * @throws RequestError if no guest is named
+ * @throws HostError if the guest has no attached device
+ * @throws XenstoreError if xenstore does not answer
  */
 export async function reattachGuests(context: Context, { guest, all }: ReattachWish): Promise<number> {
   if (all === (guest !== undefined))

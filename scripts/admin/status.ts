@@ -21,8 +21,8 @@ import { openXenstore } from '../../lib/system/xenstore/open.ts';
  * Shows the map of the host: its bridges, switches and routed guests, and what is wrong.
  * @param context the call
  * @param json as JSON, for programs
- * @returns 0; 1 where a warning is shown
- * @throws HostError where the host cannot be looked at
+ * @returns 0; 1 if there is a warning
+ * @throws HostError if a tool that lists the host's state fails
  */
 export async function status(context: Context, json: boolean): Promise<number> {
   const { system, env, print } = context;

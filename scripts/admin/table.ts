@@ -1,6 +1,6 @@
 /**
- * A table for people: columns as wide as their widest cell, two blanks between.
- * @param rows the first is the heading; all of one length
+ * A table as text: each column is as wide as its widest cell, with two blanks between columns.
+ * @param rows the rows, the heading first; all of the same length
  */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)));

@@ -11,7 +11,9 @@ import { type Findings, tried } from './finding.ts';
 import type { HostFacts } from './host-facts.ts';
 import { covers } from './prefixes.ts';
 
-/** What xl takes in a card's text (xl-network-configuration(5)), the keys of COLO aside, which begin alike. */
+/**
+ * The keys that xl knows in a card's text (xl-network-configuration(5)), without those of COLO, which share a prefix.
+ */
 const XL_KEYS: readonly string[] = [
   'mac',
   'bridge',
@@ -31,23 +33,23 @@ const XL_KEYS: readonly string[] = [
   'accel',
   'forwarddev',
 ];
-/** What only xend took. */
+/** Keys that only xend knew. */
 const XEND_KEYS: readonly string[] = ['policy', 'label', 'security', 'uuid', 'pvid'];
-/** Settings of our hooks that no toolstack hands on. */
+/** Settings of our hooks that no toolstack passes on. */
 const OWN_SETTINGS: readonly string[] = ['antispoof', 'locking', 'notrack', 'filter', 'dhcp'];
 
-/** A card of a guest that is looked at. */
+/** A guest's card to check. */
 export interface CardCheck {
   readonly card: GuestCard;
-  /** It has an emulated twin, unless it says type=vif. */
+  /** The guest also has a tap for the card, unless the card says type=vif. */
   readonly isHvm: boolean;
   readonly facts: HostFacts;
   readonly findings: Findings;
 }
 
 /**
- * Finds what is wrong with a guest's card by itself, on this host.
- * @param check the card, the host, and where findings go
+ * Checks one card of a guest against this host.
+ * @param check the card, the host, and the list of findings
  */
 export function checkCard(check: CardCheck): void {
   for (const word of check.card.words) checkKey(check.findings, word);
@@ -83,7 +85,7 @@ function checkKey(findings: Findings, word: CardWord): void {
   }
 }
 
-/** @returns the name of the card's script without its folder */
+/** @returns the name of the card's script, without its folder */
 function scriptOf({ card, facts, findings }: CardCheck): string {
   const word = wordOf(card, 'script');
   const script = textOf(word) ?? facts.usualScript;
@@ -131,7 +133,7 @@ function checkBridge({ card, facts, findings }: CardCheck, script: string): void
     );
 }
 
-/** xenbrN means ethN where only that is a bridge (docs/contract.md, "vif-bridge online"). */
+/** xenbrN means ethN where only ethN is a bridge (docs/contract.md, "vif-bridge online"). */
 function bridgeOf({ bridges }: HostFacts, name: string) {
   const old = /^xenbr(\d+)$/.exec(name)?.[1];
   return (
@@ -234,7 +236,7 @@ function checkAddresses({ card, facts, findings }: CardCheck, script: string): v
 interface AddressCheck {
   readonly facts: HostFacts;
   readonly findings: Findings;
-  /** Those of the bridge; none where they are not known. */
+  /** The networks of the bridge; empty where they are unknown. */
   readonly networks: readonly Prefix[];
 }
 

@@ -10,17 +10,17 @@ import type { HostFacts } from './host-facts.ts';
 /** The network hooks that a file may call, and the variables that each knows. */
 export interface HookWords {
   readonly variables: ReadonlyMap<string, readonly string[]>;
-  /** Variables of all of them, which a wrapper may hand to several. */
+  /** The variables of all network hooks, which a wrapper may pass to several of them. */
   readonly foreign: readonly string[];
 }
 
-/** The hook that reads a list of calls; its other words are calls themselves. */
+/** The hook that reads a list of calls; its further arguments are calls too. */
 const MULTI_HOOK = 'network-multi-bridge';
 
 /**
- * Finds what is wrong in xend-config.sxp, as far as the network goes.
- * @param path the file
- * @param text what is in it
+ * Checks the network settings of xend-config.sxp.
+ * @param path the file's path
+ * @param text the file's content
  * @param facts the host
  * @param hooks the hooks
  */
@@ -79,16 +79,16 @@ const XL_VIF = [
   'vif.default.gatewaydev',
   'vif.default.backend',
 ] as const;
-/** What they were called before Xen 4.3. */
+/** The names of these settings before Xen 4.3. */
 const OLD_NAMES: Readonly<Record<string, string>> = {
   vifscript: 'vif.default.script',
   defaultbridge: 'vif.default.bridge',
 };
 
 /**
- * Finds what is wrong in xl.conf, as far as the network goes.
- * @param path the file
- * @param text what is in it
+ * Checks the network settings of xl.conf.
+ * @param path the file's path
+ * @param text the file's content
  * @param facts the host
  */
 export function checkXlConf(path: string, text: string, facts: HostFacts): Finding[] {
@@ -136,9 +136,9 @@ function checkBridge(
 }
 
 /**
- * Finds what is wrong in a list of network-multi-bridge.
- * @param path the file
- * @param text what is in it
+ * Checks a list of network-multi-bridge.
+ * @param path the file's path
+ * @param text the file's content
  * @param hooks the hooks
  */
 export function checkMultiList(path: string, text: string, hooks: HookWords): Finding[] {

@@ -1,18 +1,18 @@
 import { XenNetworkError } from '../../errors.ts';
 import type { Fault, Place } from '../../wire/config/place.ts';
 
-/** What is wrong in a file, and where. */
+/** A fault in a file, and its position. */
 export interface Finding extends Place {
   readonly path: string;
-  /** A sentence. */
+  /** One sentence. */
   readonly text: string;
-  /** It works all the same, though perhaps not as it is meant. */
+  /** A warning: the line works, though perhaps not as its author meant. */
   readonly isMild: boolean;
 }
 
-/** Takes what is found in one file. */
+/** Collects the findings about one file. */
 export interface Findings {
-  /** What keeps the file from doing what it is for. */
+  /** Adds an error: the file cannot do what it is for. */
   error(place: Place, text: string): void;
   warning(place: Place, text: string): void;
   fault(fault: Fault): void;
@@ -20,8 +20,8 @@ export interface Findings {
 }
 
 /**
- * A list of what is found in a file.
- * @param path the file
+ * Makes a list of findings for a file.
+ * @param path the file's path
  */
 export function findingsOf(path: string): Findings {
   const all: Finding[] = [];
@@ -36,9 +36,9 @@ export function findingsOf(path: string): Findings {
 }
 
 /**
- * Runs a check that throws a sentence.
- * @param check reads something; throws XenNetworkError where it cannot be used
- * @returns what it gives, or the sentence
+ * Runs a check that may throw XenNetworkError.
+ * @param check reads something
+ * @returns its result, or the error's sentence
  */
 export function tried<T>(check: () => T): { readonly value: T } | { readonly sentence: string } {
   try {

@@ -6,10 +6,10 @@ import { type Finding, findingsOf } from './finding.ts';
 import type { HostFacts } from './host-facts.ts';
 
 /**
- * Finds what is wrong in a guest's file by itself.
- * @param path the file
- * @param file what is in it
- * @param facts the host that the guest is to run on
+ * Checks a guest's file by itself.
+ * @param path the file's path
+ * @param file the file's content
+ * @param facts the host on which the guest is to run
  */
 export function checkGuest(path: string, file: GuestFile, facts: HostFacts): Finding[] {
   const findings = findingsOf(path);

@@ -1,9 +1,9 @@
 import { ipv4Octets, ipv6Groups, type Prefix } from '../../request/addresses.ts';
 
 /**
- * Whether an address lies in a range of its own family.
+ * Whether an address is in a range of its own family.
  * @param range the range, or a single address
- * @param address without a length
+ * @param address without a prefix length
  */
 export function covers({ family, address: start, length }: Prefix, address: string): boolean {
   const [from, given] = [bitsOf(family, start), bitsOf(family, address)];

@@ -7,25 +7,25 @@ import type { Finding } from './finding.ts';
 import { tried } from './finding.ts';
 import { covers } from './prefixes.ts';
 
-/** What a guest's card wants for itself. */
+/** Something that a guest's card needs for itself alone. */
 export interface Claim {
   readonly what: 'MAC address' | 'vifname' | 'IP address';
   readonly value: string;
-  /** Of an IP address, the range. */
+  /** For an IP address its range. */
   readonly range?: Prefix;
   readonly guest: string;
-  /** Where it is said; a running guest has no file. */
+  /** The position in a file; a running guest has none. */
   readonly path: string | undefined;
   readonly line: number;
   readonly column: number;
-  /** The place in words. */
+  /** The position in words. */
   readonly where: string;
 }
 
 /**
- * What the cards of a guest's file want for themselves.
- * @param path the file
- * @param file what is in it
+ * What the cards of a guest's file need for themselves alone.
+ * @param path the file's path
+ * @param file the file's content
  */
 export function claimsOf(path: string, { name, cards }: GuestFile): Claim[] {
   const guest = name ?? path;
@@ -56,8 +56,8 @@ export function claimsOf(path: string, { name, cards }: GuestFile): Claim[] {
 }
 
 /**
- * Finds what two cards want, each of which can have it alone.
- * @param claims of all guests that are known
+ * Finds what two cards need though only one can have it.
+ * @param claims what the cards of all known guests need
  * @param paths the files whose findings are wanted
  */
 export function findTwice(claims: readonly Claim[], paths: ReadonlySet<string>): Finding[] {
@@ -95,7 +95,7 @@ function isWithin({ range }: Claim, { range: wide }: Claim): boolean {
   );
 }
 
-/** Two files of one guest, and its running self, are one guest; two cards in one file are two. */
+/** Two files of one guest, and the running guest, are the same guest; two cards in one file are two cards. */
 function clash(one: Claim, other: Claim): boolean {
   if (one === other) return false;
   if (one.guest !== other.guest) return true;

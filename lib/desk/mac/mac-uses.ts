@@ -1,33 +1,33 @@
 import { listed } from '../../text.ts';
 import { macFault, parseMac } from './mac.ts';
 
-/** Where a MAC address is in use. */
+/** One use of a MAC address. */
 export interface MacUse {
-  /** As it is written there. */
+  /** The address as it is written there. */
   readonly mac: string;
   readonly host: string;
   /** The guest's name; undefined for a card of the host itself. */
   readonly guest: string | undefined;
   readonly isRunning: boolean;
-  /** In words: a place in a file, or a device. */
+  /** The position in a file, or the device, in words. */
   readonly where: string;
-  /** The file, where it is from one. */
+  /** The file's path, where the use is in a file. */
   readonly path?: string;
 }
 
-/** What was found about addresses. */
+/** A fault in MAC addresses. */
 export interface MacFinding {
   readonly isMild: boolean;
   readonly text: string;
 }
 
 /**
- * What is wrong with addresses: those that are none or unfit, and those that two cards have.
- * @param uses all that are known
+ * Finds malformed and unsuitable addresses, and those that two cards have.
+ * @param uses all known uses
  */
 export function macFindings(uses: readonly MacUse[]): MacFinding[] {
   const unfit = uses.flatMap((use) => {
-    // A card of the host has what its maker gave it.
+    // The maker of a host's card has chosen its address.
     const fault = use.guest === undefined ? undefined : macFault(use.mac);
     return fault === undefined
       ? []
@@ -54,7 +54,10 @@ function twice(uses: readonly MacUse[]): MacFinding[] {
   });
 }
 
-/** A guest's card is in its file and runs; its file may lie on several hosts, of which it runs on one. */
+/**
+ * Whether two uses are a conflict. A guest may be in its file and running at the same time; its file may be on several
+ * hosts, on one of which it runs.
+ */
 function clash(one: MacUse, other: MacUse): boolean {
   if (one.guest === undefined || one.guest !== other.guest) return true;
   if (one.isRunning && other.isRunning) return one.host !== other.host || one.where !== other.where;
@@ -62,8 +65,8 @@ function clash(one: MacUse, other: MacUse): boolean {
 }
 
 /**
- * A use in words.
- * @param use one
+ * A use of an address in words.
+ * @param use the use
  */
 export function useText({ guest, host, isRunning, where }: MacUse): string {
   const who =

@@ -1,29 +1,32 @@
 import { ipv4Octets } from '../../request/addresses.ts';
 
-/** Xen's own prefix, and how its tools fill the rest: the first bit of the fourth byte stays 0 (libxl). */
+/**
+ * Xen's own prefix, and how many addresses its tools choose from: the first bit of the fourth byte is always 0 (libxl).
+ */
 export const XEN_PREFIX = '00:16:3e';
 export const XEN_ADDRESSES = 2 ** 23;
 
-/** What the formula puts before an address unless told. */
+/** The formula's default for the two bytes before an address. */
 export const FORMULA_PREFIX = '02:00';
 
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
 
 /**
  * A MAC address in lower case.
- * @param text as somebody wrote it, with ":" between the bytes
- * @returns undefined where it is none
+ * @param text the address as somebody wrote it, with ":" between the bytes
+ * @returns undefined where the text is no MAC address
  */
 export function parseMac(text: string): string | undefined {
   return MAC.test(text) ? text.toLowerCase() : undefined;
 }
 
 /**
- * The MAC address that an IPv4 address gives: two bytes, then the address in hexadecimal digits. The second digit of the two
- * bytes is 2, 6, A or E, as it is for addresses of one's own (IEEE 802: locally administered, and no group's).
+ * The MAC address that the formula makes from an IPv4 address: two bytes, then the address in hexadecimal digits. The
+ * second digit of the two bytes is 2, 6, A or E, which marks addresses that no maker has assigned (IEEE 802: locally
+ * administered, no group).
  * @param address such as 192.0.2.17
  * @param prefix the two bytes, such as 02:00
- * @returns undefined where the address or the prefix is none
+ * @returns undefined where the address or the prefix is malformed
  */
 export function formulaMac(address: string, prefix: string): string | undefined {
   const octets = ipv4Octets(address);
@@ -32,8 +35,8 @@ export function formulaMac(address: string, prefix: string): string | undefined 
 }
 
 /**
- * An address of Xen's prefix.
- * @param bytes three bytes of chance
+ * An address with Xen's prefix.
+ * @param bytes three random bytes
  */
 export function xenMac([first = 0, ...rest]: readonly number[]): string {
   return [XEN_PREFIX, hex(first & 0x7f), ...rest.slice(0, 2).map(hex)].join(':');
@@ -43,16 +46,16 @@ function hex(byte: number): string {
   return byte.toString(16).padStart(2, '0');
 }
 
-/** What is wrong with an address, and whether a card cannot have it at all. */
+/** A fault of an address, and whether it rules the address out for any card. */
 export interface MacFault {
   readonly text: string;
   readonly isMild: boolean;
 }
 
 /**
- * What speaks against an address for a guest's card.
- * @param text as it is written
- * @returns undefined where nothing does
+ * Why an address does not suit a guest's card.
+ * @param text the address as it is written
+ * @returns undefined where it suits
  */
 export function macFault(text: string): MacFault | undefined {
   const mac = parseMac(text);
@@ -76,14 +79,14 @@ export function macFault(text: string): MacFault | undefined {
 }
 
 /**
- * The probability that among addresses that are drawn at random two or more are alike.
+ * The probability that two or more of the addresses are equal when they are drawn at random.
  * @param count how many are drawn
- * @param size among how many
+ * @param size from how many
  */
 export function collisionProbability(count: number, size: number): number {
   if (count > size) return 1;
   let allDiffer = 0;
-  // The sum of logarithms: the product would lose what small probabilities consist of.
+  // A sum of logarithms, since a product would lose small probabilities to rounding.
   for (let i = 1; i < count; i++) allDiffer += Math.log1p(-i / size);
   return -Math.expm1(allDiffer);
 }

@@ -118,7 +118,7 @@ export function hostMap(facts: MapFacts): HostMap {
   };
 }
 
-/** Every device of a guest that this host has, by the name that it has now. */
+/** All guests' devices on this host, by their present names. */
 function guestPorts(facts: MapFacts): Map<string, GuestPort> {
   const links = new Map(facts.state.links.map((link) => [link.name, link]));
   const found = new Map<string, GuestPort>();
@@ -146,7 +146,7 @@ function guestPort(facts: MapFacts, card: GuestCard, device: string, link: Link)
     mtu: link.mtu,
     filter: strict === undefined ? (hasRules ? 'rules' : 'no') : `strict ${strict.mode}`,
     dropped: strict === undefined ? undefined : (facts.drops.get(link.name)?.packets ?? 0),
-    // The toolstack is told of the vif alone.
+    // The hooks tell the toolstack about the vif only, not the tap.
     hotplug: isTap ? undefined : card.hotplug,
     error: isTap ? undefined : card.error,
     isUp: link.flags.has('UP'),
@@ -181,7 +181,7 @@ function bridgeNetwork(facts: MapFacts, link: Link, ports: ReadonlyMap<string, G
   };
 }
 
-/** The other end of a pair, or the bridge itself. */
+/** The other device of a pair, or the bridge itself. */
 function hostEnd(state: HostState, bridge: Link, members: readonly Link[]): HostEnd | undefined {
   for (const member of members) {
     const peer = state.links.find(({ name }) => member.kind === 'veth' && name === member.peer);
@@ -236,7 +236,7 @@ function switchNetwork(
   };
 }
 
-/** Guests that are routed to, by their own devices: dom0 is their network. */
+/** Routed guests, by their own devices: dom0 is their network. */
 function routedNetworks(facts: MapFacts, ports: ReadonlyMap<string, GuestPort>): Network[] {
   const names = new Set(
     [...facts.records.values()]
@@ -273,7 +273,7 @@ function bareCard({ name, kind, flags }: Link): CardPort {
   return { device: name, driver: kind ?? '', speed: undefined, hasCarrier: flags.has('LOWER_UP') };
 }
 
-/** What guests' hooks said went wrong. */
+/** The errors that hooks wrote to xenstore about guests' devices. */
 function failures(ports: readonly GuestPort[]): string[] {
   return ports.flatMap(({ guest, device, hotplug, error }) => {
     if (error !== undefined) return [`${device} of ${guest}: ${error}`];

@@ -10,13 +10,13 @@ import { parseXlFile } from '../../wire/config/xl-config.ts';
 import { SCRIPTS } from '../scripts.ts';
 import { strictBridges } from './strict-table.ts';
 
-/** What libxl takes where neither the guest's file nor xl.conf names a bridge. */
+/** libxl's bridge where neither the guest's file nor xl.conf names one. */
 const USUAL_BRIDGE = 'xenbr0';
 
 /**
- * What files about guests are compared with.
+ * Reads the facts about the host with which guests' files are compared.
  * @param system the way to the host
- * @throws HostError when ip is missing or answers what cannot be read
+ * @throws HostError when ip is missing or its output cannot be read
  */
 export function readHostFacts(system: System): HostFacts {
   const state = observeHost(system);
@@ -52,7 +52,7 @@ export function readHostFacts(system: System): HostFacts {
   };
 }
 
-/** Whether a bridge was started with antispoof=yes: FORWARD drops for it. */
+/** Whether a bridge was started with antispoof=yes, so that FORWARD drops packets. */
 function isFiltered(system: System, bridge: string): boolean {
   const users = [bridgeUser(bridge), virtualUser(bridge)];
   return readLedgerFile(system).some(
@@ -60,7 +60,7 @@ function isFiltered(system: System, bridge: string): boolean {
   );
 }
 
-/** In the classic topology the host's address is on the other end of a pair whose one end is the bridge's port. */
+/** The networks of a bridge. In the classic topology the host's address is on the peer of one of its ports. */
 function networksBy({ links }: HostState, bridge: Link): Prefix[] {
   const ports = links.filter(({ master, kind }) => master === bridge.name && kind === 'veth');
   const ends = links.filter(({ name }) => ports.some(({ peer }) => peer === name));
@@ -71,7 +71,7 @@ function networksBy({ links }: HostState, bridge: Link): Prefix[] {
   );
 }
 
-/** A thousand guests have one script. */
+/** Remembers the result for each script, since a thousand guests may have the same one. */
 function onceEach(look: (script: string) => string | undefined): (script: string) => string | undefined {
   const known = new Map<string, string | undefined>();
   return (script) => {

@@ -14,34 +14,34 @@ import { findScript, runHook, runScript } from '../scripts.ts';
 import { readLeaving } from './leaving.ts';
 import { type Backend, deviceNames, listBackends } from './running.ts';
 
-/** What of the caller's environment its hooks need; the rest may hold variables that mean the caller. */
+/** The variables of the caller's environment that guests' hooks need; others may be about the caller's own call. */
 const ENVIRONMENT = ['PATH', 'HOME', 'LANG', 'XENSTORED_PATH', 'XENSTORED_RUNDIR'];
 const STATUS_KEY = 'hotplug-status';
 
-/** A device of a guest that was attached once, and that this host has. */
+/** A guest's device that was attached and that this host has. */
 export interface AttachedDevice {
-  /** The kernel's name of it. */
+  /** The kernel's name of the device. */
   readonly device: string;
-  /** The guest's name; its domain's number where it has none. */
+  /** The guest's name; its domain id where it has none. */
   readonly guest: string;
   readonly domid: string;
-  /** The bridge, or switch, that xenstore names. */
+  /** The bridge, or switch, in xenstore. */
   readonly bridge: string | undefined;
   readonly port: Port;
 }
 
-/** How the devices fared. */
+/** The result for the devices. */
 export interface Reattached {
   readonly done: readonly AttachedDevice[];
-  /** Sentences. */
+  /** One sentence for each failure. */
   readonly failures: readonly string[];
 }
 
 /**
- * Lets the scripts of running guests attach their devices once more, as the toolstack had them do it. Their hotplug-status
- * stays what it is, whatever comes of it: the guest goes on.
+ * Runs the scripts of running guests to attach their devices again, as the toolstack ran them. hotplug-status stays as
+ * it is, whatever the result: the guest goes on.
  * @param context the call
- * @param isWanted which devices
+ * @param isWanted selects the devices
  * @throws XenstoreError where no xenstore answers
  */
 export async function reattach(
@@ -90,7 +90,7 @@ export async function reattachToBridges(context: Context): Promise<void> {
     for (const { device, guest, bridge } of done) log.info(`${device} of ${guest} is on ${bridge} again.`);
     for (const sentence of failures) log.warn(sentence);
   } catch (thrown) {
-    // At boot there may be no xenstore yet, and no guest either.
+    // At boot xenstore may not run yet, and there are no guests either.
     if (!(thrown instanceof XenNetworkError)) throw thrown;
     log.info(messageOf(thrown));
   }
@@ -98,7 +98,7 @@ export async function reattachToBridges(context: Context): Promise<void> {
 
 interface Attachable {
   readonly found: AttachedDevice;
-  /** Attaches it. */
+  /** Attaches the device. */
   readonly run: () => Promise<number>;
 }
 
@@ -135,7 +135,7 @@ async function attachedDevices(
   });
 }
 
-/** Runs the guest's script; where it fails, the guest is not told so. */
+/** Runs the guest's script; a failure is not reported to the guest. */
 async function attach(
   context: Context,
   store: Xenstore,

@@ -177,7 +177,7 @@ function routedRules(system: System, run: VifRun, { port, record }: PresentVif):
 
 const ways = new WeakMap<System, Ways>();
 
-/** Asked once for all guests: the routing table grows with them. */
+/** Read once for all guests: the routing table grows with their number. */
 function waysOf(system: System): Ways {
   const found =
     ways.get(system) ?? outsideWays(system, readVifRecords(system), readKernelRoutes(system, [4, 6]));

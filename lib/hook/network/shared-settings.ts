@@ -45,7 +45,7 @@ export function letGoShared(system: System, user: string): Step[] {
  * @param system the way to the host
  */
 export function restoreShared(system: System): Step[] {
-  // Guests have come and gone since a table was made that names them.
+  // The guests may have changed since a table was made that names them.
   const ledger = readLedger(system).map((held) =>
     held.claim.kind === 'wrapped' && !held.claim.byBridge
       ? { ...held, claim: { ...held.claim, guests: namedGuests(system, held.claim.bridge) } }

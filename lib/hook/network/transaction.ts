@@ -119,7 +119,7 @@ export async function perform(
 async function refilterGuests(context: Context, done: readonly NetworkWork[]): Promise<void> {
   const { system, log } = context;
   const steps = done.flatMap(({ plan }) => plan.steps);
-  // A hook that is under way has decided about its guest's rules, and may have left no record yet.
+  // A running hook has already decided about its guest's rules, but may have written no record yet.
   const isAttaching = system.list(LOCKS).some(isGuestDevice);
   if (!steps.some(changesFilter) || (system.list(VIF_RECORDS).length === 0 && !isAttaching)) return;
   const { refilter } = await import('../guests/refilter.ts');

@@ -149,7 +149,7 @@ function warnOfDrops(
   }
 }
 
-/** A bridge of network-virtual leads further than to its ports. */
+/** A bridge of network-virtual also routes packets to other networks. */
 function warnOfRouted({ context: { system, log } }: VifRun, bridge: string): void {
   const claims = claimsOf(readLedgerFile(system), virtualUser(bridge));
   for (const drop of virtualDrops(system, bridge, claims)) log.warn(routedDropText(system, bridge, drop));

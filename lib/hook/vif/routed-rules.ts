@@ -16,28 +16,28 @@ import type { Family, Prefix } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import type { VifRun } from './run.ts';
 
-/** Where routed packets may go, other guests aside. */
+/** The devices to which the host may route a guest's packets, except those of other guests. */
 export interface Ways {
-  /** The devices by which this host has routes. */
+  /** The devices of all routes of this host. */
   readonly all: readonly string[];
-  /** Those of them that default routes lead by. */
+  /** The devices of its default routes. */
   readonly defaults: readonly string[];
 }
 
 /** A guest whose packets are routed, as the firewall sees it. */
 export interface RoutedPort {
-  /** The name that its device has once it is attached. */
+  /** The name of its device after it is attached. */
   readonly name: string;
   readonly addresses: readonly Prefix[];
-  /** It is to have rules. */
+  /** Whether it gets rules. */
   readonly filter: boolean;
 }
 
 /**
- * The rules that let a routed guest's packets pass, as the host is now; it is said where none of them can.
- * @param run the call; its hook tells whether the guest goes outside as this host
+ * The rules that let a routed guest's packets pass the present firewall. Warns if no rule can.
+ * @param run the call; with vif-nat the guest uses the host's address outside
  * @param port the guest's device
- * @param ways what `outsideWays` gives
+ * @param ways the result of `outsideWays`
  */
 export function guestRules(run: VifRun, port: RoutedPort, ways: Ways): RuleSet {
   const { system } = run.context;
@@ -53,7 +53,7 @@ export function guestRules(run: VifRun, port: RoutedPort, ways: Ways): RuleSet {
   const isNamed = !name.startsWith('vif');
   const passes = (family: Family) =>
     families.length > 1 || (outside(family).length > 0 && (family === 4 || !isNamed));
-  // Where the administrator drops the rest, as Docker, ufw and many a list of rules does.
+  // The administrator's firewall drops all other packets, as those of Docker and ufw do.
   const more = (family: Family): string[] => {
     const sources = addresses.filter((prefix) => prefix.family === family);
     if (sources.length === 0) return [];

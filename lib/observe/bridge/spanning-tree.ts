@@ -1,17 +1,17 @@
 import type { System } from '../../system/system.ts';
 
-/** What a bridge has of the spanning tree, as its files below /sys/class/net/BRIDGE/bridge have it. */
+/** A bridge's spanning tree settings, as in the files below /sys/class/net/BRIDGE/bridge. */
 export interface SpanningState {
-  /** 0: off; 1: the kernel's; 2: a program's, such as mstpd. */
+  /** 0: off; 1: by the kernel; 2: by a program such as mstpd. */
   readonly stp_state: string;
   /** In hundredths of a second. */
   readonly forward_delay: string;
 }
 
 /**
- * Reads what a bridge has of the spanning tree.
+ * Reads a bridge's spanning tree settings.
  * @param system the way to sysfs
- * @param bridge its name; of one that is not there it is off
+ * @param bridge the bridge's name; one that does not exist counts as off
  */
 export function readSpanningTree(system: System, bridge: string): SpanningState {
   const read = (file: keyof SpanningState) =>

@@ -117,7 +117,7 @@ export interface BridgeBefore {
   readonly mac?: string;
   readonly promisc?: boolean;
   readonly allmulti?: boolean;
-  /** What it had of the spanning tree, where start changed that. */
+  /** Its spanning tree settings before start, if start changed them. */
   readonly spanningTree?: SpanningState;
   /** Kernel settings that differed from the card's. */
   readonly settings?: Readonly<Record<string, string>>;

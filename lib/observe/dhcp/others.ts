@@ -14,7 +14,7 @@ interface Holder {
  * @param system the way to ss and /proc
  * @param bridge the bridge
  * @param own the process id of our own server, if it runs
- * @returns words that name it; undefined where there is none
+ * @returns its name for a message; undefined if there is none
  */
 export function otherServer(system: System, bridge: string, own: number | undefined): string | undefined {
   const found = [...byPort(system), ...byPacket(system, bridge)].find(
@@ -24,9 +24,9 @@ export function otherServer(system: System, bridge: string, own: number | undefi
 }
 
 /**
- * The program that has the port of DHCP servers on all devices.
+ * The program that has the port of DHCP servers open on all devices.
  * @param system the way to ss
- * @returns words that name it; undefined where there is none
+ * @returns its name for a message; undefined if there is none
  */
 export function portHolder(system: System): string | undefined {
   const found = byPort(system).find(({ device }) => device === undefined);

@@ -32,15 +32,15 @@ export function readResolver(system: System): Resolver {
 
 /** A guest's entry at a server. */
 export interface Entry {
-  /** Such as dom1 or dom1-2. */
+  /** Its name, such as dom1 or dom1-2. */
   readonly name: string;
-  /** The IPv4 address that it hands out. */
+  /** The IPv4 address that the guest gets. */
   readonly address: string | undefined;
 }
 
 /**
  * Whether an entry's guest is gone: neither its device nor the device's new name exists, or the guest that has the
- * domain id now has no entry. An online that is under way has no record yet, but a journal. A guest of the stock scripts
+ * domain id now has no entry. A running online has no record yet, but a journal. A guest of the stock scripts
  * has neither, but the route to its address.
  * @param system the way to the devices, routes and records
  * @param entry the entry

@@ -84,12 +84,12 @@ export function forwardDrops(system: System, bridge: string): ForwardDrop[] {
 }
 
 /**
- * Whether a packet ends in iptables' FORWARD.
+ * Whether a rule or the policy of iptables' FORWARD drops or rejects a packet.
  * @param system the way to the firewall
  * @param family IPv4 or IPv6
- * @param fits whether the packet's devices are those of a match
- * @param holds what else is known of it; that it is bridged unless told
- * @param tool what lists the rules; the usual back end's unless told
+ * @param fits whether the devices of a match are those of the packet
+ * @param holds checks the other conditions of a rule; by default for a bridged packet
+ * @param tool the tool that lists the rules; by default that of the usual back end
  */
 export function iptablesDrops(
   system: System,
@@ -105,7 +105,7 @@ export function iptablesDrops(
 }
 
 /**
- * Whether the legacy back end has a table filter, which shows nowhere else.
+ * Whether the legacy back end has a table filter, which no other listing shows.
  * @param system the way to /proc/net
  * @param family IPv4 or IPv6
  */
@@ -131,8 +131,8 @@ function legacyDrops(system: System, families: readonly Family[], fits: Fits): F
 }
 
 /**
- * The FORWARD of the legacy back end as a chain that drops.
- * @param system the way to the back end in use
+ * The FORWARD chain of the legacy back end, if it drops packets.
+ * @param system access to iptables
  * @param family IPv4 or IPv6
  */
 export function legacyDrop(system: System, family: Family): ForwardDrop {
@@ -141,7 +141,7 @@ export function legacyDrop(system: System, family: Family): ForwardDrop {
 }
 
 /**
- * Who set a policy, as far as that can be told.
+ * Which program set a policy, if it is known.
  * @param system the way to /sys
  * @param chain the chain's name and table
  */

@@ -10,32 +10,32 @@ import { type FirewallChain, parseIptablesSave, parseNftRuleset } from '../../wi
 import { defaultRouteDevice } from '../host/kernel-routes.ts';
 import { type ForwardDrop, hasLegacyFilter, legacyDrop, policyOwner } from './forward-policy.ts';
 
-/** The first packet of a connection that a guest opens, which this host routes. */
+/** The first packet of a connection that a guest opens and that this host routes. */
 export interface RoutedPacket {
-  /** The device that it comes in by. */
+  /** The device by which it comes in. */
   readonly device: string;
-  /** Where it may come from: the guest's addresses, or the range that they are in. */
+  /** Its possible sources: the guest's addresses, or their range. */
   readonly sources: readonly Prefix[];
-  /** The devices that it may go out by. */
+  /** The devices by which it may leave. */
   readonly ways: readonly string[];
 }
 
 /**
- * What is asked of iptables' FORWARD: 'policy' has it drop by a policy of DROP, whatever rules stand before it; 'rules'
- * has those looked at as well; 'nothing' leaves it out.
+ * How to ask iptables' FORWARD. 'policy': a policy of DROP counts as a drop, whatever the rules; 'rules': the rules are
+ * checked too; 'nothing': FORWARD is left out.
  */
 export type Asked = 'policy' | 'rules' | 'nothing';
 
-/** Rules of our own that let this very guest pass. */
+/** Our own rules that accept this guest's packets. */
 const OURS = '--comment "xen-network ';
 
 /**
- * The chains in which such a packet ends, whatever way it goes. No child is needed where nobody has a rule that forwards
- * anything but by letting it pass, and no policy drops.
+ * The chains that drop such a packet, whatever way it takes. No child is needed where all forwarding rules of others
+ * only accept packets and no policy is DROP.
  * @param system the way to the firewall
- * @param family the packet's
- * @param packet what is known of it
- * @param of which chains are asked
+ * @param family the packet's family
+ * @param packet what is known of the packet
+ * @param of which chains to ask
  */
 export function routedDrops(system: System, family: Family, packet: RoutedPacket, of: Asked): ForwardDrop[] {
   const isDropped = (chains: readonly FirewallChain[], isBase: (chain: FirewallChain) => boolean) =>
@@ -62,11 +62,11 @@ export function routedDrops(system: System, family: Family, packet: RoutedPacket
 }
 
 /**
- * The chains of others in which packets end that come from a bridge of network-virtual.
+ * The chains of others that drop packets from a bridge of network-virtual.
  * @param system the way to the firewall
  * @param bridge the bridge's name
- * @param claims what the bridge holds, its rules among them
- * @returns none for a bridge that forwards nothing
+ * @param claims the bridge's shared settings, its rules among them
+ * @returns empty for a bridge that forwards nothing
  */
 export function virtualDrops(system: System, bridge: string, claims: readonly Claim[]): ForwardDrop[] {
   return claims.flatMap((claim) => {
@@ -80,10 +80,10 @@ export function virtualDrops(system: System, bridge: string, claims: readonly Cl
 }
 
 /**
- * That a device's packets end in a chain, and what is to be done.
+ * The warning that a chain drops a device's packets, with the remedy.
  * @param system the way to /sys
- * @param device the guest's, or the bridge that its packets are routed from
- * @param drop what `routedDrops` gives
+ * @param device the guest's device, or the bridge from which its packets are routed
+ * @param drop the chain, from `routedDrops`
  */
 export function routedDropText(system: System, device: string, { chain, byIptables }: ForwardDrop): string {
   const rules = `iifname "${device}" accept, and oifname "${device}" accept`;
@@ -93,7 +93,7 @@ export function routedDropText(system: System, device: string, { chain, byIptabl
   );
 }
 
-/** Where the kernel cannot be asked, any chain may hold anything. */
+/** Where the kernel cannot be asked, any chain may contain anything. */
 function forwardingChains(system: System, family: Family): readonly ForwardingChain[] {
   const asked = system.forwardingChains?.(family);
   if (asked !== undefined) return asked;
@@ -119,7 +119,7 @@ function listTable(system: System, table: string): FirewallChain[] {
   return parseNftRuleset(listing.stdout);
 }
 
-/** A guest is not cut off as long as one of its addresses passes by one of the ways. */
+/** A guest still has a network as long as one of its addresses can use one of the ways. */
 function endsIn(
   chains: readonly FirewallChain[],
   chain: FirewallChain,

@@ -25,7 +25,7 @@ export function readPresent(system: System, claims: readonly Claim[]): Present {
   return new Map(claims.map((claim) => [claimKey(claim), stateOf(system, claim, listing)]));
 }
 
-/** By table: the rules, without -A, and the policies of its chains. */
+/** The rules (without -A) and the policies of each table's chains, by table. */
 type Listing = ReadonlyMap<
   string,
   { readonly rules: ReadonlySet<string>; readonly policies: SavedTable['policies'] }

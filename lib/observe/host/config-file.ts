@@ -8,7 +8,7 @@ export type ConfigFile =
       /** A sentence. */
       readonly problem: string;
       readonly isMissing: boolean;
-      /** It may well be one, and this user must not read it. */
+      /** This user may not read the file, so nobody knows whether it is one. */
       readonly isUnreadable: boolean;
     };
 

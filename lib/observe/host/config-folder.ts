@@ -1,18 +1,18 @@
 import type { System } from '../../system/system.ts';
 
-/** Where Xen's tools and people keep their files. */
+/** The folder in which Xen's tools and administrators keep their files. */
 export const XEN_FOLDER = '/etc/xen';
 
-/** How deep folders are gone into; people keep guests in /etc/xen/vm and links to them in /etc/xen/auto. */
+/** The maximum depth of folders; guests are usually in /etc/xen/vm, with links in /etc/xen/auto. */
 const MOST_DEPTH = 4;
 const MOST_FILES = 20_000;
-/** What editors and package managers leave beside a file. */
+/** Copies that editors and package managers leave beside a file. */
 const LEFT = /^\.|~$|\.(bak|old|orig|save|swp|dpkg-\w+|ucf-\w+|rpm\w+|pacnew|pacsave)$/;
-/** What lies there and sets nothing of guests. */
+/** Files in this folder that do not concern guests. */
 const OTHERS = /^(scripts|README.*|.*\.(xml|md|txt|sh|d)|oxenstored\.conf|cpupool|xlexample.*|xmexample.*)$/;
 
 /**
- * The files below a folder that may set something of Xen's network, each once, whatever links lead to it.
+ * The files below a folder that may configure Xen's network, each once, however many links lead to it.
  * @param system the way to the files
  * @param folder the folder
  */
@@ -33,23 +33,23 @@ export function filesBelow(system: System, folder: string): string[] {
   return [...found.values()].sort();
 }
 
-/** A link counts as what it leads to. */
+/** The target of a link; any other path as it is. */
 function realPath(system: System, path: string): string {
   if (system.linkTarget(path) === undefined) return path;
   const { status, stdout } = system.run(['readlink', '-f', '--', path]);
   return status === 0 ? stdout.trim() : path;
 }
 
-/** Whose settings a file holds. */
+/** The program or guest that a file configures. */
 export type ConfigKind = 'guest' | 'xl-conf' | 'xend' | 'multi-bridge';
 
 const GUEST_SETTING = /^[ \t]*(name|memory|kernel|disk|vif|builder|type|bootloader|firmware)[ \t]*=/m;
 
 /**
- * Whose settings a file holds, by its name and what is in it.
- * @param path the file
- * @param text what is in it
- * @returns undefined where it looks like none of them
+ * Tells what a file configures, by its name and content.
+ * @param path the file's path
+ * @param text the file's content
+ * @returns undefined where it looks like none of these kinds
  */
 export function configKind(path: string, text: string): ConfigKind | undefined {
   const name = path.slice(path.lastIndexOf('/') + 1);

@@ -2,46 +2,46 @@ import { HostError } from '../../errors.ts';
 import { STOCK_FOLDER } from '../../record/paths.ts';
 import type { System } from '../../system/system.ts';
 
-/** What stands where a hook is looked for. */
+/** The state of one hook's name in the folder of hooks. */
 export interface HookPlace {
   readonly name: string;
   readonly path: string;
-  /** Where the script is kept that was there before. */
+  /** The path of the stock script that is kept. */
   readonly stock: string;
   /** Our link, nothing, a folder, or somebody else's file or link. */
   readonly what: 'ours' | 'none' | 'folder' | 'other';
   readonly hasStock: boolean;
-  /** What stands there is the kept script itself, as an interrupted run leaves it. */
+  /** Whether the file is the kept script itself, as after an interrupted run. */
   readonly isStock: boolean;
-  /** Whether dpkg puts packages' files of this name to the kept ones; undefined where dpkg rules no files. */
+  /** Whether dpkg diverts this name to the kept scripts; undefined where dpkg does not manage files. */
   readonly diverted: boolean | undefined;
 }
 
-/** The folder of hooks as it is. */
+/** The present state of the folder of hooks. */
 export interface HookLinks {
   readonly folder: string;
   readonly isThere: boolean;
-  /** What a link of ours says. */
+  /** The target of our links. */
   readonly target: string;
   readonly places: readonly HookPlace[];
 }
 
-/** Which folder of hooks is meant, and what is to be found there. */
+/** Which folder of hooks, and which program and hooks to look for. */
 export interface LinksWanted {
-  /** A tree that is treated as if it were /; empty for / itself. */
+  /** A tree to treat as if it were /; empty for / itself. */
   readonly root: string;
-  /** The folder of hooks, as it is called below the root. */
+  /** The path of the folder of hooks below that root. */
   readonly folder: string;
-  /** The program that links lead to, as it is called below the root. */
+  /** The path of the program below that root. */
   readonly program: string;
   /** The names of all hooks. */
   readonly hooks: readonly string[];
 }
 
 /**
- * Looks at a folder of hooks: at the names of hooks, at whatever else leads to the program, and at what is kept.
+ * Reads a folder of hooks: the hooks' names, other links to the program, and the kept scripts.
  * @param system the way to the files, and to dpkg's list of diversions
- * @param wanted which
+ * @param wanted the folder, the program and the hooks
  * @throws HostError where a link leads out of the tree
  */
 export function readHookLinks(system: System, { root, folder, program, hooks }: LinksWanted): HookLinks {
@@ -49,7 +49,7 @@ export function readHookLinks(system: System, { root, folder, program, hooks }: 
   if (root !== '' && !real.startsWith(`${resolved(system, root)}/`))
     throw new HostError(`A link leads out of ${root} to ${real}, so nothing was changed.`, { exitCode: 2 });
   const byDpkg = root === '' && system.run(['dpkg-query', '-W', 'dpkg']).status === 0;
-  // Diversions need a script's name as its package has it, which knows nothing of the links on the way there.
+  // dpkg-divert needs the path as the package has it, without resolved links.
   const isPackaged = byDpkg && system.run(['dpkg-query', '-S', real]).status === 0;
   const own = isPackaged ? real : `${root}${folder}`;
   const diversions = byDpkg ? listDiversions(system, own) : undefined;
@@ -83,7 +83,7 @@ export function readHookLinks(system: System, { root, folder, program, hooks }: 
   };
 }
 
-/** Of links, the links themselves. */
+/** Links are compared themselves, not their targets. */
 function isSameFile(system: System, one: string, other: string): boolean {
   const { stdout } = system.run(['stat', '-c', '%d:%i', '--', one, other]);
   const [first, second] = stdout.trim().split('\n');
@@ -96,14 +96,14 @@ function whatIsAt(system: System, path: string): 'none' | 'folder' | 'other' {
   return kind === undefined ? 'none' : kind === 'folder' ? 'folder' : 'other';
 }
 
-/** By the paths of what is diverted; dpkg says "local diversion of PATH to PATH", or "diversion of … by PACKAGE". */
+/** By the diverted path; dpkg prints "local diversion of PATH to PATH", or "diversion of … by PACKAGE". */
 function listDiversions(system: System, folder: string): Map<string, string> {
   const { stdout } = system.run(['dpkg-divert', '--list', `${folder}/*`], { isListing: true });
   const lines = stdout.matchAll(/^(?:local )?diversion of (.+) to (.+?)(?: by \S+)?$/gm);
   return new Map([...lines].map(([, path = '', to = '']) => [path, to]));
 }
 
-/** A path with its links resolved; its last parts need not exist yet. */
+/** A path with its links resolved; its last parts need not exist. */
 function resolved(system: System, path: string): string {
   let head = path;
   while (head !== '' && system.kindOf(head) !== 'folder') head = head.slice(0, head.lastIndexOf('/'));
@@ -111,7 +111,7 @@ function resolved(system: System, path: string): string {
   return `${real === '/' ? '' : real}${path.slice(head.length)}`;
 }
 
-/** The way from a folder to a file, both absolute and without links. */
+/** The relative path from a folder to a file, both absolute and without links. */
 function relativePath(folder: string, file: string): string {
   const from = folder.split('/');
   const to = file.split('/');

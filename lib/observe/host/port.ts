@@ -101,7 +101,7 @@ export function listBridges(system: System): string[] {
 }
 
 /**
- * The ports of a bridge that are no guest's: its card, and in the classic topology the host's own.
+ * The ports of a bridge that belong to no guest: its card, and in the classic topology the host's own device.
  * @param system the way to sysfs
  * @param bridge the bridge's name
  */

@@ -1,20 +1,20 @@
 import type { System } from '../../system/system.ts';
 
-/** What xl's own reader says of a guest's file. */
+/** The result of xl's own reader for a guest's file. */
 export type XlVerdict =
-  /** It reads it. */
+  /** xl can read it. */
   | { readonly kind: 'fine' }
-  /** It does not, and why, by line. */
+  /** xl cannot read it; the reasons by line. */
   | { readonly kind: 'refused'; readonly faults: readonly { readonly line: number; readonly text: string }[] }
-  /** It does not work here, or found fault with something else. */
+  /** xl does not work here, or failed for another reason. */
   | { readonly kind: 'none' };
 
 const TIME_LIMIT_MS = 20_000;
 
 /**
- * Lets xl read a guest's file, and create nothing (xl create -n).
+ * Runs xl to read a guest's file without creating the guest (xl create -n).
  * @param system the way to xl
- * @param path the file
+ * @param path the file's path
  */
 export function xlSyntax(system: System, path: string): XlVerdict {
   const { status, stderr } = system.run(['xl', 'create', '-n', path], { timeoutMs: TIME_LIMIT_MS });

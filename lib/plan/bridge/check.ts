@@ -25,10 +25,10 @@ export function linkOf(state: HostState, name: string): Link {
 }
 
 /**
- * The device by which a network reaches others.
+ * The uplink of a network.
  * @param state the host
  * @param name its name or an altname
- * @throws HostError when there is no such device, or it leads nowhere
+ * @throws HostError if there is no such device, or it is lo
  */
 export function outsideLink(state: HostState, name: string): Link {
   const link = linkOf(state, name);

@@ -3,17 +3,17 @@ import type { SpanningTree } from '../../request/bridge.ts';
 import { type DeviceMark, type Step, setting } from '../step.ts';
 
 const CENTISECONDS = 100;
-/** What a bridge of ours is made with. */
+/** The spanning tree settings with which we make bridges. */
 const OFF: SpanningState = { stp_state: '0', forward_delay: '0' };
 
 /**
- * Lets a bridge take part in the spanning tree (docs/contract.md, "Spanning tree"). It comes after the ports: those that
- * forward already go on doing so until a loop is found (net/bridge/br_stp.c, br_make_forwarding), and the host stays on
- * the network.
- * @param bridge its name
- * @param device what tells it from another of that name
- * @param wanted undefined leaves the bridge as it is
- * @param now what the bridge has; undefined for one that the run makes
+ * The steps that switch a bridge's spanning tree on (docs/contract.md, "Spanning tree"). They come after the ports:
+ * ports that forward already continue to do so until a loop is found (net/bridge/br_stp.c, br_make_forwarding), so the
+ * host keeps its network.
+ * @param bridge the bridge's name
+ * @param device the bridge's mark
+ * @param wanted the settings; undefined leaves the bridge as it is
+ * @param now the bridge's present settings; undefined for a bridge that the run makes
  */
 export function spanningTreeSteps(
   bridge: string,
@@ -33,11 +33,11 @@ export function spanningTreeSteps(
 }
 
 /**
- * Gives a bridge that was there before start what it had of the spanning tree.
- * @param bridge its name
- * @param device what tells it from another of that name
- * @param before what start found; undefined where start changed nothing
- * @param now what the bridge has
+ * The steps that restore the spanning tree settings of a bridge that existed before start.
+ * @param bridge the bridge's name
+ * @param device the bridge's mark
+ * @param before the settings before start; undefined where start changed nothing
+ * @param now the bridge's present settings
  */
 export function spanningTreeBack(
   bridge: string,
@@ -46,7 +46,7 @@ export function spanningTreeBack(
   now: SpanningState,
 ): Step[] {
   if (before === undefined) return [];
-  // A delay below two seconds is taken only where the spanning tree is off.
+  // The kernel accepts a delay below two seconds only while the spanning tree is off.
   return (['stp_state', 'forward_delay'] as const)
     .filter((file) => before[file] !== now[file])
     .map((file) => change(bridge, device, file, before[file], now[file]));

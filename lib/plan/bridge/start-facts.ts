@@ -26,11 +26,11 @@ export interface StartFacts {
   readonly wrapped?: Claim | undefined;
   /** With antispoof=yes: packets that only cross the bridge bypass connection tracking. */
   readonly untracked?: boolean;
-  /** With antispoof=yes: the rules by which the cards of other started bridges pass. */
+  /** With antispoof=yes: the rules that let packets of other started bridges' cards pass. */
   readonly beside?: readonly Claim[];
   /** The families in which FORWARD, by somebody else's policy, drops bridged packets. */
   readonly dropping?: readonly Family[];
-  /** The bridge's part in the spanning tree, as wanted and as it is. */
+  /** The bridge's spanning tree settings, as requested and at present. */
   readonly spanningTree?: { readonly wanted: SpanningTree | undefined; readonly now: SpanningState };
   /** antispoof=strict. */
   readonly strict?: boolean;

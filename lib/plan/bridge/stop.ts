@@ -55,7 +55,7 @@ export function planStop(facts: StopFacts): Plan {
 function giverOf(facts: StopFacts): Giver {
   const { record: saved, state, top } = facts;
   if (top === undefined) return standIn(facts);
-  // The one of the bridge that start found is no address of the card.
+  // This is the MAC address of the bridge that start found, not the card's.
   const own = saved.before?.mac === undefined ? undefined : linkLocal(saved.before.mac);
   const link = { ...top, addresses: top.addresses.filter(({ local }) => local !== own) };
   return { state, link, settings: settingsOf(facts, top.name), mark: presentMark(top, top.name) };

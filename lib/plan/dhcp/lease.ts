@@ -94,10 +94,10 @@ function dhcpdLease(state: DhcpdState, lease: Lease): Step[] {
 }
 
 /**
- * The changes that remove the entries of guests that are gone: a guest that came back with another domain id would have
- * two for its MAC address, and the server would take either.
+ * The changes that remove the entries of guests that no longer exist. Otherwise a guest that restarts with another domain id
+ * would have two entries for its MAC address, and the server would use either.
  * @param state the server
- * @param but the name of an entry that stays
+ * @param but the name of an entry to keep
  */
 export function goneChanges(state: DhcpdState, but?: string): Change[] {
   return hostEntries(state.conf.text)

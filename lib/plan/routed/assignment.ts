@@ -1,6 +1,6 @@
 import { isSix, type Laid, type LaidRoute } from '../../record/assignment.ts';
 
-/** How a route is added: as a new one, or in place of its own earlier form. */
+/** How a route is added: as a new route, or as a replacement of its earlier form. */
 export type RouteVerb = 'add' | 'replace';
 
 /**

@@ -60,7 +60,7 @@ function overlaps({ prefix, gateway, local }: KernelRoute, wanted: string): bool
   return holds(wanted, address ?? '') || holds(prefix, other ?? '');
 }
 
-/** An end of a network that this host is on is no host's address: all of its hosts take what is sent there. */
+/** No host can have the first or last address of a network of this host: all hosts accept packets to them. */
 function mustBeInside(
   device: string,
   own: readonly string[],

@@ -61,7 +61,7 @@ export interface RouteRequest {
   readonly recordPath: string;
 }
 
-/** The settings by which the host answers on a device for the whole network. */
+/** The settings that make the host answer on a device for the whole network. */
 const ANSWERING = ['net/ipv4/conf/proxy_arp', 'net/ipv6/conf/proxy_ndp'] as const;
 
 /**
@@ -105,7 +105,7 @@ export function planRouted(state: PresentVif, facts: RouteFacts, request: RouteR
       ...(isUp ? [] : [deviceStep(port, target, 'bring up', setLink(target, 'up'), setLink(target, 'down'))]),
       ...request.laid.flatMap((item) => layStep(port, facts, [...(record?.laid ?? []), ...facts.twin], item)),
       ...answerSteps(port, target, facts),
-      // After the tap's routes, which are used instead.
+      // This comes after the tap's routes: the kernel then uses them instead.
       ...(call.type === 'tap' ? standBack(port, target, facts) : []),
       ...request.leaseSteps,
       rememberStep(request.recordPath, record, saved),

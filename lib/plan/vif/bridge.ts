@@ -38,7 +38,7 @@ export interface JoinRequest {
   readonly inPlace: RuleSet;
   /** The FORWARD rules that it is to get. */
   readonly rules: RuleSet;
-  /** Steps that add its name to a table of nft, before it can send. */
+  /** Steps that add its name to a table of nft before the guest can send. */
   readonly named?: readonly Step[];
   readonly recordPath: string;
 }

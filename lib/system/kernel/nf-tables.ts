@@ -62,21 +62,21 @@ export function runNfTables(
   return undefined;
 }
 
-/** A chain that what is forwarded goes through, and what of it can be told without understanding its rules. */
+/** A chain for forwarded packets, and what is known of it without a full parse of its rules. */
 export interface ForwardingChain {
-  /** With its family, such as "inet firewalld". */
+  /** The table with its family, such as "inet firewalld". */
   readonly table: string;
   readonly name: string;
   readonly policy: 'accept' | 'drop';
-  /** It has rules that do something else than let packets pass. */
+  /** Whether it has rules that do something else than let packets pass. */
   readonly mayStop: boolean;
 }
 
 /**
- * The chains that what is forwarded goes through: iptables-nft's and those of others.
- * @param open makes a socket
- * @param family of the packets
- * @returns undefined where the kernel cannot be asked
+ * The chains for forwarded packets: those of iptables-nft and of other programs.
+ * @param open opens a socket
+ * @param family the family of the packets
+ * @returns undefined if the kernel does not answer
  */
 export function forwardingChains(
   open: () => NetlinkSocket,
@@ -98,7 +98,7 @@ export function forwardingChains(
   );
 }
 
-/** Read no further than to the first one that does; where that fails, there may be one. */
+/** Reads up to the first such rule; if that fails, true, since there may be one. */
 function hasStop(open: () => NetlinkSocket, family: number, table: string, chain: string): boolean {
   const found = attempt(open, (socket) => {
     socket.send(rulesQuestion(family, table, chain));

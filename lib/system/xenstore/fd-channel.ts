@@ -14,7 +14,7 @@ export class FdChannel implements ByteChannel {
   readonly #timeoutMs: number;
   /** How much of the timeout the present send or receive may use. */
   #allowedMs = 0;
-  /** When the last question was sent, and whether any part of the answer has come. */
+  /** The time when the last request was sent, and whether a part of the answer has arrived. */
   #askedAt = 0;
   #isHeard = false;
   readonly #wait: WaitReady;
@@ -97,7 +97,7 @@ export class FdChannel implements ByteChannel {
     }
   }
 
-  /** Who sends little at a time is heard until the deadline of the whole call. */
+  /** If xenstored sends the answer in small parts, the hook waits for it until the deadline of the whole call. */
   #silence(): string {
     const limit = waitText(this.#timeoutMs, this.#allowedMs);
     if (!this.#isHeard) return `did not answer within ${limit}`;

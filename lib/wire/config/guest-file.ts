@@ -2,33 +2,33 @@ import type { Place } from './place.ts';
 import { settingOf, textOf } from './xl-conf.ts';
 import { parseXlFile, type XlFile, type XlValue } from './xl-config.ts';
 
-/** One word of a card's text, KEY=VALUE or a flag. */
+/** One word of a card's text: KEY=VALUE or a flag. */
 export interface CardWord extends Place {
   readonly key: string;
-  /** Undefined for a word without "=". */
+  /** undefined for a word without "=". */
   readonly value: string | undefined;
 }
 
-/** A network card of a guest, as its file has it. */
+/** A network card in a guest's file. */
 export interface GuestCard extends Place {
-  /** Counted from 0 in the file's list. */
+  /** Its index in the file's list, from 0. */
   readonly index: number;
   readonly words: readonly CardWord[];
 }
 
-/** What a guest's file says, as far as its network goes. */
+/** The network settings of a guest's file. */
 export interface GuestFile extends XlFile {
   readonly name: string | undefined;
-  /** Its cards are emulated beside their paravirtual ones, unless one says type=vif. */
+  /** Whether the guest also has emulated cards; a card with type=vif has none. */
   readonly isHvm: boolean;
   readonly cards: readonly GuestCard[];
-  /** What of vif= is no text. */
+  /** Entries of vif= that are no text. */
   readonly strange: readonly Place[];
 }
 
 /**
  * Reads a guest's file (xl.cfg(5), xl-network-configuration(5)).
- * @param text the file
+ * @param text the file's content
  */
 export function parseGuestFile(text: string): GuestFile {
   const file = parseXlFile(text);
@@ -52,7 +52,7 @@ function cardOf(item: Extract<XlValue, { kind: 'atom' }>, index: number): GuestC
   let at = 0;
   for (const part of item.text.split(',')) {
     const word = part.trimStart();
-    // After the quote; a text with escapes is a little longer in the file.
+    // The text begins after the quote; with escapes it is a little longer in the file.
     const column = item.column + 1 + at + part.length - word.length;
     const equals = word.indexOf('=');
     at += part.length + 1;
@@ -64,9 +64,9 @@ function cardOf(item: Extract<XlValue, { kind: 'atom' }>, index: number): GuestC
 }
 
 /**
- * The last word of a card with that key, which is the one that xl takes.
+ * The last word of a card with a key, which is the one that xl takes.
  * @param card the card
- * @param key such as mac
+ * @param key the key, such as mac
  */
 export function wordOf({ words }: GuestCard, key: string): CardWord | undefined {
   return [...words].reverse().find((word) => word.key === key);

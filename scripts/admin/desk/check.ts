@@ -26,18 +26,18 @@ import { parseAddressList, prefixText } from '../../../lib/request/addresses.ts'
 import { openXenstore } from '../../../lib/system/xenstore/open.ts';
 import { type GuestFile, parseGuestFile } from '../../../lib/wire/config/guest-file.ts';
 
-/** What is to be checked. */
+/** The arguments of "xen-network check". */
 export interface CheckOptions {
-  /** Files and folders; all of /etc/xen where none is named. */
+  /** Files and folders; if none is named, /etc/xen. */
   readonly paths: readonly string[];
   readonly json: boolean;
 }
 
 const COULD_NOT_LOOK = 2;
-/** The form of what --json prints. */
+/** The version of the form of --json's output. */
 const JSON_VERSION = 1;
 
-/** A file that is checked. */
+/** A file to check. */
 interface Checked {
   readonly path: string;
   readonly kind: ConfigKind;
@@ -46,12 +46,12 @@ interface Checked {
 }
 
 /**
- * Looks through files before anything runs: their syntax, what no tool knows, what this host has not got, and what two guests
- * want for themselves.
+ * Checks files before anything runs: syntax, unknown words, names that this host does not have, and what two guests
+ * both need for themselves.
  * @param context the call
- * @param options what is to be checked
+ * @param options the arguments
  * @param hooks all hooks
- * @returns 1 where something would not work, 2 where a file cannot be looked at
+ * @returns 1 where something would not work, 2 where a file cannot be read
  */
 export async function check(context: Context, { paths, json }: CheckOptions, hooks: Hooks): Promise<number> {
   const { system } = context;
@@ -80,7 +80,10 @@ function byPlace(one: Finding, other: Finding): number {
   return one.line - other.line || one.column - other.column;
 }
 
-/** A file that somebody names is a guest's unless it looks like another; in a folder what looks like none is passed over. */
+/**
+ * A file that is named counts as a guest's unless it looks like another kind; in a folder, files that look like none
+ * are skipped.
+ */
 function filesOf({ system }: Context, paths: readonly string[], unread: string[]): Checked[] {
   const files = paths.flatMap((path) =>
     system.kindOf(path) === 'folder'
@@ -91,7 +94,7 @@ function filesOf({ system }: Context, paths: readonly string[], unread: string[]
   return [...once.values()].flatMap(({ path, isNamed }) => {
     const file = readConfigFile(system, path);
     if ('problem' in file) {
-      // A picture in a folder of guests is nobody's mistake.
+      // A picture in a folder of guests is no mistake.
       if (isNamed || file.isUnreadable || /\.(cfg|sxp|conf)$/.test(path)) unread.push(file.problem);
       return [];
     }
@@ -117,7 +120,7 @@ async function hookWords({ networkHooks }: Context, hooks: Hooks): Promise<HookW
   };
 }
 
-/** xl's own reader has the last word on syntax, where it works: it is not asked again once it has shown that it does not. */
+/** xl's own reader decides about syntax where it works; after its first failure it is not asked again. */
 function xlVerdicts({
   system,
 }: Context): (file: Checked, findings: readonly Finding[]) => readonly Finding[] {
@@ -138,7 +141,7 @@ function xlVerdicts({
   };
 }
 
-/** What running guests have; where xenstore does not answer, nothing runs, or nobody knows. */
+/** What running guests use; empty where xenstore does not answer. */
 async function runningClaims({ system, env }: Context): Promise<Claim[]> {
   try {
     const store = await openXenstore(await system.native(), env);

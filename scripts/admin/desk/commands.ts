@@ -9,7 +9,7 @@ import { type HooksWord, hooksCommand } from './hooks.ts';
 import { mac } from './mac.ts';
 
 const HOOKS_WORDS: readonly HooksWord[] = ['enable', 'disable', 'status'];
-/** An option that takes a value; of several the last counts. */
+/** An option with a value; if it is given several times, the last one counts. */
 const ONE_TEXT = {
   type: 'string',
   requiresArg: true,

@@ -8,15 +8,15 @@ import { listBridges, listDevices } from '../../../lib/observe/host/port.ts';
 import { LOCKING_MODES } from '../../../lib/request/arguments.ts';
 import { openXenstore } from '../../../lib/system/xenstore/open.ts';
 
-/** Somebody waits at the keyboard. */
+/** The time limit of the request to xenstore: a user waits at the keyboard. */
 const ANSWER_MS = 500;
 const TOOL = 'xen-network';
 
 /**
- * Prints the words that may come next, one a line with what it is behind a tab; none where it is a file's name or anything.
+ * Prints the possible next words, one in a line, each with a tab and its meaning. Prints nothing for file names.
  * @param context the call
- * @param typed the program's name, its words, and the one that is being typed, which may be empty
- * @param helpOf the help text of the tool, or of the command that is named
+ * @param typed the program's name, the words before, and the incomplete word, possibly empty
+ * @param helpOf gives the help text of the tool, or of a command
  */
 export async function complete(
   context: Context,
@@ -37,7 +37,7 @@ export async function complete(
   return 0;
 }
 
-/** Calls of the other hooks stand among the words of network-multi-bridge. */
+/** The arguments of network-multi-bridge contain calls of the other hooks. */
 function callsIn(hook: string) {
   const calls = [...hookTables()].filter(([name]) => name.startsWith('network-') && name !== hook);
   return new Map(hook === 'network-multi-bridge' ? calls : []);

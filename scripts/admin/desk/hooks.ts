@@ -15,21 +15,21 @@ import type { System } from '../../../lib/system/system.ts';
 import { quote } from '../../../lib/text.ts';
 import { table } from '../table.ts';
 
-/** What is to be done about the hooks. */
+/** The commands of "xen-network hooks". */
 export type HooksWord = 'enable' | 'disable' | 'status';
 
-/** Whose links are meant. */
+/** The options of these commands. */
 export interface HooksOptions {
   readonly scriptsDir: string;
-  /** A tree that is treated as if it were /. */
+  /** A tree to treat as if it were /. */
   readonly root: string | undefined;
-  /** What links lead to, as it is called below the root; this program unless told. */
+  /** The target of the links, as a path below the root; this program where it is not given. */
   readonly program: string | undefined;
   readonly dryRun: boolean;
   readonly json: boolean;
 }
 
-/** The exit status of a command that could not look at what it was asked about, or not change it. */
+/** The exit status when the links could not be read or changed. */
 const COULD_NOT_LOOK = 2;
 /** What the program is called wherever it is installed. */
 const NAME = 'xen-network';
@@ -37,13 +37,13 @@ const NAME = 'xen-network';
 const JSON_VERSION = 1;
 
 /**
- * Puts this program in the place of the hook scripts, takes it back, or tells how they stand. What is so already is left as
- * it is.
+ * Replaces the hook scripts by links to this program, restores them, or shows their state. What is done already is left
+ * as it is.
  * @param context the call
- * @param word what to do
- * @param options whose links
+ * @param word the command
+ * @param options the options
  * @param hooks the names of all hooks
- * @returns 0 where all hooks are as they were asked to be (for status: enabled), 1 where one is not
+ * @returns 0 where all hooks have the wanted state (for status: enabled), 1 where one has not
  * @throws RequestError, HostError
  */
 export function hooksCommand(
@@ -84,7 +84,7 @@ function summary(word: HooksWord, folder: string, changes: number, left: number)
   return `The hooks in ${folder} are ${word}d${but}${nothing}.\n`;
 }
 
-/** What of it is not there yet may have .. in it. */
+/** Parts of the path that do not exist yet may contain "..". */
 function rootOf(given: string | undefined): string {
   if (given === undefined) return '';
   if (!given.startsWith('/'))

@@ -20,27 +20,28 @@ import { quote } from '../../../lib/text.ts';
 import { parseGuestFile, wordOf } from '../../../lib/wire/config/guest-file.ts';
 import { table } from '../table.ts';
 
-/** What is asked about MAC addresses. */
+/** The arguments of "xen-network mac". */
 export interface MacOptions {
-  /** An IPv4 address to make one of; with check files and folders, and other hosts' --json. */
+  /** An IPv4 address for the formula; with check files, folders, and other hosts' --json output. */
   readonly words: readonly string[];
   readonly check: boolean;
-  /** The two bytes before an address, such as 02:00. */
+  /** The two bytes before the address, such as 02:00. */
   readonly prefix: string | undefined;
   readonly json: boolean;
 }
 
 const COULD_NOT_LOOK = 2;
-/** The form of what --json prints. */
+/** The version of the form of --json's output. */
 const JSON_VERSION = 1;
 const MOST_TRIES = 1000;
 
 /**
- * Gives a MAC address, made of an IPv4 address or a free one of Xen's prefix; or looks for addresses that two cards have.
+ * Prints a MAC address, made from an IPv4 address or a free one with Xen's prefix; or looks for addresses that two
+ * cards have.
  * @param context the call
- * @param options what is asked
- * @returns 1 where an address is in use already, or is unfit
- * @throws RequestError where a word or a file cannot be understood
+ * @param options the arguments
+ * @returns 1 where an address is in use already, or is unsuitable
+ * @throws RequestError if a word or a file has a wrong form
  */
 export async function mac(context: Context, options: MacOptions): Promise<number> {
   if (options.check) return check(context, options);
@@ -147,7 +148,7 @@ function collisionWords({
   );
 }
 
-/** All of this host's: its own cards', running guests' and those in files. */
+/** All uses on this host: its own cards, running guests, and files. */
 async function usesHere(context: Context): Promise<MacUse[]> {
   const { system } = context;
   const host = hostName(system);
@@ -155,7 +156,7 @@ async function usesHere(context: Context): Promise<MacUse[]> {
   return [...cardUses(system, host), ...(await runningUses(context, host)), ...files];
 }
 
-/** One for each address: a card shares its own with bridges and VLANs on it. */
+/** One use for each address: a card shares its address with bridges and VLANs on it. */
 function cardUses(system: System, host: string): MacUse[] {
   const found = new Map<string, MacUse>();
   for (const device of listDevices(system).filter((name) => !/^(lo|vif|tap)/.test(name))) {
@@ -201,7 +202,7 @@ function fileUses(path: string, text: string, host: string): MacUse[] {
   });
 }
 
-/** Of a guest's file, a folder of them, or what another host printed with --json. */
+/** The uses in a guest's file, in a folder of such files, or in what another host printed with --json. */
 function usesOf(context: Context, word: string, host: string): MacUse[] {
   const { system, log } = context;
   if (system.kindOf(word) === 'folder')
@@ -213,7 +214,7 @@ function usesOf(context: Context, word: string, host: string): MacUse[] {
   return found;
 }
 
-/** What in a folder is no guest's file is passed over. */
+/** Files in a folder that are no guest's are skipped. */
 function folderUses({ system, log }: Context, path: string, host: string): MacUse[] {
   const file = readConfigFile(system, path);
   if ('problem' in file) {

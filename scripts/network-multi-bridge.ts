@@ -1,13 +1,8 @@
 import { HostError, RequestError, XenNetworkError } from '../lib/errors.ts';
 import { type Context, isDryRun, type NetworkHooks, printPlan } from '../lib/hook/context.ts';
+import { finish } from '../lib/hook/network/confirmation.ts';
 import { noteWork, readStarted, titleOf } from '../lib/hook/network/multi-list.ts';
-import {
-  FOREIGN,
-  finishStart,
-  GUARDS,
-  NETWORK_COMMANDS,
-  runTransaction,
-} from '../lib/hook/network/network.ts';
+import { FOREIGN, GUARDS, NETWORK_COMMANDS, runTransaction } from '../lib/hook/network/network.ts';
 import { printStatus } from '../lib/hook/network/status.ts';
 import { parseGuards, UNGUARDED, type WorkOf } from '../lib/hook/network/transaction.ts';
 import {
@@ -59,7 +54,7 @@ export async function networkMultiBridge(context: Context): Promise<number> {
     () => works().map(({ work }) => work),
     command === 'start' ? parseGuards(values) : UNGUARDED,
   );
-  return command === 'start' ? finishStart(context, waiting) : 0;
+  return command === 'start' ? finish(context, waiting) : 0;
 }
 
 function readList(system: System, hooks: NetworkHooks, values: Values): HookCall[] {

@@ -5,6 +5,7 @@ import type { Topology } from '../../lib/observe/bridge/uplink.ts';
 import { confirm, expire } from './confirm.ts';
 import { deskCommands } from './desk/commands.ts';
 import { complete } from './desk/complete.ts';
+import { doctor } from './doctor.ts';
 import { reattachGuests } from './reattach.ts';
 import { recover } from './recover.ts';
 import { refilterAll } from './refilter.ts';
@@ -82,7 +83,7 @@ function runningCommands(tool: Argv, context: Context, done: (status: number) =>
         y
           .positional('guest', { type: 'string', describe: "a guest's name or domain" })
           .option('json', { type: 'boolean', default: false, describe: 'as JSON' }),
-      async ({ guest, json }) => done(await (await import('./doctor.ts')).doctor(context, guest, json)),
+      async ({ guest, json }) => done(await doctor(context, guest, json)),
     )
     .command('confirm', 'confirm a start with confirm=SECONDS, so that it stays', {}, run(confirm))
     .command('recover', 'undo interrupted runs', {}, run(recover))

@@ -1,4 +1,3 @@
-import { pendingRuns } from '../../apply/confirm.ts';
 import { damagedJournals, journalKeys } from '../../apply/journal.ts';
 import { recoverInWords, recoverRun } from '../../apply/recover.ts';
 import { commandWord, mergeValues, parseArguments, withoutQuotes } from '../../request/arguments.ts';
@@ -8,6 +7,8 @@ import { refuseMistypes } from '../../request/mistypes.ts';
 import { type Context, isDryRun, type NetworkHook, printPlan } from '../context.ts';
 import { sweepLeft } from '../guests/sweep.ts';
 import { withLock } from '../locks.ts';
+import { finish } from './confirmation.ts';
+import { expireRuns } from './expiry.ts';
 import { dropTables } from './tables.ts';
 import { type Guards, parseGuards, perform, UNGUARDED, type WorkOf } from './transaction.ts';
 
@@ -49,7 +50,7 @@ export async function runNetworkHook(context: Context, hook: NetworkHook): Promi
     return 0;
   }
   const waiting = await runTransaction(context, () => [() => work(context, values)], guards);
-  return command === 'start' ? finishStart(context, waiting) : 0;
+  return command === 'start' ? finish(context, waiting) : 0;
 }
 
 /**
@@ -77,17 +78,6 @@ export async function runTransaction(
   return waiting;
 }
 
-/**
- * Does what follows a start, by a module that no other call needs to load (lib/hook/network/confirmation.ts).
- * @param context the call
- * @param waiting the id of the run where it waits for confirmation
- * @returns the exit status
- */
-export async function finishStart(context: Context, waiting: string | undefined): Promise<number> {
-  const { finish } = await import('./confirmation.ts');
-  return finish(context, waiting);
-}
-
 /** All network hooks share one lock, so any journal of theirs that exists now belongs to a run that died. */
 async function recoverNetwork(context: Context): Promise<void> {
   for (const sentence of damagedJournals(context.system, (key) => key.startsWith('network-')))
@@ -97,8 +87,5 @@ async function recoverNetwork(context: Context): Promise<void> {
     const taken = key === context.hook ? recoverRun : recoverInWords;
     for (const sentence of await taken(context.system, key)) context.log.warn(sentence);
   }
-  if (pendingRuns(context.system).length === 0) return;
-  // Usually no run waits, so this module is only loaded when one does.
-  const { expireRuns } = await import('./expiry.ts');
   for (const sentence of await expireRuns(context)) context.log.warn(sentence);
 }

@@ -9,6 +9,7 @@ import { isGuestDevice } from '../../request/names.ts';
 import type { System } from '../../system/system.ts';
 import { quote } from '../../text.ts';
 import type { Context, NetworkWork } from '../context.ts';
+import { refilter } from '../guests/refilter.ts';
 import { noteTables } from './tables.ts';
 
 const CHECK_SECONDS = 10;
@@ -122,7 +123,6 @@ async function refilterGuests(context: Context, done: readonly NetworkWork[]): P
   // A running hook has already decided about its guest's rules, but may have written no record yet.
   const isAttaching = system.list(LOCKS).some(isGuestDevice);
   if (!steps.some(changesFilter) || (system.list(VIF_RECORDS).length === 0 && !isAttaching)) return;
-  const { refilter } = await import('../guests/refilter.ts');
   try {
     await refilter(context);
   } catch (thrown) {

@@ -31,16 +31,16 @@ import {
   missingAfter,
   muteGateways,
 } from '../lib/observe/bridge/verify.ts';
-import { readLedger } from '../lib/observe/filter/ledger.ts';
 import { mustHaveNft } from '../lib/observe/filter/strict.ts';
 import { type HostState, type Link, observeHost } from '../lib/observe/host/host.ts';
+import { readSharedSettings } from '../lib/observe/shared-settings.ts';
 import { checkLayout, linkOf } from '../lib/plan/bridge/check.ts';
 import { findParts, mustBeWhole } from '../lib/plan/bridge/found.ts';
 import { type BridgeLayout, findBridged, findStarted, layoutOf } from '../lib/plan/bridge/layout.ts';
 import { planStart } from '../lib/plan/bridge/start.ts';
 import type { StartFacts } from '../lib/plan/bridge/start-facts.ts';
 import { planStop } from '../lib/plan/bridge/stop.ts';
-import { bridgeUser, claimsOf } from '../lib/record/shared-settings.ts';
+import { bridgeHolder, settingsOf } from '../lib/record/shared-settings.ts';
 import type { Values } from '../lib/request/arguments.ts';
 import { BRIDGE_VARIABLES, type BridgeRequest, parseBridgeRequest } from '../lib/request/bridge.ts';
 
@@ -159,7 +159,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     ...parts,
     settings: new Map(devices.map((name) => [name, readSettings(system, name)])),
     kept: readKept(system, state.links, bridge?.name ?? record.bridge),
-    held: claimsOf(readLedger(system), bridgeUser(record.bridge)),
+    held: settingsOf(readSharedSettings(system), bridgeHolder(record.bridge)),
   });
   if (top !== undefined) warnOfBound(context, top, record.netdev);
   const back = {

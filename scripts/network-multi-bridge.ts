@@ -2,9 +2,9 @@ import { HostError, RequestError, XenNetworkError } from '../lib/errors.ts';
 import { type Context, isDryRun, type NetworkHooks, printPlan } from '../lib/hook/context.ts';
 import { finish } from '../lib/hook/network/confirmation.ts';
 import { noteWork, readStarted, titleOf } from '../lib/hook/network/multi-list.ts';
-import { FOREIGN, GUARDS, NETWORK_COMMANDS, runTransaction } from '../lib/hook/network/network.ts';
+import { FOREIGN, NETWORK_COMMANDS, runTransaction, SAFEGUARDS } from '../lib/hook/network/network.ts';
 import { printStatus } from '../lib/hook/network/status.ts';
-import { parseGuards, UNGUARDED, type WorkOf } from '../lib/hook/network/transaction.ts';
+import { parseSafeguards, WITHOUT_SAFEGUARDS, type WorkOf } from '../lib/hook/network/transaction.ts';
 import {
   commandWord,
   mergeValues,
@@ -32,7 +32,7 @@ export async function networkMultiBridge(context: Context): Promise<number> {
   const hooks = await context.networkHooks();
   const names = [...hooks.keys()];
   const { own, calls } = parseMultiArguments(context.argv, names);
-  const known = ['list', ...GUARDS];
+  const known = ['list', ...SAFEGUARDS];
   refuseMistypes(own, { commands: NETWORK_COMMANDS, variables: known, others: names, foreign: FOREIGN });
   for (const call of calls) refuseCall(hooks, call);
   const args = parseArguments(own, known);
@@ -52,7 +52,7 @@ export async function networkMultiBridge(context: Context): Promise<number> {
   const waiting = await runTransaction(
     context,
     () => works().map(({ work }) => work),
-    command === 'start' ? parseGuards(values) : UNGUARDED,
+    command === 'start' ? parseSafeguards(values) : WITHOUT_SAFEGUARDS,
   );
   return command === 'start' ? finish(context, waiting) : 0;
 }

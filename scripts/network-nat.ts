@@ -2,10 +2,10 @@ import { HostError } from '../lib/errors.ts';
 import { holdsFor } from '../lib/filter/packet.ts';
 import { namesDevice } from '../lib/filter/walk.ts';
 import type { Context, NetworkHook, NetworkWork } from '../lib/hook/context.ts';
-import { besideClaims } from '../lib/hook/network/bridge.ts';
-import { type DhcpChange, NO_SERVERS, stopSubnet, unheardRequests } from '../lib/hook/network/bridge-dhcp.ts';
+import { besideSettings } from '../lib/hook/network/bridge.ts';
+import { blockedRequests, type DhcpChange, NO_SERVERS, stopSubnet } from '../lib/hook/network/bridge-dhcp.ts';
 import { runNetworkHook } from '../lib/hook/network/network.ts';
-import { holdShared, letGoShared, unmetClaims } from '../lib/hook/network/shared-settings.ts';
+import { holdShared, letGoShared, unmetSettings } from '../lib/hook/network/shared-settings.ts';
 import { printStatus } from '../lib/hook/network/status.ts';
 import { nothing, takeBackBy } from '../lib/hook/network/transaction.ts';
 import { defaultDevice, defaultDevices } from '../lib/observe/bridge/uplink.ts';
@@ -19,10 +19,10 @@ import { families, observeHost } from '../lib/observe/host/host.ts';
 import { outsideLink } from '../lib/plan/bridge/check.ts';
 import { planGone } from '../lib/plan/dhcp/lease.ts';
 import { planSubnet } from '../lib/plan/dhcp/subnet.ts';
-import { forwardingClaims, type Guarding, natClaims } from '../lib/plan/forward.ts';
-import { remember } from '../lib/plan/write-record.ts';
+import { type ForwardFilter, forwardingSettings, natSettings } from '../lib/plan/forward.ts';
+import { writeRecord } from '../lib/plan/write-record.ts';
 import { natRecordPath } from '../lib/record/paths.ts';
-import { type Claim, natUser } from '../lib/record/shared-settings.ts';
+import { natHolder, type SharedSetting } from '../lib/record/shared-settings.ts';
 import type { Family } from '../lib/request/addresses.ts';
 import type { Values } from '../lib/request/arguments.ts';
 import { NAT_SUBNET } from '../lib/request/dhcp.ts';
@@ -47,27 +47,27 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const { name, kind } = outsideLink(state, request.netdev ?? defaultDevice(state));
   warnOfOtherWays(context, defaultDevices(state), name);
   const known = readNatRecords(system).find(({ netdev }) => netdev === name);
-  const claims = [
-    ...families(system).flatMap((family) => filterClaims(system, name, family, request, kind === 'bridge')),
+  const sharedSettings = [
+    ...families(system).flatMap((family) => filterSettings(system, name, family, request, kind === 'bridge')),
     ...(request.antispoof
-      ? besideClaims(system, undefined, (bridge) => bridgedFamilies(system, bridge))
+      ? besideSettings(system, undefined, (bridge) => bridgedFamilies(system, bridge))
       : []),
-    ...forwardingClaims(request.ipv6, request.ipv6 ? readListening(system, state, name) : []),
+    ...forwardingSettings(request.ipv6, request.ipv6 ? readListening(system, state, name) : []),
     ...(request.strict ? [{ kind: 'strict' } as const] : []),
   ];
-  const shared = holdShared(system, natUser(name), claims);
-  const dhcp = dhcpStart(observeDhcp(system, request.dhcp), known, () => unheardRequests(system, 'vif*'));
+  const shared = holdShared(system, natHolder(name), sharedSettings);
+  const dhcp = dhcpStart(observeDhcp(system, request.dhcp), known, () => blockedRequests(system, 'vif*'));
   const saved: NatRecord = { netdev: name, ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }) };
   const steps = [
     ...shared,
     ...dhcp.steps,
-    ...remember(natRecordPath(name), known, saved, `what network-nat did on ${name}`),
+    ...writeRecord(natRecordPath(name), known, saved, `what network-nat did on ${name}`),
   ];
   if (steps.length === 0) return nothing(context, `network-nat is started on ${name} already.`);
   return {
     subject: name,
     plan: { steps, warnings: dhcp.warnings },
-    verify: () => unmetClaims(system, claims),
+    verify: () => unmetSettings(system, sharedSettings),
     done: `Guests reach the outside through ${name} with this host's address.`,
     takeBack: takeBackBy('network-nat', { netdev: name }, known === undefined ? undefined : steps),
   };
@@ -95,8 +95,8 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     );
   const steps = [
     ...stopSubnet(system, known.dhcp),
-    ...letGoShared(system, natUser(known.netdev)),
-    ...remember(natRecordPath(known.netdev), known, undefined, known.netdev),
+    ...letGoShared(system, natHolder(known.netdev)),
+    ...writeRecord(natRecordPath(known.netdev), known, undefined, known.netdev),
   ];
   return {
     subject: known.netdev,
@@ -107,26 +107,26 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   };
 }
 
-function filterClaims(
+function filterSettings(
   system: System,
   netdev: string,
   family: Family,
   request: NatRequest,
   isBridge: boolean,
-): Claim[] {
+): SharedSetting[] {
   const masquerade = family === 4 || request.ipv6;
-  const guarding = guardingOf(system, netdev, family, request.antispoof, masquerade);
-  return natClaims(netdev, family, masquerade, guarding, isBridge);
+  const forwardFilter = forwardFilterOf(system, netdev, family, request.antispoof, masquerade);
+  return natSettings(netdev, family, masquerade, forwardFilter, isBridge);
 }
 
 /** Where the policy of FORWARD is DROP by the administrator's choice, guests need rules that accept their packets. */
-function guardingOf(
+function forwardFilterOf(
   system: System,
   netdev: string,
   family: Family,
   antispoof: boolean,
   masquerade: boolean,
-): Guarding {
+): ForwardFilter {
   if (antispoof) return 'antispoof';
   if (!masquerade || isAntispoofed(system)) return 'none';
   const devices = { in: 'vif1.0', out: netdev };

@@ -1,17 +1,17 @@
 import type { Context, NetworkHook, NetworkWork } from '../lib/hook/context.ts';
 import { runNetworkHook } from '../lib/hook/network/network.ts';
-import { holdShared, letGoShared, unmetClaims } from '../lib/hook/network/shared-settings.ts';
+import { holdShared, letGoShared, unmetSettings } from '../lib/hook/network/shared-settings.ts';
 import { printStatus } from '../lib/hook/network/status.ts';
 import { nothing, takeBackBy } from '../lib/hook/network/transaction.ts';
 import { defaultDevice } from '../lib/observe/bridge/uplink.ts';
-import { readLedger } from '../lib/observe/filter/ledger.ts';
 import { mustHaveNft } from '../lib/observe/filter/strict.ts';
 import { readListening } from '../lib/observe/forward/forwarding.ts';
 import { observeHost } from '../lib/observe/host/host.ts';
+import { readSharedSettings } from '../lib/observe/shared-settings.ts';
 import { outsideLink } from '../lib/plan/bridge/check.ts';
-import { forwardingClaims } from '../lib/plan/forward.ts';
+import { forwardingSettings } from '../lib/plan/forward.ts';
 import { settingPath } from '../lib/record/paths.ts';
-import { type Claim, claimsOf } from '../lib/record/shared-settings.ts';
+import { type SharedSetting, settingsOf } from '../lib/record/shared-settings.ts';
 import type { Values } from '../lib/request/arguments.ts';
 import { parseRouteRequest, ROUTE_VARIABLES } from '../lib/request/forward.ts';
 import type { System } from '../lib/system/system.ts';
@@ -33,18 +33,18 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const state = observeHost(system);
   const { name } = outsideLink(state, netdev ?? defaultDevice(state));
   const answering = ['net/ipv4/conf/proxy_arp', ...(ipv6 ? ['net/ipv6/conf/proxy_ndp'] : [])];
-  const claims = [
-    ...forwardingClaims(ipv6, ipv6 ? readListening(system, state, name) : []),
-    ...answering.map((key): Claim => ({ kind: 'setting', path: settingPath(key, name), value: '1' })),
+  const sharedSettings = [
+    ...forwardingSettings(ipv6, ipv6 ? readListening(system, state, name) : []),
+    ...answering.map((key): SharedSetting => ({ kind: 'setting', path: settingPath(key, name), value: '1' })),
     ...(strict ? [{ kind: 'strict' } as const] : []),
   ];
-  const isFresh = claimsOf(readLedger(system), `${HOOK}${name}`).length === 0;
-  const steps = holdShared(system, `${HOOK}${name}`, claims);
+  const isFresh = settingsOf(readSharedSettings(system), `${HOOK}${name}`).length === 0;
+  const steps = holdShared(system, `${HOOK}${name}`, sharedSettings);
   if (steps.length === 0) return nothing(context, `network-route is started on ${name} already.`);
   return {
     subject: name,
     plan: { steps, warnings: [] },
-    verify: () => unmetClaims(system, claims),
+    verify: () => unmetSettings(system, sharedSettings),
     done: `Guests are reached through ${name}, which answers for them.`,
     takeBack: takeBackBy('network-route', { netdev: name }, isFresh ? undefined : steps),
   };
@@ -68,8 +68,10 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
 
 /** The only device on which network-route is started, wherever the default route leads by now. */
 function startedOn(system: System): string {
-  const users = readLedger(system).flatMap((held) => held.users);
-  const devices = users.filter((user) => user.startsWith(HOOK)).map((user) => user.slice(HOOK.length));
+  const holders = readSharedSettings(system).flatMap((held) => held.holders);
+  const devices = holders
+    .filter((holder) => holder.startsWith(HOOK))
+    .map((holder) => holder.slice(HOOK.length));
   const [only, ...others] = new Set(devices);
   return only !== undefined && others.length === 0 ? only : defaultDevice(observeHost(system));
 }

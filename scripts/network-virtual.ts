@@ -1,11 +1,11 @@
 import type { Context, NetworkHook, NetworkWork } from '../lib/hook/context.ts';
-import { besideClaims, unspanned } from '../lib/hook/network/bridge.ts';
+import { besideSettings, unspanned } from '../lib/hook/network/bridge.ts';
 import { type DhcpChange, startBridgeDhcp, stopBridgeDhcp } from '../lib/hook/network/bridge-dhcp.ts';
 import { runNetworkHook } from '../lib/hook/network/network.ts';
-import { holdShared, letGoShared, unmetClaims } from '../lib/hook/network/shared-settings.ts';
+import { holdShared, letGoShared, unmetSettings } from '../lib/hook/network/shared-settings.ts';
 import { printStatus } from '../lib/hook/network/status.ts';
 import { nothing, takeBackBy } from '../lib/hook/network/transaction.ts';
-import { NOT_WRAPPED, wrappedClaim } from '../lib/hook/network/wrapped.ts';
+import { NOT_WRAPPED, wrappedSetting } from '../lib/hook/network/wrapped.ts';
 import { readKept } from '../lib/observe/bridge/kept.ts';
 import { readSpanningTree } from '../lib/observe/bridge/spanning-tree.ts';
 import { defaultDevice, readSettings } from '../lib/observe/bridge/uplink.ts';
@@ -16,16 +16,21 @@ import { readListening, readPaths } from '../lib/observe/forward/forwarding.ts';
 import { readVirtualRecords, type VirtualRecord } from '../lib/observe/forward/virtual.ts';
 import { families, type HostState, type Link, observeHost } from '../lib/observe/host/host.ts';
 import { outsideLink } from '../lib/plan/bridge/check.ts';
-import { bridgeFilterClaims } from '../lib/plan/filter/antispoof.ts';
-import { forwardingClaims } from '../lib/plan/forward.ts';
+import { bridgeFilterSettings } from '../lib/plan/filter/antispoof.ts';
+import { forwardingSettings } from '../lib/plan/forward.ts';
 import type { Plan } from '../lib/plan/step.ts';
-import { heardPaths } from '../lib/plan/unheard.ts';
+import { routerSettingPaths } from '../lib/plan/unheard.ts';
 import { checkVirtual } from '../lib/plan/virtual/check.ts';
-import { FORM_WORDS, layVirtual, type VirtualLaying, virtualClaims } from '../lib/plan/virtual/start.ts';
-import { unlayVirtual, virtualBridge } from '../lib/plan/virtual/stop.ts';
-import { remember } from '../lib/plan/write-record.ts';
+import {
+  FORM_WORDS,
+  planVirtualStart,
+  type VirtualStart,
+  virtualSettings,
+} from '../lib/plan/virtual/start.ts';
+import { planVirtualStop, virtualBridge } from '../lib/plan/virtual/stop.ts';
+import { writeRecord } from '../lib/plan/write-record.ts';
 import { virtualRecordPath } from '../lib/record/paths.ts';
-import { type Claim, virtualUser } from '../lib/record/shared-settings.ts';
+import { type SharedSetting, virtualHolder } from '../lib/record/shared-settings.ts';
 import type { Values } from '../lib/request/arguments.ts';
 import { parseVirtualRequest, VIRTUAL_VARIABLES, type VirtualRequest } from '../lib/request/forward.ts';
 import type { System } from '../lib/system/system.ts';
@@ -46,34 +51,36 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   const state = observeHost(system);
   const known = readVirtualRecords(system).find((saved) => saved.bridge === bridge);
   checkVirtual(state, request, known, takenAddresses(system, request));
-  const wrapped = request.antispoof ? wrappedClaim(system, bridge, undefined) : NOT_WRAPPED;
-  const claims = [...claimsOf(system, state, request), ...wrapped.claims];
+  const wrapped = request.antispoof ? wrappedSetting(system, bridge, undefined) : NOT_WRAPPED;
+  const sharedSettings = [...settingsOf(system, state, request), ...wrapped.sharedSettings];
   if (request.strict) mustHaveNft(system);
-  const shared = holdShared(system, virtualUser(bridge), claims);
-  const cutOff = virtualDrops(system, bridge, claims).map((drop) => routedDropText(system, bridge, drop));
-  const laying = layVirtual(state, request, known, {
-    heard: readPaths(system, heardPaths('default')),
+  const shared = holdShared(system, virtualHolder(bridge), sharedSettings);
+  const cutOff = virtualDrops(system, bridge, sharedSettings).map((drop) =>
+    routedDropText(system, bridge, drop),
+  );
+  const planned = planVirtualStart(state, request, known, {
+    heard: readPaths(system, routerSettingPaths('default')),
     spanningTree: readSpanningTree(system, bridge),
   });
   const dhcp = startBridgeDhcp(system, request, known);
   const link = state.links.find(({ name }) => name === bridge);
-  const saved = recordOf(request, known, link, laying, dhcp);
+  const saved = recordOf(request, known, link, planned, dhcp);
   const steps = [
     ...shared,
-    ...laying.steps,
+    ...planned.steps,
     ...dhcp.steps,
-    ...remember(virtualRecordPath(bridge), known, saved, `how ${bridge} was started`),
+    ...writeRecord(virtualRecordPath(bridge), known, saved, `how ${bridge} was started`),
   ];
   if (steps.length === 0) return nothing(context, `network-virtual is started on ${bridge} already.`);
   return {
     subject: bridge,
     plan: {
       steps,
-      warnings: [...dhcp.warnings, ...wrapped.warnings, ...laying.warnings, ...cutOff],
+      warnings: [...dhcp.warnings, ...wrapped.warnings, ...planned.warnings, ...cutOff],
     },
     verify: () => [
       ...missing(observeHost(system), request),
-      ...unmetClaims(system, claims),
+      ...unmetSettings(system, sharedSettings),
       ...(saved.madeBridge ? unspanned(system, bridge, request.spanningTree) : []),
     ],
     done: `The bridge ${bridge} is there: ${FORM_WORDS[form]}.`,
@@ -85,7 +92,7 @@ function recordOf(
   request: VirtualRequest,
   known: VirtualRecord | undefined,
   link: Link | undefined,
-  laying: VirtualLaying,
+  planned: VirtualStart,
   dhcp: DhcpChange,
 ): VirtualRecord {
   return {
@@ -93,8 +100,8 @@ function recordOf(
     form: request.form,
     madeBridge: known?.madeBridge ?? link === undefined,
     wasUp: known?.wasUp ?? link?.flags.has('UP') === true,
-    addresses: laying.addresses,
-    networks: laying.networks,
+    addresses: planned.addresses,
+    networks: planned.networks,
     ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }),
     ...(request.strict ? { strict: true } : {}),
   };
@@ -115,7 +122,7 @@ function takenAddresses(system: System, { bridge, addresses }: VirtualRequest): 
   return new Map([...neighbours, ...servers]);
 }
 
-function claimsOf(system: System, state: HostState, request: VirtualRequest): Claim[] {
+function settingsOf(system: System, state: HostState, request: VirtualRequest): SharedSetting[] {
   const { form, antispoof } = request;
   const netdev =
     form === 'nat' || request.netdev !== undefined
@@ -126,10 +133,10 @@ function claimsOf(system: System, state: HostState, request: VirtualRequest): Cl
   return [
     ...(request.strict ? [{ kind: 'strict' } as const] : []),
     ...(antispoof
-      ? [...bridgeFilterClaims(), ...besideClaims(system, undefined, () => families(system))]
+      ? [...bridgeFilterSettings(), ...besideSettings(system, undefined, () => families(system))]
       : []),
-    ...virtualClaims(request, netdev, families(system)),
-    ...(forwards ? forwardingClaims(ipv6, ipv6 ? readListening(system, state, netdev) : []) : []),
+    ...virtualSettings(request, netdev, families(system)),
+    ...(forwards ? forwardingSettings(ipv6, ipv6 ? readListening(system, state, netdev) : []) : []),
   ];
 }
 
@@ -152,7 +159,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   const state = observeHost(system);
   const link = virtualBridge(state, known);
   const present = link?.name ?? bridge;
-  const unlaying: Plan = unlayVirtual({
+  const planned: Plan = planVirtualStop({
     state,
     record: known,
     link,
@@ -162,13 +169,13 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   });
   const steps = [
     ...stopBridgeDhcp(system, known),
-    ...unlaying.steps,
-    ...letGoShared(system, virtualUser(bridge)),
-    ...remember(virtualRecordPath(bridge), known, undefined, bridge),
+    ...planned.steps,
+    ...letGoShared(system, virtualHolder(bridge)),
+    ...writeRecord(virtualRecordPath(bridge), known, undefined, bridge),
   ];
   return {
     subject: bridge,
-    plan: { steps, warnings: unlaying.warnings },
+    plan: { steps, warnings: planned.warnings },
     verify: () => [],
     done: `The network of the bridge ${bridge} is gone.`,
     takeBack: takeBackBy('network-virtual', { bridge }),

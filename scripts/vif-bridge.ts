@@ -13,7 +13,7 @@ import { readPort } from '../lib/observe/host/port.ts';
 import { awaitVif, findBridge, observeVif } from '../lib/observe/vif/vif.ts';
 import { defaultPvid, hasVlans } from '../lib/observe/vif/vlan.ts';
 import type { Refusable } from '../lib/plan/step.ts';
-import { heardPaths } from '../lib/plan/unheard.ts';
+import { routerSettingPaths } from '../lib/plan/unheard.ts';
 import { isJoined, type JoinRequest, planJoin, planLeave } from '../lib/plan/vif/bridge.ts';
 import { butRefused } from '../lib/plan/vif/device.ts';
 import { portVlans } from '../lib/plan/vif/vlan.ts';
@@ -49,7 +49,7 @@ async function attach(run: VifRun): Promise<void> {
     bridge,
     mtu: settings.mtu ?? bridge.mtu,
     vlans: vlansOf(run, bridge.name),
-    heard: readPaths(system, heardPaths(state.port.name)),
+    heard: readPaths(system, routerSettingPaths(state.port.name)),
     inPlace: known ? listRules(system, run.call.device) : NO_RULES,
     rules: bridgedRules(run, settings, { port: name, bridge: bridge.name, strict }),
     recordPath: vifRecordPath(run.call.device),
@@ -66,7 +66,7 @@ async function attach(run: VifRun): Promise<void> {
     verify: (refused) => verify(system, name, request, refused),
     mtu: request.mtu,
     settings,
-    guard: {
+    portFilter: {
       port: name,
       former: state.record?.name,
       bridge: bridge.name,

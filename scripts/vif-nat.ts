@@ -11,7 +11,7 @@ import { type VifRun, warnOfUnfit } from '../lib/hook/vif/run.ts';
 import { runVifHook } from '../lib/hook/vif/vif.ts';
 import { observeUplink } from '../lib/observe/vif/address.ts';
 import { awaitVif } from '../lib/observe/vif/vif.ts';
-import { natGuestAddresses, natLaid } from '../lib/plan/routed/nat.ts';
+import { natAssignments, natGuestAddresses } from '../lib/plan/routed/nat.ts';
 import { mergeValues, type Values } from '../lib/request/arguments.ts';
 import { guestName } from '../lib/request/dhcp.ts';
 import { natAddresses } from '../lib/request/nat-address.ts';
@@ -46,7 +46,7 @@ async function attach(run: VifRun): Promise<void> {
     addresses: natGuestAddresses(addresses),
     uplink,
     apart: [guest, router],
-    laid: natLaid(device, addresses, uplink, run.call.type),
+    assigned: natAssignments(device, addresses, uplink, run.call.type),
     dhcp: leaseGuest(run, values, lease, state.record),
   });
   if (!run.dryRun) log.info(`${device} leads to ${guest}, whose router is ${router}.`);

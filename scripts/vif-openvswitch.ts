@@ -17,7 +17,7 @@ import { readPaths } from '../lib/observe/forward/forwarding.ts';
 import { deviceExists, readPort } from '../lib/observe/host/port.ts';
 import { awaitVif, observeVif } from '../lib/observe/vif/vif.ts';
 import type { Refusable } from '../lib/plan/step.ts';
-import { heardPaths } from '../lib/plan/unheard.ts';
+import { routerSettingPaths } from '../lib/plan/unheard.ts';
 import { butRefused } from '../lib/plan/vif/device.ts';
 import { isReady, planSwitchJoin, planSwitchLeave } from '../lib/plan/vif/openvswitch.ts';
 import { vifRecordPath } from '../lib/record/paths.ts';
@@ -59,7 +59,7 @@ async function attach(run: VifRun): Promise<void> {
     rename,
     target,
     mtu,
-    heard: readPaths(system, heardPaths(state.port.name)),
+    heard: readPaths(system, routerSettingPaths(state.port.name)),
     ids,
     isPort: !run.dryRun && isSwitchPort(system, state.port),
     recordPath: vifRecordPath(run.call.device),

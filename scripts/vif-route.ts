@@ -10,7 +10,7 @@ import { type VifRun, warnOfMasks, warnOfUnfit } from '../lib/hook/vif/run.ts';
 import { runVifHook } from '../lib/hook/vif/vif.ts';
 import { observeUplink } from '../lib/observe/vif/address.ts';
 import { awaitVif } from '../lib/observe/vif/vif.ts';
-import { ROUTE_METRIC, routedLaid } from '../lib/plan/routed/route.ts';
+import { ROUTE_METRIC, routedAssignments } from '../lib/plan/routed/route.ts';
 import { mustFitHost } from '../lib/request/addresses.ts';
 import { parseVifSettings } from '../lib/request/vif.ts';
 
@@ -43,7 +43,7 @@ async function attach(run: VifRun): Promise<void> {
     settings,
     addresses,
     uplink: hasSix ? uplink : undefined,
-    laid: routedLaid(name, uplink, addresses, ROUTE_METRIC[run.call.type]),
+    assigned: routedAssignments(name, uplink, addresses, ROUTE_METRIC[run.call.type]),
     dhcp: { leaseSteps: [], lease: undefined },
   });
   if (!run.dryRun) log.info(`${name} is routed to by way of ${uplink.device}.`);

@@ -6,7 +6,7 @@ import { planUndo } from '../plan/undo.ts';
 import { reserveTime } from '../system/processes/deadline.ts';
 import type { System } from '../system/system.ts';
 import { failuresOf } from './already.ts';
-import { type Batch, batches, type Outcome, stepError, stretches } from './execute.ts';
+import { type Batch, batches, type Outcome, quickRuns, stepError } from './execute.ts';
 import { closeJournal, extendJournal, type Journal, noteBatch, openJournal } from './journal.ts';
 import { executeLocked, locked } from './locked.ts';
 
@@ -102,11 +102,11 @@ async function doPart(
   for (const warning of plan?.warnings ?? []) options.warn(warning);
   if (plan === undefined || plan.steps.length === 0) return;
   enter(system, run, plan.steps, needsIndexes);
-  for (const stretch of stretches(batches(plan.steps, (step) => step.do))) {
+  for (const quickRun of quickRuns(batches(plan.steps, (step) => step.do))) {
     await stopIfInterrupted(options);
-    noteBatch(system, options.key, run.begun + stretch.flatMap(({ items }) => items).length);
+    noteBatch(system, options.key, run.begun + quickRun.flatMap(({ items }) => items).length);
     hurry(true);
-    for (const batch of stretch) {
+    for (const batch of quickRun) {
       const { done, failure, notes = [] } = await carryOut(system, batch, options, part.lock);
       run.begun += done;
       notes.forEach(options.note ?? options.warn);

@@ -2,7 +2,7 @@ import type { Move } from '../filter/void-rules.ts';
 import { isRecord, readJson } from '../observe/records.ts';
 import { BY_DEVICE } from '../plan/shared/moved-settings.ts';
 import type { Step } from '../plan/step.ts';
-import { remember } from '../plan/write-record.ts';
+import { writeRecord } from '../plan/write-record.ts';
 import { PENDING_RUNS, pendingDeadlinePath, pendingRunPath } from '../record/paths.ts';
 import { seal, unseal } from '../record/sealed.ts';
 import type { Values } from '../request/arguments.ts';
@@ -175,7 +175,7 @@ function renamedParts({ id, parts }: PendingRun, { from, to }: Move): Step[] {
       ? { ...part, values: { ...part.values, netdev: to } }
       : part,
   );
-  return remember(pendingRunPath(id), parts, moved, `how ${id} is undone`);
+  return writeRecord(pendingRunPath(id), parts, moved, `how ${id} is undone`);
 }
 
 const DEADLINE = '.deadline';

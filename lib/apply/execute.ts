@@ -28,7 +28,7 @@ const SOME_FAILED = 1;
 
 const GATHERED: ReadonlySet<Command['tool']> = new Set(['ip', 'bridge', 'iptables', 'ip6tables', 'nft']);
 /** Commands that the kernel does at once, and whose undo is harmless where they were not done. */
-const BRISK: ReadonlySet<Command['tool']> = new Set(['ip', 'write']);
+const QUICK: ReadonlySet<Command['tool']> = new Set(['ip', 'write']);
 
 /**
  * Puts consecutive commands together that one child process can do: `ip` commands, or firewall lines of one family.
@@ -51,11 +51,11 @@ export function batches<T>(items: readonly T[], commandOf: (item: T) => Command)
  * addresses move from one device to another the host is without network.
  * @param all the batches, in order
  */
-export function stretches<T>(all: readonly Batch<T>[]): Batch<T>[][] {
+export function quickRuns<T>(all: readonly Batch<T>[]): Batch<T>[][] {
   const found: Batch<T>[][] = [];
   for (const batch of all) {
     const last = found.at(-1);
-    if (last !== undefined && BRISK.has(batch.tool) && BRISK.has(last[0]?.tool ?? 'run')) last.push(batch);
+    if (last !== undefined && QUICK.has(batch.tool) && QUICK.has(last[0]?.tool ?? 'run')) last.push(batch);
     else found.push([batch]);
   }
   return found;

@@ -173,7 +173,8 @@ const FIELDS: Readonly<Record<string, (command: Record<string, unknown>) => bool
   record: ({ path, text }) => isText(path) && (text === undefined || isText(text)),
   edit: ({ path, edit }) => isText(path) && isRecord(edit),
   service: ({ verb, service }) => isText(verb) && service !== undefined,
-  share: ({ user, claims }) => isText(user) && Array.isArray(claims) && claims.every(isRecord),
+  share: ({ holder, sharedSettings }) =>
+    isText(holder) && Array.isArray(sharedSettings) && sharedSettings.every(isRecord),
   follow: ({ from, to }) => isText(from) && isText(to),
   run: ({ argv }) => areWords(argv),
 };

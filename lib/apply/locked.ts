@@ -1,5 +1,5 @@
 import type { Command } from '../plan/step.ts';
-import { LEDGER_LOCK, STRICT_LOCK_PATH } from '../record/paths.ts';
+import { SHARED_LOCK, STRICT_LOCK_PATH } from '../record/paths.ts';
 import type { System } from '../system/system.ts';
 import { execute, type Outcome } from './execute.ts';
 import { runServices } from './service.ts';
@@ -15,8 +15,8 @@ const LOCKS: Readonly<Partial<Record<Command['tool'], string>>> = {
   nft: STRICT_LOCK_PATH,
   // A lock besides that of the files: a restart may take seconds, and others can change the files meanwhile.
   service: '/var/run/xen-hotplug/vif-nat-dhcp-restart',
-  share: LEDGER_LOCK,
-  follow: LEDGER_LOCK,
+  share: SHARED_LOCK,
+  follow: SHARED_LOCK,
 };
 /** Less than the 40 s after which xl kills a hook. */
 const LOCK_WAIT_MS = 30_000;

@@ -1,12 +1,12 @@
 import { XenNetworkError } from '../errors.ts';
-import { readGuestLedger, readLedgerFile } from '../observe/filter/ledger.ts';
 import { filtersBridges, readBeside, readPresent } from '../observe/forward/forwarding.ts';
-import { follow, movedLedger } from '../plan/shared/moved-settings.ts';
+import { readGuestSettings, readSharedFile } from '../observe/shared-settings.ts';
+import { follow, movedSettings } from '../plan/shared/moved-settings.ts';
 import { type SharedChange, type SharedFacts, share } from '../plan/shared/shared-settings.ts';
 import type { Command, Step } from '../plan/step.ts';
-import { remember } from '../plan/write-record.ts';
-import { IP_FORWARD, IP6_FORWARD, LEDGER } from '../record/paths.ts';
-import type { Claim, Ledger } from '../record/shared-settings.ts';
+import { writeRecord } from '../plan/write-record.ts';
+import { IP_FORWARD, IP6_FORWARD, SHARED_FILE } from '../record/paths.ts';
+import type { SharedSetting, SharedSettings } from '../record/shared-settings.ts';
 import type { System } from '../system/system.ts';
 import { batches, type Outcome } from './execute.ts';
 
@@ -22,31 +22,37 @@ export type SharedCommand = Command & { readonly tool: 'share' | 'follow' };
 export function sharedChange(
   system: System,
   command: SharedCommand,
-): SharedChange & { readonly before: Ledger } {
-  const before = readLedgerFile(system);
-  const ledger = readGuestLedger(system);
+): SharedChange & { readonly before: SharedSettings } {
+  const before = readSharedFile(system);
+  const shared = readGuestSettings(system);
   if (command.tool === 'share') {
-    const facts = sharedFacts(system, ledger, command.claims);
-    return { ...share(ledger, facts, command.user, command.claims), before };
+    const facts = sharedFacts(system, shared, command.sharedSettings);
+    return { ...share(shared, facts, command.holder, command.sharedSettings), before };
   }
-  const after = movedLedger(ledger, command);
+  const after = movedSettings(shared, command);
   const present = readPresent(
     system,
-    [...ledger, ...after].map(({ claim }) => claim),
+    [...shared, ...after].map(({ setting }) => setting),
   );
-  return { ...follow(ledger, after, present, command), before };
+  return { ...follow(shared, after, present, command), before };
 }
 
 /**
  * The present state of shared settings on the host.
  * @param system the way to the host
- * @param ledger all shared settings and their holders
- * @param claims the settings that are wanted
+ * @param shared all shared settings and their holders
+ * @param sharedSettings the settings that are wanted
  */
-export function sharedFacts(system: System, ledger: Ledger, claims: readonly Claim[]): SharedFacts {
-  const forwards = claims.some((claim) => claim.kind === 'setting' && FORWARDING.includes(claim.path));
+export function sharedFacts(
+  system: System,
+  shared: SharedSettings,
+  sharedSettings: readonly SharedSetting[],
+): SharedFacts {
+  const forwards = sharedSettings.some(
+    (setting) => setting.kind === 'setting' && FORWARDING.includes(setting.path),
+  );
   return {
-    present: readPresent(system, [...ledger.map(({ claim }) => claim), ...claims]),
+    present: readPresent(system, [...shared.map(({ setting }) => setting), ...sharedSettings]),
     beside: forwards ? readBeside(system) : new Map(),
     filtersBridges: filtersBridges(system),
   };
@@ -90,12 +96,12 @@ async function runOne(
   force: boolean,
 ): Promise<string[]> {
   try {
-    const { before, steps, meanwhile, ledger } = sharedChange(system, command);
+    const { before, steps, meanwhile, shared } = sharedChange(system, command);
     const changes = steps.length > 0;
     const failed = await carryOut(changes ? [...noteSteps(before, meanwhile), ...steps] : [], run, force);
     // A setting that could not be put back keeps its holder, so that the next stop tries again.
     if (failed.length > 0) return failed;
-    return await carryOut(noteSteps(changes ? meanwhile : before, ledger), run, force);
+    return await carryOut(noteSteps(changes ? meanwhile : before, shared), run, force);
   } catch (thrown) {
     if (!(thrown instanceof XenNetworkError)) throw thrown;
     return [thrown.message.replace(/\.$/, '')];
@@ -122,7 +128,7 @@ async function carryOut(steps: readonly Step[], run: Execute, force: boolean): P
  * @param before the record now
  * @param after the new record
  */
-export function noteSteps(before: Ledger, after: Ledger): Step[] {
-  const text = (ledger: Ledger) => (ledger.length === 0 ? undefined : ledger);
-  return remember(LEDGER, text(before), text(after), 'the shared settings and their holders');
+export function noteSteps(before: SharedSettings, after: SharedSettings): Step[] {
+  const text = (shared: SharedSettings) => (shared.length === 0 ? undefined : shared);
+  return writeRecord(SHARED_FILE, text(before), text(after), 'the shared settings and their holders');
 }

@@ -1,4 +1,4 @@
-import type { Claim } from '../record/shared-settings.ts';
+import type { SharedSetting } from '../record/shared-settings.ts';
 
 /** The beginning of the tables' names. */
 const WRAPPED_TABLES = 'bridge xen_network_wrapped_';
@@ -57,7 +57,7 @@ const BASE = '{ type filter hook prerouting priority -290; policy accept; }';
  * Makes a bridge's table, again where it exists: it drops guests' IP packets that are wrapped so that iptables does not
  * see them, and so might have any source address. Where the kernel cannot match a frame's bridge, the rules match
  * guests' ports by name, so that nothing from another bridge's card is dropped.
- * @param claim the bridge, its card and how to recognise its guests
+ * @param setting the bridge, its card and how to recognise its guests
  * @returns a line for `nft -f -`
  */
 export function wrappedDrops({
@@ -65,7 +65,7 @@ export function wrappedDrops({
   card,
   byBridge,
   guests = [],
-}: Claim & { readonly kind: 'wrapped' }): string {
+}: SharedSetting & { readonly kind: 'wrapped' }): string {
   const table = wrappedTable(bridge);
   const [set, names] = byBridge ? ['outside', card === undefined ? [] : [card]] : ['guests', guests];
   return [

@@ -93,8 +93,8 @@ export function printPlan(context: Context, plan: Plan): void {
 /** The steps of a command that is only decided when it runs, for the present state of the host. */
 function asTyped(system: System, step: Step): readonly Step[] {
   if (step.do.tool !== 'share' && step.do.tool !== 'follow') return [step];
-  const { steps, before, ledger } = sharedChange(system, step.do);
-  return [...steps, ...noteSteps(before, ledger)];
+  const { steps, before, shared } = sharedChange(system, step.do);
+  return [...steps, ...noteSteps(before, shared)];
 }
 
 /** The command with the name that its program has on this host. */

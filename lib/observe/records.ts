@@ -1,4 +1,4 @@
-import type { Laid } from '../record/assignment.ts';
+import type { Assignment } from '../record/assignment.ts';
 import {
   DAMAGED,
   damagedPath,
@@ -23,7 +23,7 @@ export interface VifRecord {
   /** The FORWARD rules that were added, without -A, by family. */
   readonly rules: { readonly 4: readonly string[]; readonly 6: readonly string[] };
   /** The assignment: addresses, routes and proxy entries that were added for the guest. */
-  readonly laid?: readonly Laid[];
+  readonly assigned?: readonly Assignment[];
   /**
    * The network's device that answers for guests' IPv6 addresses, by a shared setting. `before` is its proxy_ndp from
    * before, only in records of earlier versions.
@@ -141,7 +141,12 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 
 function isVifRecord(value: unknown): value is VifRecord {
   if (!isRecord(value) || !isRecord(value['rules'])) return false;
-  const lists = [value['rules']['4'], value['rules']['6'], value['laid'] ?? [], value['switchPort'] ?? []];
+  const lists = [
+    value['rules']['4'],
+    value['rules']['6'],
+    value['assigned'] ?? [],
+    value['switchPort'] ?? [],
+  ];
   return (
     typeof value['name'] === 'string' && typeof value['bridge'] === 'string' && lists.every(Array.isArray)
   );

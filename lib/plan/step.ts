@@ -1,5 +1,5 @@
 import type { Service } from '../observe/host/service.ts';
-import { type Claim, claimText } from '../record/shared-settings.ts';
+import { type SharedSetting, settingText } from '../record/shared-settings.ts';
 import type { FileEdit } from '../wire/dhcp-conf.ts';
 
 /** One command, as data. It is printed from the same data as it is run, so a dry run shows what would happen. */
@@ -24,7 +24,7 @@ export type Command =
    * All shared settings that a holder needs from now on. What has to be made or put back is decided when the command
    * runs.
    */
-  | { readonly tool: 'share'; readonly user: string; readonly claims: readonly Claim[] }
+  | { readonly tool: 'share'; readonly holder: string; readonly sharedSettings: readonly SharedSetting[] }
   /** Moves all that is held for one device to another device. */
   | {
       readonly tool: 'follow';
@@ -112,15 +112,19 @@ export function record(path: string, text: string | undefined): Command {
 
 /**
  * The step after which a holder holds exactly the given shared settings. Its undo is decided when it runs.
- * @param user the holder: hook and device
+ * @param holder the holder: hook and device
  * @param before the settings that it holds so far
- * @param claims the settings that it needs from now on
+ * @param sharedSettings the settings that it needs from now on
  */
-export function shareStep(user: string, before: readonly Claim[], claims: readonly Claim[]): Step {
+export function shareStep(
+  holder: string,
+  before: readonly SharedSetting[],
+  sharedSettings: readonly SharedSetting[],
+): Step {
   return {
-    do: { tool: 'share', user, claims },
-    undo: [{ tool: 'share', user, claims: before }],
-    why: claims.length === 0 ? `release what ${user} needed` : `set what ${user} needs`,
+    do: { tool: 'share', holder, sharedSettings },
+    undo: [{ tool: 'share', holder, sharedSettings: before }],
+    why: sharedSettings.length === 0 ? `release what ${holder} needed` : `set what ${holder} needs`,
   };
 }
 
@@ -129,7 +133,10 @@ export function shareStep(user: string, before: readonly Claim[], claims: readon
  * @param command any command
  */
 export function sharesRules(command: Command): boolean {
-  return command.tool === 'share' && command.claims.some(({ kind }) => kind === 'rule' || kind === 'policy');
+  return (
+    command.tool === 'share' &&
+    command.sharedSettings.some(({ kind }) => kind === 'rule' || kind === 'policy')
+  );
 }
 
 /**
@@ -166,7 +173,7 @@ export function commandText(command: Command): string {
     case 'service':
       return serviceText(command.service, command.verb);
     case 'share':
-      return `# ${command.user} holds: ${command.claims.map(claimText).join('; ') || 'nothing'}`;
+      return `# ${command.holder} holds: ${command.sharedSettings.map(settingText).join('; ') || 'nothing'}`;
     case 'follow':
       return `# what is held for ${command.from} is held for ${command.to}`;
     case 'run':

@@ -17,7 +17,7 @@ const HEARD = [
  * The paths of the settings by which a device accepts router advertisements and redirects.
  * @param device the device's name
  */
-export function heardPaths(device: string): string[] {
+export function routerSettingPaths(device: string): string[] {
   return HEARD.map((key) => settingPath(key, device));
 }
 
@@ -28,7 +28,7 @@ export function heardPaths(device: string): string[] {
  * @param now its settings, by the paths of its present name; without those that the kernel does not have
  * @param present the device's present name
  */
-export function unheardSteps(
+export function ignoreRouterSteps(
   device: DeviceMark,
   now: Readonly<Record<string, string | undefined>>,
   present: string,

@@ -7,7 +7,7 @@ import { record, type Step } from './step.ts';
  * @param after the new record; undefined to remove it
  * @param what the record's content, for the reason
  */
-export function remember(
+export function writeRecord(
   path: string,
   before: object | undefined,
   after: object | undefined,

@@ -2,10 +2,10 @@
  * One part of an assignment: the addresses and routes that a routed guest's device gets. It stands in the device's
  * record, so that offline needs nothing else to take it away.
  */
-export type Laid = LaidAddress | LaidRoute | LaidProxy;
+export type Assignment = AssignedAddress | AssignedRoute | AssignedProxy;
 
 /** An address of dom0 on the guest's device. */
-export interface LaidAddress {
+export interface AssignedAddress {
   readonly kind: 'address';
   readonly device: string;
   /** ADDRESS/LENGTH */
@@ -13,7 +13,7 @@ export interface LaidAddress {
 }
 
 /** A route to the guest. */
-export interface LaidRoute {
+export interface AssignedRoute {
   readonly kind: 'route';
   readonly device: string;
   /** ADDRESS/LENGTH */
@@ -24,7 +24,7 @@ export interface LaidRoute {
 }
 
 /** A proxy-neighbour entry: dom0 answers neighbour solicitations for the guest's IPv6 address on the network's side. */
-export interface LaidProxy {
+export interface AssignedProxy {
   readonly kind: 'proxy';
   readonly device: string;
   readonly address: string;
@@ -47,7 +47,7 @@ export interface PresentRoute {
  * @param routes the kernel's routes
  * @param route the route to look for
  */
-export function isRouted(routes: readonly PresentRoute[], route: LaidRoute): boolean {
+export function isRouted(routes: readonly PresentRoute[], route: AssignedRoute): boolean {
   const metric = metricOf(route);
   return routes.some(
     ({ prefix, device, metric: other }) =>
@@ -59,7 +59,7 @@ export function isRouted(routes: readonly PresentRoute[], route: LaidRoute): boo
  * Whether an address or prefix is IPv6.
  * @param text ADDRESS or ADDRESS/LENGTH
  */
-export function isSix(text: string): boolean {
+export function isIpv6(text: string): boolean {
   return text.includes(':');
 }
 
@@ -67,6 +67,6 @@ export function isSix(text: string): boolean {
  * The metric that the kernel shows for a route.
  * @param route a route of an assignment
  */
-export function metricOf({ metric, prefix }: LaidRoute): number {
-  return metric ?? (isSix(prefix) ? IPV6_METRIC : 0);
+export function metricOf({ metric, prefix }: AssignedRoute): number {
+  return metric ?? (isIpv6(prefix) ? IPV6_METRIC : 0);
 }

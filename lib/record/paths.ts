@@ -55,7 +55,7 @@ export const LOCKS = `${RUN_FOLDER}/lock`;
 const HOST_LOCKS = `${LOCKS}/host`;
 
 /** The lock of the shared settings. A hook holds it while it changes them and their record. */
-export const LEDGER_LOCK = `${HOST_LOCKS}/ledger`;
+export const SHARED_LOCK = `${HOST_LOCKS}/ledger`;
 
 /** The lock of the strict table: of its elements and of their records. */
 export const STRICT_LOCK_PATH = `${HOST_LOCKS}/strict`;
@@ -159,7 +159,7 @@ export function pendingDeadlinePath(id: string): string {
 }
 
 /** The record of the shared settings and their holders. */
-export const LEDGER = `${RUN_FOLDER}/ledger`;
+export const SHARED_FILE = `${RUN_FOLDER}/ledger`;
 
 /** The folder of network-virtual's records, by bridge. */
 export const VIRTUAL_RECORDS = `${RUN_FOLDER}/virtual`;

@@ -3,7 +3,7 @@ import { encodeText } from '../wire/xenstore.ts';
 /**
  * The version of the format of journals and records. A change of the format raises it; earlier versions stay readable.
  */
-const FORMAT = 1;
+const FORMAT = 2;
 /**
  * Before the text stand the format's version, a checksum and a blank. Files from before the first version begin
  * otherwise.
@@ -13,7 +13,7 @@ const SEAL = /^(\d+) ([0-9a-f]{8}) /;
 /**
  * Seals one line of a record or journal, so that damage to it is found.
  * @param text one line, without its newline
- * @returns "1 9f3a21bc text"
+ * @returns "2 9f3a21bc text"
  */
 export function seal(text: string): string {
   return `${FORMAT} ${checksum(text)} ${text}`;
@@ -25,16 +25,36 @@ export function seal(text: string): string {
  */
 export type Unsealed = { readonly text: string } | 'newer' | 'damaged';
 
+/** What keys of version 1 are called now. */
+const FORMER_KEYS: Readonly<Record<string, string>> = {
+  claim: 'setting',
+  claims: 'sharedSettings',
+  user: 'holder',
+  users: 'holders',
+  laid: 'assigned',
+};
+/** A key in JSON, or in JSON that a journal of JSON holds as the text of a record. */
+const KEY = /(\\*")(claims?|users?|laid)(\\*":)/g;
+
+/** A text of version 1, or from before it, in the words of this one. */
+function renewed(text: string): string {
+  return text.replace(
+    KEY,
+    (_, open: string, key: string, close: string) => `${open}${FORMER_KEYS[key]}${close}`,
+  );
+}
+
 /**
  * Reads a sealed line. A line without a seal was written by an earlier version of this program and counts as it is.
  * @param line the line, without its newline
  */
 export function unseal(line: string): Unsealed {
   const [whole, format, sum] = SEAL.exec(line) ?? [];
-  if (whole === undefined) return { text: line };
+  if (whole === undefined) return { text: renewed(line) };
   if (Number(format) > FORMAT) return 'newer';
   const text = line.slice(whole.length);
-  return Number(format) === FORMAT && checksum(text) === sum ? { text } : 'damaged';
+  if (Number(format) < 1 || checksum(text) !== sum) return 'damaged';
+  return { text: Number(format) === FORMAT ? text : renewed(text) };
 }
 
 /**

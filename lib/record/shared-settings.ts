@@ -1,7 +1,7 @@
 import type { Family } from '../request/addresses.ts';
 
 /** A shared setting: it belongs to the whole host, and several started hooks or guests may need it at once. */
-export type Claim =
+export type SharedSetting =
   | {
       readonly kind: 'setting';
       readonly path: string;
@@ -35,34 +35,34 @@ export type Claim =
     };
 
 /** A shared setting, its holders, and the value from before the first holder. */
-export interface Held {
-  readonly claim: Claim;
+export interface HeldSetting {
+  readonly setting: SharedSetting;
   /** The value before; for a rule or a table undefined, which means that it was not there. */
   readonly before: string | undefined;
   /** Other settings that the kernel changes together with this one, with their values from before. */
   readonly beside: Readonly<Record<string, string>>;
   /** The holders: hook and device, such as "network-nat eth0", or "vif vif1.0" for a guest's device. */
-  readonly users: readonly string[];
+  readonly holders: readonly string[];
 }
 
-export type Ledger = readonly Held[];
+export type SharedSettings = readonly HeldSetting[];
 
 /**
  * The key of a shared setting; two with the same key are the same setting.
- * @param claim the shared setting
+ * @param setting the shared setting
  */
-export function claimKey(claim: Claim): string {
-  switch (claim.kind) {
+export function settingKey(setting: SharedSetting): string {
+  switch (setting.kind) {
     case 'setting':
-      return claim.path;
+      return setting.path;
     case 'rule':
-      return `${claim.family} ${claim.table} ${claim.rule}`;
+      return `${setting.family} ${setting.table} ${setting.rule}`;
     case 'policy':
-      return `${claim.family} policy`;
+      return `${setting.family} policy`;
     case 'strict':
       return 'strict';
     case 'wrapped':
-      return `wrapped ${claim.bridge}`;
+      return `wrapped ${setting.bridge}`;
   }
 }
 
@@ -70,7 +70,7 @@ export function claimKey(claim: Claim): string {
  * The holder that stands for a bridge of network-bridge.
  * @param bridge the bridge's name
  */
-export function bridgeUser(bridge: string): string {
+export function bridgeHolder(bridge: string): string {
   return `network-bridge ${bridge}`;
 }
 
@@ -78,7 +78,7 @@ export function bridgeUser(bridge: string): string {
  * The holder that stands for a bridge of network-virtual.
  * @param bridge the bridge's name
  */
-export function virtualUser(bridge: string): string {
+export function virtualHolder(bridge: string): string {
   return `network-virtual ${bridge}`;
 }
 
@@ -86,7 +86,7 @@ export function virtualUser(bridge: string): string {
  * The holder that stands for network-nat.
  * @param netdev the outgoing card's name
  */
-export function natUser(netdev: string): string {
+export function natHolder(netdev: string): string {
   return `network-nat ${netdev}`;
 }
 
@@ -97,29 +97,29 @@ export const GUEST = 'vif ';
  * The holder that stands for a guest's device.
  * @param device the kernel's name, vif1.0
  */
-export function guestUser(device: string): string {
+export function guestHolder(device: string): string {
   return `${GUEST}${device}`;
 }
 
 /**
  * The shared settings that one holder holds.
- * @param ledger all shared settings
- * @param user the holder: hook and device
+ * @param shared all shared settings
+ * @param holder the holder: hook and device
  */
-export function claimsOf(ledger: Ledger, user: string): Claim[] {
-  return ledger.flatMap(({ claim, users }) => (users.includes(user) ? [claim] : []));
+export function settingsOf(shared: SharedSettings, holder: string): SharedSetting[] {
+  return shared.flatMap(({ setting, holders }) => (holders.includes(holder) ? [setting] : []));
 }
 
 /**
  * A shared setting in words for the administrator.
- * @param claim the shared setting
+ * @param setting the shared setting
  */
-export function claimText(claim: Claim): string {
-  if (claim.kind === 'setting') return `${claim.path} = ${claim.value}`;
-  if (claim.kind === 'strict') return 'the table of the strict filter';
-  if (claim.kind === 'wrapped') return `the table that drops what guests of ${claim.bridge} wrap`;
-  const tool = claim.family === 4 ? 'iptables' : 'ip6tables';
-  return claim.kind === 'rule'
-    ? `the rule "${tool} -t ${claim.table} -A ${claim.rule}"`
-    : `FORWARD's policy ${claim.value} (${tool})`;
+export function settingText(setting: SharedSetting): string {
+  if (setting.kind === 'setting') return `${setting.path} = ${setting.value}`;
+  if (setting.kind === 'strict') return 'the table of the strict filter';
+  if (setting.kind === 'wrapped') return `the table that drops what guests of ${setting.bridge} wrap`;
+  const tool = setting.family === 4 ? 'iptables' : 'ip6tables';
+  return setting.kind === 'rule'
+    ? `the rule "${tool} -t ${setting.table} -A ${setting.rule}"`
+    : `FORWARD's policy ${setting.value} (${tool})`;
 }

@@ -6,14 +6,14 @@ const TOLD = ['locking', 'ip', 'mac'];
 const MARKED = ['antispoof', 'filter', 'notrack', ...TOLD];
 
 /**
- * The stored settings: what online writes under SETTINGS_MARK in xenstore.
+ * The stored settings: what online writes under STORED_SETTINGS_KEY in xenstore.
  * @param settings the settings with which the device is attached
  * @param strict whether the strict filter covers the device
  * @param given environment and arguments, merged
  * @param stored the values that xenstore has under keys of their own, which are not stored again
  * @returns words such as "antispoof=strict notrack=yes"; undefined where every setting has its default
  */
-export function settingsMark(
+export function storedSettings(
   settings: VifSettings,
   strict: boolean,
   given: Values = {},

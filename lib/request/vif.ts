@@ -24,7 +24,7 @@ const VIF_COMMANDS: readonly VifCommand[] = ['online', 'offline', 'add', 'remove
  * A key beside a device's own in xenstore. Online stores there the settings that no other key holds, because they came
  * by arguments or from the bridge, so that refilter can read all settings from xenstore.
  */
-export const SETTINGS_MARK = 'xen-network';
+export const STORED_SETTINGS_KEY = 'xen-network';
 
 /** The keys under XENBUS_PATH that every vif hook reads (docs/contract.md, "xenstore"). */
 export const VIF_KEYS: readonly string[] = [
@@ -42,7 +42,7 @@ export const VIF_KEYS: readonly string[] = [
   'antispoof',
   'locking',
   'notrack',
-  SETTINGS_MARK,
+  STORED_SETTINGS_KEY,
   'uuid',
   'iface-id',
 ];

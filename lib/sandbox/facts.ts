@@ -5,7 +5,7 @@ import { columns } from './show.ts';
 /** A host's devices, addresses, routes and filter rules, one line for each. */
 export type Facts = readonly string[];
 
-const SETTLE_MS = 3000;
+const CALM_MS = 3000;
 const POLL_MS = 20;
 
 /** A bridge and its ports, as `brctl show` lists them. */
@@ -43,7 +43,7 @@ function differences(before: Facts, after: Facts): string[] {
  */
 export async function settledFacts(system: System): Promise<Facts> {
   let facts = readFacts(system);
-  for (let waited = 0; waited < SETTLE_MS; waited += POLL_MS) {
+  for (let waited = 0; waited < CALM_MS; waited += POLL_MS) {
     await system.sleep(POLL_MS);
     const now = readFacts(system);
     if (differences(facts, now).length === 0) break;
@@ -60,7 +60,7 @@ export async function settledFacts(system: System): Promise<Facts> {
  */
 export async function settledDifferences(system: System, before: Facts): Promise<string[]> {
   let changed = differences(before, readFacts(system));
-  for (let waited = 0; changed.length > 0 && waited < SETTLE_MS; waited += POLL_MS) {
+  for (let waited = 0; changed.length > 0 && waited < CALM_MS; waited += POLL_MS) {
     await system.sleep(POLL_MS);
     changed = differences(before, readFacts(system));
   }

@@ -12,11 +12,11 @@ import { type BridgeRecord, otherOwners, readBridgeRecords } from '../../lib/obs
 import { switchRuns } from '../../lib/observe/desk/facts.ts';
 import { observeHolders } from '../../lib/observe/dhcp/dhcp.ts';
 import { forwardDrops } from '../../lib/observe/filter/forward-policy.ts';
-import { readLedgerFile } from '../../lib/observe/filter/ledger.ts';
 import { readNatRecords } from '../../lib/observe/forward/nat.ts';
 import { readVirtualRecords } from '../../lib/observe/forward/virtual.ts';
 import { readHookLinks } from '../../lib/observe/host/hook-links.ts';
 import type { HostState } from '../../lib/observe/host/host.ts';
+import { readSharedFile } from '../../lib/observe/shared-settings.ts';
 import { damageOf } from '../../lib/plan/bridge/found.ts';
 import { hookState } from '../../lib/plan/hook-links.ts';
 import type { System } from '../../lib/system/system.ts';
@@ -128,8 +128,8 @@ async function readDoctorFacts(context: Context): Promise<DoctorFacts> {
     })),
     dropping: new Map(dropping.filter(([, chains]) => chains.length > 0)),
     missingRules: missingRules(system, facts.records),
-    masqueraded: readLedgerFile(system).flatMap(({ claim }) =>
-      claim.kind === 'rule' && /MASQUERADE$/.test(claim.rule) ? [claim.rule] : [],
+    masqueraded: readSharedFile(system).flatMap(({ setting }) =>
+      setting.kind === 'rule' && /MASQUERADE$/.test(setting.rule) ? [setting.rule] : [],
     ),
     idleServers: idleServers(system),
     switchRuns: switchRuns(system),

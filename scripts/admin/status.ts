@@ -5,7 +5,7 @@ import { mapText } from '../../lib/desk/map/map-text.ts';
 import { messageOf, XenstoreError } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { strictBridges } from '../../lib/hook/guests/strict-table.ts';
-import { lostClaims } from '../../lib/hook/network/shared-settings.ts';
+import { lostSettings } from '../../lib/hook/network/shared-settings.ts';
 import { readSpanningTree } from '../../lib/observe/bridge/spanning-tree.ts';
 import { readBridgeRecords } from '../../lib/observe/bridge/uplink.ts';
 import { type GuestCard, readCard, readGuestCards, readSwitches } from '../../lib/observe/desk/facts.ts';
@@ -69,7 +69,7 @@ export async function readMapFacts(context: Context): Promise<MapFacts> {
       ...(damage === undefined ? [] : [damage]),
       ...damagedJournals(system),
       ...damagedRecords(system),
-      ...lostClaims(system),
+      ...lostSettings(system),
     ],
   };
 }

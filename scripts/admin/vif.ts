@@ -6,7 +6,7 @@ import type { Context } from '../../lib/hook/context.ts';
 import { deviceNames, type RunningVif, runningVifs, wantedFilter } from '../../lib/hook/guests/running.ts';
 import { strictUsers } from '../../lib/hook/guests/strict-table.ts';
 import { journalKeyOf, withLocks } from '../../lib/hook/locks.ts';
-import { guardSteps, sharedElements, tableSteps } from '../../lib/hook/vif/port-filter.ts';
+import { portFilterSteps, sharedElements, tableSteps } from '../../lib/hook/vif/port-filter.ts';
 import { readStrictRecords } from '../../lib/observe/filter/strict.ts';
 import { strictDamage } from '../../lib/observe/filter/strict-health.ts';
 import { readDrops } from '../../lib/observe/filter/strict-listing.ts';
@@ -112,7 +112,7 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
     const [vifName] = deviceNames(backend);
     await withLocks(system, deviceNames(backend), async () => {
       const found = (await runningVifs(context, store, [backend])).filter(
-        ({ bridge, state }) => bridge !== undefined || state.record?.laid !== undefined,
+        ({ bridge, state }) => bridge !== undefined || state.record?.assigned !== undefined,
       );
       if (found.length === 0)
         throw new HostError(
@@ -135,13 +135,13 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
 }
 
 function modeSteps(system: System, vif: RunningVif): readonly Step[] {
-  const guard = {
+  const portFilter = {
     port: vif.state.port.name,
     former: vif.state.record?.name,
     bridge: vif.bridge?.name ?? '',
     fresh: wantedFilter(vif).strict,
   };
-  const { before, after } = guardSteps(system, vif.run.call.device, guard, true);
+  const { before, after } = portFilterSteps(system, vif.run.call.device, portFilter, true);
   return [...before, ...after];
 }
 

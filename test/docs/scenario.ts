@@ -11,9 +11,9 @@ export interface Scenario {
   readonly document: string;
   readonly headings: readonly string[];
   /**
-   * Types the commands, and looks at the state that the document claims.
+   * Types the commands, and looks at the state that the document shows.
    * @param page the sections
-   * @param keep remembers a host, to close it at the end
+   * @param keep keeps a host, to close it at the end
    */
   readonly play: (page: Page, keep: <T extends Hosted>(made: T) => T) => Promise<void> | void;
 }

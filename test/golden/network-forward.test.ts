@@ -2,27 +2,27 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { HostState } from '../../lib/observe/host/host.ts';
 import { dhcpdLine, dnsmasqFile, planDnsmasq, servedBridge } from '../../lib/plan/dhcp/virtual.ts';
-import { bridgeFilterClaims } from '../../lib/plan/filter/antispoof.ts';
-import { forwardingClaims, natClaims } from '../../lib/plan/forward.ts';
+import { bridgeFilterSettings } from '../../lib/plan/filter/antispoof.ts';
+import { forwardingSettings, natSettings } from '../../lib/plan/forward.ts';
 import { share } from '../../lib/plan/shared/shared-settings.ts';
 import type { Step } from '../../lib/plan/step.ts';
-import { heardPaths } from '../../lib/plan/unheard.ts';
-import { layVirtual, virtualClaims } from '../../lib/plan/virtual/start.ts';
-import type { Claim } from '../../lib/record/shared-settings.ts';
+import { routerSettingPaths } from '../../lib/plan/unheard.ts';
+import { planVirtualStart, virtualSettings } from '../../lib/plan/virtual/start.ts';
+import type { SharedSetting } from '../../lib/record/shared-settings.ts';
 import { parseVirtualRequest, type VirtualRequest } from '../../lib/request/forward.ts';
 import { childrenText, planText } from '../support/models/plan-text.ts';
 
 const NOTHING: HostState = { links: [], routes: [], rules: [], neighbours: [] };
 const RESOLVER = { domain: 'example.org', servers: ['192.0.2.53', '192.0.2.54'] };
-const HEARING = Object.fromEntries(heardPaths('default').map((path) => [path, '1']));
+const HEARING = Object.fromEntries(routerSettingPaths('default').map((path) => [path, '1']));
 const LISTENING = ['/proc/sys/net/ipv6/conf/eth0/accept_ra'];
 
-/** What has to be done on a host where no claim is met. */
-function claimSteps(claims: readonly Claim[]): Step[] {
+/** What has to be done on a host where no setting is met. */
+function settingSteps(sharedSettings: readonly SharedSetting[]): Step[] {
   const present = new Map(
-    claims.flatMap((wanted) => (wanted.kind === 'setting' ? [[wanted.path, '0']] : [])),
+    sharedSettings.flatMap((wanted) => (wanted.kind === 'setting' ? [[wanted.path, '0']] : [])),
   );
-  return [...share([], { present, beside: new Map(), filtersBridges: true }, 'a hook', claims).steps];
+  return [...share([], { present, beside: new Map(), filtersBridges: true }, 'a hook', sharedSettings).steps];
 }
 
 function request(values: Record<string, string>): VirtualRequest {
@@ -35,22 +35,25 @@ const FOUND = { heard: HEARING, spanningTree: { stp_state: '0', forward_delay: '
 
 function virtual(values: Record<string, string>): Step[] {
   const wanted = request(values);
-  const claims = [
-    ...(wanted.antispoof ? bridgeFilterClaims() : []),
-    ...virtualClaims(wanted, 'eth0', [4, 6]),
+  const sharedSettings = [
+    ...(wanted.antispoof ? bridgeFilterSettings() : []),
+    ...virtualSettings(wanted, 'eth0', [4, 6]),
   ];
-  const forwards = wanted.form === 'host-only' ? [] : forwardingClaims(true, LISTENING);
-  return [...claimSteps([...claims, ...forwards]), ...layVirtual(NOTHING, wanted, undefined, FOUND).steps];
+  const forwards = wanted.form === 'host-only' ? [] : forwardingSettings(true, LISTENING);
+  return [
+    ...settingSteps([...sharedSettings, ...forwards]),
+    ...planVirtualStart(NOTHING, wanted, undefined, FOUND).steps,
+  ];
 }
 
 const BOTH = { bridge: 'vmnet8', bridgeip: '10.1.1.1/24,fd00:1::1/64' };
 
 const PLANS: Readonly<Record<string, () => Step[]>> = {
   'nat-antispoof-ipv6': () =>
-    claimSteps([
-      ...natClaims('eth0', 4, true, 'antispoof'),
-      ...natClaims('eth0', 6, true, 'antispoof'),
-      ...forwardingClaims(true, LISTENING),
+    settingSteps([
+      ...natSettings('eth0', 4, true, 'antispoof'),
+      ...natSettings('eth0', 6, true, 'antispoof'),
+      ...forwardingSettings(true, LISTENING),
     ]),
   'virtual-host-only': () => virtual(BOTH),
   'virtual-routed': () => virtual({ ...BOTH, brnet: '10.9.0.0/16', antispoof: 'yes' }),
@@ -60,7 +63,7 @@ const PLANS: Readonly<Record<string, () => Step[]>> = {
 };
 
 test('the plan nat', () => {
-  const steps = claimSteps([...natClaims('eth0', 4, true, 'none'), ...forwardingClaims(false, [])]);
+  const steps = settingSteps([...natSettings('eth0', 4, true, 'none'), ...forwardingSettings(false, [])]);
   expect(planText({ steps, warnings: [] })).toMatchInlineSnapshot(`
     "# add the rule "POSTROUTING -o eth0 -j MASQUERADE" to the table nat
     iptables -w -t nat -A POSTROUTING -o eth0 -j MASQUERADE
@@ -71,7 +74,7 @@ test('the plan nat', () => {
 });
 
 test('the plan nat-where-forward-drops', () => {
-  const steps = claimSteps(natClaims('eth0', 4, true, 'pass'));
+  const steps = settingSteps(natSettings('eth0', 4, true, 'pass'));
   expect(planText({ steps, warnings: [] })).toMatchInlineSnapshot(`
     "# add the rule "FORWARD -i eth0 -o vif+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT" to the table filter
     iptables -w -I FORWARD -i eth0 -o vif+ -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT

@@ -188,7 +188,7 @@ describe('a second run', () => {
     expect(existsSync(root)).toBe(false);
   });
 
-  test('remembers the scripts directory and refuses another one', () => {
+  test('keeps the scripts directory and refuses another one', () => {
     install(source, '--destdir', root, '--scripts-dir', '/opt/hooks/');
     expect(install(source, '--destdir', root).stdout).toContain('there was nothing to change');
     const refused = install(source, '--destdir', root, '--scripts-dir', '/opt/other');

@@ -79,7 +79,7 @@ function qemu(images: string, payload: string, memory: number): string[] {
   const size = ['-m', String(memory), '-smp', String(PROCESSORS)];
   const screenless = ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-monitor', 'none'];
   // With two processors QEMU has dom0 wait for itself: each change of a page table stops both.
-  // Guards against attacks on the processor cost time and protect nobody here.
+  // Defences against attacks on the processor cost time and protect nobody here.
   const xen =
     `console=com1 com1=115200,8n1 dom0_mem=${DOM0_MIB}M,max:${DOM0_MIB}M dom0_max_vcpus=1 ` +
     'sched=credit noreboot=1 loglvl=info guest_loglvl=warning spec-ctrl=no xpti=no pv-l1tf=no';

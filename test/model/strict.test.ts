@@ -3,7 +3,7 @@ import { type StrictGuest, strictBase, strictElements, strictExtras } from '../.
 import { elementLine } from '../../lib/filter/strict-elements.ts';
 import type { Prefix } from '../../lib/request/addresses.ts';
 import { parseAddressList } from '../../lib/request/addresses.ts';
-import { falseClaims } from '../support/frames/false-claims.ts';
+import { falseIdentity } from '../support/frames/false-identity.ts';
 import { honestFrames } from '../support/frames/honest.ts';
 import { randomFrames } from '../support/frames/random.ts';
 import type { Identity } from '../support/frames/sender.ts';
@@ -53,7 +53,7 @@ describe('for random guests and frames', () => {
         for (const frame of randomFrames(identityOf(guest), identityOf(other), 150, random(1 << 30))) {
           if (model.fate(frame, guest.port).verdict === 'drop') continue;
           passed++;
-          expect({ frame, claims: falseClaims(frame, guest) }).toEqual({ frame, claims: [] });
+          expect({ frame, wrong: falseIdentity(frame, guest) }).toEqual({ frame, wrong: [] });
         }
       }
     }

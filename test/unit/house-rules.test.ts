@@ -81,6 +81,34 @@ function anchors(text: string): string[] {
   );
 }
 
+/** What the glossary says that a word is not called: each as its words, in small letters. */
+function unwanted(): string[][] {
+  const [, glossary = ''] = readFileSync(join(root, GLOSSARY), 'utf8').split('\n## Words\n');
+  const rows = (glossary.split('\n## ')[0] ?? '').matchAll(/^\|[^|]*\|[^|]*\| ([a-z ,]+) \|$/gm);
+  return [...rows].flatMap(([, names = '']) => names.split(', ').map((name) => name.split(' ')));
+}
+
+/** The words of a text in small letters, those that names are put together of too; plurals as singulars. */
+function wordsOf(text: string): string[] {
+  const parts = text.replace(/([a-z0-9])([A-Z])/g, '$1 $2').match(/[A-Za-z]+/g) ?? [];
+  return parts.map((part) => part.toLowerCase().replace(/(?<=[a-z]{3})s$/, ''));
+}
+
+/** A line holds one of the words, but for what others call so, as iproute2 its "guard on". */
+function holds(line: string, names: readonly string[][]): boolean {
+  const words = wordsOf(line.replace(OTHERS, ''));
+  return names.some((name) =>
+    words.some((_, at) => name.every((word, i) => words[at + i] === word.replace(/(?<=[a-z]{3})s$/, ''))),
+  );
+}
+
+const GLOSSARY = 'docs/architecture.md';
+/** They know how an earlier version called things in its files. */
+const FORMER = ['lib/record/sealed.ts', 'test/unit/record/sealed.test.ts'];
+/** Words of other programs, and what was there before a name was changed: paths on running hosts. */
+const OTHERS =
+  /\bguard on\b|\bbpdu[ _]guard\b|\b\w+_guard\b|\b(?:claim|release)_lock\b|udevadm', 'settle'|[`/]ledger\b|\bor claims for\b/gi;
+
 /** A file or folder of the project that a text names, up to a placeholder in capitals, "<" or "*". */
 const NAMED = /(?<![\w./-])((?:bin|docs|lib|scripts|test|tools)\/[a-z0-9./_-]*[a-z0-9_])(?![\w<*])/g;
 
@@ -252,6 +280,27 @@ describe('the house rules', () => {
       citations('(docs/contract.md, "xenstore"), (docs/contract.md, "vifname" and "VLANs"; RFC 4861)'),
     ).toEqual(['xenstore', 'vifname', 'VLANs']);
     expect(citations('(contract 3), docs/contract.md')).toEqual(['contract 3', 'docs/contract.md']);
+  });
+
+  test('a word for which the glossary has another one is used nowhere', () => {
+    const names = unwanted();
+    expect(names.length).toBeGreaterThan(5);
+    const files = [...program, ...sources('tools'), ...sources('test'), ...documents(), 'install.sh'].filter(
+      (file) => file !== RULES && !FORMER.includes(file),
+    );
+    const found = files.flatMap((file) => {
+      const text = readFileSync(join(root, file), 'utf8');
+      const own = file === GLOSSARY ? text.replace(/\n## Words\n[\s\S]*?(?=\n## )/, '') : text;
+      const lines = own.split('\n').flatMap((line, at) => (holds(line, names) ? [`${file}:${at + 1}`] : []));
+      return holds(file, names) ? [file, ...lines] : lines;
+    });
+    expect(found).toEqual([]);
+  });
+
+  test('names are taken apart into words', () => {
+    expect(wordsOf("takeOver('guards', unguardPort)")).toEqual(['take', 'over', 'guard', 'unguard', 'port']);
+    expect(holds('const copySettings = 1;', [['copy', 'settings']])).toBe(true);
+    expect(holds('the settled state', [['settle']])).toBe(false);
   });
 
   test('what the documents link to, and the files that they name, are there', () => {

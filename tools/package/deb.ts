@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import manifest from '../../package.json' with { type: 'json' };
 import { root, run } from '../runtime.ts';
-import { makeTree, type Site, settle, VERSION } from './source.ts';
+import { fixTimes, makeTree, type Site, VERSION } from './source.ts';
 
 const own = join(root, 'packaging/debian');
 const REVISION = 1;
@@ -39,7 +39,7 @@ export async function makeDeb(site: Site): Promise<string> {
     .replace('@MAINTAINER@', manifest.author)
     .replace('@SIZE@', size);
   await writeFile(join(about, 'control'), control);
-  await settle(tree, date);
+  await fixTimes(tree, date);
   for (const script of ['postinst', 'prerm', 'postrm']) {
     await copyFile(join(own, script), join(about, script));
     await chmod(join(about, script), 0o755);

@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import manifest from '../../package.json' with { type: 'json' };
 import { root, run } from '../runtime.ts';
-import { makeTree, type Site, settle, VERSION } from './source.ts';
+import { fixTimes, makeTree, type Site, VERSION } from './source.ts';
 
 /**
  * Makes the RPM package.
@@ -13,7 +13,7 @@ export async function makeRpm(site: Site): Promise<string> {
   const { machine, work, date, to } = site;
   const [tree, top] = [join(work, 'rpm'), join(work, 'rpmbuild')];
   await makeTree(site, tree);
-  await settle(tree, date);
+  await fixTimes(tree, date);
   await mkdir(top, { recursive: true });
   const spec = (await readFile(join(root, 'packaging/rpm/xen-network.spec'), 'utf8'))
     .replaceAll('@VERSION@', VERSION)

@@ -1,4 +1,4 @@
-// The folder that the tar archive holds, from which every package's tree is laid out.
+// The folder that the tar archive holds, from which every package's tree is made.
 
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -68,14 +68,14 @@ export async function makeSource({ machine, source }: Site): Promise<void> {
 }
 
 /**
- * Lays the tree of a package out.
+ * Makes the tree of a package.
  * @param site whose
  * @param tree a folder that is not there yet
  */
 export async function makeTree({ source, date }: Site, tree: string): Promise<void> {
   await rm(tree, { recursive: true, force: true });
   await run`sh ${join(root, 'packaging/stage.sh')} ${source} ${tree} systemd ${join(out, 'xen-network')}`;
-  await settle(tree, date);
+  await fixTimes(tree, date);
 }
 
 /**
@@ -83,7 +83,7 @@ export async function makeTree({ source, date }: Site, tree: string): Promise<vo
  * @param tree the tree
  * @param date seconds since 1970
  */
-export async function settle(tree: string, date: number): Promise<void> {
+export async function fixTimes(tree: string, date: number): Promise<void> {
   await run`chmod -R u=rwX,go=rX ${tree}`;
   await run`find ${tree} -exec touch -h -d @${date} {} +`;
 }
@@ -95,7 +95,7 @@ export async function settle(tree: string, date: number): Promise<void> {
  */
 export async function makeArchive({ machine, source, work, date, to }: Site): Promise<string> {
   const made = join(to, `xen-network-${VERSION}-${machine.rpm}.tar.gz`);
-  await settle(source, date);
+  await fixTimes(source, date);
   const plain = [
     '--sort=name',
     '--format=gnu',

@@ -8,7 +8,7 @@ import { tried } from './finding.ts';
 import { covers } from './prefixes.ts';
 
 /** Something that a guest's card needs for itself alone. */
-export interface Claim {
+export interface Use {
   readonly what: 'MAC address' | 'vifname' | 'IP address';
   readonly value: string;
   /** For an IP address its range. */
@@ -27,10 +27,10 @@ export interface Claim {
  * @param path the file's path
  * @param file the file's content
  */
-export function claimsOf(path: string, { name, cards }: GuestFile): Claim[] {
+export function usesOf(path: string, { name, cards }: GuestFile): Use[] {
   const guest = name ?? path;
   return cards.flatMap((card) => {
-    const claim = (word: CardWord, what: Claim['what'], value: string, range?: Prefix): Claim => ({
+    const use = (word: CardWord, what: Use['what'], value: string, range?: Prefix): Use => ({
       what,
       value,
       guest,
@@ -44,12 +44,12 @@ export function claimsOf(path: string, { name, cards }: GuestFile): Claim[] {
     const address = parseMac(mac?.value ?? '');
     const ranges = tried(() => parseAddressList(ip?.value ?? ''));
     return [
-      ...(mac === undefined || address === undefined ? [] : [claim(mac, 'MAC address', address)]),
-      ...(vifname?.value ? [claim(vifname, 'vifname', vifname.value)] : []),
+      ...(mac === undefined || address === undefined ? [] : [use(mac, 'MAC address', address)]),
+      ...(vifname?.value ? [use(vifname, 'vifname', vifname.value)] : []),
       ...(ip === undefined || 'sentence' in ranges
         ? []
         : ranges.value.map((range) =>
-            claim(ip, 'IP address', prefixText(range).replace(/\/(32|128)$/, ''), range),
+            use(ip, 'IP address', prefixText(range).replace(/\/(32|128)$/, ''), range),
           )),
     ];
   });
@@ -57,46 +57,45 @@ export function claimsOf(path: string, { name, cards }: GuestFile): Claim[] {
 
 /**
  * Finds what two cards need though only one can have it.
- * @param claims what the cards of all known guests need
+ * @param shared settings what the cards of all known guests need
  * @param paths the files whose findings are wanted
  */
-export function findTwice(claims: readonly Claim[], paths: ReadonlySet<string>): Finding[] {
-  const byValue = new Map<string, Claim[]>();
-  const wide = claims.filter(({ range }) => range !== undefined && !/^(32|128)$/.test(`${range.length}`));
-  for (const claim of claims) {
-    const key = `${claim.what} ${claim.value}`;
+export function findTwice(uses: readonly Use[], paths: ReadonlySet<string>): Finding[] {
+  const byValue = new Map<string, Use[]>();
+  const wide = uses.filter(({ range }) => range !== undefined && !/^(32|128)$/.test(`${range.length}`));
+  for (const use of uses) {
+    const key = `${use.what} ${use.value}`;
     const same = byValue.get(key);
-    if (same === undefined) byValue.set(key, [claim]);
-    else same.push(claim);
+    if (same === undefined) byValue.set(key, [use]);
+    else same.push(use);
   }
-  return claims.flatMap((claim) => {
-    if (claim.path === undefined || !paths.has(claim.path)) return [];
-    const same = byValue.get(`${claim.what} ${claim.value}`) ?? [];
+  return uses.flatMap((use) => {
+    if (use.path === undefined || !paths.has(use.path)) return [];
+    const same = byValue.get(`${use.what} ${use.value}`) ?? [];
     const other =
-      same.find((each) => clash(claim, each)) ??
-      wide.find((each) => isWithin(claim, each) && clash(claim, each));
+      same.find((each) => clash(use, each)) ?? wide.find((each) => isWithin(use, each) && clash(use, each));
     if (other === undefined) return [];
-    const { path, line, column, what, value } = claim;
+    const { path, line, column, what, value } = use;
     return [
       {
         path,
         line,
         column,
         isMild: false,
-        text: `The ${what} ${value} is that of ${otherText(claim, other)} too.`,
+        text: `The ${what} ${value} is that of ${otherText(use, other)} too.`,
       },
     ];
   });
 }
 
-function isWithin({ range }: Claim, { range: wide }: Claim): boolean {
+function isWithin({ range }: Use, { range: wide }: Use): boolean {
   return (
     range !== undefined && wide !== undefined && range.family === wide.family && covers(wide, range.address)
   );
 }
 
 /** Two files of one guest, and the running guest, are the same guest; two cards in one file are two cards. */
-function clash(one: Claim, other: Claim): boolean {
+function clash(one: Use, other: Use): boolean {
   if (one === other) return false;
   if (one.guest !== other.guest) return true;
   return (
@@ -106,7 +105,7 @@ function clash(one: Claim, other: Claim): boolean {
   );
 }
 
-function otherText(one: Claim, other: Claim): string {
+function otherText(one: Use, other: Use): string {
   if (one.path === other.path) return `another card in line ${other.line}, column ${other.column}`;
   return other.path === undefined
     ? `the running guest ${other.guest} (${other.where})`

@@ -240,7 +240,7 @@ function switchNetwork(
 function routedNetworks(facts: MapFacts, ports: ReadonlyMap<string, GuestPort>): Network[] {
   const names = new Set(
     [...facts.records.values()]
-      .filter(({ laid = [] }) => laid.some(({ kind }) => kind === 'route'))
+      .filter(({ assigned = [] }) => assigned.some(({ kind }) => kind === 'route'))
       .map(({ name }) => name),
   );
   const guests = [...ports.values()].filter(({ device }) => names.has(device));

@@ -1,8 +1,8 @@
 import type { BridgeFacts, HostFacts } from '../../desk/check/host-facts.ts';
-import { readLedgerFile } from '../../observe/filter/ledger.ts';
 import { readConfigFile } from '../../observe/host/config-file.ts';
 import { type HostState, type Link, observeHost } from '../../observe/host/host.ts';
-import { bridgeUser, virtualUser } from '../../record/shared-settings.ts';
+import { readSharedFile } from '../../observe/shared-settings.ts';
+import { bridgeHolder, virtualHolder } from '../../record/shared-settings.ts';
 import { type Prefix, parsePrefix } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import { textOf, USUAL_VIF_SCRIPT, XL_CONF } from '../../wire/config/xl-conf.ts';
@@ -54,9 +54,10 @@ export function readHostFacts(system: System): HostFacts {
 
 /** Whether a bridge was started with antispoof=yes, so that FORWARD drops packets. */
 function isFiltered(system: System, bridge: string): boolean {
-  const users = [bridgeUser(bridge), virtualUser(bridge)];
-  return readLedgerFile(system).some(
-    ({ claim, users: all }) => claim.kind === 'policy' && users.some((user) => all.includes(user)),
+  const holders = [bridgeHolder(bridge), virtualHolder(bridge)];
+  return readSharedFile(system).some(
+    ({ setting, holders: all }) =>
+      setting.kind === 'policy' && holders.some((holder) => all.includes(holder)),
   );
 }
 
@@ -71,7 +72,7 @@ function networksBy({ links }: HostState, bridge: Link): Prefix[] {
   );
 }
 
-/** Remembers the result for each script, since a thousand guests may have the same one. */
+/** Keeps the result for each script, since a thousand guests may have the same one. */
 function onceEach(look: (script: string) => string | undefined): (script: string) => string | undefined {
   const known = new Map<string, string | undefined>();
   return (script) => {

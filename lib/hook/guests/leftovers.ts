@@ -13,14 +13,14 @@ import { planLeave } from '../../plan/vif/bridge.ts';
 import { planSwitchLeave } from '../../plan/vif/openvswitch.ts';
 import { vifRecordPath } from '../../record/paths.ts';
 import { isGuestDevice } from '../../request/names.ts';
-import { SETTINGS_MARK } from '../../request/vif.ts';
+import { STORED_SETTINGS_KEY } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
 import { openXenstore } from '../../system/xenstore/open.ts';
 import type { Context } from '../context.ts';
 import { deviceKeys, withFreeLocks } from '../locks.ts';
 import { releaseOf } from '../vif/lease.ts';
 import { unnamedPortSteps } from '../vif/named-port.ts';
-import { letGoOfPort, unguardSteps } from '../vif/port-filter.ts';
+import { letGoOfPort, portFilterRemoval } from '../vif/port-filter.ts';
 import { letGoSteps } from '../vif/routed.ts';
 import { wayOut } from '../vif/switch.ts';
 import { partSteps } from '../vif/twin.ts';
@@ -78,7 +78,7 @@ async function finish(context: Context, device: string): Promise<string[]> {
   const ports = () =>
     [...readStrictRecords(system)].filter(([, record]) => record.device === device).map(([port]) => port);
   const isHeld = ports().length > 0;
-  failures.push(...(await letGoOfPort(system, bridge, () => unguardSteps(system, device, ports()))));
+  failures.push(...(await letGoOfPort(system, bridge, () => portFilterRemoval(system, device, ports()))));
   await forgetMark(context, device);
   forgetLeaving(system, device);
   if (!isDone && !isHeld) return [];
@@ -94,7 +94,7 @@ async function finish(context: Context, device: string): Promise<string[]> {
 async function forgetMark({ system, env }: Context, device: string): Promise<void> {
   const [, domid, devid] = /^vif(\d+)\.(\d+)$/.exec(device) ?? [];
   if (devid === undefined) return;
-  const path = `backend/vif/${domid}/${devid}/${SETTINGS_MARK}`;
+  const path = `backend/vif/${domid}/${devid}/${STORED_SETTINGS_KEY}`;
   try {
     const store = await openXenstore(await system.native(), env);
     try {
@@ -122,7 +122,7 @@ async function leavePlan(context: Context, device: string): Promise<Plan> {
     const leave = isTaken ? 'none' : await wayOut({ context, dryRun: false }, name);
     return planSwitchLeave(state, name, rules, path, leave);
   }
-  if (record?.laid === undefined)
+  if (record?.assigned === undefined)
     return planLeave(state, name, rules, path, unnamedPortSteps(system, record?.bridge ?? '', name));
   const part = partSteps(system, { call, state, rename: { name } });
   return planUnrouted(state, name, rules, path, {

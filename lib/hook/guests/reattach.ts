@@ -6,7 +6,13 @@ import { readVifRecord } from '../../observe/records.ts';
 import { deviceFinder, observeVif } from '../../observe/vif/vif.ts';
 import { markedValues } from '../../record/stored-settings.ts';
 import { mergeValues, type Values } from '../../request/arguments.ts';
-import { formerRename, parseVifCall, SETTINGS_MARK, VIF_KEYS, VIF_VARIABLES } from '../../request/vif.ts';
+import {
+  formerRename,
+  parseVifCall,
+  STORED_SETTINGS_KEY,
+  VIF_KEYS,
+  VIF_VARIABLES,
+} from '../../request/vif.ts';
 import { openXenstore } from '../../system/xenstore/open.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
@@ -114,7 +120,7 @@ async function attachedDevices(
   const [status, name] = values.slice(VIF_KEYS.length);
   if (status !== 'connected') return [];
   const stored = Object.fromEntries(VIF_KEYS.map((key, i) => [key, values[i]]));
-  const given = markedValues(stored[SETTINGS_MARK]);
+  const given = markedValues(stored[STORED_SETTINGS_KEY]);
   const [vif, tap] = deviceNames(backend);
   const calls: readonly Values[] = [
     { vif, XENBUS_PATH: path },

@@ -9,7 +9,7 @@ import { readVifRecords } from '../../observe/records.ts';
 import { replaceForwardRules } from '../../plan/filter/rules.ts';
 import { isCounter, planStrays, planStrict, planStrictTable } from '../../plan/filter/strict.ts';
 import { lastingStep, record, type Step } from '../../plan/step.ts';
-import { LEDGER_LOCK, STRICT_LOCK_PATH, strictRecordPath } from '../../record/paths.ts';
+import { SHARED_LOCK, STRICT_LOCK_PATH, strictRecordPath } from '../../record/paths.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import { restoreShared } from '../network/shared-settings.ts';
@@ -132,7 +132,7 @@ export function restoreRules(
   system: System,
   isHere: (device: string) => boolean,
 ): Promise<Restored<RulesInPlace>> {
-  return locked(system, LEDGER_LOCK, async () => {
+  return locked(system, SHARED_LOCK, async () => {
     const shared = restoreShared(system);
     const rules = await locked(system, RULES_LOCK, () => restoreFirewall(system, shared, isHere));
     const rest = shared.filter((step) => !isRule(step));

@@ -12,7 +12,7 @@ import { deviceFinder, hereFinder } from '../../observe/vif/vif.ts';
 import { replaceForwardRules } from '../../plan/filter/rules.ts';
 import { planStrict, planStrictTable } from '../../plan/filter/strict.ts';
 import type { Step } from '../../plan/step.ts';
-import { rememberStep } from '../../plan/vif/device.ts';
+import { recordStep } from '../../plan/vif/device.ts';
 import { journalPath, STRICT_LOCK_PATH, strictRecordPath, vifRecordPath } from '../../record/paths.ts';
 import type { RunResult } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
@@ -90,7 +90,7 @@ export async function refilter(context: Context): Promise<number> {
     failures,
     changed: false,
   };
-  failures.push(...(await attempted(() => settleAll(run))).failures);
+  failures.push(...(await attempted(() => restoreGuests(run))).failures);
   for (const sentence of await collect(context, goneDevices(system))) context.log.info(sentence);
   if (run.changed) failures.push(...missing(run));
   if (failures.length > 0) throw new HostError([...new Set(failures)].join(' '));
@@ -107,7 +107,7 @@ async function attempted<T>(work: () => Promise<Restored<T>>): Promise<Restored<
 }
 
 /** Looks for guests until no new ones come; guests whose own hook is under way come last. */
-async function settleAll(run: Refilter): Promise<Restored<never>> {
+async function restoreGuests(run: Refilter): Promise<Restored<never>> {
   const { system, env } = run.context;
   const store = await openXenstore(await system.native(), env);
   try {
@@ -125,22 +125,27 @@ async function settleAll(run: Refilter): Promise<Restored<never>> {
       for (const backend of fresh) {
         const names = deviceNames(backend);
         known.add(names[0]);
-        const isDone = await withFreeLocks(system, names, () => settle(run, store, backend, find));
+        const isDone = await withFreeLocks(system, names, () => restoreGuest(run, store, backend, find));
         if (!isDone) busy.push(backend);
       }
-      for (const backend of busy) await settleBusy(run, store, backend, end - performance.now());
+      for (const backend of busy) await restoreBusyGuest(run, store, backend, end - performance.now());
     }
   } finally {
     store.close();
   }
 }
 
-async function settleBusy(run: Refilter, store: Xenstore, backend: Backend, waitMs: number): Promise<void> {
+async function restoreBusyGuest(
+  run: Refilter,
+  store: Xenstore,
+  backend: Backend,
+  waitMs: number,
+): Promise<void> {
   try {
     await withLocks(
       run.context.system,
       deviceNames(backend),
-      () => settle(run, store, backend, deviceFinder(run.context.system)),
+      () => restoreGuest(run, store, backend, deviceFinder(run.context.system)),
       Math.max(0, waitMs),
     );
   } catch (thrown) {
@@ -152,7 +157,7 @@ async function settleBusy(run: Refilter, store: Xenstore, backend: Backend, wait
 }
 
 /** The caller must hold the locks of the card's devices. */
-async function settle(
+async function restoreGuest(
   run: Refilter,
   store: Xenstore,
   backend: Backend,
@@ -164,7 +169,7 @@ async function settle(
     // The card has gone from xenstore since it was listed; its record tells more.
     if (Object.values(vif.run.stored).every((value) => value === undefined)) continue;
     try {
-      await settleDevice(run, vif);
+      await restoreDevice(run, vif);
     } catch (thrown) {
       if (!(thrown instanceof XenNetworkError) || thrown instanceof XenstoreError) throw thrown;
       run.failures.push(`${vif.run.call.device} has no new filter: ${messageOf(thrown)}`);
@@ -186,20 +191,20 @@ async function takeBackEnded(run: Refilter, backend: Backend): Promise<boolean> 
   return true;
 }
 
-async function settleDevice(run: Refilter, vif: RunningVif): Promise<void> {
+async function restoreDevice(run: Refilter, vif: RunningVif): Promise<void> {
   const { device } = vif.run.call;
   const { rules, strict } = wantedFilter(vif);
-  const ruleSteps = settleRules(run, vif, rules);
+  const ruleSteps = rulesSteps(run, vif, rules);
   const failures = await applyTeardown(run.context.system, { steps: ruleSteps, warnings: [] });
   const port = vif.state.port.name;
   if (!isHeldAs(run.context.system, run.look.listing, port, strict))
-    failures.push(...(await settleStrict(run, vif, strict)));
+    failures.push(...(await strictSteps(run, vif, strict)));
   if (failures.length > 0) throw new HostError(failures.join(' '));
   run.wanted.set(device, rules);
 }
 
 /** Rules that were right when all were listed are not listed again. */
-function settleRules(run: Refilter, { run: { call }, state, bridge }: RunningVif, wanted: RuleSet): Step[] {
+function rulesSteps(run: Refilter, { run: { call }, state, bridge }: RunningVif, wanted: RuleSet): Step[] {
   const { system } = run.context;
   const { device } = call;
   const { name } = state.port;
@@ -211,7 +216,7 @@ function settleRules(run: Refilter, { run: { call }, state, bridge }: RunningVif
   const record = readVifRecord(system, device);
   const saved = record ?? (bridge === undefined ? undefined : { name, bridge: bridge.name, rules: NO_RULES });
   if (saved !== undefined && (record === undefined || !sameRules(record.rules, wanted)))
-    steps.push(rememberStep(vifRecordPath(device), record, { ...saved, rules: wanted }));
+    steps.push(recordStep(vifRecordPath(device), record, { ...saved, rules: wanted }));
   return steps;
 }
 
@@ -229,7 +234,7 @@ function isHeldAs(
   return listing === undefined ? wanted === undefined : isWhole(listing, port, wanted);
 }
 
-function settleStrict(
+function strictSteps(
   run: Refilter,
   { state: { port }, bridge }: RunningVif,
   fresh: StrictRecord | undefined,

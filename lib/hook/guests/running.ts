@@ -14,7 +14,7 @@ import {
   formerRename,
   parseVifCall,
   parseVifSettings,
-  SETTINGS_MARK,
+  STORED_SETTINGS_KEY,
   VIF_KEYS,
   VIF_VARIABLES,
 } from '../../request/vif.ts';
@@ -99,7 +99,7 @@ async function devicesOf(
   const path = `backend/vif/${backend.domid}/${backend.devid}`;
   const values = await store.readMany(VIF_KEYS.map((key) => `${path}/${key}`));
   const stored = Object.fromEntries(VIF_KEYS.map((key, i) => [key, values[i]]));
-  const given = markedValues(stored[SETTINGS_MARK]);
+  const given = markedValues(stored[STORED_SETTINGS_KEY]);
   const [vif, tap] = deviceNames(backend);
   const calls = [
     parseVifCall('online', { vif, XENBUS_PATH: path }),
@@ -143,10 +143,10 @@ export function wantedFilter({ run, state, bridge }: RunningVif): WantedFilter {
 function unbridgedRecord(system: System, run: VifRun, state: PresentVif): StrictRecord | undefined {
   const { call, given, stored } = run;
   const { port, record } = state;
-  if (record?.laid === undefined) return readStrictRecord(system, port.name);
+  if (record?.assigned === undefined) return readStrictRecord(system, port.name);
   // For vif-nat the list means something else; the routes tell what came of it.
   const told = parseVifSettings(call, { ...given, ip: '' }, { ...stored, ip: undefined });
-  const settings = { ...told, addresses: routedAddresses(record.laid) };
+  const settings = { ...told, addresses: routedAddresses(record.assigned) };
   const hook = /vif-(?:nat|route)/.exec(stored['script'] ?? '')?.[0] ?? '';
   if (!wantsStrictRouted(system, settings, hook)) return undefined;
   return strictRecord(system, call.device, settings, [port.name], undefined);

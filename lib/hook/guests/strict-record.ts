@@ -30,7 +30,7 @@ export function wantsStrict(system: System, settings: VifSettings, bridge: strin
 export function wantsStrictRouted(system: System, settings: VifSettings, hook: string): boolean {
   if (settings.antispoof === 'strict' || settings.locking !== undefined) return true;
   const network = `${hook.replace(/^vif/, 'network')} `;
-  return strictNetworks(system).some((user) => user.startsWith(network));
+  return strictNetworks(system).some((holder) => holder.startsWith(network));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { readBridgeRecords } from '../../observe/bridge/uplink.ts';
-import { readLedgerFile } from '../../observe/filter/ledger.ts';
 import { readVirtualRecords } from '../../observe/forward/virtual.ts';
+import { readSharedFile } from '../../observe/shared-settings.ts';
 import type { System } from '../../system/system.ts';
 
 /**
@@ -19,8 +19,10 @@ export function strictBridges(system: System): string[] {
  * @returns hook and device, such as "network-nat eth0"
  */
 export function strictNetworks(system: System): string[] {
-  const users = readLedgerFile(system).flatMap(({ claim, users }) => (claim.kind === 'strict' ? users : []));
-  return users.filter((user) => /^network-(nat|route) /.test(user));
+  const holders = readSharedFile(system).flatMap(({ setting, holders }) =>
+    setting.kind === 'strict' ? holders : [],
+  );
+  return holders.filter((holder) => /^network-(nat|route) /.test(holder));
 }
 
 /**

@@ -58,7 +58,7 @@ export function startBridgeDhcp(
     const before = system.readBytes(dnsmasqConf(request.bridge));
     const running = processOf(system, bridgeDnsmasq(request.bridge)) !== undefined;
     const steps = planDnsmasq(served, before, running);
-    const heard = steps.length === 0 ? [] : unheardRequests(system, request.bridge);
+    const heard = steps.length === 0 ? [] : blockedRequests(system, request.bridge);
     return { steps, warnings: [...warnings, ...heard], record: { server: 'dnsmasq' } };
   }
   const line = known?.dhcp?.subnet?.line ?? dhcpdLine(served);
@@ -72,7 +72,7 @@ export function startBridgeDhcp(
  * @param system the way to the firewall
  * @param device the device by which requests come; "*" at its end stands for any rest
  */
-export function unheardRequests(system: System, device: string): string[] {
+export function blockedRequests(system: System, device: string): string[] {
   const chain = chainThatDropsDhcp(readFirewall(system), device.replace(/\*$/, '1.0'));
   return chain === undefined ? [] : [dhcpDropText(chain, device)];
 }

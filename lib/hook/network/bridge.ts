@@ -3,24 +3,24 @@ import { boundTo } from '../../observe/bridge/bound.ts';
 import { readSpanningTree } from '../../observe/bridge/spanning-tree.ts';
 import { managedByIfupdown, readBridgeRecords } from '../../observe/bridge/uplink.ts';
 import { forwardDrops, policyOwner, unfilterWords } from '../../observe/filter/forward-policy.ts';
-import { readLedger, readLedgerFile } from '../../observe/filter/ledger.ts';
 import { filteredFamilies } from '../../observe/filter/rules.ts';
 import { readNatRecords } from '../../observe/forward/nat.ts';
 import { type Link, observeHost } from '../../observe/host/host.ts';
 import { cardPorts } from '../../observe/host/port.ts';
 import { readVifRecords } from '../../observe/records.ts';
+import { readSharedFile, readSharedSettings } from '../../observe/shared-settings.ts';
 import type { BridgeLayout } from '../../plan/bridge/layout.ts';
 import type { StartFacts } from '../../plan/bridge/start-facts.ts';
-import { cardRules, passageClaims } from '../../plan/filter/antispoof.ts';
+import { cardRules, passageSettings } from '../../plan/filter/antispoof.ts';
 import { type AddressMove, followRecords, followSteps } from '../../plan/shared/moved-settings.ts';
 import { type Step, shareStep } from '../../plan/step.ts';
-import { bridgeUser, type Claim, claimsOf } from '../../record/shared-settings.ts';
+import { bridgeHolder, type SharedSetting, settingsOf } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { BridgeRequest, SpanningTree, Topology } from '../../request/bridge.ts';
 import type { System } from '../../system/system.ts';
 import { listed } from '../../text.ts';
 import type { Context } from '../context.ts';
-import { wrappedClaim } from './wrapped.ts';
+import { wrappedSetting } from './wrapped.ts';
 
 /**
  * Warns about programs that are bound to a device by its index, and so do not follow its addresses to another device.
@@ -109,10 +109,10 @@ export function filterFacts(
   const { system } = context;
   if (!request.antispoof)
     return { facts: { filtered: undefined, dropping: passForeignDrops(context, layout) }, warnings: [] };
-  const wrapped = wrappedClaim(system, layout.bridge, layout.nic);
+  const wrapped = wrappedSetting(system, layout.bridge, layout.nic);
   const filtered = filteredFamilies(system);
-  const beside = besideClaims(system, layout.bridge, () => filtered);
-  return { facts: { filtered, wrapped: wrapped.claims[0], beside }, warnings: wrapped.warnings };
+  const beside = besideSettings(system, layout.bridge, () => filtered);
+  return { facts: { filtered, wrapped: wrapped.sharedSettings[0], beside }, warnings: wrapped.warnings };
 }
 
 /**
@@ -122,7 +122,7 @@ export function filterFacts(
 function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): Family[] {
   const drops = forwardDrops(system, bridge);
   // No warning for another started hook's policy: our rules let the packets pass.
-  const isOurs = readLedgerFile(system).some(({ claim }) => claim.kind === 'policy');
+  const isOurs = readSharedFile(system).some(({ setting }) => setting.kind === 'policy');
   for (const { chain, byIptables } of isOurs ? [] : drops) {
     const what = byIptables
       ? 'Rules that let its card pass are put there, and vif-bridge adds those of each guest'
@@ -142,14 +142,14 @@ function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): F
  * @param bridge the bridge that is started; undefined for another hook than network-bridge
  * @param familiesOf the families in which FORWARD will drop a bridge's packets
  */
-export function besideClaims(
+export function besideSettings(
   system: System,
   bridge: string | undefined,
   familiesOf: (bridge: string) => readonly Family[],
-): Claim[] {
+): SharedSetting[] {
   const others = readBridgeRecords(system).filter((record) => record.bridge !== bridge);
   return others.flatMap((other) =>
-    passageClaims(familiesOf(other.bridge), cardRules(cardPorts(system, other.bridge))),
+    passageSettings(familiesOf(other.bridge), cardRules(cardPorts(system, other.bridge))),
   );
 }
 
@@ -160,16 +160,16 @@ export function besideClaims(
  */
 export function leaveBeside(system: System, bridge: string): Step[] {
   const rules = cardRules(cardPorts(system, bridge));
-  const isFor = (claim: Claim) => claim.kind === 'rule' && rules.includes(claim.rule);
-  const ledger = readLedger(system);
-  const users = new Set(ledger.filter(({ claim }) => isFor(claim)).flatMap((held) => held.users));
-  users.delete(bridgeUser(bridge));
-  return [...users].map((user) => {
-    const held = claimsOf(ledger, user);
+  const isFor = (setting: SharedSetting) => setting.kind === 'rule' && rules.includes(setting.rule);
+  const shared = readSharedSettings(system);
+  const holders = new Set(shared.filter(({ setting }) => isFor(setting)).flatMap((held) => held.holders));
+  holders.delete(bridgeHolder(bridge));
+  return [...holders].map((holder) => {
+    const held = settingsOf(shared, holder);
     return shareStep(
-      user,
+      holder,
       held,
-      held.filter((claim) => !isFor(claim)),
+      held.filter((setting) => !isFor(setting)),
     );
   });
 }

@@ -1,5 +1,5 @@
 import { isRecord, readJson } from '../../observe/records.ts';
-import { remember } from '../../plan/write-record.ts';
+import { writeRecord } from '../../plan/write-record.ts';
 import { MULTI_RECORD } from '../../record/paths.ts';
 import type { Values } from '../../request/arguments.ts';
 import type { HookCall } from '../../request/multi-bridge.ts';
@@ -44,7 +44,7 @@ export function noteWork(
   before: readonly HookCall[] | undefined,
   after: readonly HookCall[] | undefined,
 ): NetworkWork | undefined {
-  const steps = remember(MULTI_RECORD, before, after, `what ${MULTI_HOOK} has started`);
+  const steps = writeRecord(MULTI_RECORD, before, after, `what ${MULTI_HOOK} has started`);
   if (steps.length === 0) {
     context.log.info('The networks of the list are as they should be.');
     return undefined;

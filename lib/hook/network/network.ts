@@ -10,19 +10,19 @@ import { withLock } from '../locks.ts';
 import { finish } from './confirmation.ts';
 import { expireRuns } from './expiry.ts';
 import { dropTables } from './tables.ts';
-import { type Guards, parseGuards, perform, UNGUARDED, type WorkOf } from './transaction.ts';
+import { parseSafeguards, perform, type Safeguards, WITHOUT_SAFEGUARDS, type WorkOf } from './transaction.ts';
 
 export type NetworkCommand = 'start' | 'stop' | 'status';
 export const NETWORK_COMMANDS: readonly NetworkCommand[] = ['start', 'stop', 'status'];
 /** Variables that every network hook takes besides its own. */
-export const GUARDS = ['check', 'confirm'] as const;
+export const SAFEGUARDS = ['check', 'confirm'] as const;
 /** The variables of all network hooks: a wrapper may pass the same words to several of them. */
 export const FOREIGN: readonly string[] = [
   ...BRIDGE_VARIABLES,
   ...NAT_VARIABLES,
   ...ROUTE_VARIABLES,
   ...VIRTUAL_VARIABLES,
-  ...GUARDS,
+  ...SAFEGUARDS,
 ];
 /**
  * Runs a network hook. What all network hooks share happens here: arguments, lock, recovery of an interrupted run,
@@ -32,7 +32,7 @@ export const FOREIGN: readonly string[] = [
  * @returns the exit status
  */
 export async function runNetworkHook(context: Context, hook: NetworkHook): Promise<number> {
-  const known = [...hook.variables, ...GUARDS];
+  const known = [...hook.variables, ...SAFEGUARDS];
   refuseMistypes(context.argv, { commands: NETWORK_COMMANDS, variables: known, foreign: FOREIGN });
   const args = parseArguments(context.argv, known);
   for (const warning of args.warnings) context.log.warn(warning);
@@ -42,14 +42,14 @@ export async function runNetworkHook(context: Context, hook: NetworkHook): Promi
     hook.status(context, values, args.options.has('json'));
     return 0;
   }
-  const guards = command === 'start' ? parseGuards(values) : UNGUARDED;
+  const safeguards = command === 'start' ? parseSafeguards(values) : WITHOUT_SAFEGUARDS;
   const work = command === 'start' ? hook.start : hook.stop;
   if (isDryRun(context, args.options)) {
     const found = work(context, values);
     if (found !== undefined) printPlan(context, found.plan);
     return 0;
   }
-  const waiting = await runTransaction(context, () => [() => work(context, values)], guards);
+  const waiting = await runTransaction(context, () => [() => work(context, values)], safeguards);
   return command === 'start' ? finish(context, waiting) : 0;
 }
 
@@ -58,18 +58,18 @@ export async function runNetworkHook(context: Context, hook: NetworkHook): Promi
  * @param context the call
  * @param works returns the works in order; called once the lock is held, since other runs may have changed the host
  * before
- * @param guards the safeguards of start
+ * @param safeguards the safeguards of start
  * @returns the id of the run where it waits for confirmation
  */
 export async function runTransaction(
   context: Context,
   works: () => readonly WorkOf[],
-  guards: Guards,
+  safeguards: Safeguards,
 ): Promise<string | undefined> {
   const waiting = await withLock(context.system, context.hook, async () => {
     await recoverNetwork(context);
     try {
-      return await perform(context, works(), guards);
+      return await perform(context, works(), safeguards);
     } finally {
       dropTables(context.system);
     }

@@ -1,43 +1,49 @@
 import { applyTeardown } from '../../apply/apply.ts';
 import { sharedFacts } from '../../apply/shared-settings.ts';
-import { readGuestLedger, readLedger } from '../../observe/filter/ledger.ts';
 import { readPresent } from '../../observe/forward/forwarding.ts';
+import { readGuestSettings, readSharedSettings } from '../../observe/shared-settings.ts';
 import { namedGuests } from '../../observe/vif/guest-names.ts';
 import { isMet, restore, share } from '../../plan/shared/shared-settings.ts';
 import { type Step, shareStep } from '../../plan/step.ts';
 import { bridgeRecordPath, damagedPath, natRecordPath, virtualRecordPath } from '../../record/paths.ts';
-import { type Claim, claimKey, claimsOf, claimText, type Ledger } from '../../record/shared-settings.ts';
+import {
+  type SharedSetting,
+  type SharedSettings,
+  settingKey,
+  settingsOf,
+  settingText,
+} from '../../record/shared-settings.ts';
 import type { System } from '../../system/system.ts';
 
 /**
  * The step after which a started hook holds the shared settings that it needs, in addition to those from an earlier
  * start.
  * @param system the way to the host
- * @param user the holder: hook and device, such as "network-nat eth0"
- * @param claims the shared settings
+ * @param holder the holder: hook and device, such as "network-nat eth0"
+ * @param sharedSettings the shared settings
  * @returns empty where it holds all of them
  */
-export function holdShared(system: System, user: string, claims: readonly Claim[]): Step[] {
-  const ledger = readLedger(system);
-  const keys = new Set(claims.map(claimKey));
-  const earlier = claimsOf(ledger, user);
+export function holdShared(system: System, holder: string, sharedSettings: readonly SharedSetting[]): Step[] {
+  const shared = readSharedSettings(system);
+  const keys = new Set(sharedSettings.map(settingKey));
+  const earlier = settingsOf(shared, holder);
   // The strict table is not kept from an earlier start: filtered guests hold it themselves.
-  const others = earlier.filter((claim) => claim.kind !== 'strict' && !keys.has(claimKey(claim)));
-  const wanted = [...claims, ...others];
-  const change = share(ledger, sharedFacts(system, ledger, wanted), user, wanted);
+  const others = earlier.filter((setting) => setting.kind !== 'strict' && !keys.has(settingKey(setting)));
+  const wanted = [...sharedSettings, ...others];
+  const change = share(shared, sharedFacts(system, shared, wanted), holder, wanted);
   const isHeld = change.steps.length === 0 && earlier.length === wanted.length;
-  return isHeld ? [] : [shareStep(user, earlier, wanted)];
+  return isHeld ? [] : [shareStep(holder, earlier, wanted)];
 }
 
 /**
  * The step that ends what a holder holds.
  * @param system the way to the host
- * @param user the holder: hook and device
+ * @param holder the holder: hook and device
  * @returns empty where it holds nothing
  */
-export function letGoShared(system: System, user: string): Step[] {
-  const held = claimsOf(readLedger(system), user);
-  return held.length === 0 ? [] : [shareStep(user, held, [])];
+export function letGoShared(system: System, holder: string): Step[] {
+  const held = settingsOf(readSharedSettings(system), holder);
+  return held.length === 0 ? [] : [shareStep(holder, held, [])];
 }
 
 /**
@@ -46,12 +52,12 @@ export function letGoShared(system: System, user: string): Step[] {
  */
 export function restoreShared(system: System): Step[] {
   // The guests may have changed since a table was made that names them.
-  const ledger = readLedger(system).map((held) =>
-    held.claim.kind === 'wrapped' && !held.claim.byBridge
-      ? { ...held, claim: { ...held.claim, guests: namedGuests(system, held.claim.bridge) } }
+  const shared = readSharedSettings(system).map((held) =>
+    held.setting.kind === 'wrapped' && !held.setting.byBridge
+      ? { ...held, setting: { ...held.setting, guests: namedGuests(system, held.setting.bridge) } }
       : held,
   );
-  return restore(ledger, sharedFacts(system, ledger, []));
+  return restore(shared, sharedFacts(system, shared, []));
 }
 
 /**
@@ -61,14 +67,16 @@ export function restoreShared(system: System): Step[] {
  * @returns a sentence for each holder
  */
 export async function collectShared(system: System): Promise<string[]> {
-  const users = (ledger: Ledger) => new Set(ledger.flatMap((held) => held.users));
-  const ledger = readLedger(system);
-  const there = users(readGuestLedger(system));
-  const left = [...users(ledger)].filter((user) => !there.has(user) || isForgotten(system, user));
-  const steps = left.map((user) => shareStep(user, claimsOf(ledger, user), []));
+  const holders = (shared: SharedSettings) => new Set(shared.flatMap((held) => held.holders));
+  const shared = readSharedSettings(system);
+  const there = holders(readGuestSettings(system));
+  const left = [...holders(shared)].filter((holder) => !there.has(holder) || isForgotten(system, holder));
+  const steps = left.map((holder) => shareStep(holder, settingsOf(shared, holder), []));
   const failures = await applyTeardown(system, { steps, warnings: [] });
   return [
-    ...left.map((user) => `The shared settings of ${user} were released, since it has no record any more.`),
+    ...left.map(
+      (holder) => `The shared settings of ${holder} were released, since it has no record any more.`,
+    ),
     ...failures,
   ];
 }
@@ -80,8 +88,8 @@ const RECORDS: ReadonlyMap<string, (name: string) => string> = new Map([
 ]);
 
 /** A record that cannot be read still counts, and network-route has no other record than the shared settings. */
-function isForgotten(system: System, user: string): boolean {
-  const [, hook = '', name = ''] = /^network-(bridge|virtual|nat) (.+)$/.exec(user) ?? [];
+function isForgotten(system: System, holder: string): boolean {
+  const [, hook = '', name = ''] = /^network-(bridge|virtual|nat) (.+)$/.exec(holder) ?? [];
   const path = RECORDS.get(hook)?.(name);
   return path !== undefined && !system.exists(path) && !system.exists(damagedPath(path));
 }
@@ -89,12 +97,12 @@ function isForgotten(system: System, user: string): boolean {
 /**
  * Checks that the host has the shared settings that a hook needs.
  * @param system the way to the host
- * @param claims the shared settings
+ * @param sharedSettings the shared settings
  * @returns a sentence for each that is missing
  */
-export function unmetClaims(system: System, claims: readonly Claim[]): string[] {
-  return lacking(system, claims).map(
-    (wanted) => `${claimText(wanted)} is not as it was set: something else changes it at the same time.`,
+export function unmetSettings(system: System, sharedSettings: readonly SharedSetting[]): string[] {
+  return lacking(system, sharedSettings).map(
+    (wanted) => `${settingText(wanted)} is not as it was set: something else changes it at the same time.`,
   );
 }
 
@@ -103,31 +111,33 @@ export function unmetClaims(system: System, claims: readonly Claim[]): string[] 
  * @param system the way to the host
  * @returns a sentence for each holder that lacks one
  */
-export function lostClaims(system: System): string[] {
+export function lostSettings(system: System): string[] {
   // `strictDamage` reports what the strict table lacks.
-  const ledger = readLedger(system).filter(({ claim }) => claim.kind !== 'strict');
-  if (ledger.length === 0) return [];
+  const shared = readSharedSettings(system).filter(({ setting }) => setting.kind !== 'strict');
+  if (shared.length === 0) return [];
   const lost = new Set(
     lacking(
       system,
-      ledger.map(({ claim }) => claim),
+      shared.map(({ setting }) => setting),
     ),
   );
-  const users = [...new Set(ledger.filter(({ claim }) => lost.has(claim)).flatMap((held) => held.users))];
-  return users.map((user) => lostText(user, ledger, lost));
+  const holders = [
+    ...new Set(shared.filter(({ setting }) => lost.has(setting)).flatMap((held) => held.holders)),
+  ];
+  return holders.map((holder) => lostText(holder, shared, lost));
 }
 
 const MOST_NAMED = 3;
 
-function lostText(user: string, ledger: Ledger, lost: ReadonlySet<Claim>): string {
-  const what = claimsOf(ledger, user)
-    .filter((claim) => lost.has(claim))
-    .map(claimText);
+function lostText(holder: string, shared: SharedSettings, lost: ReadonlySet<SharedSetting>): string {
+  const what = settingsOf(shared, holder)
+    .filter((setting) => lost.has(setting))
+    .map(settingText);
   const more = what.length > MOST_NAMED ? ` and ${what.length - MOST_NAMED} more` : '';
-  return `${user} lacks ${what.slice(0, MOST_NAMED).join('; ')}${more}: "xen-network refilter" puts it back.`;
+  return `${holder} lacks ${what.slice(0, MOST_NAMED).join('; ')}${more}: "xen-network refilter" puts it back.`;
 }
 
-function lacking(system: System, claims: readonly Claim[]): Claim[] {
-  const present = readPresent(system, claims);
-  return claims.filter((wanted) => !isMet(wanted, present.get(claimKey(wanted))));
+function lacking(system: System, sharedSettings: readonly SharedSetting[]): SharedSetting[] {
+  const present = readPresent(system, sharedSettings);
+  return sharedSettings.filter((wanted) => !isMet(wanted, present.get(settingKey(wanted))));
 }

@@ -1,17 +1,17 @@
 import { pendingRuns, pendingSentences } from '../../apply/confirm.ts';
 import { damagedJournals } from '../../apply/journal.ts';
 import { readBridgeRecords } from '../../observe/bridge/uplink.ts';
-import { readLedger } from '../../observe/filter/ledger.ts';
 import { readStrictRecords } from '../../observe/filter/strict.ts';
 import { strictDamage } from '../../observe/filter/strict-health.ts';
 import { type HostState, type Link, observeHost } from '../../observe/host/host.ts';
 import { damagedRecords } from '../../observe/records.ts';
+import { readSharedSettings } from '../../observe/shared-settings.ts';
 import type { Values } from '../../request/arguments.ts';
 import type { System } from '../../system/system.ts';
 import { listed } from '../../text.ts';
 import type { Context } from '../context.ts';
 import { strictBridges, strictNetworks } from '../guests/strict-table.ts';
-import { lostClaims } from './shared-settings.ts';
+import { lostSettings } from './shared-settings.ts';
 
 interface BridgeStatus {
   readonly name: string;
@@ -39,7 +39,7 @@ export function printStatus(context: Context, _values: Values, json: boolean): v
   };
   const damage = strictDamage(system, [...strict.bridges, ...strict.networks]);
   if (damage !== undefined) log.warn(damage);
-  for (const sentence of [...damagedJournals(system), ...damagedRecords(system), ...lostClaims(system)])
+  for (const sentence of [...damagedJournals(system), ...damagedRecords(system), ...lostSettings(system)])
     log.warn(sentence);
   if (json) {
     const found = {
@@ -47,7 +47,7 @@ export function printStatus(context: Context, _values: Values, json: boolean): v
       bridges,
       routes: state.routes,
       bridged: readBridgeRecords(system),
-      shared: readLedger(system),
+      shared: readSharedSettings(system),
       strict: { ...strict, damage: damage ?? null },
       pending: pendingRuns(system).map(({ id, remainingMs }) => ({ id, remainingMs })),
     };

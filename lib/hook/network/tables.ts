@@ -1,6 +1,6 @@
 import { XenNetworkError } from '../../errors.ts';
-import { readLedger } from '../../observe/filter/ledger.ts';
 import { readJson } from '../../observe/records.ts';
+import { readSharedSettings } from '../../observe/shared-settings.ts';
 import { type Command, type Step, sharesRules } from '../../plan/step.ts';
 import { TABLES_RECORD } from '../../record/paths.ts';
 import { seal } from '../../record/sealed.ts';
@@ -42,7 +42,7 @@ export function dropTables(system: System): void {
     const { status, stdout } = system.run(['nft', 'list', 'table', own, name]);
     if (status === 0 && isEmptyTable(stdout)) system.run(['nft', 'delete', 'table', own, name]);
   }
-  if (readLedger(system).length === 0) tried(() => system.remove(TABLES_RECORD));
+  if (readSharedSettings(system).length === 0) tried(() => system.remove(TABLES_RECORD));
 }
 
 function makesRules(command: Command): boolean {

@@ -44,7 +44,7 @@ export function takeBackBy(hook: string, values: Values, steps?: readonly Step[]
 export type WorkOf = () => NetworkWork | undefined;
 
 /** The safeguards of start against cutting its user off. */
-export interface Guards {
+export interface Safeguards {
   /** An address that must answer a ping. */
   readonly check: string | undefined;
   /** Seconds until everything is undone, unless it is confirmed. */
@@ -54,17 +54,17 @@ export interface Guards {
 }
 
 /** For an undo, since the host may be cut off already. */
-export const FORCED: Guards = { check: undefined, confirm: undefined, force: true };
+export const FORCED: Safeguards = { check: undefined, confirm: undefined, force: true };
 
 /** For stop, which has no safeguards. */
-export const UNGUARDED: Guards = { check: undefined, confirm: undefined };
+export const WITHOUT_SAFEGUARDS: Safeguards = { check: undefined, confirm: undefined };
 
 /**
  * Reads the variables check and confirm.
  * @param values the variables
  * @throws RequestError naming the one that is wrong
  */
-export function parseGuards(values: Values): Guards {
+export function parseSafeguards(values: Values): Safeguards {
   const check = values['check'];
   const prefix = check === undefined || check.includes('/') ? undefined : parsePrefix(check);
   if (check !== undefined && prefix === undefined)
@@ -76,30 +76,31 @@ export function parseGuards(values: Values): Guards {
  * Carries out the works of network hooks as one transaction; the caller must hold the lock of the network hooks.
  * @param context the call
  * @param works the works, in order
- * @param guards the safeguards of start
+ * @param safeguards the safeguards of start
  * @returns the id of the run where it waits for confirmation
  * @throws what a part throws; the host is then as it was before
  */
 export async function perform(
   context: Context,
   works: readonly WorkOf[],
-  guards: Guards,
+  safeguards: Safeguards,
 ): Promise<string | undefined> {
   const { system, log } = context;
   const done: NetworkWork[] = [];
-  const parts = works.map((work) => partOf(system, work, done, guards));
+  const parts = works.map((work) => partOf(system, work, done, safeguards));
   await applyParts(system, parts, {
     key: context.hook,
     warn: log.warn,
     hurried: true,
     interrupted: context.interrupted,
     check: async () => {
-      if (guards.check !== undefined) await mustAnswer(context, guards.check);
+      if (safeguards.check !== undefined) await mustAnswer(context, safeguards.check);
       if (context.interrupted()) throw new VerifyError(`The run was interrupted by a signal. ${UNDONE}`);
       const parts = done.flatMap(({ takeBack }) => (takeBack === undefined ? [] : [takeBack]));
       // What was stopped, or started for good, no longer waits for confirmation.
       for (const part of parts) if (part.steps === undefined) forgetPart(system, part);
-      if (guards.confirm !== undefined) deferTakeBack(system, idOf(context, done), parts, guards.confirm);
+      if (safeguards.confirm !== undefined)
+        deferTakeBack(system, idOf(context, done), parts, safeguards.confirm);
     },
   });
   await refilterGuests(context, done);
@@ -109,9 +110,9 @@ export async function perform(
     if (system.terminalWidth('out') === undefined) continue;
     tell(context, result === undefined ? sentence : `${sentence} ${result()}`);
   }
-  if (guards.confirm === undefined || done.length === 0) return undefined;
+  if (safeguards.confirm === undefined || done.length === 0) return undefined;
   context.print(
-    `${done.map((work) => work.done).join(' ')} It is undone in ${guards.confirm} s unless you run "xen-network confirm".\n`,
+    `${done.map((work) => work.done).join(' ')} It is undone in ${safeguards.confirm} s unless you run "xen-network confirm".\n`,
   );
   return idOf(context, done);
 }
@@ -142,12 +143,12 @@ function idOf({ hook }: Context, done: readonly NetworkWork[]): string {
 }
 
 /** A part of the transaction, which notes its work once that is planned. */
-function partOf(system: System, work: WorkOf, done: NetworkWork[], guards: Guards): Part {
+function partOf(system: System, work: WorkOf, done: NetworkWork[], safeguards: Safeguards): Part {
   let found: NetworkWork | undefined;
   return {
     plan() {
       found = work();
-      const { check, force } = guards;
+      const { check, force } = safeguards;
       if (found?.refusal !== undefined && check === undefined && force !== true)
         throw new HostError(found.refusal);
       if (found !== undefined) done.push(found);

@@ -1,6 +1,6 @@
 import { type Move, voidRules } from '../../filter/void-rules.ts';
 import { readFirewall } from '../../observe/filter/firewall-rules.ts';
-import { readLedger } from '../../observe/filter/ledger.ts';
+import { readSharedSettings } from '../../observe/shared-settings.ts';
 import type { System } from '../../system/system.ts';
 import { listed } from '../../text.ts';
 
@@ -27,9 +27,9 @@ const GUESTS = '"xen-network vif';
 export function firewallWords(system: System, move: Move, force: boolean): FirewallWords {
   const chains = readFirewall(system);
   const { rules, closing, silencing } = voidRules(chains, move);
-  const own = readLedger(system).flatMap(({ claim }) =>
-    claim.kind === 'rule'
-      ? [`ip${claim.family === 4 ? '' : '6'} ${claim.table} ${claim.rule.replace(/^\S+/, '$&:')}`]
+  const own = readSharedSettings(system).flatMap(({ setting }) =>
+    setting.kind === 'rule'
+      ? [`ip${setting.family === 4 ? '' : '6'} ${setting.table} ${setting.rule.replace(/^\S+/, '$&:')}`]
       : [],
   );
   // Guests' rules are corrected after the move.
@@ -47,7 +47,7 @@ export function firewallWords(system: System, move: Move, force: boolean): Firew
     `The firewall has rules that match ${move.from} and no longer apply to the host once ${after}: ` +
     `${shown(others)}.`;
   // Stop has no check=.
-  const guard =
+  const portFilter =
     move.present === undefined
       ? 'check=ADDRESS to have the start undone when that address does not answer, or '
       : '';
@@ -60,7 +60,7 @@ export function firewallWords(system: System, move: Move, force: boolean): Firew
     refusal:
       `Nothing was changed, since the firewall would drop what ${isClosed ? 'comes in' : 'goes out'}: ` +
       `it lets packets ${isClosed ? 'in' : 'out'} by ${shown(shut)}, which ` +
-      `matches ${move.from} and no longer applies once ${after}. ${advice} first, or say ${guard}force=yes.`,
+      `matches ${move.from} and no longer applies once ${after}. ${advice} first, or say ${portFilter}force=yes.`,
   };
 }
 

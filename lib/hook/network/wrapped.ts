@@ -1,18 +1,18 @@
 import { wrappedDrops } from '../../filter/wrapped.ts';
-import { readLedgerFile } from '../../observe/filter/ledger.ts';
+import { readSharedFile } from '../../observe/shared-settings.ts';
 import { namedGuests } from '../../observe/vif/guest-names.ts';
-import { type Claim, claimKey } from '../../record/shared-settings.ts';
+import { type SharedSetting, settingKey } from '../../record/shared-settings.ts';
 import type { System } from '../../system/system.ts';
 
 /** The shared setting that drops wrapped packets of a bridge's guests, or a warning where nft cannot do that. */
 export interface Wrapping {
   /** One, or none. */
-  readonly claims: readonly Claim[];
+  readonly sharedSettings: readonly SharedSetting[];
   readonly warnings: readonly string[];
 }
 
 /** For a bridge without antispoof=yes. */
-export const NOT_WRAPPED: Wrapping = { claims: [], warnings: [] };
+export const NOT_WRAPPED: Wrapping = { sharedSettings: [], warnings: [] };
 
 /**
  * The shared setting by which guests of a bridge under antispoof=yes cannot send IP packets that iptables does not see.
@@ -21,7 +21,7 @@ export const NOT_WRAPPED: Wrapping = { claims: [], warnings: [] };
  * @param bridge the bridge's name
  * @param card the card's name as a port; undefined where the bridge has none
  */
-export function wrappedClaim(system: System, bridge: string, card: string | undefined): Wrapping {
+export function wrappedSetting(system: System, bridge: string, card: string | undefined): Wrapping {
   const wanted = (byBridge: boolean) => {
     const names = byBridge ? [] : namedGuests(system, bridge);
     const more = {
@@ -30,14 +30,14 @@ export function wrappedClaim(system: System, bridge: string, card: string | unde
     };
     return { kind: 'wrapped', bridge, byBridge, ...more } as const;
   };
-  const held = readLedgerFile(system).find(({ claim }) => claimKey(claim) === claimKey(wanted(true)));
-  if (held !== undefined) return { claims: [held.claim], warnings: [] };
+  const held = readSharedFile(system).find(({ setting }) => settingKey(setting) === settingKey(wanted(true)));
+  if (held !== undefined) return { sharedSettings: [held.setting], warnings: [] };
   if (refusalOf(system, wrappedDrops(wanted(true))) === undefined)
-    return { claims: [wanted(true)], warnings: [] };
+    return { sharedSettings: [wanted(true)], warnings: [] };
   const refusal = refusalOf(system, wrappedDrops(wanted(false)));
   return refusal === undefined
-    ? { claims: [wanted(false)], warnings: [] }
-    : { claims: [], warnings: [unwrapped(refusal)] };
+    ? { sharedSettings: [wanted(false)], warnings: [] }
+    : { sharedSettings: [], warnings: [unwrapped(refusal)] };
 }
 
 /** Why nft refuses the commands; undefined where it accepts them. */

@@ -13,14 +13,14 @@ import { about } from '../../text.ts';
 import { printPlan } from '../context.ts';
 import { deviceKeys } from '../locks.ts';
 import {
-  type Guard,
-  guardSteps,
-  isGuarded,
+  isFiltered,
   leavesNames,
   letGoOfPort,
   markSettings,
-  strayGuardSteps,
-  unguardSteps,
+  type PortFilter,
+  portFilterRemoval,
+  portFilterSteps,
+  strayFilterSteps,
 } from './port-filter.ts';
 import { runPostHooks } from './post.ts';
 import { reportConnected, type VifRun } from './run.ts';
@@ -56,7 +56,7 @@ export interface Attachment {
   /** The guest's settings; for hooks that filter. */
   readonly settings?: VifSettings;
   /** The port filter; for hooks that can have one. */
-  readonly guard?: Guard;
+  readonly portFilter?: PortFilter;
 }
 
 /** What a run does without when the host lacks it. */
@@ -79,7 +79,7 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
   let means: Means | undefined = { rules: attachment.rules, makeTable: false };
   let notes: string[] = [];
   let refused = new Set<Refusable>();
-  if (run.dryRun) return printPlan(run.context, guardedPlan(run, attachment, means));
+  if (run.dryRun) return printPlan(run.context, filteredPlan(run, attachment, means));
   const check = async () => {
     attachment.verify(refused);
     const { name: dev, bridge, more = {} } = attachment;
@@ -91,7 +91,7 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
       held: deviceKeys(run.call.device),
     });
     if (attachment.settings !== undefined)
-      await markSettings(run, attachment.settings, attachment.guard?.fresh !== undefined);
+      await markSettings(run, attachment.settings, attachment.portFilter?.fresh !== undefined);
     const mtu = refused.has('mtu') ? readPort(system, dev)?.mtu : attachment.mtu;
     await reportConnected(run, mtu, notes);
   };
@@ -118,27 +118,27 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
  * The parts of the run. The port filter is in place before the link comes up. The lock of the strict table is held
  * while the filter changes, and released before the run waits for post hooks and DHCP servers.
  */
-function attachParts(run: VifRun, { guard, plan }: Attachment, means: Means): Part[] {
+function attachParts(run: VifRun, { portFilter, plan }: Attachment, means: Means): Part[] {
   const { system } = run.context;
   const { device } = run.call;
   const check = () => {};
   const all = () => plan(means.rules, means.unserved !== undefined, means.makeTable);
-  if (guard === undefined || !isGuarded(system, device, guard)) return [{ plan: all, check }];
-  const split = splitAt(guard, all());
+  if (portFilter === undefined || !isFiltered(system, device, portFilter)) return [{ plan: all, check }];
+  const split = splitAt(portFilter, all());
   const main = (from: number, to?: number): Part => ({
     plan: () => ({ steps: all().steps.slice(from, to), warnings: from === split ? all().warnings : [] }),
     check,
   });
-  const guarding = (when: 'before' | 'after'): Part => ({
-    plan: () => ({ steps: guardSteps(system, device, guard, means.makeTable)[when], warnings: [] }),
+  const filtering = (when: 'before' | 'after'): Part => ({
+    plan: () => ({ steps: portFilterSteps(system, device, portFilter, means.makeTable)[when], warnings: [] }),
     check,
     lock: STRICT_LOCK_PATH,
   });
   return [
     ...(split === 0 ? [] : [main(0, split)]),
-    guarding('before'),
+    filtering('before'),
     main(split),
-    ...(leavesNames(system, device, guard) ? [guarding('after')] : []),
+    ...(leavesNames(system, device, portFilter) ? [filtering('after')] : []),
   ];
 }
 
@@ -146,17 +146,17 @@ function attachParts(run: VifRun, { guard, plan }: Attachment, means: Means): Pa
  * How many steps come before the port filter: a chain of a device needs the device's name. The link is down while the
  * device is renamed.
  */
-function splitAt({ fresh }: Guard, { steps }: Plan): number {
+function splitAt({ fresh }: PortFilter, { steps }: Plan): number {
   return fresh?.elements.some(isDeviceChain) === true ? stepsToName(steps) : 0;
 }
 
 /** The whole plan, for a dry run. */
-function guardedPlan(run: VifRun, { guard, plan }: Attachment, means: Means): Plan {
+function filteredPlan(run: VifRun, { portFilter, plan }: Attachment, means: Means): Plan {
   const { system } = run.context;
   const { steps, warnings } = plan(means.rules, means.unserved !== undefined, means.makeTable);
-  if (guard === undefined) return { steps, warnings };
-  const { before, after } = guardSteps(system, run.call.device, guard, means.makeTable);
-  const split = splitAt(guard, { steps, warnings });
+  if (portFilter === undefined) return { steps, warnings };
+  const { before, after } = portFilterSteps(system, run.call.device, portFilter, means.makeTable);
+  const split = splitAt(portFilter, { steps, warnings });
   return { steps: [...steps.slice(0, split), ...before, ...steps.slice(split), ...after], warnings };
 }
 
@@ -209,13 +209,16 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
   const names = [name, device, ...(state.record === undefined ? [] : [state.record.name])];
   const { steps, warnings } = plan(state.record?.rules ?? listRules(system, device));
   if (run.dryRun)
-    return printPlan(run.context, { steps: [...steps, ...unguardSteps(system, device, names)], warnings });
+    return printPlan(run.context, {
+      steps: [...steps, ...portFilterRemoval(system, device, names)],
+      warnings,
+    });
   const failures = await applyTeardown(system, { steps, warnings }, { note: log.warn });
   if (failures.length > 0) {
     // Somebody may have flushed some of the rules: the remaining ones are listed and deleted.
     await applyTeardown(system, plan(listRules(system, device)));
   }
-  await unguard(run, state.port?.name, names, state.record?.bridge ?? detachment.bridge);
+  await unfilter(run, state.port?.name, names, state.record?.bridge ?? detachment.bridge);
   const more = { ...called(run), ...detachment.more };
   runPostHooks(system, hook, run.call, {
     dev: name,
@@ -227,7 +230,7 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
 }
 
 /** The port filter goes last, since the guest may send until the link is down. */
-async function unguard(
+async function unfilter(
   run: VifRun,
   own: string | undefined,
   names: readonly string[],
@@ -239,8 +242,8 @@ async function unguard(
   if (port?.up && port.master !== undefined)
     return log.warn(`${own} could not be taken off ${port.master}, so its filter stays.`);
   await letGoOfPort(system, bridge, () => [
-    ...unguardSteps(system, device, names),
-    ...strayGuardSteps(run, names),
+    ...portFilterRemoval(system, device, names),
+    ...strayFilterSteps(run, names),
   ]);
   await markSettings(run, undefined, false);
 }

@@ -7,12 +7,12 @@ import {
   policyOwner,
   unfilterWords,
 } from '../../observe/filter/forward-policy.ts';
-import { readLedgerFile } from '../../observe/filter/ledger.ts';
 import { routedDropText, virtualDrops } from '../../observe/filter/routed-drops.ts';
 import { filtersBridged, isAntispoofed, unrestrictedFamilies } from '../../observe/filter/rules.ts';
 import { families } from '../../observe/host/host.ts';
 import { cardPorts } from '../../observe/host/port.ts';
-import { claimsOf, virtualUser } from '../../record/shared-settings.ts';
+import { readSharedFile } from '../../observe/shared-settings.ts';
+import { settingsOf, virtualHolder } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { VifSettings } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
@@ -151,6 +151,7 @@ function warnOfDrops(
 
 /** A bridge of network-virtual also routes packets to other networks. */
 function warnOfRouted({ context: { system, log } }: VifRun, bridge: string): void {
-  const claims = claimsOf(readLedgerFile(system), virtualUser(bridge));
-  for (const drop of virtualDrops(system, bridge, claims)) log.warn(routedDropText(system, bridge, drop));
+  const sharedSettings = settingsOf(readSharedFile(system), virtualHolder(bridge));
+  for (const drop of virtualDrops(system, bridge, sharedSettings))
+    log.warn(routedDropText(system, bridge, drop));
 }

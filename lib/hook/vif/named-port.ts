@@ -1,9 +1,9 @@
 import { namedElement, wrappedDrops } from '../../filter/wrapped.ts';
-import { readLedgerFile } from '../../observe/filter/ledger.ts';
 import type { VifRecord } from '../../observe/records.ts';
+import { readSharedFile } from '../../observe/shared-settings.ts';
 import { isToldByName, namedGuests } from '../../observe/vif/guest-names.ts';
 import { type Command, lastingStep, type Step } from '../../plan/step.ts';
-import type { Claim } from '../../record/shared-settings.ts';
+import type { SharedSetting } from '../../record/shared-settings.ts';
 import type { System } from '../../system/system.ts';
 
 const nft = (line: string): Command => ({ tool: 'nft', line });
@@ -53,8 +53,11 @@ export function unnamedPortSteps(system: System, bridge: string, port: string): 
   ];
 }
 
-function toldByNames(system: System, bridge: string): (Claim & { readonly kind: 'wrapped' }) | undefined {
-  return readLedgerFile(system).flatMap(({ claim }) =>
-    claim.kind === 'wrapped' && claim.bridge === bridge && !claim.byBridge ? [claim] : [],
+function toldByNames(
+  system: System,
+  bridge: string,
+): (SharedSetting & { readonly kind: 'wrapped' }) | undefined {
+  return readSharedFile(system).flatMap(({ setting }) =>
+    setting.kind === 'wrapped' && setting.bridge === bridge && !setting.byBridge ? [setting] : [],
   )[0];
 }

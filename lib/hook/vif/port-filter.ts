@@ -10,14 +10,14 @@ import { type Drops, listStrictTable, readDrops } from '../../observe/filter/str
 import { planStrays, planStrict, planStrictTable } from '../../plan/filter/strict.ts';
 import type { Step } from '../../plan/step.ts';
 import { STRICT_LOCK_PATH, strictRecordPath } from '../../record/paths.ts';
-import { markedValues, settingsMark } from '../../record/stored-settings.ts';
-import { SETTINGS_MARK, type VifSettings } from '../../request/vif.ts';
+import { markedValues, storedSettings } from '../../record/stored-settings.ts';
+import { STORED_SETTINGS_KEY, type VifSettings } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
 import { learningSteps, unlearningSteps } from './learning.ts';
 import type { VifRun } from './run.ts';
 
 /** The port filter of a device. */
-export interface Guard {
+export interface PortFilter {
   /** The device's name once it is attached. */
   readonly port: string;
   /** The name under which it was attached before. */
@@ -31,16 +31,16 @@ export interface Guard {
  * Whether a device has a port filter under one of its names, or must get one.
  * @param system the way to the records
  * @param device the kernel's name of the device
- * @param guard its names and its record
+ * @param portFilter its names and its record
  */
-export function isGuarded(system: System, device: string, { port, former, fresh }: Guard): boolean {
+export function isFiltered(system: System, device: string, { port, former, fresh }: PortFilter): boolean {
   if (fresh !== undefined) return true;
   const names = [port, device, ...(former === undefined ? [] : [former])];
   return [...new Set(names)].some((name) => readStrictRecord(system, name) !== undefined);
 }
 
 /** The steps of the port filter, around those that attach the device. */
-export interface GuardSteps {
+export interface PortFilterSteps {
   readonly before: readonly Step[];
   /** Removes the elements of names that the device no longer has; it runs under one of them until it is renamed. */
   readonly after: readonly Step[];
@@ -50,12 +50,17 @@ export interface GuardSteps {
  * The steps that give a device exactly the elements of its record, whatever elements it or the port's name had before.
  * @param system the way to the records
  * @param device the kernel's name of the device
- * @param guard its names and its record
+ * @param portFilter its names and its record
  * @param flushed the strict table, or part of it, is missing: it is made first, with all guests' elements
  */
-export function guardSteps(system: System, device: string, guard: Guard, flushed: boolean): GuardSteps {
-  const { port, fresh, bridge } = guard;
-  const left = leftNames(device, guard);
+export function portFilterSteps(
+  system: System,
+  device: string,
+  portFilter: PortFilter,
+  flushed: boolean,
+): PortFilterSteps {
+  const { port, fresh, bridge } = portFilter;
+  const left = leftNames(device, portFilter);
   const drops = fresh === undefined ? undefined : dropsOf(system, device, left);
   const before = [
     ...(flushed ? tableSteps(system, port) : []),
@@ -72,7 +77,7 @@ export function guardSteps(system: System, device: string, guard: Guard, flushed
     // The last steps, since they are never undone: if the table is missing, the run starts again before them.
     ...(fresh === undefined ? [] : learningSteps(system, bridge)),
   ];
-  return { before, after: unguardSteps(system, device, left, drops) };
+  return { before, after: portFilterRemoval(system, device, left, drops) };
 }
 
 /**
@@ -88,7 +93,7 @@ export function tableSteps(system: System, port: string): Step[] {
 }
 
 /** The names under which a device may be recorded and which it no longer has once it is attached. */
-function leftNames(device: string, { port, former }: Guard): string[] {
+function leftNames(device: string, { port, former }: PortFilter): string[] {
   return [former, device].filter((name) => name !== undefined).filter((name) => name !== port);
 }
 
@@ -98,13 +103,13 @@ function heldName(system: System, device: string, left: readonly string[]): stri
 }
 
 /**
- * Whether elements must be removed after a device is attached, so that `guardSteps` has steps for that.
+ * Whether elements must be removed after a device is attached, so that `portFilterSteps` has steps for that.
  * @param system the way to the records
  * @param device the kernel's name of the device
- * @param guard its names and its record
+ * @param portFilter its names and its record
  */
-export function leavesNames(system: System, device: string, guard: Guard): boolean {
-  return heldName(system, device, leftNames(device, guard)) !== undefined;
+export function leavesNames(system: System, device: string, portFilter: PortFilter): boolean {
+  return heldName(system, device, leftNames(device, portFilter)) !== undefined;
 }
 
 /**
@@ -138,7 +143,7 @@ export function sharedElements(system: System, port: string, fresh: StrictRecord
  * @param ports the names
  * @param drops the counter of its dropped packets, for an undo
  */
-export function unguardSteps(
+export function portFilterRemoval(
   system: System,
   device: string,
   ports: readonly string[],
@@ -166,7 +171,7 @@ export function unguardSteps(
  * be removed stay in the record, so that the next offline or a refilter tries again.
  * @param system the way to the filter
  * @param bridge the bridge's name; empty where the device was on none
- * @param steps returns the steps of `unguardSteps` and `strayGuardSteps`; called once the lock of the strict table is
+ * @param steps returns the steps of `portFilterRemoval` and `strayFilterSteps`; called once the lock of the strict table is
  * held
  * @returns a sentence for each failure
  */
@@ -195,9 +200,9 @@ export async function letGoOfPort(
  * @param run the call
  * @param ports the names under which it may have been attached
  */
-export function strayGuardSteps(run: VifRun, ports: readonly string[]): Step[] {
+export function strayFilterSteps(run: VifRun, ports: readonly string[]): Step[] {
   const { system } = run.context;
-  if (markedValues(run.stored[SETTINGS_MARK])['antispoof'] !== 'strict') return [];
+  if (markedValues(run.stored[STORED_SETTINGS_KEY])['antispoof'] !== 'strict') return [];
   const lost = ports.filter((port) => readStrictRecord(system, port) === undefined);
   if (lost.length < ports.length) return [];
   const there = listStrictTable(system)?.elements;
@@ -217,8 +222,8 @@ export async function markSettings(
 ): Promise<void> {
   // A tap shares its vif's place in xenstore, and the settings there are the vif's.
   if (run.call.type === 'tap') return;
-  const path = `${run.call.path}/${SETTINGS_MARK}`;
-  const text = settings === undefined ? undefined : settingsMark(settings, strict, run.given, run.stored);
+  const path = `${run.call.path}/${STORED_SETTINGS_KEY}`;
+  const text = settings === undefined ? undefined : storedSettings(settings, strict, run.given, run.stored);
   if (text !== undefined) await run.store?.write(path, text);
-  else if (run.stored[SETTINGS_MARK] !== undefined) await run.store?.remove(path);
+  else if (run.stored[STORED_SETTINGS_KEY] !== undefined) await run.store?.remove(path);
 }

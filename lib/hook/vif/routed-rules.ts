@@ -6,11 +6,11 @@ import {
   routedForwardRules,
 } from '../../filter/forward.ts';
 import { namedForwardRules, natForwardDevice } from '../../filter/masquerade.ts';
-import { readLedgerFile } from '../../observe/filter/ledger.ts';
 import { routedDrops, routedDropText } from '../../observe/filter/routed-drops.ts';
 import { unrestrictedFamilies } from '../../observe/filter/rules.ts';
 import { readVirtualRecords } from '../../observe/forward/virtual.ts';
 import type { KernelRoute } from '../../observe/host/kernel-routes.ts';
+import { readSharedFile } from '../../observe/shared-settings.ts';
 import { guestsAmong, type VifRecords } from '../../observe/vif/guest-routes.ts';
 import type { Family, Prefix } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
@@ -45,10 +45,10 @@ export function guestRules(run: VifRun, port: RoutedPort, ways: Ways): RuleSet {
   const owner = ownerComment(run.call, run.stored['domain']);
   const families = unrestrictedFamilies(system);
   const rules = routedForwardRules(name, addresses, families, owner, ways.all);
-  const ledger = run.context.hook === 'vif-nat' ? readLedgerFile(system) : [];
+  const shared = run.context.hook === 'vif-nat' ? readSharedFile(system) : [];
   const outside = (family: Family) =>
-    ledger.flatMap(({ claim }) =>
-      claim.kind === 'rule' && claim.family === family ? (natForwardDevice(claim.rule) ?? []) : [],
+    shared.flatMap(({ setting }) =>
+      setting.kind === 'rule' && setting.family === family ? (natForwardDevice(setting.rule) ?? []) : [],
     );
   const isNamed = !name.startsWith('vif');
   const passes = (family: Family) =>

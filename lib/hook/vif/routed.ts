@@ -1,24 +1,24 @@
 import { VerifyError } from '../../errors.ts';
 import { NO_RULES } from '../../filter/forward.ts';
-import { readLedgerFile } from '../../observe/filter/ledger.ts';
 import { listRules } from '../../observe/filter/rules.ts';
 import { readPaths } from '../../observe/forward/forwarding.ts';
 import { readKernelRoutes } from '../../observe/host/kernel-routes.ts';
 import { readPort } from '../../observe/host/port.ts';
 import { readVifRecords } from '../../observe/records.ts';
-import { stillLaid, type Uplink } from '../../observe/vif/address.ts';
+import { readSharedFile } from '../../observe/shared-settings.ts';
+import { stillAssigned, type Uplink } from '../../observe/vif/address.ts';
 import { guestsAmong, hostAddresses, recordedRoutes } from '../../observe/vif/guest-routes.ts';
 import { observeVif, type PresentVif, type VifState } from '../../observe/vif/vif.ts';
-import { sameLaid } from '../../plan/routed/assignment.ts';
+import { sameAssignment } from '../../plan/routed/assignment.ts';
 import { mustBeApart, mustBeUnrouted } from '../../plan/routed/check.ts';
 import { ROUTE_METRIC, rangeWarnings } from '../../plan/routed/route.ts';
 import { planRouted, planUnrouted, routeSettings } from '../../plan/routed/routed.ts';
 import { standBackPaths } from '../../plan/routed/stand-back.ts';
 import { type Step, shareStep } from '../../plan/step.ts';
-import { heardPaths } from '../../plan/unheard.ts';
-import { isRouted, type Laid } from '../../record/assignment.ts';
+import { routerSettingPaths } from '../../plan/unheard.ts';
+import { type Assignment, isRouted } from '../../record/assignment.ts';
 import { settingPath, vifRecordPath } from '../../record/paths.ts';
-import { type Claim, claimKey, claimsOf, guestUser } from '../../record/shared-settings.ts';
+import { guestHolder, type SharedSetting, settingKey, settingsOf } from '../../record/shared-settings.ts';
 import { type Family, type Prefix, parsePrefix } from '../../request/addresses.ts';
 import { mergeValues } from '../../request/arguments.ts';
 import { deviceName, twinOf } from '../../request/names.ts';
@@ -27,7 +27,7 @@ import type { System } from '../../system/system.ts';
 import { strictRecord, wantsStrictRouted } from '../guests/strict-record.ts';
 import { attachVif, detachVif } from './attach.ts';
 import type { GuestLease } from './lease.ts';
-import type { Guard } from './port-filter.ts';
+import type { PortFilter } from './port-filter.ts';
 import { guestRules, outsideWays, wantsRules } from './routed-rules.ts';
 import type { VifRun } from './run.ts';
 import { partSteps, vifThatStandsBack } from './twin.ts';
@@ -43,7 +43,7 @@ export interface RoutedGuest {
   /** IPv4 addresses that must not be in any other network of this host. */
   readonly apart?: readonly string[];
   /** The guest's assignment. */
-  readonly laid: readonly Laid[];
+  readonly assigned: readonly Assignment[];
   readonly dhcp: GuestLease;
 }
 
@@ -95,49 +95,48 @@ export function warnOfRanges(
  */
 export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
   const { system } = run.context;
-  const { state, settings, addresses, uplink, laid, dhcp, apart = [] } = guest;
+  const { state, settings, addresses, uplink, assigned, dhcp, apart = [] } = guest;
   const name = attachedName(state, settings);
-  const before = state.record?.laid ?? [];
+  const before = state.record?.assigned ?? [];
   const own = ownNames(run, state, name);
-  const routes = readKernelRoutes(system, familiesOf([...laid, ...before]), {
-    prefixes: [...prefixesOf([...laid, ...before]), ...apart],
+  const routes = readKernelRoutes(system, familiesOf([...assigned, ...before]), {
+    prefixes: [...prefixesOf([...assigned, ...before]), ...apart],
     devices: own,
   });
   const records = readVifRecords(system);
   const recorded = recordedRoutes(system, records);
   const guests = guestsAmong(records, [...routes, ...recorded]);
-  mustBeUnrouted(name, own, laid, [...routes, ...hostAddresses(system, laid), ...recorded], guests);
+  mustBeUnrouted(name, own, assigned, [...routes, ...hostAddresses(system, assigned), ...recorded], guests);
   mustBeApart(name, own, apart, routes, guests);
   const other = records.get(twinOf(run.call.device));
-  const twin = other?.laid ?? [];
-  const stale = before.filter((item) => ![...laid, ...twin].some((wanted) => sameLaid(wanted, item)));
-  const standsBack = vifThatStandsBack(system, { ...run, state, rename: settings.rename }, laid, other);
+  const twin = other?.assigned ?? [];
+  const stale = before.filter(
+    (item) => ![...assigned, ...twin].some((wanted) => sameAssignment(wanted, item)),
+  );
+  const standsBack = vifThatStandsBack(system, { ...run, state, rename: settings.rename }, assigned, other);
   const facts = {
     routes,
     uplink,
-    stale: stale.length === 0 ? [] : stillLaid(system, stale, routes),
+    stale: stale.length === 0 ? [] : stillAssigned(system, stale, routes),
     settings: readPaths(system, [
       ...routeSettings(state.port.name, uplink !== undefined),
-      ...heardPaths(state.port.name),
+      ...routerSettingPaths(state.port.name),
       ...(standsBack === undefined ? [] : standBackPaths(standsBack.name)),
     ]),
     twin,
     standsBack,
   };
+  const ways = outsideWays(system, records, routes);
   // A device that was never attached has no rules, so they need not be listed.
   const known = state.record !== undefined || state.port.up;
   const request = {
     call: run.call,
     rename: settings.rename,
     mtu: settings.mtu,
-    laid,
+    assigned,
     shared: sharedSteps(run, state.record?.proxyNdp, uplink),
     inPlace: known ? listRules(system, run.call.device) : NO_RULES,
-    rules: guestRules(
-      run,
-      { name, addresses, filter: settings.filter },
-      outsideWays(system, records, routes),
-    ),
+    rules: guestRules(run, { name, addresses, filter: settings.filter }, ways),
     recordPath: vifRecordPath(run.call.device),
   };
   return attachVif(run, {
@@ -154,31 +153,31 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
       }),
     mayBeUnserved: dhcp.withoutLease !== undefined,
     notes: dhcp.unserved === undefined ? [] : [dhcp.unserved],
-    more: laidVariables(run, laid),
-    verify: () => verify(system, name, uplink, laid, standsBack === state.port ? name : standsBack?.name),
+    more: assignedVariables(run, assigned),
+    verify: () => verify(system, name, uplink, assigned, standsBack === state.port ? name : standsBack?.name),
     mtu: settings.mtu,
     settings,
-    guard: routedGuard(run, guest, name),
+    portFilter: routedFilter(run, guest, name),
   });
 }
 
 /** The port filter of the device, under the name that it has once it is attached. */
-function routedGuard(run: VifRun, { state, settings, laid }: RoutedGuest, port: string): Guard {
+function routedFilter(run: VifRun, { state, settings, assigned }: RoutedGuest, port: string): PortFilter {
   const { system, hook } = run.context;
   const former = state.record?.name;
-  const guard = { port, former, bridge: '', fresh: undefined };
-  if (!wantsStrictRouted(system, settings, hook)) return guard;
+  const portFilter = { port, former, bridge: '', fresh: undefined };
+  if (!wantsStrictRouted(system, settings, hook)) return portFilter;
   const ports = former === undefined ? ([port] as const) : ([port, former] as const);
-  const held = { ...settings, addresses: routedAddresses(laid) };
-  return { ...guard, fresh: strictRecord(system, run.call.device, held, ports, undefined) };
+  const held = { ...settings, addresses: routedAddresses(assigned) };
+  return { ...portFilter, fresh: strictRecord(system, run.call.device, held, ports, undefined) };
 }
 
 /**
  * A guest's addresses and ranges, which are those that its routes lead to.
- * @param laid everything that is assigned to the guest
+ * @param assigned everything that is assigned to the guest
  */
-export function routedAddresses(laid: readonly Laid[]): Prefix[] {
-  return laid.flatMap((item) => (item.kind === 'route' ? (parsePrefix(item.prefix) ?? []) : []));
+export function routedAddresses(assigned: readonly Assignment[]): Prefix[] {
+  return assigned.flatMap((item) => (item.kind === 'route' ? (parsePrefix(item.prefix) ?? []) : []));
 }
 
 /**
@@ -199,7 +198,7 @@ export function detachRouted(
     state,
     name,
     bridge: '',
-    more: laidVariables(run, state.record?.laid ?? []),
+    more: assignedVariables(run, state.record?.assigned ?? []),
     plan: (rules) =>
       planUnrouted(state, name, rules, vifRecordPath(run.call.device), {
         twin: part.twin,
@@ -210,9 +209,9 @@ export function detachRouted(
 }
 
 /** The variables that the stock scripts of these names set, and published post hooks use. */
-function laidVariables(run: VifRun, laid: readonly Laid[]): Record<string, string> {
+function assignedVariables(run: VifRun, assigned: readonly Assignment[]): Record<string, string> {
   const bare = (kind: 'address' | 'route') =>
-    laid
+    assigned
       .flatMap((item) => (item.kind === kind && !item.prefix.includes(':') ? [item.prefix] : []))[0]
       ?.replace(/\/\d+$/, '') ?? '';
   const { type } = run.call;
@@ -221,12 +220,12 @@ function laidVariables(run: VifRun, laid: readonly Laid[]): Record<string, strin
     : { main_ip: bare('address'), metric: `${ROUTE_METRIC[type]}` };
 }
 
-const prefixesOf = (laid: readonly Laid[]): string[] =>
-  laid.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
+const prefixesOf = (assigned: readonly Assignment[]): string[] =>
+  assigned.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
 
-function familiesOf(laid: readonly Laid[]): Family[] {
-  const isSix = (item: Laid) => item.kind !== 'proxy' && item.prefix.includes(':');
-  return laid.some(isSix) ? [4, 6] : [4];
+function familiesOf(assigned: readonly Assignment[]): Family[] {
+  const isIpv6 = (item: Assignment) => item.kind !== 'proxy' && item.prefix.includes(':');
+  return assigned.some(isIpv6) ? [4, 6] : [4];
 }
 
 /**
@@ -244,7 +243,7 @@ function sharedSteps(
   wants: { readonly device: string } | undefined,
 ): Step[] {
   if (had === undefined && wants === undefined) return [];
-  return [shareStep(guestUser(device), answering(had), answering(wants))];
+  return [shareStep(guestHolder(device), answering(had), answering(wants))];
 }
 
 /**
@@ -259,16 +258,16 @@ export function letGoSteps(
   device: string,
   had: { readonly device: string } | undefined,
 ): Step[] {
-  const user = guestUser(device);
-  const held = had === undefined ? claimsOf(readLedgerFile(system), user) : answering(had);
-  return held.length === 0 ? [] : [shareStep(user, held, [])];
+  const holder = guestHolder(device);
+  const held = had === undefined ? settingsOf(readSharedFile(system), holder) : answering(had);
+  return held.length === 0 ? [] : [shareStep(holder, held, [])];
 }
 
 /**
  * Guests share one setting of the network's device; the record of shared settings has its value from before the first
  * guest.
  */
-function answering(uplink: { readonly device: string } | undefined): Claim[] {
+function answering(uplink: { readonly device: string } | undefined): SharedSetting[] {
   if (uplink === undefined) return [];
   return [{ kind: 'setting', path: settingPath('net/ipv6/conf/proxy_ndp', uplink.device), value: '1' }];
 }
@@ -277,14 +276,14 @@ function verify(
   system: System,
   name: string,
   uplink: Uplink | undefined,
-  laid: readonly Laid[],
+  assigned: readonly Assignment[],
   standsBack: string | undefined,
 ): void {
-  const routes = readKernelRoutes(system, familiesOf(laid), { prefixes: [], devices: [name] });
-  const missing = laid.filter((item) => item.kind === 'route').find((route) => !isRouted(routes, route));
+  const routes = readKernelRoutes(system, familiesOf(assigned), { prefixes: [], devices: [name] });
+  const missing = assigned.filter((item) => item.kind === 'route').find((route) => !isRouted(routes, route));
   const paths = [
     ...routeSettings(name, uplink !== undefined),
-    ...answering(uplink).map(claimKey),
+    ...answering(uplink).map(settingKey),
     ...(standsBack === undefined ? [] : standBackPaths(standsBack)),
   ];
   const settings = readPaths(system, paths);

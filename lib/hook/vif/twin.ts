@@ -4,7 +4,7 @@ import { readVifRecord, type VifRecord } from '../../observe/records.ts';
 import { deviceCall, observeVif, type VifState } from '../../observe/vif/vif.ts';
 import { standBackPaths, standInSteps } from '../../plan/routed/stand-back.ts';
 import type { Step } from '../../plan/step.ts';
-import type { Laid } from '../../record/assignment.ts';
+import type { Assignment } from '../../record/assignment.ts';
 import { TAP_SUFFIX, twinOf } from '../../request/names.ts';
 import type { VifCall, VifSettings } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
@@ -21,17 +21,17 @@ export interface CardCall {
  * The vif that must stand back for its tap, since both devices then have routes.
  * @param system the way to the host
  * @param card the device that is attached
- * @param laid the assignment that it gets
+ * @param assigned the assignment that it gets
  * @param twin the record of the card's other device
  */
 export function vifThatStandsBack(
   system: System,
   card: CardCall,
-  laid: readonly Laid[],
+  assigned: readonly Assignment[],
   twin: VifRecord | undefined,
 ): Port | undefined {
-  if (card.call.type === 'tap') return hasRoute(laid) ? vifOf(system, card) : undefined;
-  const isBeside = twin !== undefined && hasRoute(twin.laid ?? []) && deviceExists(system, twin.name);
+  if (card.call.type === 'tap') return hasRoute(assigned) ? vifOf(system, card) : undefined;
+  const isBeside = twin !== undefined && hasRoute(twin.assigned ?? []) && deviceExists(system, twin.name);
   return isBeside ? card.state.port : undefined;
 }
 
@@ -44,15 +44,15 @@ export function vifThatStandsBack(
 export function partSteps(
   system: System,
   card: CardCall,
-): { readonly steps: readonly Step[]; readonly twin: readonly Laid[] } {
+): { readonly steps: readonly Step[]; readonly twin: readonly Assignment[] } {
   const twin = readVifRecord(system, twinOf(card.call.device));
   const vif = card.call.type === 'tap' ? vifOf(system, card) : twin && card.state.port;
-  if (vif === undefined) return { steps: [], twin: twin?.laid ?? [] };
+  if (vif === undefined) return { steps: [], twin: twin?.assigned ?? [] };
   const now = readPaths(system, [vif.name, 'default'].flatMap(standBackPaths));
-  return { steps: standInSteps(vif, now), twin: twin?.laid ?? [] };
+  return { steps: standInSteps(vif, now), twin: twin?.assigned ?? [] };
 }
 
-const hasRoute = (laid: readonly Laid[]): boolean => laid.some(({ kind }) => kind === 'route');
+const hasRoute = (assigned: readonly Assignment[]): boolean => assigned.some(({ kind }) => kind === 'route');
 
 /** The tap's name tells the vif's, so that no other devices of the host are looked at. */
 function vifOf(system: System, { call, state, rename }: CardCall): Port | undefined {

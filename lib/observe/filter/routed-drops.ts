@@ -1,7 +1,7 @@
 import { virtualForwardWay } from '../../filter/masquerade.ts';
 import { holdsFor } from '../../filter/packet.ts';
 import { type Fits, fateIn, namesDevice } from '../../filter/walk.ts';
-import type { Claim } from '../../record/shared-settings.ts';
+import type { SharedSetting } from '../../record/shared-settings.ts';
 import { type Family, type Prefix, parsePrefix } from '../../request/addresses.ts';
 import { usesNft } from '../../system/kernel/firewall.ts';
 import type { ForwardingChain } from '../../system/kernel/nf-tables.ts';
@@ -65,12 +65,16 @@ export function routedDrops(system: System, family: Family, packet: RoutedPacket
  * The chains of others that drop packets from a bridge of network-virtual.
  * @param system the way to the firewall
  * @param bridge the bridge's name
- * @param claims the bridge's shared settings, its rules among them
+ * @param sharedSettings the bridge's shared settings, its rules among them
  * @returns empty for a bridge that forwards nothing
  */
-export function virtualDrops(system: System, bridge: string, claims: readonly Claim[]): ForwardDrop[] {
-  return claims.flatMap((claim) => {
-    const way = claim.kind === 'rule' ? virtualForwardWay(claim.rule) : undefined;
+export function virtualDrops(
+  system: System,
+  bridge: string,
+  sharedSettings: readonly SharedSetting[],
+): ForwardDrop[] {
+  return sharedSettings.flatMap((setting) => {
+    const way = setting.kind === 'rule' ? virtualForwardWay(setting.rule) : undefined;
     const source = parsePrefix(way?.range ?? '');
     if (way === undefined || source === undefined) return [];
     const outside = way.outside ?? defaultRouteDevice(system);

@@ -5,7 +5,7 @@ import { failureText } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import { readBridgeRecords } from '../bridge/uplink.ts';
 import { families } from '../host/host.ts';
-import { readLedgerFile } from './ledger.ts';
+import { readSharedFile } from '../shared-settings.ts';
 
 /** A firewall line that adds or deletes a rule: "-I FORWARD …", "-A FORWARD …" or "-D FORWARD …". */
 export interface RuleLine {
@@ -58,7 +58,7 @@ export function unrestrictedFamilies(system: System): readonly Family[] {
 export function isAntispoofed(system: System): boolean {
   return (
     readBridgeRecords(system).some((record) => record.antispoof !== undefined) ||
-    readLedgerFile(system).some(({ claim }) => claim.kind === 'policy')
+    readSharedFile(system).some(({ setting }) => setting.kind === 'policy')
   );
 }
 
@@ -69,7 +69,7 @@ export function isAntispoofed(system: System): boolean {
 export function filtersBridged(system: System): boolean {
   return (
     readBridgeRecords(system).some(({ antispoof }) => Object.keys(antispoof?.policy ?? {}).length > 0) ||
-    readLedgerFile(system).some(({ claim }) => claim.kind === 'policy')
+    readSharedFile(system).some(({ setting }) => setting.kind === 'policy')
   );
 }
 

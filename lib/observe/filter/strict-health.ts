@@ -36,9 +36,9 @@ export function strictDamage(system: System, bridges: readonly string[]): string
  * @param records the ports' records; some chains exist only when a port needs them
  */
 export function damagedChains(listing: StrictListing, records: readonly StrictRecord[]): string[] {
-  const isUsed = (set: string) =>
+  const isWanted = (set: string) =>
     records.some(({ elements }) => elements.some((element) => element.startsWith(`${set} `)));
-  const onDemand = Object.entries(BASES_ON_DEMAND).filter(([set]) => isUsed(set));
+  const onDemand = Object.entries(BASES_ON_DEMAND).filter(([set]) => isWanted(set));
   const wanted: [string, number][] = [
     ...['', INGRESS].flatMap((family) =>
       CHAINS.map(([name, rules]): [string, number] => [`${family}${name}`, rules.length]),

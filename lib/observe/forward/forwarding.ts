@@ -1,12 +1,12 @@
 import { wrappedTable } from '../../filter/wrapped.ts';
 import { BRIDGE_NF_FOLDER, IP_FORWARD, IP6_FORWARD, settingPath } from '../../record/paths.ts';
-import { type Claim, claimKey } from '../../record/shared-settings.ts';
+import { type SharedSetting, settingKey } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import { parseSavedTables, type SavedTable } from '../../wire/iptables-save.ts';
-import { readLedger } from '../filter/ledger.ts';
 import { readStrictRecords, strictTableState } from '../filter/strict.ts';
 import type { HostState } from '../host/host.ts';
+import { readSharedSettings } from '../shared-settings.ts';
 
 /** The present state of shared settings, by their keys; for a rule undefined when it does not exist. */
 export type Present = ReadonlyMap<string, string | undefined>;
@@ -14,15 +14,15 @@ export type Present = ReadonlyMap<string, string | undefined>;
 /**
  * Reads the present state of shared settings. The firewall is listed once for each family, for any number of rules.
  * @param system the way to the settings and the firewall
- * @param claims the shared settings
+ * @param sharedSettings the shared settings
  */
-export function readPresent(system: System, claims: readonly Claim[]): Present {
+export function readPresent(system: System, sharedSettings: readonly SharedSetting[]): Present {
   const listings = new Map<Family, Listing | undefined>();
   const listing = (family: Family): Listing | undefined => {
     if (!listings.has(family)) listings.set(family, listFirewall(system, family));
     return listings.get(family);
   };
-  return new Map(claims.map((claim) => [claimKey(claim), stateOf(system, claim, listing)]));
+  return new Map(sharedSettings.map((setting) => [settingKey(setting), stateOf(system, setting, listing)]));
 }
 
 /** The rules (without -A) and the policies of each table's chains, by table. */
@@ -42,20 +42,22 @@ function listFirewall(system: System, family: Family): Listing | undefined {
 
 function stateOf(
   system: System,
-  claim: Claim,
+  setting: SharedSetting,
   listing: (family: Family) => Listing | undefined,
 ): string | undefined {
-  switch (claim.kind) {
+  switch (setting.kind) {
     case 'setting':
-      return system.readText(claim.path) ?? unloaded(claim.path);
+      return system.readText(setting.path) ?? unloaded(setting.path);
     case 'policy':
-      return policyIn(listing(claim.family));
+      return policyIn(listing(setting.family));
     case 'rule':
-      return listing(claim.family)?.get(claim.table)?.rules.has(claim.rule) === true ? claim.rule : undefined;
+      return listing(setting.family)?.get(setting.table)?.rules.has(setting.rule) === true
+        ? setting.rule
+        : undefined;
     case 'strict':
       return tableState(system);
     case 'wrapped':
-      return system.run(['nft', 'list', 'table', ...wrappedTable(claim.bridge).split(' ')], {
+      return system.run(['nft', 'list', 'table', ...wrappedTable(setting.bridge).split(' ')], {
         isListing: true,
       }).status === 0
         ? 'there'
@@ -129,7 +131,7 @@ function settingOf(system: System, path: string): Record<string, string> {
  */
 export function readListening(system: System, state: HostState, netdev: string): string[] {
   const isOff = system.readText(IP6_FORWARD) === '0';
-  const held = new Set(readLedger(system).map(({ claim }) => claimKey(claim)));
+  const held = new Set(readSharedSettings(system).map(({ setting }) => settingKey(setting)));
   const learned = state.routes.filter(({ family, protocol }) => family === 6 && protocol === 'ra');
   const devices = [netdev, ...learned.flatMap(({ hops }) => hops.map((hop) => hop.dev ?? netdev))];
   return [...new Set(devices)]

@@ -1,4 +1,4 @@
-import { isSix, type PresentRoute } from '../../record/assignment.ts';
+import { isIpv6, type PresentRoute } from '../../record/assignment.ts';
 import { type Family, ipv6Text } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import { deviceExists } from './port.ts';
@@ -79,7 +79,7 @@ function askedRoutes(system: System, family: Family, { prefixes, devices }: Rout
     : [...around().flatMap((text) => parsed(text)), ...own];
 
   function around(): string[] {
-    const wanted = prefixes.filter((prefix) => isSix(prefix) === (family === 6));
+    const wanted = prefixes.filter((prefix) => isIpv6(prefix) === (family === 6));
     const addresses = [...NOWHERE[family], ...wanted.map((prefix) => prefix.replace(/\/.*/, ''))];
     const input = addresses.map((address) => `route get fibmatch ${address}\n`).join('');
     return [system.run([...argv, '-force', '-batch', '-'], { input }).stdout, show('proto', 'kernel')];

@@ -1,5 +1,5 @@
 import { HostError } from '../../errors.ts';
-import { isRouted, type Laid } from '../../record/assignment.ts';
+import { type Assignment, isRouted } from '../../record/assignment.ts';
 import type { Family } from '../../request/addresses.ts';
 import { ipv6Text } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
@@ -86,16 +86,20 @@ function mainIpv6(system: System, device: string): string | undefined {
 /**
  * The parts of an earlier assignment that still exist. It runs `ip`, so it is only called where that matters.
  * @param system the way to ip
- * @param laid the earlier assignment
+ * @param assigned the earlier assignment
  * @param routes the routes of both families
  */
-export function stillLaid(system: System, laid: readonly Laid[], routes: readonly KernelRoute[]): Laid[] {
+export function stillAssigned(
+  system: System,
+  assigned: readonly Assignment[],
+  routes: readonly KernelRoute[],
+): Assignment[] {
   const ask = (...args: string[]) =>
     system.run(['ip', '-o', ...args], { isListing: true }).stdout.split(/\s+/);
-  const isThere = (item: Laid): boolean => {
+  const isThere = (item: Assignment): boolean => {
     if (item.kind === 'route') return isRouted(routes, item);
     if (item.kind === 'address') return ask('address', 'show', 'dev', item.device).includes(item.prefix);
     return ask('-6', 'neigh', 'show', 'proxy', 'dev', item.device).includes(item.address);
   };
-  return laid.filter(isThere);
+  return assigned.filter(isThere);
 }

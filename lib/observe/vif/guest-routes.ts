@@ -1,4 +1,4 @@
-import { isSix, type Laid, metricOf } from '../../record/assignment.ts';
+import { type Assignment, isIpv6, metricOf } from '../../record/assignment.ts';
 import { isGuestDevice } from '../../request/names.ts';
 import type { System } from '../../system/system.ts';
 import type { KernelRoute } from '../host/kernel-routes.ts';
@@ -11,10 +11,10 @@ export type VifRecords = ReadonlyMap<string, VifRecord>;
 /**
  * Those of a guest's IPv4 addresses that are the host's own, as routes; /proc/net/route does not list them.
  * @param system the way to the kernel
- * @param laid the guest's assignment
+ * @param assigned the guest's assignment
  */
-export function hostAddresses(system: System, laid: readonly Laid[]): KernelRoute[] {
-  const wanted = laid.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
+export function hostAddresses(system: System, assigned: readonly Assignment[]): KernelRoute[] {
+  const wanted = assigned.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));
   const single = wanted.filter((prefix) => prefix.endsWith('/32')).map((prefix) => prefix.slice(0, -3));
   const hasRange = wanted.some((prefix) => !prefix.includes(':') && !prefix.endsWith('/32'));
   return (hasRange ? system.ownIpv4() : system.ownIpv4(single)).map(({ device, address }) => ({
@@ -33,12 +33,12 @@ export function hostAddresses(system: System, laid: readonly Laid[]): KernelRout
 export function recordedRoutes(system: System, records: VifRecords): KernelRoute[] {
   return [...records.values()]
     .filter(({ name }) => deviceExists(system, name))
-    .flatMap(({ laid = [] }) =>
-      laid.flatMap((item) =>
+    .flatMap(({ assigned = [] }) =>
+      assigned.flatMap((item) =>
         item.kind === 'route'
           ? [
               {
-                family: isSix(item.prefix) ? 6 : 4,
+                family: isIpv6(item.prefix) ? 6 : 4,
                 prefix: item.prefix,
                 device: item.device,
                 metric: metricOf(item),

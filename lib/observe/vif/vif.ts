@@ -24,7 +24,7 @@ export interface VifState {
   /** The guest's device, under its present name. */
   readonly port: Port | undefined;
   /** Another device that has the wanted name. */
-  readonly squatter: string | undefined;
+  readonly conflicting: string | undefined;
   /** The record of an earlier online. */
   readonly record: VifRecord | undefined;
 }
@@ -50,11 +50,12 @@ export function observeVif(
   const record = readVifRecord(system, call.device);
   const port = readPort(system, call.device);
   const target = rename === undefined ? undefined : readPort(system, rename.name);
-  if (port !== undefined) return { port, record, squatter: target?.name };
-  if (target !== undefined && isThisVif(target, call)) return { port: target, record, squatter: undefined };
+  if (port !== undefined) return { port, record, conflicting: target?.name };
+  if (target !== undefined && isThisVif(target, call))
+    return { port: target, record, conflicting: undefined };
   const renamed = find(call);
   const other = renamed === undefined ? undefined : readPort(system, renamed);
-  return { port: other, record, squatter: target?.name };
+  return { port: other, record, conflicting: target?.name };
 }
 
 /**

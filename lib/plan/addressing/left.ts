@@ -3,7 +3,7 @@ import type { HostState, Link } from '../../observe/host/host.ts';
 import { damageOf } from '../bridge/found.ts';
 import { presentMark, type StopFacts, settingsOf } from '../bridge/stop-facts.ts';
 import { ownAddresses, ownRoutes } from './addressing.ts';
-import { ACCEPT_DAD, DISABLE_IPV6, FAMILIES, type Giver } from './source.ts';
+import { ACCEPT_DAD, type AddressSource, DISABLE_IPV6, FAMILIES } from './source.ts';
 import { labelsOf } from './target.ts';
 
 /**
@@ -41,7 +41,7 @@ export function cardRecord(state: HostState, link: Link, settings: Settings): Ca
  * another device has now.
  * @param facts the host and the bridge's record
  */
-export function standIn(facts: StopFacts): Giver {
+export function standIn(facts: StopFacts): AddressSource {
   const { state, record: saved, nic } = facts;
   const had: CardRecord = saved.had ?? { addresses: [], routes: [], settings: { [DISABLE_IPV6]: '0' } };
   const isElsewhere = (local: string) =>

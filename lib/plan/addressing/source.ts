@@ -19,7 +19,7 @@ export const DISABLE_IPV6 = 'net/ipv6/conf/disable_ipv6';
 export const FAMILIES: readonly Family[] = [4, 6];
 
 /** The source: the device from which addresses and routes move away. */
-export interface Giver {
+export interface AddressSource {
   readonly state: HostState;
   readonly link: Link;
   /** Its kernel settings. */
@@ -31,21 +31,21 @@ export interface Giver {
 /**
  * Removes all addresses and routes from a device. IPv6 is switched off on it, which also removes its IPv6 addresses;
  * the undo makes the kernel add the link-local address again.
- * @param giver the source, under its present name
+ * @param source the source, under its present name
  */
-export function release(giver: Giver): Step[] {
-  return [...releaseNexthops(giver), ...releaseAddresses(giver)];
+export function release(source: AddressSource): Step[] {
+  return [...releaseNexthops(source), ...releaseAddresses(source)];
 }
 
-function releaseAddresses(giver: Giver): Step[] {
-  const { link, settings, mark } = giver;
+function releaseAddresses(source: AddressSource): Step[] {
+  const { link, settings, mark } = source;
   const { name } = link;
-  const steps = lingeringRoutes(giver);
+  const steps = lingeringRoutes(source);
   steps.push({
     // The prefix selects the family. IPv6 goes last, so that the undo restores it before IPv4 routes with IPv6
     // gateways.
     do: ip('address', 'flush', 'dev', name, 'to', '0.0.0.0/0'),
-    undo: restore(giver, 4),
+    undo: restore(source, 4),
     why: `take the IPv4 addresses off ${name}`,
     device: mark,
   });
@@ -54,7 +54,7 @@ function releaseAddresses(giver: Giver): Step[] {
     const off = (value: string) => setting(settingPath(DISABLE_IPV6, name), value);
     steps.push({
       do: off('1'),
-      undo: [dad('0'), off('0'), ...restore(giver, 6), dad(settings.get(ACCEPT_DAD) ?? '1')],
+      undo: [dad('0'), off('0'), ...restore(source, 6), dad(settings.get(ACCEPT_DAD) ?? '1')],
       why: `take the IPv6 addresses off ${name}`,
       device: mark,
     });
@@ -64,15 +64,15 @@ function releaseAddresses(giver: Giver): Step[] {
 
 /**
  * As `release`, for a device that ifupdown brought up: ifdown ends its DHCP client, and ifup starts it again.
- * @param giver the source, under its present name
+ * @param source the source, under its present name
  */
-export function releaseByIfupdown(giver: Giver): Step[] {
-  const { link, mark } = giver;
+export function releaseByIfupdown(source: AddressSource): Step[] {
+  const { link, mark } = source;
   const { name } = link;
-  const [restore6, restore4] = ([6, 4] as const).map((family) => restore(giver, family, true));
+  const [restore6, restore4] = ([6, 4] as const).map((family) => restore(source, family, true));
   const up = link.flags.has('UP') ? [ip('link', 'set', 'dev', name, 'up')] : [];
   return [
-    ...releaseNexthops(giver),
+    ...releaseNexthops(source),
     {
       do: { tool: 'run', argv: ['ifdown', name] },
       undo: [{ tool: 'run', argv: ['ifup', name] }, ...up, ...(restore6 ?? []), ...(restore4 ?? [])],
@@ -80,7 +80,7 @@ export function releaseByIfupdown(giver: Giver): Step[] {
       device: mark,
     },
     // Removes what ifdown left. The undo above restores the addresses after ifup, which fails on addresses that exist.
-    ...releaseAddresses(giver).map((step) => ({
+    ...releaseAddresses(source).map((step) => ({
       ...step,
       undo: step.undo.filter(({ tool }) => tool === 'write'),
     })),
@@ -88,12 +88,12 @@ export function releaseByIfupdown(giver: Giver): Step[] {
 }
 
 /** A device loses its routes with its last address, except those that also lead through another device. */
-function lingeringRoutes(giver: Giver): Step[] {
-  const { state, link, mark } = giver;
+function lingeringRoutes(source: AddressSource): Step[] {
+  const { state, link, mark } = source;
   const { name } = link;
   const hasIpv4 = link.addresses.some((address) => address.family === 4);
   const lingers = (route: Route) => isShared(route, name) || (route.family === 4 && !hasIpv4);
-  return FAMILIES.flatMap((family) => plainRoutes(giver, family).filter(lingers).reverse()).map((route) => ({
+  return FAMILIES.flatMap((family) => plainRoutes(source, family).filter(lingers).reverse()).map((route) => ({
     do: routeCommand('del', route, name, name),
     undo: [routeCreation(state, name, route, name)],
     why: `take the route to ${route.destination} off ${name}`,
@@ -111,31 +111,31 @@ export function isShared({ hops }: Route, dev: string): boolean {
 }
 
 /** The commands that restore a device's addresses and routes. Failures are ignored, since some may still exist. */
-function restore(giver: Giver, family: Family, skipDynamic = false): Command[] {
-  const { state, link } = giver;
-  const addresses = addressesOf(giver, family, skipDynamic);
+function restore(source: AddressSource, family: Family, skipDynamic = false): Command[] {
+  const { state, link } = source;
+  const addresses = addressesOf(source, family, skipDynamic);
   return [
     ...addresses.map((address) => addressCommand('add', undetected(address), link.name, link.name)),
-    ...plainRoutes(giver, family).map((route) => routeCreation(state, link.name, route, link.name)),
+    ...plainRoutes(source, family).map((route) => routeCreation(state, link.name, route, link.name)),
     ...addresses.filter(isDetected).map((address) => addressCommand('change', address, link.name, link.name)),
-    ...neighboursOf(giver, family).map((neighbour) => neighbourCommand(neighbour, link.name)),
+    ...neighboursOf(source, family).map((neighbour) => neighbourCommand(neighbour, link.name)),
   ];
 }
 
 /**
  * A device's routes that use no nexthop object.
- * @param giver the source
+ * @param source the source
  * @param family one family only
  */
-export function plainRoutes({ state, link }: Giver, family: Family): Route[] {
+export function plainRoutes({ state, link }: AddressSource, family: Family): Route[] {
   return ownRoutes(state, link.name, family).filter(({ nhid }) => nhid === undefined);
 }
 
 /**
  * A device's routes that use a nexthop object.
- * @param giver the source
+ * @param source the source
  */
-export function objectRoutes({ state, link }: Giver): Route[] {
+export function objectRoutes({ state, link }: AddressSource): Route[] {
   const all = FAMILIES.flatMap((family) => ownRoutes(state, link.name, family));
   return all.filter(({ nhid }) => nhid !== undefined);
 }
@@ -144,11 +144,11 @@ export function objectRoutes({ state, link }: Giver): Route[] {
  * Removes a device's nexthop objects and the routes that use them: the kernel would delete them for good, without a
  * message, when the device loses its carrier (net/ipv4/nexthop.c).
  */
-function releaseNexthops(giver: Giver): Step[] {
-  const { state, link, mark } = giver;
+function releaseNexthops(source: AddressSource): Step[] {
+  const { state, link, mark } = source;
   const { name } = link;
   return [
-    ...objectRoutes(giver)
+    ...objectRoutes(source)
       .reverse()
       .map((route) => ({
         do: routeCommand('del', route, name, name),
@@ -169,21 +169,25 @@ function releaseNexthops(giver: Giver): Step[] {
 
 /**
  * The permanent neighbours of a device.
- * @param giver the source
+ * @param source the source
  * @param family one family only
  */
-export function neighboursOf({ state, link }: Giver, family: Family): Neighbour[] {
+export function neighboursOf({ state, link }: AddressSource, family: Family): Neighbour[] {
   return state.neighbours.filter((other) => other.family === family && other.dev === link.name);
 }
 
 /**
  * A device's addresses, in the order in which they must be added so that the kernel lists them as before: it lists the
  * newest IPv6 address first, and the order decides which one is the source of the host's packets.
- * @param giver the source
+ * @param source the source
  * @param family one family only
  * @param skipDynamic leaves out the addresses that a DHCP client will add itself
  */
-export function addressesOf({ link, settings }: Giver, family: Family, skipDynamic: boolean): Address[] {
+export function addressesOf(
+  { link, settings }: AddressSource,
+  family: Family,
+  skipDynamic: boolean,
+): Address[] {
   const eui64 = (settings.get(ADDR_GEN_MODE) ?? '0') === '0';
   const addresses = ownAddresses(link, family, eui64).filter(
     ({ flags }) => !(skipDynamic && flags.has('dynamic')),

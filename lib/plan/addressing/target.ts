@@ -15,10 +15,10 @@ import {
 import { nexthopCommand, ownNexthops } from './nexthops.ts';
 import {
   ACCEPT_DAD,
+  type AddressSource,
   addressesOf,
   DISABLE_IPV6,
   FAMILIES,
-  type Giver,
   isDetected,
   isShared,
   neighboursOf,
@@ -28,7 +28,7 @@ import {
 } from './source.ts';
 
 /** The target: the device to which addresses and routes move. */
-export interface Taker {
+export interface AddressTarget {
   readonly name: string;
   /** Its present kernel settings. */
   readonly settings: Settings;
@@ -40,57 +40,57 @@ export interface Taker {
 /**
  * Copies the kernel settings of the source to the target, before that comes up. There are many, so this happens while
  * the host still has its network.
- * @param giver the source
- * @param taker the target, under its present name
+ * @param source the source
+ * @param target the target, under its present name
  */
-export function settle(giver: Giver, taker: Taker): Step[] {
-  const on = changeOf(taker);
+export function copySettings(source: AddressSource, target: AddressTarget): Step[] {
+  const on = changeOf(target);
   return [
-    ...settingSteps(giver, taker, on, (key) => key !== ACCEPT_DAD && key !== DISABLE_IPV6),
-    ...dadSteps(giver, taker, on, '0', taker.settings.get(ACCEPT_DAD) ?? '1'),
+    ...settingSteps(source, target, on, (key) => key !== ACCEPT_DAD && key !== DISABLE_IPV6),
+    ...dadSteps(source, target, on, '0', target.settings.get(ACCEPT_DAD) ?? '1'),
   ];
 }
 
 /**
  * Switches IPv6 on for the target if it is on for the source, before another program configures the target: otherwise
  * ifup fails on an "inet6" stanza.
- * @param giver the source
- * @param taker the target, under its present name
+ * @param source the source
+ * @param target the target, under its present name
  */
-export function unmute(giver: Giver, taker: Taker): Step[] {
-  return settingSteps(giver, taker, changeOf(taker), (key) => key === DISABLE_IPV6);
+export function unmute(source: AddressSource, target: AddressTarget): Step[] {
+  return settingSteps(source, target, changeOf(target), (key) => key === DISABLE_IPV6);
 }
 
 /**
  * Gives the target everything else of the source: it comes up and gets addresses, routes, rules and flags. Duplicate
- * address detection, which `settle` switched off, stays off meanwhile: the addresses were this host's a moment ago, and
+ * address detection, which `copySettings` switched off, stays off meanwhile: the addresses were this host's a moment ago, and
  * during detection the host would not answer on them.
- * @param giver the source
- * @param taker the target
+ * @param source the source
+ * @param target the target
  * @param skipDynamic leaves out the addresses that a DHCP client will add itself
  */
-export function takeOver(giver: Giver, taker: Taker, skipDynamic: boolean): Step[] {
-  const on = changeOf(taker);
+export function takeOver(source: AddressSource, target: AddressTarget, skipDynamic: boolean): Step[] {
+  const on = changeOf(target);
   // The undo also takes down a new device, since not every kernel renames a device that is up.
   const up: Step = {
-    ...on('bring up', ip('link', 'set', 'dev', taker.name, 'up'), []),
-    undo: [ip('link', 'set', 'dev', taker.name, 'down')],
+    ...on('bring up', ip('link', 'set', 'dev', target.name, 'up'), []),
+    undo: [ip('link', 'set', 'dev', target.name, 'down')],
   };
   return [
-    ...settingSteps(giver, taker, on, (key) => key === DISABLE_IPV6),
-    ...(taker.flags.has('UP') ? [] : [up]),
-    ...FAMILIES.flatMap((family) => addressSteps(giver, taker, family, skipDynamic, on)),
-    ...nexthopSteps(giver, taker, on),
-    ...dadSteps(giver, taker, on, giver.settings.get(ACCEPT_DAD) ?? '0', '0'),
-    ...flagSteps(giver, taker, on),
-    ...ruleSteps(giver, taker.name),
-    ...tokenSteps(giver, on, taker.name),
+    ...settingSteps(source, target, on, (key) => key === DISABLE_IPV6),
+    ...(target.flags.has('UP') ? [] : [up]),
+    ...FAMILIES.flatMap((family) => addressSteps(source, target, family, skipDynamic, on)),
+    ...nexthopSteps(source, target, on),
+    ...dadSteps(source, target, on, source.settings.get(ACCEPT_DAD) ?? '0', '0'),
+    ...flagSteps(source, target, on),
+    ...ruleSteps(source, target.name),
+    ...tokenSteps(source, on, target.name),
   ];
 }
 
 type On = (why: string, command: Command, undo: readonly Command[]) => Step;
 
-function changeOf({ name, mark }: Taker): On {
+function changeOf({ name, mark }: AddressTarget): On {
   return (why, command, undo) => ({
     do: command,
     undo: mark.index === 'new' ? [] : undo,
@@ -99,27 +99,44 @@ function changeOf({ name, mark }: Taker): On {
   });
 }
 
-function dadSteps(giver: Giver, { name }: Taker, on: On, value: string, before: string): Step[] {
-  if (!giver.settings.has(ACCEPT_DAD)) return [];
+function dadSteps(
+  source: AddressSource,
+  { name }: AddressTarget,
+  on: On,
+  value: string,
+  before: string,
+): Step[] {
+  if (!source.settings.has(ACCEPT_DAD)) return [];
   const path = settingPath(ACCEPT_DAD, name);
   return [on('set accept_dad of', setting(path, value), [setting(path, before)])];
 }
 
-function settingSteps(giver: Giver, taker: Taker, on: On, which: (key: string) => boolean): Step[] {
-  return [...differingSettings(giver.settings, taker.settings)]
+function settingSteps(
+  source: AddressSource,
+  target: AddressTarget,
+  on: On,
+  which: (key: string) => boolean,
+): Step[] {
+  return [...differingSettings(source.settings, target.settings)]
     .filter(([key]) => which(key))
     .map(([key, value]) => {
-      const path = settingPath(key, taker.name);
-      const old = taker.settings.get(key);
+      const path = settingPath(key, target.name);
+      const old = target.settings.get(key);
       return on(`set ${key} of`, setting(path, value), old === undefined ? [] : [setting(path, old)]);
     });
 }
 
-function addressSteps(giver: Giver, taker: Taker, family: Family, skipDynamic: boolean, on: On): Step[] {
-  const { link } = giver;
-  const { name } = taker;
-  const addresses = addressesOf(giver, family, skipDynamic);
-  const left = addressesOf(giver, family, false).filter((address) => !addresses.includes(address));
+function addressSteps(
+  source: AddressSource,
+  target: AddressTarget,
+  family: Family,
+  skipDynamic: boolean,
+  on: On,
+): Step[] {
+  const { link } = source;
+  const { name } = target;
+  const addresses = addressesOf(source, family, skipDynamic);
+  const left = addressesOf(source, family, false).filter((address) => !addresses.includes(address));
   const text = (address: Address) => `${address.local}/${address.length}`;
   return [
     ...addresses.map((address) =>
@@ -127,35 +144,35 @@ function addressSteps(giver: Giver, taker: Taker, family: Family, skipDynamic: b
         addressRemoval(address, name),
       ]),
     ),
-    ...plainRoutes(giver, family)
+    ...plainRoutes(source, family)
       .filter((route) => !left.some((address) => address.local === route.source))
-      .map((route) => routeStep(giver, taker, route, on)),
+      .map((route) => routeStep(source, target, route, on)),
     ...addresses
       .filter(isDetected)
       .map((address) =>
         on(`clear nodad of ${text(address)} on`, addressCommand('change', address, name, link.name), []),
       ),
     // The kernel deletes permanent neighbours together with the device's addresses.
-    ...neighboursOf(giver, family).map((neighbour) =>
+    ...neighboursOf(source, family).map((neighbour) =>
       on(`add the neighbour ${neighbour.address} on`, neighbourCommand(neighbour, name), []),
     ),
   ];
 }
 
 /** After the addresses of both families, because a group may contain nexthops of both. */
-function nexthopSteps(giver: Giver, taker: Taker, on: On): Step[] {
-  const { state, link } = giver;
+function nexthopSteps(source: AddressSource, target: AddressTarget, on: On): Step[] {
+  const { state, link } = source;
   return [
     ...ownNexthops(state, link.name).map((nexthop) =>
-      on(`add the next hop ${nexthop.id} on`, nexthopCommand(nexthop, link.name, taker.name), [
+      on(`add the next hop ${nexthop.id} on`, nexthopCommand(nexthop, link.name, target.name), [
         ip('nexthop', 'del', 'id', `${nexthop.id}`),
       ]),
     ),
-    ...objectRoutes(giver).map((route) => routeStep(giver, taker, route, on)),
+    ...objectRoutes(source).map((route) => routeStep(source, target, route, on)),
   ];
 }
 
-function routeStep({ state, link }: Giver, { name }: Taker, route: Route, on: On): Step {
+function routeStep({ state, link }: AddressSource, { name }: AddressTarget, route: Route, on: On): Step {
   const make = routeCreation(state, link.name, route, name);
   const undo = [routeCommand('del', route, link.name, name)];
   const step = on(`lead the route to ${route.destination} through`, make, undo);
@@ -164,15 +181,15 @@ function routeStep({ state, link }: Giver, { name }: Taker, route: Route, on: On
   return { ...step, mayExist: true, undo: isShared(route, link.name) ? undo : step.undo };
 }
 
-function flagSteps(giver: Giver, taker: Taker, on: On): Step[] {
+function flagSteps(source: AddressSource, target: AddressTarget, on: On): Step[] {
   const flags = [
     ['PROMISC', 'promisc'],
     ['ALLMULTI', 'allmulticast'],
   ] as const;
   return flags.flatMap(([flag, word]) => {
-    const [wanted, has] = [giver.link.flags.has(flag), taker.flags.has(flag)];
+    const [wanted, has] = [source.link.flags.has(flag), target.flags.has(flag)];
     if (wanted === has) return [];
-    const set = (value: boolean) => ip('link', 'set', 'dev', taker.name, word, value ? 'on' : 'off');
+    const set = (value: boolean) => ip('link', 'set', 'dev', target.name, word, value ? 'on' : 'off');
     return [on(`set ${word} of`, set(wanted), [set(has)])];
   });
 }
@@ -181,7 +198,7 @@ function flagSteps(giver: Giver, taker: Taker, on: On): Step[] {
  * Sets the identifier for addresses from router advertisements. The kernel only accepts one where the device accepts
  * advertisements (net/ipv6/addrconf.c). Last, since no packet waits for it.
  */
-function tokenSteps({ link, settings }: Giver, on: On, name: string): Step[] {
+function tokenSteps({ link, settings }: AddressSource, on: On, name: string): Step[] {
   const heard = settings.get('net/ipv6/conf/accept_ra');
   const forwards = settings.get('net/ipv6/conf/forwarding') !== '0';
   if (link.token === undefined || !(heard === '2' || (heard === '1' && !forwards))) return [];
@@ -225,10 +242,10 @@ export function labelSteps(now: Labels, wanted: Labels, device: DeviceMark): Ste
 }
 
 /** Rules match devices by name, so they change only where the name changes. */
-function ruleSteps(giver: Giver, name: string): Step[] {
-  const old = giver.link.name;
+function ruleSteps(source: AddressSource, name: string): Step[] {
+  const old = source.link.name;
   if (old === name) return [];
-  return rulesOf(giver.state, old).flatMap((rule) => [
+  return rulesOf(source.state, old).flatMap((rule) => [
     {
       do: ruleCommand('add', rule, old, name),
       undo: [ruleCommand('del', rule, old, name)],

@@ -31,8 +31,8 @@ export function findParts(state: HostState, record: BridgeRecord): Parts {
         `Take it out of that ("ip link set dev ${nic.name} nomaster"), then run "network-bridge stop" again.`,
     );
   const top = topology === 'classic' ? pairOf(state, record, bridge) : bridge;
-  const squatter = state.links.find(({ name }) => name === netdev);
-  if (topology !== 'plain' && squatter !== undefined && squatter !== nic && squatter !== top)
+  const conflicting = state.links.find(({ name }) => name === netdev);
+  if (topology !== 'plain' && conflicting !== undefined && conflicting !== nic && conflicting !== top)
     throw new HostError(
       `${nic.name} cannot have its name ${netdev} back: another device has it. Rename or remove that one, then stop again.`,
     );

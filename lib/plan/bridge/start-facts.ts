@@ -1,7 +1,7 @@
 import type { SpanningState } from '../../observe/bridge/spanning-tree.ts';
 import type { Settings } from '../../observe/bridge/uplink.ts';
 import type { HostState, Link } from '../../observe/host/host.ts';
-import type { Claim } from '../../record/shared-settings.ts';
+import type { SharedSetting } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { SpanningTree } from '../../request/bridge.ts';
 import type { BridgeLayout } from './layout.ts';
@@ -23,11 +23,11 @@ export interface StartFacts {
   /** The host's families; set when antispoof=yes. */
   readonly filtered: readonly Family[] | undefined;
   /** With antispoof=yes: the table that drops guests' wrapped frames; undefined where nft cannot do that. */
-  readonly wrapped?: Claim | undefined;
+  readonly wrapped?: SharedSetting | undefined;
   /** With antispoof=yes: packets that only cross the bridge bypass connection tracking. */
   readonly untracked?: boolean;
   /** With antispoof=yes: the rules that let packets of other started bridges' cards pass. */
-  readonly beside?: readonly Claim[];
+  readonly beside?: readonly SharedSetting[];
   /** The families in which FORWARD, by somebody else's policy, drops bridged packets. */
   readonly dropping?: readonly Family[];
   /** The bridge's spanning tree settings, as requested and at present. */

@@ -1,11 +1,18 @@
 import type { BridgeBefore, BridgeRecord } from '../../observe/bridge/uplink.ts';
 import type { Link } from '../../observe/host/host.ts';
 import { bridgeRecordPath } from '../../record/paths.ts';
-import { bridgeUser, type Claim } from '../../record/shared-settings.ts';
+import { bridgeHolder, type SharedSetting } from '../../record/shared-settings.ts';
 import { cardRecord } from '../addressing/left.ts';
-import { type Giver, release, releaseByIfupdown } from '../addressing/source.ts';
-import { differingSettings, labelSteps, settle, type Taker, takeOver, unmute } from '../addressing/target.ts';
-import { antispoofClaims, cardRules, passageClaims } from '../filter/antispoof.ts';
+import { type AddressSource, release, releaseByIfupdown } from '../addressing/source.ts';
+import {
+  type AddressTarget,
+  copySettings,
+  differingSettings,
+  labelSteps,
+  takeOver,
+  unmute,
+} from '../addressing/target.ts';
+import { antispoofSettings, cardRules, passageSettings } from '../filter/antispoof.ts';
 import { type DeviceMark, ip, type Plan, record, type Step, shareStep } from '../step.ts';
 import { PORT_MAC } from '../vif/device.ts';
 import { type BridgeLayout, freeName } from './layout.ts';
@@ -20,33 +27,33 @@ import type { StartFacts } from './start-facts.ts';
  */
 export function planStart(facts: StartFacts): Plan {
   const { layout } = facts;
-  const giver = giverOf(facts);
+  const source = sourceOf(facts);
   const early = earlyName(facts);
-  const taker = takerOf(facts, layout.top);
+  const target = targetOf(facts, layout.top);
   const byIfupdown = usesIfupdown(facts);
   const steps = [
     ...makeBridge(facts, layout.topology === 'rename' ? early : layout.bridge),
     ...(layout.topology === 'classic' ? [makePair(facts), ...silence(facts), ...raise(facts)] : []),
-    ...(byIfupdown ? [] : settle(giver, takerOf(facts, early))),
-    ...silentTop(facts, takerOf(facts, early).mark),
-    ...detach(facts, giver),
+    ...(byIfupdown ? [] : copySettings(source, targetOf(facts, early))),
+    ...silentTop(facts, targetOf(facts, early).mark),
+    ...detach(facts, source),
     ...(early === layout.top ? [] : [takeName(early, layout.top)]),
     ...portSteps(facts),
     // ifup may have changed the settings that were read before.
-    ...(byIfupdown ? [...unmute(giver, taker), ifupStep(layout), ...settle(giver, taker)] : []),
-    ...takeOver(giver, taker, byIfupdown),
+    ...(byIfupdown ? [...unmute(source, target), ifupStep(layout), ...copySettings(source, target)] : []),
+    ...takeOver(source, target, byIfupdown),
     ...spanningTreeOf(facts),
-    ...labelsAway(facts, taker.mark),
+    ...labelsAway(facts, target.mark),
   ];
   const antispoof = filterOf(facts);
   const path = bridgeRecordPath(layout.bridge);
-  const user = bridgeUser(layout.bridge);
-  steps.push(...(antispoof === undefined ? [] : [shareStep(user, [], antispoof.claims)]), {
+  const holder = bridgeHolder(layout.bridge);
+  steps.push(...(antispoof === undefined ? [] : [shareStep(holder, [], antispoof.sharedSettings)]), {
     do: record(path, JSON.stringify(recordOf(facts, antispoof))),
     undo: [record(path, undefined)],
     why: `record how ${layout.netdev} was`,
   });
-  const table = facts.strict ? [shareStep(user, [], [{ kind: 'strict' }])] : [];
+  const table = facts.strict ? [shareStep(holder, [], [{ kind: 'strict' }])] : [];
   return { steps: [...table, ...steps], warnings: leaseWarnings(facts) };
 }
 
@@ -76,16 +83,20 @@ function filterOf({
     const rules = cardRules(ports, untracked);
     return {
       rules,
-      claims: [...antispoofClaims(filtered, rules), ...beside, ...(wrapped === undefined ? [] : [wrapped])],
+      sharedSettings: [
+        ...antispoofSettings(filtered, rules),
+        ...beside,
+        ...(wrapped === undefined ? [] : [wrapped]),
+      ],
     };
   }
   const rules = cardRules(ports);
-  return dropping.length === 0 ? undefined : { rules, claims: passageClaims(dropping, rules) };
+  return dropping.length === 0 ? undefined : { rules, sharedSettings: passageSettings(dropping, rules) };
 }
 
 interface FilterNeeds {
   readonly rules: readonly string[];
-  readonly claims: readonly Claim[];
+  readonly sharedSettings: readonly SharedSetting[];
 }
 
 function recordOf(facts: StartFacts, antispoof: FilterNeeds | undefined): BridgeRecord {
@@ -162,7 +173,7 @@ function leaseWarnings(facts: StartFacts): string[] {
 }
 
 /** The host is without network from here on: the addresses are removed and, except for plain, the card is renamed. */
-function detach(facts: StartFacts, giver: Giver): Step[] {
+function detach(facts: StartFacts, source: AddressSource): Step[] {
   const { layout, link } = facts;
   const { netdev, nic, topology } = layout;
   const step = (name: string, why: string, words: string[], undo: string[]): Step => ({
@@ -171,7 +182,7 @@ function detach(facts: StartFacts, giver: Giver): Step[] {
     why,
     device: { name, index: link.index },
   });
-  const steps = usesIfupdown(facts) ? releaseByIfupdown(giver) : release(giver);
+  const steps = usesIfupdown(facts) ? releaseByIfupdown(source) : release(source);
   if (topology === 'plain') return steps;
   steps.push(
     step(netdev, `take down ${netdev}`, [netdev, 'down'], link.flags.has('UP') ? [netdev, 'up'] : []),
@@ -231,12 +242,12 @@ function ifupStep({ netdev }: BridgeLayout): Step {
   };
 }
 
-function giverOf({ state, link, settings }: StartFacts): Giver {
+function sourceOf({ state, link, settings }: StartFacts): AddressSource {
   return { state, link, settings, mark: { name: link.name, index: link.index } };
 }
 
 /** The device that gets the addresses, under its name at that time. */
-function takerOf(facts: StartFacts, name: string): Taker {
+function targetOf(facts: StartFacts, name: string): AddressTarget {
   const { layout, topSettings } = facts;
   const there = layout.top === layout.bridge ? bridgeThere(facts) : undefined;
   const mark: DeviceMark = there === undefined ? NEW(name) : { name, index: there.index };

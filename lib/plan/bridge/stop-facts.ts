@@ -1,7 +1,7 @@
 import type { KeptBridge } from '../../observe/bridge/kept.ts';
 import type { BridgeRecord, Settings } from '../../observe/bridge/uplink.ts';
 import type { HostState, Link } from '../../observe/host/host.ts';
-import type { Claim } from '../../record/shared-settings.ts';
+import type { SharedSetting } from '../../record/shared-settings.ts';
 import type { DeviceMark } from '../step.ts';
 import { freeName } from './layout.ts';
 
@@ -19,7 +19,7 @@ export interface StopFacts {
   /** The state of bridge and ports, to restore it on a bridge that is made again. */
   readonly kept: KeptBridge;
   /** The shared settings that the bridge holds. */
-  readonly held: readonly Claim[];
+  readonly held: readonly SharedSetting[];
 }
 
 /**

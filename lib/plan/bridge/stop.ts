@@ -1,10 +1,17 @@
 import type { Link } from '../../observe/host/host.ts';
 import { bridgeRecordPath } from '../../record/paths.ts';
-import { bridgeUser } from '../../record/shared-settings.ts';
+import { bridgeHolder } from '../../record/shared-settings.ts';
 import { linkLocal } from '../../request/addresses.ts';
 import { lossesOf, standIn } from '../addressing/left.ts';
-import { type Giver, release, releaseByIfupdown } from '../addressing/source.ts';
-import { labelSteps, labelsOf, settle, type Taker, takeOver, unmute } from '../addressing/target.ts';
+import { type AddressSource, release, releaseByIfupdown } from '../addressing/source.ts';
+import {
+  type AddressTarget,
+  copySettings,
+  labelSteps,
+  labelsOf,
+  takeOver,
+  unmute,
+} from '../addressing/target.ts';
 import { type Command, type DeviceMark, ip, type Plan, record, type Step, shareStep } from '../step.ts';
 import { portAgain } from './kept.ts';
 import { set } from './parts.ts';
@@ -19,21 +26,21 @@ import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './
  */
 export function planStop(facts: StopFacts): Plan {
   const { record: saved, top, bridge, nic } = facts;
-  const giver = giverOf(facts);
+  const source = sourceOf(facts);
   const path = bridgeRecordPath(saved.bridge);
   const name = saved.topology === 'plain' ? nic.name : saved.netdev;
-  const taker = takerOf(facts, name);
+  const target = targetOf(facts, name);
   const steps: Step[] = [
-    ...(facts.held.length === 0 ? [] : [shareStep(bridgeUser(saved.bridge), facts.held, [])]),
-    ...(saved.ifupdown ? [] : settle(giver, takerOf(facts, nic.name))),
-    ...(top === undefined ? [] : saved.ifupdown ? releaseByIfupdown(giver) : release(giver)),
+    ...(facts.held.length === 0 ? [] : [shareStep(bridgeHolder(saved.bridge), facts.held, [])]),
+    ...(saved.ifupdown ? [] : copySettings(source, targetOf(facts, nic.name))),
+    ...(top === undefined ? [] : saved.ifupdown ? releaseByIfupdown(source) : release(source)),
     ...(top === undefined ? [] : topAway(facts, top)),
     ...nicBack(facts),
     ...changedMeanwhile(facts, name),
-    ...(saved.ifupdown ? [...unmute(giver, taker), ifupStep(facts), ...settle(giver, taker)] : []),
-    ...takeOver(giver, taker, saved.ifupdown),
-    ...labelsBack(facts, giver.link, taker.mark),
-    ...(saved.wasUp && giver.link.flags.has('UP') ? [] : [downAgain(facts, name)]),
+    ...(saved.ifupdown ? [...unmute(source, target), ifupStep(facts), ...copySettings(source, target)] : []),
+    ...takeOver(source, target, saved.ifupdown),
+    ...labelsBack(facts, source.link, target.mark),
+    ...(saved.wasUp && source.link.flags.has('UP') ? [] : [downAgain(facts, name)]),
     ...(saved.madeBridge ? [] : leaveBridge(facts)),
     {
       do: record(path, undefined),
@@ -52,7 +59,7 @@ export function planStop(facts: StopFacts): Plan {
   return { steps, warnings: [...lossesOf(facts), ...cutOff] };
 }
 
-function giverOf(facts: StopFacts): Giver {
+function sourceOf(facts: StopFacts): AddressSource {
   const { record: saved, state, top } = facts;
   if (top === undefined) return standIn(facts);
   // This is the MAC address of the bridge that start found, not the card's.
@@ -180,7 +187,7 @@ function labelsBack({ record: saved, nic }: StopFacts, from: Link, card: DeviceM
 }
 
 /** The card, under its name at that time. */
-function takerOf(facts: StopFacts, name: string): Taker {
+function targetOf(facts: StopFacts, name: string): AddressTarget {
   const { record: saved, nic } = facts;
   const flags = new Set(nic.flags);
   if (saved.topology !== 'plain') flags.delete('UP');

@@ -200,9 +200,9 @@ export function changeSteps(state: DhcpdState, changes: readonly Change[], alone
     if (after === before) continue;
     texts.set(path, after);
     const undo: Command = { tool: 'edit', path, edit: oppositeEdit(before, edit) };
-    const settled = running || !alone ? restart(service, !running) : stopService(service, true);
-    const settle = steps.length === 0 ? [settled] : [];
-    steps.push({ do: { tool: 'edit', path, edit }, undo: [undo, ...settle], why });
+    const lastStep = running || !alone ? restart(service, !running) : stopService(service, true);
+    const last = steps.length === 0 ? [lastStep] : [];
+    steps.push({ do: { tool: 'edit', path, edit }, undo: [undo, ...last], why });
   }
   return steps;
 }

@@ -1,7 +1,7 @@
 import { tableOf } from '../../filter/forward.ts';
 import { cardUntrackRules } from '../../filter/notrack.ts';
 import { BRIDGE_NF } from '../../record/paths.ts';
-import type { Claim } from '../../record/shared-settings.ts';
+import type { SharedSetting } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 
 /**
@@ -11,18 +11,18 @@ import type { Family } from '../../request/addresses.ts';
  * @param families the host's families
  * @param rules the rules of `cardRules`
  */
-export function antispoofClaims(families: readonly Family[], rules: readonly string[]): Claim[] {
+export function antispoofSettings(families: readonly Family[], rules: readonly string[]): SharedSetting[] {
   return [
-    ...bridgeFilterClaims(),
-    ...families.flatMap((family): Claim[] => [
-      ...passageClaims([family], rules),
+    ...bridgeFilterSettings(),
+    ...families.flatMap((family): SharedSetting[] => [
+      ...passageSettings([family], rules),
       { kind: 'policy', family, value: 'DROP' },
     ]),
   ];
 }
 
 /** The settings that send bridged packets through the filters. */
-export function bridgeFilterClaims(): Claim[] {
+export function bridgeFilterSettings(): SharedSetting[] {
   return BRIDGE_NF.map((path) => ({ kind: 'setting', path, value: '1' }));
 }
 
@@ -31,9 +31,9 @@ export function bridgeFilterClaims(): Claim[] {
  * @param families the families with that policy
  * @param rules the rules of `cardRules`
  */
-export function passageClaims(families: readonly Family[], rules: readonly string[]): Claim[] {
+export function passageSettings(families: readonly Family[], rules: readonly string[]): SharedSetting[] {
   return families.flatMap((family) =>
-    rules.map((rule): Claim => ({ kind: 'rule', family, table: tableOf(rule), rule, place: 'top' })),
+    rules.map((rule): SharedSetting => ({ kind: 'rule', family, table: tableOf(rule), rule, place: 'top' })),
   );
 }
 

@@ -1,13 +1,13 @@
 import { HostError, RequestError } from '../../errors.ts';
 import type { KernelRoute } from '../../observe/host/kernel-routes.ts';
-import { isSix, type Laid, type LaidRoute, metricOf } from '../../record/assignment.ts';
+import { type AssignedRoute, type Assignment, isIpv6, metricOf } from '../../record/assignment.ts';
 import { ipv4Octets, parsePrefix, prefixText } from '../../request/addresses.ts';
 
 /**
  * Checks that nobody else has an address that a guest is to get.
  * @param device the guest's device, for the message
  * @param own the names of the device, and of the guest's other device (vif or tap), which has the same addresses
- * @param laid the assignment
+ * @param assigned the assignment
  * @param routes the kernel's routes
  * @param guests the names of all guests' devices
  * @throws HostError naming both devices; RequestError for a range of all addresses
@@ -15,11 +15,11 @@ import { ipv4Octets, parsePrefix, prefixText } from '../../request/addresses.ts'
 export function mustBeUnrouted(
   device: string,
   own: readonly string[],
-  laid: readonly Laid[],
+  assigned: readonly Assignment[],
   routes: readonly KernelRoute[],
   guests: ReadonlySet<string>,
 ): void {
-  for (const item of laid) {
+  for (const item of assigned) {
     if (item.kind !== 'route') continue;
     const { prefix } = item;
     if (prefix.endsWith('/0')) {
@@ -54,7 +54,7 @@ export function mustBeUnrouted(
  * range is not that guest's own.
  */
 function overlaps({ prefix, gateway, local }: KernelRoute, wanted: string): boolean {
-  if (local || gateway !== undefined || lengthOf(prefix) === 0 || isSix(prefix) !== isSix(wanted))
+  if (local || gateway !== undefined || lengthOf(prefix) === 0 || isIpv6(prefix) !== isIpv6(wanted))
     return false;
   const [address, other] = [prefix, wanted].map((text) => text.replace(/\/.*/, ''));
   return holds(wanted, address ?? '') || holds(prefix, other ?? '');
@@ -64,7 +64,7 @@ function overlaps({ prefix, gateway, local }: KernelRoute, wanted: string): bool
 function mustBeInside(
   device: string,
   own: readonly string[],
-  { prefix }: LaidRoute,
+  { prefix }: AssignedRoute,
   routes: readonly KernelRoute[],
 ): void {
   if (!/^[\d.]+\/32$/.test(prefix)) return;
@@ -101,13 +101,13 @@ function isEnd(address: string, network: string): boolean {
 function mustHoldNoGateway(
   device: string,
   own: readonly string[],
-  laid: LaidRoute,
+  assigned: AssignedRoute,
   routes: readonly KernelRoute[],
 ): void {
-  const { prefix } = laid;
+  const { prefix } = assigned;
   const family = prefix.includes(':') ? 6 : 4;
   const others = routes.filter((route) => route.family === family && !own.includes(route.device));
-  const metric = metricOf(laid);
+  const metric = metricOf(assigned);
   const isSafe = (address: string) =>
     others.some(
       (route) =>

@@ -1,8 +1,8 @@
 import type { Uplink } from '../../observe/vif/address.ts';
-import type { Laid, LaidRoute } from '../../record/assignment.ts';
+import type { AssignedRoute, Assignment } from '../../record/assignment.ts';
 import type { Prefix } from '../../request/addresses.ts';
 import type { NatAddresses } from '../../request/nat-address.ts';
-import { ROUTE_METRIC, routedLaid } from './route.ts';
+import { ROUTE_METRIC, routedAssignments } from './route.ts';
 
 /**
  * The assignment of a guest behind vif-nat: the router's address on its device, a route to each of its IPv4 addresses
@@ -12,14 +12,14 @@ import { ROUTE_METRIC, routedLaid } from './route.ts';
  * @param uplink the network's device, where the guest has IPv6 addresses
  * @param type whether the device is the guest's vif or its tap
  */
-export function natLaid(
+export function natAssignments(
   name: string,
   addresses: NatAddresses,
   uplink: Uplink | undefined,
   type: 'vif' | 'tap',
-): Laid[] {
+): Assignment[] {
   const { guest, router, others } = addresses;
-  const route = (address: string): LaidRoute => ({
+  const route = (address: string): AssignedRoute => ({
     kind: 'route',
     device: name,
     prefix: `${address}/32`,
@@ -34,7 +34,7 @@ export function natLaid(
     ...four.map(({ address }) => route(address)),
     ...(uplink === undefined || six.length === 0
       ? []
-      : routedLaid(name, { ...uplink, main4: undefined }, six, ROUTE_METRIC[type])),
+      : routedAssignments(name, { ...uplink, main4: undefined }, six, ROUTE_METRIC[type])),
   ];
 }
 

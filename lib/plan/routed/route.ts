@@ -1,5 +1,5 @@
 import type { Uplink } from '../../observe/vif/address.ts';
-import type { Laid, LaidRoute } from '../../record/assignment.ts';
+import type { AssignedRoute, Assignment } from '../../record/assignment.ts';
 import type { Prefix } from '../../request/addresses.ts';
 import { prefixText } from '../../request/addresses.ts';
 
@@ -18,25 +18,25 @@ export const ROUTE_METRIC = { vif: 2, tap: 3 } as const;
  * @param addresses the guest's addresses
  * @param metric the metric of the routes
  */
-export function routedLaid(
+export function routedAssignments(
   name: string,
   uplink: Uplink,
   addresses: readonly Prefix[],
   metric: number,
-): Laid[] {
+): Assignment[] {
   const { device, main4, main6 } = uplink;
   const hasSix = addresses.some(({ family }) => family === 6);
-  const address = (prefix: string): Laid => ({ kind: 'address', device: name, prefix });
+  const address = (prefix: string): Assignment => ({ kind: 'address', device: name, prefix });
   return [
     ...(main4 === undefined ? [] : [address(`${main4}/32`)]),
     ...(main6 === undefined || !hasSix ? [] : [address(`${main6}/128`)]),
-    ...addresses.map((prefix): LaidRoute => {
+    ...addresses.map((prefix): AssignedRoute => {
       const route = { kind: 'route', device: name, prefix: prefixText(prefix), metric } as const;
       return prefix.family === 4 && main4 !== undefined ? { ...route, source: main4 } : route;
     }),
     ...addresses
       .filter(({ family, length }) => family === 6 && length === 128)
-      .map((prefix): Laid => ({ kind: 'proxy', device, address: prefix.address })),
+      .map((prefix): Assignment => ({ kind: 'proxy', device, address: prefix.address })),
   ];
 }
 

@@ -4,12 +4,12 @@ import type { Port } from '../../observe/host/port.ts';
 import type { VifRecord } from '../../observe/records.ts';
 import type { Uplink } from '../../observe/vif/address.ts';
 import type { PresentVif, VifState } from '../../observe/vif/vif.ts';
-import { isRouted, type Laid } from '../../record/assignment.ts';
+import { type Assignment, isRouted } from '../../record/assignment.ts';
 import { settingPath } from '../../record/paths.ts';
 import type { VifCall, VifSettings } from '../../request/vif.ts';
 import { replaceForwardRules } from '../filter/rules.ts';
 import { type DeviceMark, ip, type Plan, type Step } from '../step.ts';
-import { unheardSteps } from '../unheard.ts';
+import { ignoreRouterSteps } from '../unheard.ts';
 import {
   deviceStep,
   downStep,
@@ -19,22 +19,22 @@ import {
   mustBeFree,
   nameSteps,
   nameWarnings,
-  rememberStep,
+  recordStep,
   setLink,
 } from '../vif/device.ts';
 import { settingSteps } from '../vif/settings.ts';
-import { laidText, layWords, sameLaid, takeWords } from './assignment.ts';
+import { assignmentText, assignWords, sameAssignment, takeWords } from './assignment.ts';
 import { standBackSteps } from './stand-back.ts';
 
 /** The host's state that decides how a guest's routes are added. */
 export interface RouteFacts {
   readonly routes: readonly KernelRoute[];
   /** Parts of the earlier assignment that still exist and are no longer wanted. */
-  readonly stale: readonly Laid[];
+  readonly stale: readonly Assignment[];
   /** Present kernel settings by path; the device's under its present name. */
   readonly settings: Readonly<Record<string, string | undefined>>;
   /** The assignment of the card's other device, which has the same proxy entries. */
-  readonly twin: readonly Laid[];
+  readonly twin: readonly Assignment[];
   /** The vif that stands back for its tap: the device itself, or the card's other device. */
   readonly standsBack: Port | undefined;
   /** The network's device, where the guest has IPv6 addresses. */
@@ -47,7 +47,7 @@ export interface RouteRequest {
   readonly rename: VifSettings['rename'];
   /** Bytes; undefined leaves the device its own. */
   readonly mtu: number | undefined;
-  readonly laid: readonly Laid[];
+  readonly assigned: readonly Assignment[];
   /** The steps for the guest's shared settings. */
   readonly shared: readonly Step[];
   /** The device's present FORWARD rules. */
@@ -91,7 +91,14 @@ export function planRouted(state: PresentVif, facts: RouteFacts, request: RouteR
   const { uplink } = facts;
   const proxyNdp = uplink === undefined ? {} : { proxyNdp: { device: uplink.device } };
   const lease = request.lease === undefined ? {} : { lease: request.lease };
-  const saved: VifRecord = { name: target, bridge: '', rules, laid: request.laid, ...proxyNdp, ...lease };
+  const saved: VifRecord = {
+    name: target,
+    bridge: '',
+    rules,
+    assigned: request.assigned,
+    ...proxyNdp,
+    ...lease,
+  };
   return {
     warnings: nameWarnings(call.device, rename),
     steps: [
@@ -100,34 +107,36 @@ export function planRouted(state: PresentVif, facts: RouteFacts, request: RouteR
       ...[...facts.stale].reverse().map((item) => staleStep(port, item)),
       ...(target === port.name ? [] : [downStep(port), ...nameSteps(port, target, call, rename)]),
       ...(mtu === undefined || mtu === port.mtu ? [] : [mtuStep(port, target, mtu)]),
-      ...unheardSteps(markOf(port, target), facts.settings, port.name),
+      ...ignoreRouterSteps(markOf(port, target), facts.settings, port.name),
       ...(call.type === 'vif' ? standBack(port, target, facts) : []),
       ...(isUp ? [] : [deviceStep(port, target, 'bring up', setLink(target, 'up'), setLink(target, 'down'))]),
-      ...request.laid.flatMap((item) => layStep(port, facts, [...(record?.laid ?? []), ...facts.twin], item)),
+      ...request.assigned.flatMap((item) =>
+        assignStep(port, facts, [...(record?.assigned ?? []), ...facts.twin], item),
+      ),
       ...answerSteps(port, target, facts),
       // This comes after the tap's routes: the kernel then uses them instead.
       ...(call.type === 'tap' ? standBack(port, target, facts) : []),
       ...request.leaseSteps,
-      rememberStep(request.recordPath, record, saved),
+      recordStep(request.recordPath, record, saved),
       // After the record, since a guest without a record counts as gone.
       ...request.shared,
     ],
   };
 }
 
-function markFor(port: Port, facts: RouteFacts, laid: Laid): DeviceMark {
+function markFor(port: Port, facts: RouteFacts, assigned: Assignment): DeviceMark {
   const { uplink } = facts;
-  if (laid.kind === 'proxy' && uplink !== undefined) return { name: uplink.device, index: uplink.index };
-  return markOf(port, laid.device);
+  if (assigned.kind === 'proxy' && uplink !== undefined) return { name: uplink.device, index: uplink.index };
+  return markOf(port, assigned.device);
 }
 
-function staleStep(port: Port, laid: Laid): Step {
+function staleStep(port: Port, assigned: Assignment): Step {
   const step = {
-    do: ip(...takeWords(laid)),
-    undo: [ip(...layWords(laid))],
-    why: `take ${laidText(laid)} off ${laid.device}`,
+    do: ip(...takeWords(assigned)),
+    undo: [ip(...assignWords(assigned))],
+    why: `take ${assignmentText(assigned)} off ${assigned.device}`,
   };
-  return laid.kind === 'proxy' ? step : { ...step, device: markOf(port, laid.device) };
+  return assigned.kind === 'proxy' ? step : { ...step, device: markOf(port, assigned.device) };
 }
 
 function standBack(port: Port, target: string, { standsBack, settings }: RouteFacts): Step[] {
@@ -139,17 +148,22 @@ function standBack(port: Port, target: string, { standsBack, settings }: RouteFa
  * What the last online added and the kernel still has needs no step. What existed before that online stays when this
  * run is undone.
  */
-function layStep(port: Port, facts: RouteFacts, before: readonly Laid[], laid: Laid): Step[] {
-  const known = before.some((item) => sameLaid(item, laid));
+function assignStep(
+  port: Port,
+  facts: RouteFacts,
+  before: readonly Assignment[],
+  assigned: Assignment,
+): Step[] {
+  const known = before.some((item) => sameAssignment(item, assigned));
   const step = (words: readonly string[], undo: readonly string[][]): Step => ({
     do: ip(...words),
     undo: undo.map((line) => ip(...line)),
-    why: `add ${laidText(laid)} to ${laid.device}`,
-    device: markFor(port, facts, laid),
+    why: `add ${assignmentText(assigned)} to ${assigned.device}`,
+    device: markFor(port, facts, assigned),
   });
-  if (laid.kind !== 'route') return [step(layWords(laid), known ? [] : [takeWords(laid)])];
-  if (isRouted(facts.routes, laid)) return known ? [] : [step(layWords(laid, 'replace'), [])];
-  return [step(layWords(laid), [takeWords(laid)])];
+  if (assigned.kind !== 'route') return [step(assignWords(assigned), known ? [] : [takeWords(assigned)])];
+  if (isRouted(facts.routes, assigned)) return known ? [] : [step(assignWords(assigned, 'replace'), [])];
+  return [step(assignWords(assigned), [takeWords(assigned)])];
 }
 
 function answerSteps(port: Port, target: string, { settings, uplink }: RouteFacts): Step[] {
@@ -175,22 +189,22 @@ export function planUnrouted(
   others: {
     readonly before: readonly Step[];
     readonly after: readonly Step[];
-    readonly twin: readonly Laid[];
+    readonly twin: readonly Assignment[];
   },
 ): Plan {
   const { port, record } = state;
-  const laid = (record?.laid ?? [])
+  const assigned = (record?.assigned ?? [])
     .map((item) =>
       item.device === record?.name && port !== undefined ? { ...item, device: port.name } : item,
     )
     .filter((item) =>
-      item.kind === 'proxy' ? !others.twin.some((kept) => sameLaid(kept, item)) : port !== undefined,
+      item.kind === 'proxy' ? !others.twin.some((kept) => sameAssignment(kept, item)) : port !== undefined,
     )
     .reverse();
-  const take = (item: Laid): Step => ({
+  const take = (item: Assignment): Step => ({
     do: ip(...takeWords(item)),
-    undo: [ip(...layWords(item))],
-    why: `take ${laidText(item)} off ${item.device}`,
+    undo: [ip(...assignWords(item))],
+    why: `take ${assignmentText(item)} off ${item.device}`,
   });
   const flush = (device: Port) =>
     deviceStep(device, name, 'take all addresses from', ['address', 'flush', 'dev', device.name], []);
@@ -198,8 +212,8 @@ export function planUnrouted(
     warnings: [],
     steps: [
       ...others.before,
-      ...laid.map(take),
-      ...(port !== undefined && record?.laid === undefined ? [flush(port)] : []),
+      ...assigned.map(take),
+      ...(port !== undefined && record?.assigned === undefined ? [flush(port)] : []),
       ...(port?.up === true ? [downStep(port)] : []),
       ...others.after,
       ...replaceForwardRules(name, rules, NO_RULES),

@@ -4,10 +4,15 @@ import type { Present } from '../../observe/forward/forwarding.ts';
 import type { NatRecord } from '../../observe/forward/nat.ts';
 import type { VifRecord } from '../../observe/records.ts';
 import { natRecordPath, vifRecordPath } from '../../record/paths.ts';
-import { type Claim, claimKey, type Held, type Ledger } from '../../record/shared-settings.ts';
+import {
+  type HeldSetting,
+  type SharedSetting,
+  type SharedSettings,
+  settingKey,
+} from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 import { lastingStep, type Step } from '../step.ts';
-import { remember } from '../write-record.ts';
+import { writeRecord } from '../write-record.ts';
 import { ruleLine, type SharedChange } from './shared-settings.ts';
 
 /** Holders that name the outgoing device. */
@@ -41,63 +46,68 @@ export function followSteps(nats: readonly NatRecord[], move: AddressMove): Step
 /**
  * The shared settings after the move. Where the new device is a bridge, a rule exempts packets that only cross it from
  * masquerading; where it is no bridge, no such packets exist and the rule goes.
- * @param ledger all shared settings before the move
+ * @param shared all shared settings before the move
  * @param move the old and the new device
  */
-export function movedLedger(ledger: Ledger, move: AddressMove): Ledger {
-  const exempt = move.isBridge ? exemptions(ledger, move) : [];
-  return merged([...staying(ledger, move).map((held) => movedHeld(held, move)), ...exempt]);
+export function movedSettings(shared: SharedSettings, move: AddressMove): SharedSettings {
+  const exempt = move.isBridge ? exemptions(shared, move) : [];
+  return merged([...staying(shared, move).map((held) => movedHeldSetting(held, move)), ...exempt]);
 }
 
 /**
  * The steps that replace the rules of the old device, and the shared settings for the new one. Kernel settings move
  * together with the addresses, in other steps.
- * @param ledger all shared settings before the move
- * @param moved what `movedLedger` makes of them
+ * @param shared all shared settings before the move
+ * @param moved what `movedSettings` makes of them
  * @param present the state of all settings on the host, those after the move included
  * @param move the old and the new device
  */
-export function follow(ledger: Ledger, moved: Ledger, present: Present, move: AddressMove): SharedChange {
-  const known = new Set(ledger.map(({ claim }) => claimKey(claim)));
-  const stays = staying(ledger, move);
-  const isThere = ({ claim }: Held) => present.get(claimKey(claim)) !== undefined;
-  const exempt = move.isBridge ? exemptions(ledger, move) : [];
-  const needless = ledger.filter((held) => !stays.includes(held) && held.before === undefined);
+export function follow(
+  shared: SharedSettings,
+  moved: SharedSettings,
+  present: Present,
+  move: AddressMove,
+): SharedChange {
+  const known = new Set(shared.map(({ setting }) => settingKey(setting)));
+  const stays = staying(shared, move);
+  const isThere = ({ setting }: HeldSetting) => present.get(settingKey(setting)) !== undefined;
+  const exempt = move.isBridge ? exemptions(shared, move) : [];
+  const needless = shared.filter((held) => !stays.includes(held) && held.before === undefined);
   return {
     steps: [
-      ...stays.filter(isThere).flatMap((held) => swap(held, movedHeld(held, move), isThere)),
+      ...stays.filter(isThere).flatMap((held) => swap(held, movedHeldSetting(held, move), isThere)),
       // These must end up above the rules for the bridge itself.
       ...exempt.flatMap((held) => swap(undefined, held, isThere)),
       ...needless.filter(isThere).flatMap((held) => swap(held, undefined, isThere)),
     ],
-    meanwhile: [...ledger, ...moved.filter(({ claim }) => !known.has(claimKey(claim)))],
-    ledger: moved,
+    meanwhile: [...shared, ...moved.filter(({ setting }) => !known.has(settingKey(setting)))],
+    shared: moved,
   };
 }
 
 /** The settings that are needed whether or not the device is a bridge. */
-function staying(ledger: Ledger, { from, isBridge }: AddressMove): Held[] {
-  return ledger.filter(({ claim }) => isBridge || !isExemption(claim, from));
+function staying(shared: SharedSettings, { from, isBridge }: AddressMove): HeldSetting[] {
+  return shared.filter(({ setting }) => isBridge || !isExemption(setting, from));
 }
 
 /** The exemptions that everybody who masquerades packets leaving the device needs once it is a bridge. */
-function exemptions(ledger: Ledger, { from, to }: Move): Held[] {
-  return ledger.flatMap((held): Held[] => {
-    const { claim } = held;
+function exemptions(shared: SharedSettings, { from, to }: Move): HeldSetting[] {
+  return shared.flatMap((held): HeldSetting[] => {
+    const { setting } = held;
     const isMasquerade =
-      claim.kind === 'rule' && claim.table === 'nat' && claim.rule === masqueradeRule(from);
-    if (!isMasquerade || ledger.some((other) => isExemption(other.claim, from, claim.family))) return [];
-    const rule: Claim = { ...claim, rule: bridgedRule(to), place: 'top' };
-    const users = held.users.map((user) => movedUser(user, { from, to }));
-    return [{ claim: rule, before: undefined, beside: {}, users }];
+      setting.kind === 'rule' && setting.table === 'nat' && setting.rule === masqueradeRule(from);
+    if (!isMasquerade || shared.some((other) => isExemption(other.setting, from, setting.family))) return [];
+    const rule: SharedSetting = { ...setting, rule: bridgedRule(to), place: 'top' };
+    const holders = held.holders.map((holder) => movedHolder(holder, { from, to }));
+    return [{ setting: rule, before: undefined, beside: {}, holders }];
   });
 }
 
-function isExemption(claim: Claim, device: string, family?: Family): boolean {
+function isExemption(setting: SharedSetting, device: string, family?: Family): boolean {
   return (
-    claim.kind === 'rule' &&
-    claim.rule === bridgedRule(device) &&
-    (family === undefined || claim.family === family)
+    setting.kind === 'rule' &&
+    setting.rule === bridgedRule(device) &&
+    (family === undefined || setting.family === family)
   );
 }
 
@@ -109,16 +119,16 @@ function isExemption(claim: Claim, device: string, family?: Family): boolean {
 export function followRecords(records: ReadonlyMap<string, VifRecord>, { from, to }: Move): Step[] {
   if (from === to) return [];
   return [...records].flatMap(([device, saved]) => {
-    const laid = saved.laid?.map((item) =>
+    const assigned = saved.assigned?.map((item) =>
       item.kind === 'proxy' && item.device === from ? { ...item, device: to } : item,
     );
     const proxyNdp = saved.proxyNdp?.device === from ? { ...saved.proxyNdp, device: to } : saved.proxyNdp;
     const moved = {
       ...saved,
-      ...(laid === undefined ? {} : { laid }),
+      ...(assigned === undefined ? {} : { assigned }),
       ...(proxyNdp === undefined ? {} : { proxyNdp }),
     };
-    return remember(vifRecordPath(device), saved, moved, `which device answers for ${device}`);
+    return writeRecord(vifRecordPath(device), saved, moved, `which device answers for ${device}`);
   });
 }
 
@@ -126,20 +136,24 @@ function renamedNat(nats: readonly NatRecord[], move: Move): Step[] {
   const nat = nats.find(({ netdev }) => netdev === move.from);
   if (nat === undefined || move.from === move.to) return [];
   return [
-    ...remember(
+    ...writeRecord(
       natRecordPath(move.to),
       undefined,
       { ...nat, netdev: move.to },
       `what network-nat did on ${move.to}`,
     ),
-    ...remember(natRecordPath(move.from), nat, undefined, `what network-nat did on ${move.from}`),
+    ...writeRecord(natRecordPath(move.from), nat, undefined, `what network-nat did on ${move.from}`),
   ];
 }
 
 /** Replaces one rule by another; either may be undefined. */
-function swap(from: Held | undefined, to: Held | undefined, isThere: (held: Held) => boolean): Step[] {
-  const [old, fresh] = [from?.claim, to?.claim];
-  if (old !== undefined && fresh !== undefined && claimKey(old) === claimKey(fresh)) return [];
+function swap(
+  from: HeldSetting | undefined,
+  to: HeldSetting | undefined,
+  isThere: (held: HeldSetting) => boolean,
+): Step[] {
+  const [old, fresh] = [from?.setting, to?.setting];
+  if (old !== undefined && fresh !== undefined && settingKey(old) === settingKey(fresh)) return [];
   return [
     ...(fresh?.kind === 'rule' && to !== undefined && !isThere(to)
       ? [lastingStep(ruleLine(fresh, fresh.place === 'top' ? '-I' : '-A'), `add the rule "${fresh.rule}"`)]
@@ -148,39 +162,39 @@ function swap(from: Held | undefined, to: Held | undefined, isThere: (held: Held
   ];
 }
 
-function movedHeld(held: Held, move: Move): Held {
-  const users = held.users.map((user) => movedUser(user, move));
-  return { ...held, claim: movedClaim(held.claim, move.from, move.to), users };
+function movedHeldSetting(held: HeldSetting, move: Move): HeldSetting {
+  const holders = held.holders.map((holder) => movedHolder(holder, move));
+  return { ...held, setting: movedSetting(held.setting, move.from, move.to), holders };
 }
 
-function movedUser(user: string, { from, to }: Move): string {
-  const [, hook, device] = BY_DEVICE.exec(user) ?? [];
-  return device === from ? `${hook} ${to}` : user;
+function movedHolder(holder: string, { from, to }: Move): string {
+  const [, hook, device] = BY_DEVICE.exec(holder) ?? [];
+  return device === from ? `${hook} ${to}` : holder;
 }
 
-function movedClaim(claim: Claim, from: string, to: string): Claim {
-  if (claim.kind === 'setting') {
-    const parts = claim.path.split('/');
+function movedSetting(setting: SharedSetting, from: string, to: string): SharedSetting {
+  if (setting.kind === 'setting') {
+    const parts = setting.path.split('/');
     return {
-      ...claim,
+      ...setting,
       path: parts.map((part, i) => (i === parts.length - 2 && part === from ? to : part)).join('/'),
     };
   }
-  if (claim.kind !== 'rule') return claim;
-  const words = claim.rule.split(' ');
+  if (setting.kind !== 'rule') return setting;
+  const words = setting.rule.split(' ');
   const isDevice = (i: number) => words[i] === from && /^-[io]$/.test(words[i - 1] ?? '');
-  return { ...claim, rule: words.map((word, i) => (isDevice(i) ? to : word)).join(' ') };
+  return { ...setting, rule: words.map((word, i) => (isDevice(i) ? to : word)).join(' ') };
 }
 
 /** Settings that both devices had become one setting with the holders of both. */
-function merged(ledger: Ledger): Ledger {
-  const all = new Map<string, Held>();
-  for (const held of ledger) {
-    const key = claimKey(held.claim);
+function merged(shared: SharedSettings): SharedSettings {
+  const all = new Map<string, HeldSetting>();
+  for (const held of shared) {
+    const key = settingKey(held.setting);
     const known = all.get(key);
     all.set(
       key,
-      known === undefined ? held : { ...known, users: [...new Set([...known.users, ...held.users])] },
+      known === undefined ? held : { ...known, holders: [...new Set([...known.holders, ...held.holders])] },
     );
   }
   return [...all.values()];

@@ -1,9 +1,14 @@
 import { wrappedDrops, wrappedRemoval } from '../../filter/wrapped.ts';
 import type { Present } from '../../observe/forward/forwarding.ts';
 import { BRIDGE_NF_FOLDER } from '../../record/paths.ts';
-import { type Claim, claimKey, type Held, type Ledger } from '../../record/shared-settings.ts';
+import {
+  type HeldSetting,
+  type SharedSetting,
+  type SharedSettings,
+  settingKey,
+} from '../../record/shared-settings.ts';
 import { planStrictStart, planStrictStop } from '../filter/strict.ts';
-import { type Command, lastingStep, type Step, setting } from '../step.ts';
+import { type Command, lastingStep, type Step, setting as settingCommand } from '../step.ts';
 
 /** The state of shared settings on the host. */
 export interface SharedFacts {
@@ -19,95 +24,98 @@ export interface SharedFacts {
 export interface SharedChange {
   readonly steps: readonly Step[];
   /** The record while the steps are done, so that after a kill everything that was done still has a holder. */
-  readonly meanwhile: Ledger;
-  readonly ledger: Ledger;
+  readonly meanwhile: SharedSettings;
+  readonly shared: SharedSettings;
 }
 
 /**
  * Whether a shared setting has the wanted state.
- * @param claim the setting
+ * @param setting the setting
  * @param now its present state
  */
-export function isMet(claim: Claim, now: string | undefined): boolean {
-  return 'value' in claim ? now === claim.value : now !== undefined;
+export function isMet(setting: SharedSetting, now: string | undefined): boolean {
+  return 'value' in setting ? now === setting.value : now !== undefined;
 }
 
 /**
  * Makes a holder hold exactly the shared settings that it needs (docs/contract.md, "Network hooks"). What another
  * holder or the administrator has set already is left as it is. The value from before the first holder is recorded and
  * never overwritten. The last holder restores that value, unless somebody has changed the setting since.
- * @param ledger all shared settings so far
+ * @param shared all shared settings so far
  * @param facts the host
- * @param user the holder: hook and device
- * @param claims the settings that it needs from now on, in order; empty when it stops
+ * @param holder the holder: hook and device
+ * @param sharedSettings the settings that it needs from now on, in order; empty when it stops
  */
 export function share(
-  ledger: Ledger,
+  shared: SharedSettings,
   facts: SharedFacts,
-  user: string,
-  claims: readonly Claim[],
+  holder: string,
+  sharedSettings: readonly SharedSetting[],
 ): SharedChange {
-  const kept = new Set(claims.map(claimKey));
-  const left = ledger.map((held) => (kept.has(claimKey(held.claim)) ? held : without(held, user)));
-  const taken = take(left.filter(isUsed), facts, user, claims);
-  const released = left.filter((held) => !isUsed(held) && !kept.has(claimKey(held.claim)));
+  const kept = new Set(sharedSettings.map(settingKey));
+  const left = shared.map((held) => (kept.has(settingKey(held.setting)) ? held : without(held, holder)));
+  const taken = take(left.filter(isWanted), facts, holder, sharedSettings);
+  const released = left.filter((held) => !isWanted(held) && !kept.has(settingKey(held.setting)));
   return {
     steps: [...giveBack(released, facts.present), ...taken.steps],
     meanwhile: [
-      ...taken.ledger,
-      ...ledger.filter(({ claim }) => released.some((held) => held.claim === claim)),
+      ...taken.shared,
+      ...shared.filter(({ setting }) => released.some((held) => held.setting === setting)),
     ],
-    ledger: taken.ledger,
+    shared: taken.shared,
   };
 }
 
 /**
  * Restores the shared settings that somebody removed, as a flush of the firewall does.
- * @param ledger all shared settings
+ * @param shared all shared settings
  * @param facts the host
  */
-export function restore(ledger: Ledger, facts: SharedFacts): Step[] {
-  const missing = ledger.filter((held) => !isMet(held.claim, facts.present.get(claimKey(held.claim))));
+export function restore(shared: SharedSettings, facts: SharedFacts): Step[] {
+  const missing = shared.filter((held) => !isMet(held.setting, facts.present.get(settingKey(held.setting))));
   return topFirst([...moduleStep(missing, facts), ...missing.flatMap(takeSteps)]);
 }
 
-const isUsed = ({ users }: Held): boolean => users.length > 0;
+const isWanted = ({ holders }: HeldSetting): boolean => holders.length > 0;
 
-function without(held: Held, user: string): Held {
-  return { ...held, users: held.users.filter((other) => other !== user) };
+function without(held: HeldSetting, holder: string): HeldSetting {
+  return { ...held, holders: held.holders.filter((other) => other !== holder) };
 }
 
 function take(
-  ledger: Ledger,
+  shared: SharedSettings,
   facts: SharedFacts,
-  user: string,
-  claims: readonly Claim[],
-): Pick<SharedChange, 'steps' | 'ledger'> {
-  const held = new Map(ledger.map((entry) => [claimKey(entry.claim), entry]));
-  const missing: Held[] = [];
-  for (const wanted of claims) {
-    const key = claimKey(wanted);
+  holder: string,
+  sharedSettings: readonly SharedSetting[],
+): Pick<SharedChange, 'steps' | 'shared'> {
+  const held = new Map(shared.map((entry) => [settingKey(entry.setting), entry]));
+  const missing: HeldSetting[] = [];
+  for (const wanted of sharedSettings) {
+    const key = settingKey(wanted);
     const now = facts.present.get(key);
     const known = held.get(key) ?? {
-      claim: wanted,
+      setting: wanted,
       before: now,
       beside: wanted.kind === 'setting' ? (facts.beside.get(wanted.path) ?? {}) : {},
-      users: [],
+      holders: [],
     };
-    held.set(key, { ...known, users: known.users.includes(user) ? known.users : [...known.users, user] });
+    held.set(key, {
+      ...known,
+      holders: known.holders.includes(holder) ? known.holders : [...known.holders, holder],
+    });
     if (!isMet(wanted, now)) missing.push(known);
   }
   // Each rule goes to the top, so the last one is added first.
   return {
     steps: topFirst([...moduleStep(missing, facts), ...missing.flatMap(takeSteps)]),
-    ledger: [...held.values()],
+    shared: [...held.values()],
   };
 }
 
-function giveBack(released: readonly Held[], present: Present): Step[] {
-  const there = released.filter((held) => isMet(held.claim, present.get(claimKey(held.claim))));
+function giveBack(released: readonly HeldSetting[], present: Present): Step[] {
+  const there = released.filter((held) => isMet(held.setting, present.get(settingKey(held.setting))));
   return topFirst(
-    [...there].reverse().flatMap((held) => giveBackSteps(held, present.get(claimKey(held.claim)))),
+    [...there].reverse().flatMap((held) => giveBackSteps(held, present.get(settingKey(held.setting)))),
   );
 }
 
@@ -123,9 +131,9 @@ function topOf({ do: command }: Step): string {
 }
 
 /** Without the module its settings do not exist. */
-function moduleStep(missing: readonly Held[], { filtersBridges }: SharedFacts): Step[] {
+function moduleStep(missing: readonly HeldSetting[], { filtersBridges }: SharedFacts): Step[] {
   const needed = missing.some(
-    ({ claim }) => claim.kind === 'setting' && claim.path.startsWith(BRIDGE_NF_FOLDER),
+    ({ setting }) => setting.kind === 'setting' && setting.path.startsWith(BRIDGE_NF_FOLDER),
   );
   if (filtersBridges || !needed) return [];
   return [
@@ -136,40 +144,40 @@ function moduleStep(missing: readonly Held[], { filtersBridges }: SharedFacts): 
   ];
 }
 
-function takeSteps({ claim }: Held): Step[] {
-  const why = reason(claim);
-  switch (claim.kind) {
+function takeSteps({ setting }: HeldSetting): Step[] {
+  const why = reason(setting);
+  switch (setting.kind) {
     case 'setting':
-      return [lastingStep(setting(claim.path, claim.value), why)];
+      return [lastingStep(settingCommand(setting.path, setting.value), why)];
     case 'strict':
       return planStrictStart();
     case 'wrapped':
-      return [lastingStep({ tool: 'nft', line: wrappedDrops(claim) }, why)];
+      return [lastingStep({ tool: 'nft', line: wrappedDrops(setting) }, why)];
     case 'policy':
-      return [lastingStep(policy(claim.family, claim.value), why)];
+      return [lastingStep(policy(setting.family, setting.value), why)];
     case 'rule':
-      return [lastingStep(ruleLine(claim, claim.place === 'top' ? '-I' : '-A'), why)];
+      return [lastingStep(ruleLine(setting, setting.place === 'top' ? '-I' : '-A'), why)];
   }
 }
 
-function giveBackSteps({ claim, before, beside }: Held, now: string | undefined): Step[] {
-  const why = `take back: ${reason(claim)}`;
-  switch (claim.kind) {
+function giveBackSteps({ setting, before, beside }: HeldSetting, now: string | undefined): Step[] {
+  const why = `take back: ${reason(setting)}`;
+  switch (setting.kind) {
     case 'setting': {
-      if (before === claim.value) return [];
-      const all = Object.entries({ [claim.path]: before ?? '', ...beside });
-      return all.map(([path, value]) => lastingStep(setting(path, value), why));
+      if (before === setting.value) return [];
+      const all = Object.entries({ [setting.path]: before ?? '', ...beside });
+      return all.map(([path, value]) => lastingStep(settingCommand(path, value), why));
     }
     case 'strict':
       // The last holder removes the table, whoever made it, unless it contains a guest or something of the
       // administrator's.
       return now === 'bare' ? [planStrictStop()] : [];
     case 'wrapped':
-      return [lastingStep({ tool: 'nft', line: wrappedRemoval(claim.bridge) }, why)];
+      return [lastingStep({ tool: 'nft', line: wrappedRemoval(setting.bridge) }, why)];
     case 'policy':
-      return before === claim.value ? [] : [lastingStep(policy(claim.family, before ?? 'ACCEPT'), why)];
+      return before === setting.value ? [] : [lastingStep(policy(setting.family, before ?? 'ACCEPT'), why)];
     case 'rule':
-      return before !== undefined ? [] : [lastingStep(ruleLine(claim, '-D'), why)];
+      return before !== undefined ? [] : [lastingStep(ruleLine(setting, '-D'), why)];
   }
 }
 
@@ -181,14 +189,17 @@ function policy(family: 4 | 6, value: string): Command {
 
 /**
  * A line of iptables-restore for a shared rule.
- * @param claim the rule
+ * @param setting the rule
  * @param verb -I adds it at the top, -A at the end, -D deletes it
  */
-export function ruleLine(claim: Claim & { readonly kind: 'rule' }, verb: '-I' | '-A' | '-D'): Command {
-  return { tool: toolOf(claim), table: claim.table, line: `${verb} ${claim.rule}` };
+export function ruleLine(
+  setting: SharedSetting & { readonly kind: 'rule' },
+  verb: '-I' | '-A' | '-D',
+): Command {
+  return { tool: toolOf(setting), table: setting.table, line: `${verb} ${setting.rule}` };
 }
 
-function reason(wanted: Claim): string {
+function reason(wanted: SharedSetting): string {
   if (wanted.kind === 'setting') return `set ${wanted.path.replace(/^\/proc\/sys\//, '')} to ${wanted.value}`;
   if (wanted.kind === 'strict') return 'make the table of the strict filter';
   if (wanted.kind === 'wrapped')

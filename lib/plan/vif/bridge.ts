@@ -6,7 +6,7 @@ import type { VifCall, VifSettings } from '../../request/vif.ts';
 import type { PortVlans } from '../../request/vlan.ts';
 import { replaceForwardRules } from '../filter/rules.ts';
 import { ip, type Plan, type Step } from '../step.ts';
-import { unheardSteps } from '../unheard.ts';
+import { ignoreRouterSteps } from '../unheard.ts';
 import {
   addressStep,
   deviceStep,
@@ -18,7 +18,7 @@ import {
   nameSteps,
   nameWarnings,
   PORT_MAC,
-  rememberStep,
+  recordStep,
   setLink,
 } from './device.ts';
 import { vlanCommands, vlanSteps } from './vlan.ts';
@@ -32,7 +32,7 @@ export interface JoinRequest {
   readonly mtu: number;
   /** The port's VLANs; undefined leaves it the bridge's default. */
   readonly vlans?: PortVlans | undefined;
-  /** The device's settings for router advertisements and redirects (`heardPaths` of its present name). */
+  /** The device's settings for router advertisements and redirects (`routerSettingPaths` of its present name). */
   readonly heard: Readonly<Record<string, string | undefined>>;
   /** The device's present FORWARD rules. */
   readonly inPlace: RuleSet;
@@ -64,7 +64,7 @@ export function planJoin(state: PresentVif, request: JoinRequest): Plan {
       ...replaceForwardRules(target, request.inPlace, request.rules),
       ...(request.named ?? []),
       ...(isJoined(state.port, target, request) && sameVlans ? [] : portSteps(state, target, request)),
-      rememberStep(request.recordPath, state.record, saved),
+      recordStep(request.recordPath, state.record, saved),
     ],
   };
 }
@@ -106,7 +106,7 @@ function portSteps({ port, record }: PresentVif, target: string, request: JoinRe
     ),
     ...vlanSteps(port, target, vlans),
     // Frames to the few addresses that a bridge never forwards reach the port's own device.
-    ...unheardSteps(markOf(port, target), request.heard, port.name),
+    ...ignoreRouterSteps(markOf(port, target), request.heard, port.name),
     step('bring up', setLink(target, 'up'), setLink(target, 'down')),
   ];
 }

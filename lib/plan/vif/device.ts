@@ -155,7 +155,7 @@ export function butRefused(port: Port, refused: ReadonlySet<Refusable>, mtu: num
  * @throws HostError naming both devices when another device has the name
  */
 export function mustBeFree(state: VifState, device: string, target: string): void {
-  if (state.squatter === undefined) return;
+  if (state.conflicting === undefined) return;
   throw new HostError(
     `${device} cannot take the name ${target}: another device has it already and is left alone. ` +
       `Give this guest another vifname, or shut down the guest that uses ${target}.`,
@@ -181,7 +181,7 @@ export function nameWarnings(device: string, rename: VifSettings['rename']): str
  * @param before the present record
  * @param saved the new record
  */
-export function rememberStep(path: string, before: VifRecord | undefined, saved: VifRecord): Step {
+export function recordStep(path: string, before: VifRecord | undefined, saved: VifRecord): Step {
   return {
     do: record(path, JSON.stringify(saved)),
     undo: [record(path, before === undefined ? undefined : JSON.stringify(before))],

@@ -5,7 +5,7 @@ import type { OvsTarget } from '../../request/openvswitch.ts';
 import type { VifCall, VifSettings } from '../../request/vif.ts';
 import { replaceForwardRules } from '../filter/rules.ts';
 import type { Command, Plan, Step } from '../step.ts';
-import { unheardSteps } from '../unheard.ts';
+import { ignoreRouterSteps } from '../unheard.ts';
 import {
   addressStep,
   deviceStep,
@@ -17,7 +17,7 @@ import {
   nameSteps,
   nameWarnings,
   PORT_MAC,
-  rememberStep,
+  recordStep,
   setLink,
 } from './device.ts';
 
@@ -28,7 +28,7 @@ export interface SwitchRequest {
   readonly target: OvsTarget;
   /** Bytes; undefined leaves the device its own. */
   readonly mtu: number | undefined;
-  /** The device's settings for router advertisements and redirects (`heardPaths` of its present name). */
+  /** The device's settings for router advertisements and redirects (`routerSettingPaths` of its present name). */
   readonly heard: Readonly<Record<string, string | undefined>>;
   /** The interface's external_ids, which a controller reads, in order. */
   readonly ids: readonly (readonly [key: string, value: string])[];
@@ -65,7 +65,7 @@ export function planSwitchJoin(state: PresentVif, request: SwitchRequest): Plan 
     steps: [
       ...(isReady(port, name, request.mtu) ? [] : deviceSteps(port, name, request)),
       join,
-      rememberStep(request.recordPath, record, {
+      recordStep(request.recordPath, record, {
         name,
         bridge: target.bridge,
         rules: NO_RULES,
@@ -93,7 +93,7 @@ function deviceSteps(port: Port, name: string, { call, rename, mtu, heard }: Swi
     deviceStep(port, name, 'take all addresses from', ['address', 'flush', 'dev', name], []),
     ...(mtu === undefined ? [] : [mtuStep(port, name, mtu)]),
     // This host receives the device's packets until the switch takes it, and also after that from a switch in user space.
-    ...unheardSteps(markOf(port, name), heard, port.name),
+    ...ignoreRouterSteps(markOf(port, name), heard, port.name),
     deviceStep(port, name, 'bring up', setLink(name, 'up'), setLink(name, 'down')),
   ];
 }

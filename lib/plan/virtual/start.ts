@@ -2,16 +2,16 @@ import { isolationRules, masqueradeRule, virtualForwardRules } from '../../filte
 import type { SpanningState } from '../../observe/bridge/spanning-tree.ts';
 import type { VirtualRecord } from '../../observe/forward/virtual.ts';
 import type { HostState, Link } from '../../observe/host/host.ts';
-import type { Claim } from '../../record/shared-settings.ts';
+import type { SharedSetting } from '../../record/shared-settings.ts';
 import { type Prefix, parsePrefix, prefixText } from '../../request/addresses.ts';
 import type { BridgeAddress, VirtualForm, VirtualRequest } from '../../request/forward.ts';
 import { NEW, newBridge, set } from '../bridge/parts.ts';
 import { spanningTreeSteps } from '../bridge/spanning-tree.ts';
 import { type DeviceMark, ip, type Step } from '../step.ts';
-import { unheardSteps } from '../unheard.ts';
+import { ignoreRouterSteps } from '../unheard.ts';
 
 /** The steps for a bridge of network-virtual, and the addresses and networks for its record. */
-export interface VirtualLaying {
+export interface VirtualStart {
   readonly steps: readonly Step[];
   readonly warnings: readonly string[];
   readonly addresses: readonly string[];
@@ -24,9 +24,9 @@ export interface VirtualLaying {
  * @param state the host
  * @param request what was asked for
  * @param known the record of an earlier start
- * @param heard the kernel's default settings for router advertisements and redirects (`heardPaths` of "default")
+ * @param heard the kernel's default settings for router advertisements and redirects (`routerSettingPaths` of "default")
  */
-export function layVirtual(
+export function planVirtualStart(
   state: HostState,
   request: VirtualRequest,
   known: VirtualRecord | undefined,
@@ -34,7 +34,7 @@ export function layVirtual(
     readonly heard: Readonly<Record<string, string | undefined>>;
     readonly spanningTree: SpanningState;
   },
-): VirtualLaying {
+): VirtualStart {
   const { bridge } = request;
   const link = state.links.find(({ name }) => name === bridge);
   const device = link === undefined ? NEW(bridge) : { name: bridge, index: link.index };
@@ -43,7 +43,7 @@ export function layVirtual(
   const isOurs = link === undefined || known?.madeBridge === true;
   const steps = [
     ...(link === undefined
-      ? [makeStep(bridge, device), ...unheardSteps(device, found.heard, 'default')]
+      ? [makeStep(bridge, device), ...ignoreRouterSteps(device, found.heard, 'default')]
       : []),
     ...addresses.map((own) => addressStep(bridge, own, device)),
     ...(link?.flags.has('UP') === true
@@ -146,15 +146,15 @@ function routeStep(bridge: string, network: Prefix, device: DeviceMark): Step {
  * @param netdev the outgoing device
  * @param families the host's families
  */
-export function virtualClaims(
+export function virtualSettings(
   request: VirtualRequest,
   netdev: string,
   families: readonly (4 | 6)[],
-): Claim[] {
+): SharedSetting[] {
   const { bridge, form, antispoof } = request;
   const rule =
     (family: 4 | 6, table: string, place: 'top' | 'end') =>
-    (text: string): Claim => ({
+    (text: string): SharedSetting => ({
       kind: 'rule',
       family,
       table,

@@ -40,10 +40,10 @@ export function virtualBridge({ links }: HostState, { bridge, madeBridge }: Virt
  * the bridge lose their network.
  * @param facts the host and the bridge's record
  */
-export function unlayVirtual(facts: VirtualStopFacts): Plan {
+export function planVirtualStop(facts: VirtualStopFacts): Plan {
   const { record, link, state } = facts;
   if (link === undefined) return { steps: [], warnings: [] };
-  if (!record.madeBridge) return { steps: unlaySteps(facts, link), warnings: [] };
+  if (!record.madeBridge) return { steps: removalSteps(facts, link), warnings: [] };
   if (link.mac !== bridgeMac(record.bridge))
     return {
       steps: [],
@@ -99,7 +99,7 @@ export function unlayVirtual(facts: VirtualStopFacts): Plan {
 }
 
 /** For a bridge that existed before start: only its addresses and routes go. */
-function unlaySteps({ record, state }: VirtualStopFacts, link: Link): Step[] {
+function removalSteps({ record, state }: VirtualStopFacts, link: Link): Step[] {
   const { name } = link;
   const device = { name, index: link.index };
   const networks = record.networks.filter((network) =>

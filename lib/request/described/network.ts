@@ -4,7 +4,7 @@ const COMMANDS = ['start', 'stop', 'status'];
 const WORDS = '[VARIABLE=VALUE ...]';
 
 /** What every network hook has beside its own. */
-export const GUARD_VARIABLES: readonly Described[] = [
+export const SAFEGUARD_VARIABLES: readonly Described[] = [
   {
     name: 'check',
     values: ['ADDRESS'],
@@ -91,7 +91,7 @@ const NETWORK_BRIDGE: HookDescription = {
       means: 'start even where the firewall of the host would then let nobody in',
       unless: 'no',
     },
-    ...GUARD_VARIABLES,
+    ...SAFEGUARD_VARIABLES,
   ],
 };
 
@@ -106,7 +106,7 @@ const NETWORK_MULTI_BRIDGE: HookDescription = {
       means: 'calls of hooks, one a line',
       unless: '/etc/xen/network-multi-bridge.conf',
     },
-    ...GUARD_VARIABLES,
+    ...SAFEGUARD_VARIABLES,
   ],
 };
 
@@ -130,7 +130,7 @@ const NETWORK_NAT: HookDescription = {
       unless: 'no',
     },
     IPV6,
-    ...GUARD_VARIABLES,
+    ...SAFEGUARD_VARIABLES,
   ],
 };
 
@@ -147,7 +147,7 @@ const NETWORK_ROUTE: HookDescription = {
       unless: 'no',
     },
     IPV6,
-    ...GUARD_VARIABLES,
+    ...SAFEGUARD_VARIABLES,
   ],
 };
 
@@ -184,7 +184,7 @@ const NETWORK_VIRTUAL: HookDescription = {
     },
     ANTISPOOF,
     ...SPANNING_TREE,
-    ...GUARD_VARIABLES,
+    ...SAFEGUARD_VARIABLES,
   ],
 };
 

@@ -19,7 +19,7 @@ import {
   tooLongText,
   WAITING_MS,
 } from './exec.ts';
-import { hear, heardUpTo, textOf } from './heard-libc.ts';
+import { hear, outputUpTo, textOf } from './heard-libc.ts';
 
 const POLLIN = 1;
 const [SIGKILL, SIGCHLD] = [9, 17];
@@ -242,7 +242,7 @@ function attend({ pid, outputs }: Child, deadline: number, most: number): Attend
   const pidfd = Number(lib.syscall(SYS_PIDFD_OPEN, BigInt(pid), 0n));
   // struct pollfd: the descriptor; then the wanted events, in the lower half of the second number.
   const watched = new Int32Array([outputs[0], POLLIN, outputs[1], POLLIN, pidfd, POLLIN]);
-  const [out, err] = [heardUpTo(most), heardUpTo(most)];
+  const [out, err] = [outputUpTo(most), outputUpTo(most)];
   const status = new Int32Array([SIGKILL]);
   let late = false;
   for (;;) {

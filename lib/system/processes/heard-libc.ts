@@ -10,7 +10,7 @@ const MOST_PIECES = 32;
 const piece = new Uint8Array(65_536);
 
 /** The last bytes of one output, in pieces. */
-export interface Heard {
+export interface ChildOutput {
   readonly most: number;
   readonly pieces: Uint8Array[];
   kept: number;
@@ -21,7 +21,7 @@ export interface Heard {
  * Begins to collect an output.
  * @param most how many bytes of it are kept
  */
-export function heardUpTo(most: number): Heard {
+export function outputUpTo(most: number): ChildOutput {
   return { most, pieces: [], kept: 0, isCut: false };
 }
 
@@ -31,7 +31,7 @@ export function heardUpTo(most: number): Heard {
  * @param heard what was collected so far
  * @returns false at the end of the output
  */
-export function hear(fd: number, heard: Heard): boolean {
+export function hear(fd: number, heard: ChildOutput): boolean {
   for (let count = 0; count < MOST_PIECES; count++) {
     const got = Number(libc().read(fd, piece, piece.length));
     if (got <= 0) return got < 0;
@@ -45,7 +45,7 @@ export function hear(fd: number, heard: Heard): boolean {
 }
 
 /** The collected output as text. */
-export function textOf({ pieces, most }: Heard): string {
+export function textOf({ pieces, most }: ChildOutput): string {
   const whole = concatBytes(pieces);
   return decodeText(whole.length > most ? whole.subarray(-most) : whole);
 }

@@ -116,14 +116,14 @@ export class XenstoreConnection {
     while (waiting.size > 0) {
       const piece = this.#channel.receive();
       for (const frame of this.#decoder.push(piece instanceof Uint8Array ? piece : await piece)) {
-        settle(frame, waiting);
+        answer(frame, waiting);
       }
     }
   }
 }
 
 /** Resolves the request that a reply answers. Events of watches, which nobody here sets, are ignored. */
-function settle(frame: Frame, waiting: Map<number, Pending>): void {
+function answer(frame: Frame, waiting: Map<number, Pending>): void {
   if (frame.type === XS_TYPE.watchEvent) {
     return;
   }

@@ -7,12 +7,12 @@ import {
 import { type Finding, tried } from '../../../lib/desk/check/finding.ts';
 import { checkGuest } from '../../../lib/desk/check/guest.ts';
 import type { HostFacts } from '../../../lib/desk/check/host-facts.ts';
-import { type Claim, claimsOf, findTwice } from '../../../lib/desk/check/twice.ts';
+import { findTwice, type Use, usesOf } from '../../../lib/desk/check/twice.ts';
 import { XenstoreError } from '../../../lib/errors.ts';
 import type { Context, Hooks } from '../../../lib/hook/context.ts';
 import { readHostFacts } from '../../../lib/hook/guests/host-facts.ts';
 import { listBackends } from '../../../lib/hook/guests/running.ts';
-import { FOREIGN, GUARDS } from '../../../lib/hook/network/network.ts';
+import { FOREIGN, SAFEGUARDS } from '../../../lib/hook/network/network.ts';
 
 import { hostName, readConfigFile } from '../../../lib/observe/host/config-file.ts';
 import {
@@ -64,10 +64,10 @@ export async function check(context: Context, { paths, json }: CheckOptions, hoo
   const asked = new Set(checked.map(({ path }) => path));
   const others =
     paths.length === 0 ? [] : filesOf(context, [XEN_FOLDER], []).filter(({ path }) => !asked.has(path));
-  const claims = [...checked, ...others].flatMap(({ path, guest }) =>
-    guest === undefined ? [] : claimsOf(path, guest),
+  const uses = [...checked, ...others].flatMap(({ path, guest }) =>
+    guest === undefined ? [] : usesOf(path, guest),
   );
-  const twice = findTwice([...claims, ...(await runningClaims(context))], asked);
+  const twice = findTwice([...uses, ...(await runningUses(context))], asked);
   const findings = [...own, ...twice].sort(byPlace);
   if (json) printJson(context, checked, findings, unread);
   else printFindings(context, checked, findings, unread);
@@ -115,7 +115,7 @@ function findingsIn({ path, kind, text, guest }: Checked, facts: HostFacts, word
 async function hookWords({ networkHooks }: Context, hooks: Hooks): Promise<HookWords> {
   const known = [...(await networkHooks())].filter(([name]) => Object.hasOwn(hooks, name));
   return {
-    variables: new Map(known.map(([name, hook]) => [name, [...hook.variables, ...GUARDS]])),
+    variables: new Map(known.map(([name, hook]) => [name, [...hook.variables, ...SAFEGUARDS]])),
     foreign: FOREIGN,
   };
 }
@@ -142,11 +142,11 @@ function xlVerdicts({
 }
 
 /** What running guests use; empty where xenstore does not answer. */
-async function runningClaims({ system, env }: Context): Promise<Claim[]> {
+async function runningUses({ system, env }: Context): Promise<Use[]> {
   try {
     const store = await openXenstore(await system.native(), env);
     try {
-      const claims: Claim[] = [];
+      const uses: Use[] = [];
       for (const { domid, devid } of await listBackends(store)) {
         const path = `backend/vif/${domid}/${devid}`;
         const [name, mac, vifname, ip] = await store.readMany([
@@ -160,17 +160,17 @@ async function runningClaims({ system, env }: Context): Promise<Claim[]> {
           column: 0,
           where: `vif${domid}.${devid}`,
         };
-        if (mac !== undefined) claims.push({ ...base, what: 'MAC address', value: mac.toLowerCase() });
-        if (vifname) claims.push({ ...base, what: 'vifname', value: vifname });
+        if (mac !== undefined) uses.push({ ...base, what: 'MAC address', value: mac.toLowerCase() });
+        if (vifname) uses.push({ ...base, what: 'vifname', value: vifname });
         for (const range of rangesOf(ip ?? ''))
-          claims.push({
+          uses.push({
             ...base,
             what: 'IP address',
             value: prefixText(range).replace(/\/(32|128)$/, ''),
             range,
           });
       }
-      return claims;
+      return uses;
     } finally {
       store.close();
     }

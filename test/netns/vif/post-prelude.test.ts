@@ -122,7 +122,7 @@ describe('a published post hook', () => {
     expect(shown('ip_of eth0', 'netdev=eth0; dom0_ip')).toEqual(['192.0.2.2', '192.0.2.2']);
   });
 
-  test('lays rules for its device, and takes them off again', () => {
+  test('makes rules for its device, and takes them off again', () => {
     shown('frob_iptable -s 198.51.100.9', 'handle_iptable', 'rename_vif', 'iptables_w -S FORWARD');
     const own = () => vif.forward().filter((line) => /198\.51\.100\.9/.test(line));
     expect(own()).toEqual([

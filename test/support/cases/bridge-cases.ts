@@ -5,7 +5,7 @@ import { parseNeighbours, parseRoutes, parseRules } from '../../../lib/observe/h
 import { findBridged, layoutOf } from '../../../lib/plan/bridge/layout.ts';
 import { planStart } from '../../../lib/plan/bridge/start.ts';
 import { planStop } from '../../../lib/plan/bridge/stop.ts';
-import { antispoofClaims } from '../../../lib/plan/filter/antispoof.ts';
+import { antispoofSettings } from '../../../lib/plan/filter/antispoof.ts';
 import type { Plan } from '../../../lib/plan/step.ts';
 import type { Family } from '../../../lib/request/addresses.ts';
 import type { BridgeRequest, Topology } from '../../../lib/request/bridge.ts';
@@ -225,7 +225,7 @@ export function stopPlan(topology: Topology, antispoof = false): Plan {
       defaultPvid: 1,
       ports: new Map([[record.nic, KEPT_PORT]]),
     },
-    held: antispoof ? antispoofClaims([4, 6], record.antispoof?.rules ?? []) : [],
+    held: antispoof ? antispoofSettings([4, 6], record.antispoof?.rules ?? []) : [],
   });
 }
 

@@ -2,17 +2,17 @@ import { NO_RULES, ownerComment, routedForwardRules } from '../../../lib/filter/
 import type { KernelRoute } from '../../../lib/observe/host/kernel-routes.ts';
 import type { Port } from '../../../lib/observe/host/port.ts';
 import type { VifRecord } from '../../../lib/observe/records.ts';
-import { natGuestAddresses, natLaid } from '../../../lib/plan/routed/nat.ts';
-import { ROUTE_METRIC, routedLaid } from '../../../lib/plan/routed/route.ts';
+import { natAssignments, natGuestAddresses } from '../../../lib/plan/routed/nat.ts';
+import { ROUTE_METRIC, routedAssignments } from '../../../lib/plan/routed/route.ts';
 import { planRouted, planUnrouted, routeSettings } from '../../../lib/plan/routed/routed.ts';
 import { standBackPaths } from '../../../lib/plan/routed/stand-back.ts';
 import { type Plan, shareStep } from '../../../lib/plan/step.ts';
-import { heardPaths } from '../../../lib/plan/unheard.ts';
+import { routerSettingPaths } from '../../../lib/plan/unheard.ts';
 import { planJoin } from '../../../lib/plan/vif/bridge.ts';
 import { planSwitchJoin } from '../../../lib/plan/vif/openvswitch.ts';
 import { portVlans } from '../../../lib/plan/vif/vlan.ts';
-import type { Laid } from '../../../lib/record/assignment.ts';
-import type { Claim } from '../../../lib/record/shared-settings.ts';
+import type { Assignment } from '../../../lib/record/assignment.ts';
+import type { SharedSetting } from '../../../lib/record/shared-settings.ts';
 import { parseAddressList } from '../../../lib/request/addresses.ts';
 import { natAddresses } from '../../../lib/request/nat-address.ts';
 import { parseOvsBridge } from '../../../lib/request/openvswitch.ts';
@@ -46,18 +46,18 @@ interface Wanted {
   readonly before?: VifRecord;
   readonly routes?: readonly KernelRoute[];
   /** Routes and addresses of before that are not wanted any more. */
-  readonly stale?: readonly Laid[];
+  readonly stale?: readonly Assignment[];
   readonly settings?: string;
   readonly antispoof?: true;
   /** The assignment of the card's other device. */
-  readonly twin?: readonly Laid[];
+  readonly twin?: readonly Assignment[];
   /** The vif that stands back; the device itself unless told. */
   readonly standsBack?: Port | 'itself';
 }
 
-const NDP: Claim = { kind: 'setting', path: '/proc/sys/net/ipv6/conf/eth0/proxy_ndp', value: '1' };
+const NDP: SharedSetting = { kind: 'setting', path: '/proc/sys/net/ipv6/conf/eth0/proxy_ndp', value: '1' };
 
-function routed(found: Port, ip: readonly string[], laid: readonly Laid[], wanted: Wanted): Plan {
+function routed(found: Port, ip: readonly string[], assigned: readonly Assignment[], wanted: Wanted): Plan {
   const rename = renameOf(found, wanted.vifname);
   const addresses = parseAddressList(ip.join(' '));
   const uplink = addresses.some(({ family }) => family === 6) ? UPLINK : undefined;
@@ -69,7 +69,7 @@ function routed(found: Port, ip: readonly string[], laid: readonly Laid[], wante
       stale: wanted.stale ?? [],
       settings: Object.fromEntries([
         ...routeSettings(found.name, uplink !== undefined).map((path) => [path, value]),
-        ...heardPaths(found.name).map((path) => [path, value === '1' ? '0' : '1']),
+        ...routerSettingPaths(found.name).map((path) => [path, value === '1' ? '0' : '1']),
         ...standBackPaths('vif1.0').map((path) => [path, value]),
       ]),
       uplink,
@@ -80,7 +80,7 @@ function routed(found: Port, ip: readonly string[], laid: readonly Laid[], wante
       call: callOf(found),
       rename,
       mtu: wanted.mtu,
-      laid,
+      assigned,
       shared: uplink === undefined ? [] : [shareStep('vif vif1.0', [], [NDP])],
       inPlace: wanted.before?.rules ?? NO_RULES,
       rules: routedForwardRules(
@@ -98,28 +98,28 @@ function routed(found: Port, ip: readonly string[], laid: readonly Laid[], wante
 
 function route(found: Port, ip: string, wanted: Wanted = {}): Plan {
   const name = renameOf(found, wanted.vifname)?.name ?? found.name;
-  return routed(found, [ip], routeLaid(name, ip), wanted);
+  return routed(found, [ip], routeAssignments(name, ip), wanted);
 }
 
-function routeLaid(name: string, ip: string): Laid[] {
-  return routedLaid(name, UPLINK, parseAddressList(ip), ROUTE_METRIC[typeOf(name)]);
+function routeAssignments(name: string, ip: string): Assignment[] {
+  return routedAssignments(name, UPLINK, parseAddressList(ip), ROUTE_METRIC[typeOf(name)]);
 }
 
 function nat(found: Port, ip: string, wanted: Wanted = {}): Plan {
   const addresses = natAddresses(ip, 1, 0);
   const all = natGuestAddresses(addresses).map(({ address, length }) => `${address}/${length}`);
-  return routed(found, all, natLaid(found.name, addresses, UPLINK, typeOf(found.name)), wanted);
+  return routed(found, all, natAssignments(found.name, addresses, UPLINK, typeOf(found.name)), wanted);
 }
 
-function recordOf(name: string, laid: readonly Laid[], ip = ''): VifRecord {
+function recordOf(name: string, assigned: readonly Assignment[], ip = ''): VifRecord {
   const rules = routedForwardRules(name, parseAddressList(ip), [4], OWNER);
-  const ndp = laid.some(({ kind }) => kind === 'proxy') ? { proxyNdp: { device: 'eth0' } } : {};
-  return { name, bridge: '', rules, laid, ...ndp };
+  const ndp = assigned.some(({ kind }) => kind === 'proxy') ? { proxyNdp: { device: 'eth0' } } : {};
+  return { name, bridge: '', rules, assigned, ...ndp };
 }
 
-/** The kernel's routes to what was laid. */
-function routesOf(laid: readonly Laid[]): KernelRoute[] {
-  return laid.flatMap((item) =>
+/** The kernel's routes to what was assigned. */
+function routesOf(assigned: readonly Assignment[]): KernelRoute[] {
+  return assigned.flatMap((item) =>
     item.kind === 'route'
       ? [{ family: 4, prefix: item.prefix, device: item.device, metric: item.metric ?? 0, local: false }]
       : [],
@@ -130,7 +130,7 @@ function routesOf(laid: readonly Laid[]): KernelRoute[] {
 export function unrouted(
   found: Port | undefined,
   before: VifRecord | undefined,
-  twin: readonly Laid[] = [],
+  twin: readonly Assignment[] = [],
 ): Plan {
   const rules = before?.rules ?? NO_RULES;
   const others = { before: [], after: [], twin };
@@ -143,9 +143,9 @@ export function unrouted(
   );
 }
 
-const both = routeLaid('vif1.0', BOTH);
-const one = routeLaid('vif1.0', '192.0.2.7');
-const natted = natLaid('vif1.0', natAddresses('', 1, 0), undefined, 'vif');
+const both = routeAssignments('vif1.0', BOTH);
+const one = routeAssignments('vif1.0', '192.0.2.7');
+const natted = natAssignments('vif1.0', natAddresses('', 1, 0), undefined, 'vif');
 
 /** Every form that a vif-route plan can take, by name. */
 export const ROUTE_CASES: Readonly<Record<string, () => Plan>> = {
@@ -171,7 +171,7 @@ export const ROUTE_CASES: Readonly<Record<string, () => Plan>> = {
   'online-beside-tap': () =>
     route(port('vif1.0'), '192.0.2.7', {
       vifname: 'web',
-      routes: routesOf(routeLaid('vif1.0-emu', '192.0.2.7')),
+      routes: routesOf(routeAssignments('vif1.0-emu', '192.0.2.7')),
       standsBack: 'itself',
     }),
   add: () =>
@@ -215,7 +215,7 @@ function joinSwitch(
       rename: renameOf(found, more.vifname),
       target: parseOvsBridge(bridge),
       mtu: more.mtu,
-      heard: Object.fromEntries(heardPaths(found.name).map((path) => [path, '1'])),
+      heard: Object.fromEntries(routerSettingPaths(found.name).map((path) => [path, '1'])),
       ids: IDS,
       isPort: found.address === ready.address,
       recordPath,

@@ -3,7 +3,7 @@ import type { Port } from '../../../lib/observe/host/port.ts';
 import type { VifRecord } from '../../../lib/observe/records.ts';
 import type { VifState } from '../../../lib/observe/vif/vif.ts';
 import type { Plan } from '../../../lib/plan/step.ts';
-import { heardPaths } from '../../../lib/plan/unheard.ts';
+import { routerSettingPaths } from '../../../lib/plan/unheard.ts';
 import { planJoin, planLeave } from '../../../lib/plan/vif/bridge.ts';
 import { parseAddressList } from '../../../lib/request/addresses.ts';
 import { parseVifCall, parseVifSettings, type VifCommand } from '../../../lib/request/vif.ts';
@@ -44,7 +44,7 @@ export interface Wanted {
  * @param record what an earlier online left
  */
 export function state(found: Port | undefined, record?: VifRecord): VifState {
-  return { port: found, record, squatter: undefined };
+  return { port: found, record, conflicting: undefined };
 }
 
 /**
@@ -76,7 +76,7 @@ export function joinPlan(
       rename: settings.rename,
       bridge: BRIDGE,
       mtu: wanted.mtu ?? BRIDGE.mtu,
-      heard: Object.fromEntries(heardPaths(found.name).map((path) => [path, '1'])),
+      heard: Object.fromEntries(routerSettingPaths(found.name).map((path) => [path, '1'])),
       inPlace: before?.inPlace ?? NO_RULES,
       rules: vifForwardRules(name, parseAddressList(wanted.ip ?? ''), [4], OWNER),
       recordPath: `/run/xen-network/vif/${call.device}`,

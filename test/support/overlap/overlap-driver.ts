@@ -25,7 +25,7 @@ import type { Act, Overlap, OverlapOutcome } from './overlap.ts';
 
 const MOST_STEPS = 400;
 /** What comes by itself a little later is waited for so long. */
-const SETTLE_MS = 10_000;
+const CALM_MS = 10_000;
 const here = new Namespace([]);
 const native = await loadNative();
 
@@ -266,7 +266,7 @@ function inAnyOrder(lines: readonly string[]): string[] {
 /** Looks until it is one of the expected; otherwise tells how it differs from the one that is nearest. */
 function wrongAfter(expected: readonly Snapshot[]): string[] {
   const texts = expected.map((each) => JSON.stringify(each));
-  for (const end = performance.now() + SETTLE_MS; ; Bun.sleepSync(20)) {
+  for (const end = performance.now() + CALM_MS; ; Bun.sleepSync(20)) {
     const now = look();
     if (texts.includes(JSON.stringify(now))) return [];
     if (performance.now() < end) continue;

@@ -20,11 +20,11 @@ const STEPS: readonly Step[] = [
     why: 'take down eth0',
     device: { name: 'eth0', index: 2 },
   },
-  { do: record('/run/xen-network/a', 'new'), undo: [record('/run/xen-network/a', 'old')], why: 'remember a' },
+  { do: record('/run/xen-network/a', 'new'), undo: [record('/run/xen-network/a', 'old')], why: 'record a' },
   {
     do: record('/run/xen-network/b', 'new'),
     undo: [record('/run/xen-network/b', undefined)],
-    why: 'remember b',
+    why: 'record b',
   },
 ];
 
@@ -94,7 +94,7 @@ describe('the journal of a run', () => {
   });
 
   test('that a later version wrote takes nothing back, is put aside and named', async () => {
-    const text = '2 0a1b2c3d something else\n3\n';
+    const text = '3 0a1b2c3d something else\n3\n';
     const { system, files } = memoryHost({ [journalPath('vif1.0')]: text });
     expect(await recoverRun(system, 'vif1.0')).toEqual([
       expect.stringContaining('The journal of an interrupted run of vif1.0 was written by a later version'),
@@ -104,7 +104,7 @@ describe('the journal of a run', () => {
 
   test('whose words are none of ASCII is read as it was written', () => {
     const { system } = memoryHost();
-    const steps = [{ ...(STEPS[1] as Step), why: 'remember an alias “ü…\u{1f5a7}”' }];
+    const steps = [{ ...(STEPS[1] as Step), why: 'record an alias “ü…\u{1f5a7}”' }];
     openJournal(system, 'vif1.0', steps, []);
     expect(readJournal(system, 'vif1.0')).toMatchObject({ steps });
   });

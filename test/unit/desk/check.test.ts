@@ -8,7 +8,7 @@ import {
 import type { Finding } from '../../../lib/desk/check/finding.ts';
 import { checkGuest } from '../../../lib/desk/check/guest.ts';
 import type { HostFacts } from '../../../lib/desk/check/host-facts.ts';
-import { claimsOf, findTwice } from '../../../lib/desk/check/twice.ts';
+import { findTwice, usesOf } from '../../../lib/desk/check/twice.ts';
 import { type Prefix, parsePrefix } from '../../../lib/request/addresses.ts';
 import { parseGuestFile } from '../../../lib/wire/config/guest-file.ts';
 
@@ -198,10 +198,10 @@ describe('what two cards want', () => {
     '/web-again': "name='web'\nvif=['mac=00:16:3e:00:00:01']\n",
     '/other': "name='other'\nvif=['mac=00:16:3e:00:00:09,ip=192.0.2.99']\n",
   };
-  const claims = Object.entries(files).flatMap(([path, text]) => claimsOf(path, parseGuestFile(text)));
+  const uses = Object.entries(files).flatMap(([path, text]) => usesOf(path, parseGuestFile(text)));
 
   test('is found in each file that is asked about, with the other place', () => {
-    expect(said(findTwice(claims, new Set(['/web']))).sort()).toEqual(
+    expect(said(findTwice(uses, new Set(['/web']))).sort()).toEqual(
       [
         '2:7 error: The MAC address 00:16:3e:00:00:01 is that of another card in line 2, column 57 too.',
         '2:29 error: The vifname lan is that of the guest mail (/mail, line 2, column 29) too.',
@@ -209,11 +209,11 @@ describe('what two cards want', () => {
         '2:57 error: The MAC address 00:16:3e:00:00:01 is that of another card in line 2, column 7 too.',
       ].sort(),
     );
-    expect(findTwice(claims, new Set(['/other']))).toEqual([]);
+    expect(findTwice(uses, new Set(['/other']))).toEqual([]);
   });
 
   test('two files of one guest are one guest, and so is its running self', () => {
-    const own = claims.filter(({ path }) => path === '/web-again' || path === '/other');
+    const own = uses.filter(({ path }) => path === '/web-again' || path === '/other');
     const running = {
       what: 'MAC address',
       value: '00:16:3e:00:00:01',

@@ -4,7 +4,7 @@ import { strictElements } from '../../../lib/filter/strict.ts';
 import type { StrictRecord } from '../../../lib/observe/filter/strict.ts';
 import { planStrict, planStrictTable } from '../../../lib/plan/filter/strict.ts';
 import { type Command, commandText, type Step } from '../../../lib/plan/step.ts';
-import { markedValues, settingsMark } from '../../../lib/record/stored-settings.ts';
+import { markedValues, storedSettings } from '../../../lib/record/stored-settings.ts';
 import { parseAddressList } from '../../../lib/request/addresses.ts';
 import { parseVifCall, parseVifSettings } from '../../../lib/request/vif.ts';
 
@@ -160,8 +160,8 @@ describe('the settings that online leaves in xenstore', () => {
     [{ filter: 'no', notrack: 'yes' }, false, 'filter=no notrack=yes'],
     [{ notrack: 'auto' }, false, undefined],
   ])('%j, strict %j: %j', (values, strict, mark) => {
-    expect(settingsMark(settings(values), strict)).toBe(mark);
-    expect(settingsMark(settings(markedValues(mark)), strict)).toBe(mark);
+    expect(storedSettings(settings(values), strict)).toBe(mark);
+    expect(storedSettings(settings(markedValues(mark)), strict)).toBe(mark);
   });
 
   test('are read as settings and nothing else', () => {

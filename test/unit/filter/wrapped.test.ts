@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { wrappedDrops } from '../../../lib/filter/wrapped.ts';
 
-const incoming = (claim: Parameters<typeof wrappedDrops>[0]): string[] =>
-  wrappedDrops(claim)
+const incoming = (setting: Parameters<typeof wrappedDrops>[0]): string[] =>
+  wrappedDrops(setting)
     .split('; ')
     .filter((line) => /incoming (?!\{)|element/.test(line))
     .map((line) => line.replace(/^add \w+ bridge xen_network_wrapped_\S+ /, ''));

@@ -20,8 +20,8 @@ function find(
   record?: string,
 ): (string | undefined)[] {
   const files = record === undefined ? {} : { [vifRecordPath(call.device)]: record };
-  const { port, squatter } = observeVif(memoryHost(files, devices).system, call, WEB);
-  return [port?.name, squatter];
+  const { port, conflicting } = observeVif(memoryHost(files, devices).system, call, WEB);
+  return [port?.name, conflicting];
 }
 
 describe('the device of a call is', () => {
@@ -83,11 +83,11 @@ describe('a record', () => {
 
   test('that a later version of the program wrote is put aside as well, and the sentence says so', () => {
     const path = vifRecordPath('vif7.1');
-    const { system, files } = memoryHost({ [path]: '2 0a1b2c3d {"another":"form"}' });
+    const { system, files } = memoryHost({ [path]: '3 0a1b2c3d {"another":"form"}' });
     const said: string[] = [];
     expect(readVifRecord({ ...system, notice: (sentence) => said.push(sentence) }, 'vif7.1')).toBeUndefined();
     expect(said).toEqual([expect.stringContaining('was written by a later version of this program')]);
-    expect(files()).toMatchObject({ [`${path}.damaged`]: '2 0a1b2c3d {"another":"form"}' });
+    expect(files()).toMatchObject({ [`${path}.damaged`]: '3 0a1b2c3d {"another":"form"}' });
   });
 
   test('is read as it was written', () => {

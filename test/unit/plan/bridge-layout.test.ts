@@ -3,10 +3,10 @@ import type { BridgeRecord } from '../../../lib/observe/bridge/uplink.ts';
 import type { HostState, Link } from '../../../lib/observe/host/host.ts';
 import { checkLayout, linkOf } from '../../../lib/plan/bridge/check.ts';
 import { findBridged, findStarted, layoutOf } from '../../../lib/plan/bridge/layout.ts';
-import { antispoofClaims, cardRules } from '../../../lib/plan/filter/antispoof.ts';
+import { antispoofSettings, cardRules } from '../../../lib/plan/filter/antispoof.ts';
 import { type SharedFacts, share } from '../../../lib/plan/shared/shared-settings.ts';
 import { commandText } from '../../../lib/plan/step.ts';
-import type { Claim, Held, Ledger } from '../../../lib/record/shared-settings.ts';
+import type { HeldSetting, SharedSetting, SharedSettings } from '../../../lib/record/shared-settings.ts';
 import { parseBridgeRequest } from '../../../lib/request/bridge.ts';
 import { link, request } from '../../support/cases/bridge-cases.ts';
 
@@ -116,16 +116,20 @@ describe('antispoof', () => {
   );
   const USER = 'network-bridge xenbr0';
 
-  function planned(claims: readonly Claim[], ledger: Ledger, more: Partial<SharedFacts> = {}) {
+  function planned(
+    sharedSettings: readonly SharedSetting[],
+    shared: SharedSettings,
+    more: Partial<SharedFacts> = {},
+  ) {
     const facts = { present: new Map(), beside: new Map(), filtersBridges: true, ...more };
-    const { steps, ledger: after } = share(ledger, facts, USER, claims);
+    const { steps, shared: after } = share(shared, facts, USER, sharedSettings);
     return { commands: steps.map((step) => commandText(step.do)), after };
   }
 
   test('the module is loaded where it is missing, and then is as if it were not after stop', () => {
-    const claims = antispoofClaims([4], cardRules(['eth0']));
+    const sharedSettings = antispoofSettings([4], cardRules(['eth0']));
     const present = new Map(NF.map((path) => [path, '0']));
-    const { commands, after } = planned(claims, [], { present, filtersBridges: false });
+    const { commands, after } = planned(sharedSettings, [], { present, filtersBridges: false });
     expect(commands.slice(0, 2)).toEqual(['modprobe br_netfilter', `echo 1 > ${NF[0]}`]);
     const on = new Map(NF.map((path) => [path, '1']));
     expect(planned([], after, { present: on }).commands.sort()).toEqual(
@@ -134,15 +138,22 @@ describe('antispoof', () => {
   });
 
   test('a host without IPv6 has no IPv6 filter', () => {
-    const claims = antispoofClaims([4], cardRules(['eth0'])).filter(({ kind }) => kind !== 'setting');
-    expect(planned(claims, [], { present: new Map([['4 policy', 'DROP']]) }).commands).toEqual([
+    const sharedSettings = antispoofSettings([4], cardRules(['eth0'])).filter(
+      ({ kind }) => kind !== 'setting',
+    );
+    expect(planned(sharedSettings, [], { present: new Map([['4 policy', 'DROP']]) }).commands).toEqual([
       'iptables -w -I FORWARD -m physdev --physdev-in eth0 --physdev-is-bridged -j ACCEPT',
     ]);
   });
 
   test('what the administrator made DROP stays DROP, what somebody changed since is left alone', () => {
-    const held = (claim: Claim, before: string): Held => ({ claim, before, beside: {}, users: [USER] });
-    const ledger = [
+    const held = (setting: SharedSetting, before: string): HeldSetting => ({
+      setting,
+      before,
+      beside: {},
+      holders: [USER],
+    });
+    const shared = [
       held({ kind: 'policy', family: 4, value: 'DROP' }, 'DROP'),
       held({ kind: 'policy', family: 6, value: 'DROP' }, 'ACCEPT'),
       held({ kind: 'setting', path: '/x', value: '1' }, '0'),
@@ -151,13 +162,15 @@ describe('antispoof', () => {
     const present = new Map(
       Object.entries({ '4 policy': 'DROP', '6 policy': 'ACCEPT', '/x': '0', '/y': '1' }),
     );
-    expect(planned([], ledger, { present })).toEqual({ commands: [], after: [] });
+    expect(planned([], shared, { present })).toEqual({ commands: [], after: [] });
   });
 
   test('the strict filter’s table goes with its last user, but with no guest and no rule of the administrator in it', () => {
-    const ledger: Ledger = [{ claim: { kind: 'strict' }, before: 'bare', beside: {}, users: [USER] }];
+    const shared: SharedSettings = [
+      { setting: { kind: 'strict' }, before: 'bare', beside: {}, holders: [USER] },
+    ];
     const stop = (state: string | undefined) =>
-      planned([], ledger, { present: new Map([['strict', state]]) }).commands;
+      planned([], shared, { present: new Map([['strict', state]]) }).commands;
     expect(stop('bare')).toEqual([expect.stringContaining('delete table')]);
     for (const state of ['held', 'customized', undefined]) expect(stop(state)).toEqual([]);
   });

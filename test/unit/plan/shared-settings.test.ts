@@ -1,13 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import { restore, type SharedFacts, share } from '../../../lib/plan/shared/shared-settings.ts';
 import type { Command, Step } from '../../../lib/plan/step.ts';
-import { type Claim, claimKey, claimsOf, type Ledger } from '../../../lib/record/shared-settings.ts';
+import {
+  type SharedSetting,
+  type SharedSettings,
+  settingKey,
+  settingsOf,
+} from '../../../lib/record/shared-settings.ts';
 import { randomNumbers } from '../../support/random.ts';
 
 const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
 const REDIRECTS = '/proc/sys/net/ipv4/conf/all/accept_redirects';
 
-const CLAIMS: readonly Claim[] = [
+const SETTINGS: readonly SharedSetting[] = [
   { kind: 'setting', path: IP_FORWARD, value: '1' },
   { kind: 'setting', path: '/proc/sys/net/ipv4/conf/eth0/proxy_arp', value: '1' },
   { kind: 'policy', family: 4, value: 'DROP' },
@@ -38,12 +43,12 @@ class Shared {
   }
 
   present(): Map<string, string | undefined> {
-    const state = (wanted: Claim) => {
-      if (wanted.kind !== 'rule') return this.values.get(claimKey(wanted));
+    const state = (wanted: SharedSetting) => {
+      if (wanted.kind !== 'rule') return this.values.get(settingKey(wanted));
       const tool = wanted.family === 4 ? 'iptables' : 'ip6tables';
       return this.rules.includes(`${tool} ${wanted.table} ${wanted.rule}`) ? wanted.rule : undefined;
     };
-    return new Map(CLAIMS.map((wanted) => [claimKey(wanted), state(wanted)]));
+    return new Map(SETTINGS.map((wanted) => [settingKey(wanted), state(wanted)]));
   }
 
   look(): unknown {
@@ -57,7 +62,7 @@ function hostOf(roll: (sides: number) => number): Shared {
   host.values.set(IP_FORWARD, forwards).set(REDIRECTS, `${roll(2)}`);
   host.values.set('/proc/sys/net/ipv4/conf/eth0/proxy_arp', `${roll(2)}`);
   host.values.set('4 policy', roll(2) === 0 ? 'ACCEPT' : 'DROP');
-  for (const wanted of CLAIMS) {
+  for (const wanted of SETTINGS) {
     if (wanted.kind === 'rule' && roll(3) === 0)
       host.rules.push(`${wanted.family === 4 ? 'iptables' : 'ip6tables'} ${wanted.table} ${wanted.rule}`);
   }
@@ -74,10 +79,10 @@ function factsOf(host: Shared): SharedFacts {
 }
 
 /** Whose turn it is, what it is to hold, and what it holds so far; in the end nobody is to hold anything. */
-function nextTurn(roll: (sides: number) => number, turn: number, ledger: Ledger) {
-  const user = USERS[roll(USERS.length)] ?? '';
-  const wanted = CLAIMS.filter(() => turn < 12 && roll(2) === 0);
-  return { user, wanted, earlier: claimsOf(ledger, user) };
+function nextTurn(roll: (sides: number) => number, turn: number, shared: SharedSettings) {
+  const holder = USERS[roll(USERS.length)] ?? '';
+  const wanted = SETTINGS.filter(() => turn < 12 && roll(2) === 0);
+  return { holder, wanted, earlier: settingsOf(shared, holder) };
 }
 
 const USERS = ['network-nat eth0', 'network-route eth0', 'network-bridge xenbr1', 'vif vif1.0'];
@@ -89,20 +94,20 @@ describe.each(Array.from({ length: 60 }, (_, seed) => seed))(
       const roll = randomNumbers(seed);
       const host = hostOf(roll);
       const before = host.look();
-      let ledger: Ledger = [];
-      for (let turn = 0; turn < 12 || ledger.length > 0; turn++) {
-        const { user, wanted, earlier } = nextTurn(roll, turn, ledger);
+      let shared: SharedSettings = [];
+      for (let turn = 0; turn < 12 || shared.length > 0; turn++) {
+        const { holder, wanted, earlier } = nextTurn(roll, turn, shared);
         const now = host.look();
-        const change = share(ledger, factsOf(host), user, wanted);
+        const change = share(shared, factsOf(host), holder, wanted);
         carryOut(host, change.steps);
-        const undo = share(change.ledger, factsOf(host), user, earlier);
+        const undo = share(change.shared, factsOf(host), holder, earlier);
         carryOut(host, undo.steps);
         expect(host.look()).toEqual(now);
-        const again = share(undo.ledger, factsOf(host), user, wanted);
+        const again = share(undo.shared, factsOf(host), holder, wanted);
         carryOut(host, again.steps);
-        ({ ledger } = again);
-        expect(share(ledger, factsOf(host), user, wanted).steps).toEqual([]);
-        expect(restore(ledger, factsOf(host))).toEqual([]);
+        ({ shared } = again);
+        expect(share(shared, factsOf(host), holder, wanted).steps).toEqual([]);
+        expect(restore(shared, factsOf(host))).toEqual([]);
       }
       expect(host.look()).toEqual(before);
     });
@@ -111,16 +116,16 @@ describe.each(Array.from({ length: 60 }, (_, seed) => seed))(
       const roll = randomNumbers(seed);
       const host = hostOf(roll);
       const before = host.look();
-      let ledger: Ledger = [];
-      for (let turn = 0; turn < 12 || ledger.length > 0; turn++) {
-        const { user, wanted, earlier } = nextTurn(roll, turn, ledger);
-        const change = share(ledger, factsOf(host), user, wanted);
+      let shared: SharedSettings = [];
+      for (let turn = 0; turn < 12 || shared.length > 0; turn++) {
+        const { holder, wanted, earlier } = nextTurn(roll, turn, shared);
+        const change = share(shared, factsOf(host), holder, wanted);
         const done = roll(change.steps.length + 1);
         carryOut(host, change.steps.slice(0, done));
         // Whoever comes next takes it back by what lies there.
-        const undo = share(change.meanwhile, factsOf(host), user, roll(2) === 0 ? earlier : []);
+        const undo = share(change.meanwhile, factsOf(host), holder, roll(2) === 0 ? earlier : []);
         carryOut(host, undo.steps);
-        ({ ledger } = undo);
+        ({ shared } = undo);
       }
       expect(host.look()).toEqual(before);
     });

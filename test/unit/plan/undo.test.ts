@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { batches, stretches } from '../../../lib/apply/execute.ts';
+import { batches, quickRuns } from '../../../lib/apply/execute.ts';
 import { NO_RULES, type RuleSet } from '../../../lib/filter/forward.ts';
 import type { Port } from '../../../lib/observe/host/port.ts';
 import type { VifRecord } from '../../../lib/observe/records.ts';
@@ -19,9 +19,9 @@ interface Progress {
 function progresses(plan: Plan): Progress[] {
   const found = new Map([['0 0', { done: 0, begun: 0 }]]);
   let before = 0;
-  for (const stretch of stretches(batches(plan.steps, (step) => step.do))) {
-    const noted = before + stretch.flatMap(({ items }) => items).length;
-    for (const { tool, items } of stretch) {
+  for (const quickRun of quickRuns(batches(plan.steps, (step) => step.do))) {
+    const noted = before + quickRun.flatMap(({ items }) => items).length;
+    for (const { tool, items } of quickRun) {
       const end = before + items.length;
       for (let done = before; done <= end; done++) {
         const inRestore = tool !== 'ip' && done > before && done < end;

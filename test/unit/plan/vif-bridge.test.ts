@@ -13,7 +13,7 @@ const JOINED = { up: true, master: 'xenbr0', address: 'fe:ff:ff:ff:ff:ff' };
 
 describe('joining a bridge', () => {
   test('under a name that another device has is refused, naming both', () => {
-    const squatted = { ...state(port('vif1.0')), port: port('vif1.0'), squatter: 'web' };
+    const squatted = { ...state(port('vif1.0')), port: port('vif1.0'), conflicting: 'web' };
     const request = {
       call: CALL,
       rename: { name: 'web' },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { RequestError } from '../../../lib/errors.ts';
-import { natGuestAddresses, natLaid } from '../../../lib/plan/routed/nat.ts';
+import { natAssignments, natGuestAddresses } from '../../../lib/plan/routed/nat.ts';
 import { ipv4Octets, prefixText } from '../../../lib/request/addresses.ts';
 import { natAddresses, routerOf } from '../../../lib/request/nat-address.ts';
 import { randomNumbers } from '../../support/random.ts';
@@ -132,19 +132,19 @@ describe('the router, for any guest', () => {
   });
 });
 
-describe('what is laid for the guest', () => {
+describe('what is assigned to the guest', () => {
   const uplink = { device: 'eth0', index: 2, main4: '198.51.100.2', main6: '2001:db8::2' };
 
   test('with IPv4: the router’s address, and routes by it', () => {
-    expect(natLaid('vif1.0', natAddresses('192.0.2.5/24 192.0.2.9', 1, 0), undefined, 'vif')).toEqual([
+    expect(natAssignments('vif1.0', natAddresses('192.0.2.5/24 192.0.2.9', 1, 0), undefined, 'vif')).toEqual([
       { kind: 'address', device: 'vif1.0', prefix: '192.0.2.132/32' },
       { kind: 'route', device: 'vif1.0', prefix: '192.0.2.5/32', source: '192.0.2.132' },
       { kind: 'route', device: 'vif1.0', prefix: '192.0.2.9/32', source: '192.0.2.132' },
     ]);
   });
 
-  test('with IPv6: what vif-route lays, without its IPv4 address', () => {
-    expect(natLaid('vif1.0', natAddresses('fd00::5', 1, 0), uplink, 'vif').slice(2)).toEqual([
+  test('with IPv6: what vif-route assigns, without its IPv4 address', () => {
+    expect(natAssignments('vif1.0', natAddresses('fd00::5', 1, 0), uplink, 'vif').slice(2)).toEqual([
       { kind: 'address', device: 'vif1.0', prefix: '2001:db8::2/128' },
       { kind: 'route', device: 'vif1.0', prefix: 'fd00::5/128', metric: 2 },
       { kind: 'proxy', device: 'eth0', address: 'fd00::5' },

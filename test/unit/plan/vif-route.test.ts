@@ -3,9 +3,9 @@ import { HostError } from '../../../lib/errors.ts';
 import { routedForwardRules, rulesOf } from '../../../lib/filter/forward.ts';
 import { defaultRouteDevice, readKernelRoutes } from '../../../lib/observe/host/kernel-routes.ts';
 import { observeUplink } from '../../../lib/observe/vif/address.ts';
-import { sameLaid } from '../../../lib/plan/routed/assignment.ts';
+import { sameAssignment } from '../../../lib/plan/routed/assignment.ts';
 import { mustBeUnrouted } from '../../../lib/plan/routed/check.ts';
-import { rangeWarnings, routedLaid } from '../../../lib/plan/routed/route.ts';
+import { rangeWarnings, routedAssignments } from '../../../lib/plan/routed/route.ts';
 import { isRouted } from '../../../lib/record/assignment.ts';
 import { parseAddressList } from '../../../lib/request/addresses.ts';
 import type { System } from '../../../lib/system/system.ts';
@@ -159,7 +159,7 @@ describe('an address that somebody else has', () => {
     mustBeUnrouted(
       'vif1.0',
       own,
-      routedLaid('vif1.0', uplink, parseAddressList(ip), 2),
+      routedAssignments('vif1.0', uplink, parseAddressList(ip), 2),
       routes,
       new Set(['vif2.0', 'vif3.0']),
     );
@@ -201,11 +201,11 @@ describe('an address that somebody else has', () => {
       local: false,
       ...(gateway === undefined ? {} : { gateway }),
     });
-    const laid = routedLaid('vif1.0', uplink, parseAddressList('203.0.113.9'), 2);
+    const assigned = routedAssignments('vif1.0', uplink, parseAddressList('203.0.113.9'), 2);
     const ways = [by('0.0.0.0/0'), by('203.0.113.0/24', '192.0.2.9')];
-    expect(() => mustBeUnrouted('vif1.0', ['vif1.0'], laid, ways, new Set(['vif3.0']))).not.toThrow();
+    expect(() => mustBeUnrouted('vif1.0', ['vif1.0'], assigned, ways, new Set(['vif3.0']))).not.toThrow();
     expect(() =>
-      mustBeUnrouted('vif1.0', ['vif1.0'], laid, [by('203.0.113.0/24')], new Set(['vif3.0'])),
+      mustBeUnrouted('vif1.0', ['vif1.0'], assigned, [by('203.0.113.0/24')], new Set(['vif3.0'])),
     ).toThrow('overlaps 203.0.113.0/24');
   });
 
@@ -214,12 +214,17 @@ describe('an address that somebody else has', () => {
   });
 });
 
-describe('what is laid', () => {
+describe('what is assigned', () => {
   const uplink = { device: 'eth0', index: 2, main4: '198.51.100.2', main6: '2001:db8::2' };
 
   test('is the main addresses, a route for each, and a proxy entry for single IPv6 addresses', () => {
     expect(
-      routedLaid('web', uplink, parseAddressList('192.0.2.7 10.0.0.0/8 2001:db8::7 2001:db8:1::/64'), 1),
+      routedAssignments(
+        'web',
+        uplink,
+        parseAddressList('192.0.2.7 10.0.0.0/8 2001:db8::7 2001:db8:1::/64'),
+        1,
+      ),
     ).toEqual([
       { kind: 'address', device: 'web', prefix: '198.51.100.2/32' },
       { kind: 'address', device: 'web', prefix: '2001:db8::2/128' },
@@ -232,7 +237,7 @@ describe('what is laid', () => {
   });
 
   test('is the IPv4 address alone for a guest without addresses', () => {
-    expect(routedLaid('web', uplink, [], 2)).toEqual([
+    expect(routedAssignments('web', uplink, [], 2)).toEqual([
       { kind: 'address', device: 'web', prefix: '198.51.100.2/32' },
     ]);
   });
@@ -245,9 +250,9 @@ describe('what is laid', () => {
       metric: 1,
       source: '198.51.100.2',
     } as const;
-    expect(sameLaid(route, { ...route })).toBe(true);
-    expect(sameLaid(route, { ...route, source: '198.51.100.3' })).toBe(false);
-    expect(sameLaid(route, { ...route, metric: 2 })).toBe(false);
+    expect(sameAssignment(route, { ...route })).toBe(true);
+    expect(sameAssignment(route, { ...route, source: '198.51.100.3' })).toBe(false);
+    expect(sameAssignment(route, { ...route, metric: 2 })).toBe(false);
   });
 
   test('IPv6 ranges are warned about', () => {

@@ -9,7 +9,7 @@ describe('a sealed line', () => {
   });
 
   test('keeps the form that runs of before have left', () => {
-    expect(seal('{"a":[1,2,3]}')).toMatchInlineSnapshot(`"1 3b38432e {"a":[1,2,3]}"`);
+    expect(seal('{"a":[1,2,3]}')).toMatchInlineSnapshot(`"2 3b38432e {"a":[1,2,3]}"`);
   });
 
   test('of which any character was changed is damaged, or nothing that has the form of one', () => {
@@ -17,7 +17,7 @@ describe('a sealed line', () => {
     for (let at = 0; at < line.length; at += 1) {
       const spoilt = `${line.slice(0, at)}${line[at] === 'x' ? 'y' : 'x'}${line.slice(at + 1)}`;
       const found = unseal(spoilt);
-      expect(typeof found === 'object' ? found.text[0] : found).toMatch(/^([1x]|damaged)$/);
+      expect(typeof found === 'object' ? found.text[0] : found).toMatch(/^([2x]|damaged)$/);
       expect(found).not.toEqual({ text: TEXT });
     }
   });
@@ -32,9 +32,25 @@ describe('a sealed line', () => {
   });
 
   test('of a later version is known as that', () => {
-    expect(unseal('2 00000000 whatever')).toBe('newer');
+    expect(unseal('3 00000000 whatever')).toBe('newer');
     expect(unseal('10 00000000 ')).toBe('newer');
-    expect(unseal(seal('a').replace(/^1/, '0'))).toBe('damaged');
+    expect(unseal(seal('a').replace(/^2/, '0'))).toBe('damaged');
+  });
+
+  test('of version 1 has its keys by their present names, also within a journal', () => {
+    const record = JSON.stringify({ claim: { kind: 'strict' }, users: ['vif vif1.0'], laid: [] });
+    const present = JSON.stringify({
+      setting: { kind: 'strict' },
+      holders: ['vif vif1.0'],
+      assigned: [],
+    });
+    expect(unseal(record)).toEqual({ text: present });
+    const journal = (text: string, holder: string, settings: string) =>
+      JSON.stringify({ steps: [{ do: { tool: 'record', text } }, { [holder]: 'x', [settings]: [] }] });
+    expect(unseal(journal(record, 'user', 'claims'))).toEqual({
+      text: journal(present, 'holder', 'sharedSettings'),
+    });
+    expect(unseal('1 3b38432e {"a":[1,2,3]}')).toEqual({ text: '{"a":[1,2,3]}' });
   });
 
   test('without a seal is of an earlier version', () => {

@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { HOOKS, loadNetworkHooks } from '../../../bin/hooks.ts';
 import { helpText } from '../../../lib/hook/help.ts';
-import { GUARDS, NETWORK_COMMANDS } from '../../../lib/hook/network/network.ts';
+import { NETWORK_COMMANDS, SAFEGUARDS } from '../../../lib/hook/network/network.ts';
 import type { Values } from '../../../lib/request/arguments.ts';
 import { parseBridgeRequest } from '../../../lib/request/bridge.ts';
 import { DESCRIBED_HOOKS } from '../../../lib/request/described/hooks.ts';
@@ -46,7 +46,9 @@ describe('the description of the hooks', () => {
     '%s: has the variables and the commands that it understands',
     (name, { variables }) => {
       const described = DESCRIBED_HOOKS[name];
-      expect(described?.variables.map((one) => one.name).sort()).toEqual([...variables, ...GUARDS].sort());
+      expect(described?.variables.map((one) => one.name).sort()).toEqual(
+        [...variables, ...SAFEGUARDS].sort(),
+      );
       expect(described?.commands).toEqual(NETWORK_COMMANDS);
     },
   );

@@ -6,17 +6,17 @@ import { type Hex, ip4, ip6, mac } from './packets.ts';
  * What a frame gives its sender out to be, told by its bytes alone and by nothing of the filter's rules.
  * @param frame from the destination address on
  * @param guest whose frame it is
- * @returns a sentence for each claim that is not the guest's to make
+ * @returns a sentence for each part of its identity that is not the guest's to make
  */
-export function falseClaims(frame: Hex, guest: StrictGuest): string[] {
+export function falseIdentity(frame: Hex, guest: StrictGuest): string[] {
   const at = (offset: number, length: number) => frame.slice(offset * 2, (offset + length) * 2);
   const own = mac(guest.mac);
   const wrong: string[] = [];
   if (at(6, 6) !== own) wrong.push(`the MAC address ${at(6, 6)}`);
   const type = at(12, 2);
-  if (type === '0806') wrong.push(...arpClaims(at, guest));
-  else if (type === '0800') wrong.push(...ipv4Claims(at, guest));
-  else if (type === '86dd') wrong.push(...ipv6Claims(at, guest, frame.length / 2));
+  if (type === '0806') wrong.push(...arpIdentity(at, guest));
+  else if (type === '0800') wrong.push(...ipv4Identity(at, guest));
+  else if (type === '86dd') wrong.push(...ipv6Identity(at, guest, frame.length / 2));
   else wrong.push(`the ethertype ${type}`);
   return wrong;
 }
@@ -37,7 +37,7 @@ function isOwn(address: Hex, guest: StrictGuest): boolean {
   });
 }
 
-function arpClaims(at: Bytes, guest: StrictGuest): string[] {
+function arpIdentity(at: Bytes, guest: StrictGuest): string[] {
   const [op, sender, address, asked] = [at(20, 2), at(22, 6), at(28, 4), at(38, 4)];
   const wrong = sender === mac(guest.mac) ? [] : [`the ARP sender ${sender}`];
   const isProbe = op === '0001' && address === '00000000' && asked.length === 8 && isOwn(asked, guest);
@@ -45,7 +45,7 @@ function arpClaims(at: Bytes, guest: StrictGuest): string[] {
   return wrong;
 }
 
-function ipv4Claims(at: Bytes, guest: StrictGuest): string[] {
+function ipv4Identity(at: Bytes, guest: StrictGuest): string[] {
   const [source, proto] = [at(26, 4), at(23, 1)];
   const ports = 14 + (Number.parseInt(at(14, 1), 16) & 15) * 4;
   const isFirst = (Number.parseInt(at(20, 2), 16) & 0x1fff) === 0;
@@ -55,12 +55,12 @@ function ipv4Claims(at: Bytes, guest: StrictGuest): string[] {
   if (!beforeAddress && !isOwn(source, guest)) wrong.push(`the IPv4 source ${source}`);
   if (!isFirst) return wrong;
   if (proto === '11' && at(ports + 2, 2) === '0044') wrong.push('to be a DHCP server');
-  if (proto === '11' && at(ports + 2, 2) === '0043') wrong.push(...dhcpClaims(at, ports + 8, guest));
+  if (proto === '11' && at(ports + 2, 2) === '0043') wrong.push(...dhcpIdentity(at, ports + 8, guest));
   if (proto === '01' && ['05', '09'].includes(at(ports, 1))) wrong.push('to be a router');
   return wrong;
 }
 
-function dhcpClaims(at: Bytes, start: number, guest: StrictGuest): string[] {
+function dhcpIdentity(at: Bytes, start: number, guest: StrictGuest): string[] {
   const [card, address] = [at(start + 28, 6), at(start + 12, 4)];
   return [
     ...(at(start, 3) === '010106' ? [] : ['to be no DHCP client of an Ethernet card']),
@@ -72,7 +72,7 @@ function dhcpClaims(at: Bytes, start: number, guest: StrictGuest): string[] {
 
 const CHAIN = ['00', '2b', '2c', '33', '3c'];
 
-function ipv6Claims(at: Bytes, guest: StrictGuest, length: number): string[] {
+function ipv6Identity(at: Bytes, guest: StrictGuest, length: number): string[] {
   const source = at(22, 16);
   const zero = '0'.repeat(32);
   const wrong = source === zero || isOwn(source, guest) ? [] : [`the IPv6 source ${source}`];

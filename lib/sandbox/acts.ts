@@ -17,6 +17,7 @@ import {
   GUEST3,
   type Machine,
   prefixOf,
+  SCRIPTS,
 } from './world.ts';
 
 const MISSING_BRIDGE = 'xenbr7';
@@ -40,6 +41,8 @@ export async function play(stage: Stage, interlude: () => Promise<void>): Promis
   lookAround(stage);
   pingAll(stage);
   await askForMissingBridge(stage);
+  mistype(stage);
+  askTheDesk(stage);
   await interlude();
   await destroyGuests(stage);
   await stopBridge(stage, before);
@@ -137,6 +140,40 @@ async function askForMissingBridge(stage: Stage): Promise<void> {
     );
   show.good('refused, and xl prints why:', took);
   show.output([error]);
+}
+
+/** A slip of the keyboard changes nothing. */
+function mistype({ show, system }: Stage): void {
+  show.act('A slip of the keyboard: --dryrun for --dry-run');
+  const words = ['network-bridge', 'start', '--dryrun'];
+  show.command(DOM0.name, words.join(' '));
+  const { status, stderr } = runChild(system, [`${SCRIPTS}/${words[0]}`, ...words.slice(1)]);
+  if (status !== 1 || !stderr.includes('--dry-run'))
+    fail(show, 'it was not refused', `"${words.join(' ')}" ended with status ${status}: ${stderr.trim()}`);
+  show.good('refused, and nothing was changed:');
+  show.output(stderr.trim().split('\n'));
+}
+
+/** The map shows the guests, and the doctor finds the one that was refused. */
+function askTheDesk({ show, system }: Stage): void {
+  show.act("The administrator's desk: the map of the host, and what is wrong with it");
+  for (const [word, shown] of [
+    ['status', GUEST2.vifname ?? GUEST2.name],
+    ['doctor', MISSING_BRIDGE],
+  ] as const) {
+    show.command(DOM0.name, `xen-network ${word}`);
+    // 1 says that something is wrong, as it is.
+    const { status, stdout, stderr } = runChild(system, [process.execPath, word], {
+      env: { LC_ALL: 'C.UTF-8' },
+    });
+    if (status !== 1 || !stdout.includes(shown))
+      fail(
+        show,
+        `${word} does not show it`,
+        `"xen-network ${word}" ended with status ${status}: ${stderr.trim()}`,
+      );
+    show.output(stdout.trimEnd().split('\n'));
+  }
 }
 
 async function destroyGuests(stage: Stage): Promise<void> {

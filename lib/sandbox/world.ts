@@ -51,7 +51,7 @@ export function prefixOf(owner: Machine, family: Family): string {
 
 /**
  * Hides everything of the real host that a hook would read or write: the state under /run, the devices in /sys, the
- * logs and the administrator's post hooks. Then makes the links to the hooks and the folder of xenstore's socket.
+ * logs, the installed hooks and the administrator's post hooks. Then makes the links to the hooks and the folder of xenstore's socket.
  * @param system the way to files and programs
  * @param hooks the names of all hooks
  * @throws HostError when a mount fails
@@ -60,7 +60,7 @@ export function furnish(system: System, hooks: readonly string[]): void {
   mount(system, '-t', 'sysfs', 'sysfs', '/sys');
   mount(system, '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', '/run');
   if (system.linkTarget('/var/run') === undefined) mount(system, '--bind', '/run', '/var/run');
-  for (const folder of ['/var/log/xen', '/etc/xen/scripts/vif-post.d']) {
+  for (const folder of ['/var/log/xen', '/etc/xen/scripts']) {
     if (system.exists(folder)) mount(system, '-t', 'tmpfs', 'tmpfs', folder);
   }
   if (system.exists('/dev/log')) mount(system, '--bind', '/dev/null', '/dev/log');

@@ -102,6 +102,9 @@ describe('piped', () => {
       'dom0 → guest1',
     ]);
     expect(lines.filter((line) => REFUSAL.test(line))).toHaveLength(1);
+    expect(lines).toContain('  ✓ refused, and nothing was changed:');
+    expect(lines).toContainEqual(expect.stringMatching(/^ {4}├─ guest1 \(1\) +vif1\.0 .* connected$/));
+    expect(lines).toContain('    1 error, 0 warnings.');
     expect(lines).toContain('  ✓ dom0 has the devices, addresses, routes and rules that it had before');
   });
 

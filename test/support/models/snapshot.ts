@@ -59,7 +59,7 @@ export function takeSnapshot(host: Namespace): Snapshot {
     // A record that was typed off a dry run has no seal, and is worth the same.
     files: text('files')
       .trim()
-      .replace(/^(\S+) 1 [0-9a-f]{8} /gm, '$1 ')
+      .replace(/^(\S+) \d+ [0-9a-f]{8} /gm, '$1 ')
       .split('\n')
       .filter(Boolean)
       .sort(),

@@ -74,7 +74,7 @@ complete -p network-bridge`;
       'xen-network completion fish | source; complete -C "xen-network hooks e"; complete -C "network-bridge start topology=p"';
     const { status, stdout } = run('fish', '--no-config', '-c', script);
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^enable\twhat to do\ntopology=plain\thow the card is bridged/);
+    expect(stdout).toMatch(/^enable\twhat to do\ntopology=plain\t\w/);
   });
 
   test('zsh understands its script', (context) => {

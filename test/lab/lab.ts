@@ -129,8 +129,8 @@ function makePayload(folder: string): string {
   const tree = join(folder, 'payload');
   const disk = join(folder, 'payload.img');
   for (const part of ['dom0', 'scenarios']) cpSync(join(HERE, part), join(tree, part), { recursive: true });
-  for (const part of ['install.sh', 'dist/xen-network'])
-    cpSync(join(PROJECT, part), join(tree, 'project', part));
+  for (const part of ['install.sh', 'dist/xen-network', 'dist/share'])
+    cpSync(join(PROJECT, part), join(tree, 'project', part), { recursive: true });
   writeFileSync(disk, '');
   truncateSync(disk, 2 ** 28);
   execFileSync('mke2fs', ['-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-d', tree, disk]);

@@ -1,8 +1,14 @@
 import { type Fits, fateIn, type Holds, namesDevice } from '../../filter/walk.ts';
 import type { Family } from '../../request/addresses.ts';
 import { usesNft } from '../../system/kernel/firewall.ts';
+import type { ForwardingChain } from '../../system/kernel/nf-tables.ts';
 import type { System } from '../../system/system.ts';
-import { type DeviceMatch, parseIptablesSave, parseNftRuleset } from '../../wire/firewall-rules.ts';
+import {
+  type DeviceMatch,
+  type FirewallChain,
+  parseIptablesSave,
+  parseNftRuleset,
+} from '../../wire/firewall-rules.ts';
 
 const TOOLS: readonly (readonly [family: Family, tool: string])[] = [
   [4, 'iptables'],
@@ -63,24 +69,50 @@ export function forwardDrops(system: System, bridge: string): ForwardDrop[] {
   const families = bridgedFamilies(system, bridge);
   if (families.length === 0) return [];
   const fits = (match: DeviceMatch) => namesDevice(match, bridge) !== match.negated;
-  const chains = parseNftRuleset(
-    system.run(['nft', '-j', '-t', 'list', 'ruleset'], { isListing: true }).stdout,
+  const byNft = families.flatMap((family) =>
+    stoppingChains(system, family).flatMap(({ table, name }) => {
+      const chains = listTable(system, table);
+      const base = chains.find((chain) => chain.table === table && chain.name === name);
+      const byIptables = name === 'FORWARD' && /^ip6? filter$/.test(table);
+      const isDropped =
+        base !== undefined &&
+        fateIn(chains, base, fits) === 'drop' &&
+        // nft's listing does not show the arguments of iptables' matches.
+        (!byIptables || iptablesDrops(system, family, fits));
+      return isDropped ? [{ family, chain: `${table} ${name}`, byIptables }] : [];
+    }),
   );
-  const byNft = chains
-    .filter(({ hook, table }) => hook === 'forward' && /^(ip|ip6|inet) /.test(table))
-    .filter((chain) => fateIn(chains, chain, fits) === 'drop')
-    .flatMap(({ table, name }) =>
-      families
-        .filter((own) => !table.startsWith(own === 4 ? 'ip6 ' : 'ip '))
-        .map((own) => ({
-          family: own,
-          chain: `${table} ${name}`,
-          byIptables: name === 'FORWARD' && /^ip6? filter$/.test(table),
-        })),
-    )
-    // nft's listing does not show the arguments of iptables' matches.
-    .filter(({ family, byIptables }) => !byIptables || iptablesDrops(system, family, fits));
   return [...byNft, ...legacyDrops(system, families, fits)];
+}
+
+/**
+ * The base chains of forwarding that may stop a packet: their policy is not accept, or a rule of theirs does more than
+ * accept. No child is needed where the kernel answers; where it does not, any rule may do so.
+ * @param system the way to the firewall
+ * @param family IPv4 or IPv6; chains of both are among those of each
+ */
+export function stoppingChains(system: System, family: Family): readonly ForwardingChain[] {
+  const all = system.forwardingChains?.(family) ?? listedChains(system, family);
+  return all.filter(({ policy, mayStop }) => policy !== 'accept' || mayStop);
+}
+
+function listedChains(system: System, family: Family): ForwardingChain[] {
+  const listing = system.run(['nft', '-j', '-t', 'list', 'ruleset'], { isListing: true });
+  return parseNftRuleset(listing.stdout)
+    .filter(({ hook, table }) => hook === 'forward' && /^(ip6?|inet) /.test(table))
+    .filter(({ table }) => !table.startsWith(family === 4 ? 'ip6 ' : 'ip '))
+    .map(({ table, name, policy, rules }) => ({ table, name, policy, mayStop: rules.length > 0 }));
+}
+
+/**
+ * The chains of one table, with their rules.
+ * @param system access to nft
+ * @param table the family and the name, such as "inet firewalld"
+ */
+export function listTable(system: System, table: string): FirewallChain[] {
+  const [family = '', name = ''] = table.split(' ');
+  const listing = system.run(['nft', '-j', '-t', 'list', 'table', family, name], { isListing: true });
+  return parseNftRuleset(listing.stdout);
 }
 
 /**

@@ -4,11 +4,17 @@ import { type Fits, fateIn, namesDevice } from '../../filter/walk.ts';
 import type { SharedSetting } from '../../record/shared-settings.ts';
 import { type Family, type Prefix, parsePrefix } from '../../request/addresses.ts';
 import { usesNft } from '../../system/kernel/firewall.ts';
-import type { ForwardingChain } from '../../system/kernel/nf-tables.ts';
 import type { System } from '../../system/system.ts';
-import { type FirewallChain, parseIptablesSave, parseNftRuleset } from '../../wire/firewall-rules.ts';
+import { type FirewallChain, parseIptablesSave } from '../../wire/firewall-rules.ts';
 import { defaultRouteDevice } from '../host/kernel-routes.ts';
-import { type ForwardDrop, hasLegacyFilter, legacyDrop, policyOwner } from './forward-policy.ts';
+import {
+  type ForwardDrop,
+  hasLegacyFilter,
+  legacyDrop,
+  listTable,
+  policyOwner,
+  stoppingChains,
+} from './forward-policy.ts';
 
 /** The first packet of a connection that a guest opens and that this host routes. */
 export interface RoutedPacket {
@@ -44,9 +50,8 @@ export function routedDrops(system: System, family: Family, packet: RoutedPacket
   const isForward = ({ table, name }: { readonly table: string; readonly name: string }) =>
     table === own && name === 'FORWARD';
   const drops: ForwardDrop[] = [];
-  for (const chain of forwardingChains(system, family)) {
-    const { table, name, policy, mayStop } = chain;
-    if (policy === 'accept' && !mayStop) continue;
+  for (const chain of stoppingChains(system, family)) {
+    const { table, name, policy } = chain;
     const byIptables = isForward(chain) && usesNft(system, family);
     if (byIptables && of === 'nothing') continue;
     const isCertain = byIptables && of === 'policy' && policy === 'drop';
@@ -97,17 +102,6 @@ export function routedDropText(system: System, device: string, { chain, byIptabl
   );
 }
 
-/** Where the kernel cannot be asked, any chain may contain anything. */
-function forwardingChains(system: System, family: Family): readonly ForwardingChain[] {
-  const asked = system.forwardingChains?.(family);
-  if (asked !== undefined) return asked;
-  const listing = system.run(['nft', '-j', '-t', 'list', 'ruleset'], { isListing: true });
-  return parseNftRuleset(listing.stdout)
-    .filter(({ hook, table }) => hook === 'forward' && /^(ip6?|inet) /.test(table))
-    .filter(({ table }) => !table.startsWith(family === 4 ? 'ip6 ' : 'ip '))
-    .map(({ table, name, policy, rules }) => ({ table, name, policy, mayStop: rules.length > 0 }));
-}
-
 function listIptables(system: System, family: Family, backEnd = ''): FirewallChain[] {
   const [tool, word] = family === 4 ? (['iptables', 'ip'] as const) : (['ip6tables', 'ip6'] as const);
   const { stdout } = system.run([`${tool}${backEnd}-save`, '-t', 'filter'], { isListing: true });
@@ -115,12 +109,6 @@ function listIptables(system: System, family: Family, backEnd = ''): FirewallCha
     ...chain,
     rules: chain.rules.filter(({ text }) => !text.includes(OURS)),
   }));
-}
-
-function listTable(system: System, table: string): FirewallChain[] {
-  const [family = '', name = ''] = table.split(' ');
-  const listing = system.run(['nft', '-j', '-t', 'list', 'table', family, name], { isListing: true });
-  return parseNftRuleset(listing.stdout);
 }
 
 /** A guest still has a network as long as one of its addresses can use one of the ways. */

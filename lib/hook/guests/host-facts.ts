@@ -8,6 +8,7 @@ import type { System } from '../../system/system.ts';
 import { textOf, USUAL_VIF_SCRIPT, XL_CONF } from '../../wire/config/xl-conf.ts';
 import { parseXlFile } from '../../wire/config/xl-config.ts';
 import { SCRIPTS } from '../scripts.ts';
+import { onceEach } from './once.ts';
 import { strictBridges } from './strict-table.ts';
 
 /** libxl's bridge where neither the guest's file nor xl.conf names one. */
@@ -48,7 +49,8 @@ export function readHostFacts(system: System): HostFacts {
     gateways: hops.filter(({ address }) => address !== ''),
     usualScript: textOf(settings, 'vif.default.script') ?? USUAL_VIF_SCRIPT,
     usualBridge: textOf(settings, 'vif.default.bridge') ?? USUAL_BRIDGE,
-    scriptFault: onceEach((script) => scriptFault(system, script)),
+    // A thousand guests may have the same script.
+    scriptFault: onceEach((script: string) => scriptFault(system, script)),
   };
 }
 
@@ -70,15 +72,6 @@ function networksBy({ links }: HostState, bridge: Link): Prefix[] {
       scope === 'link' ? [] : (parsePrefix(`${local}/${length}`) ?? []),
     ),
   );
-}
-
-/** Keeps the result for each script, since a thousand guests may have the same one. */
-function onceEach(look: (script: string) => string | undefined): (script: string) => string | undefined {
-  const known = new Map<string, string | undefined>();
-  return (script) => {
-    if (!known.has(script)) known.set(script, look(script));
-    return known.get(script);
-  };
 }
 
 function scriptFault(system: System, script: string): string | undefined {

@@ -14,6 +14,7 @@ import { planStrict, planStrictTable } from '../../plan/filter/strict.ts';
 import type { Step } from '../../plan/step.ts';
 import { recordStep } from '../../plan/vif/device.ts';
 import { journalPath, STRICT_LOCK_PATH, strictRecordPath, vifRecordPath } from '../../record/paths.ts';
+import type { Family } from '../../request/addresses.ts';
 import type { RunResult } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import { openXenstore } from '../../system/xenstore/open.ts';
@@ -23,6 +24,7 @@ import { isHeldForUs, withFreeLocks, withLocks } from '../locks.ts';
 import { learningSteps } from '../vif/learning.ts';
 import { sharedElements } from '../vif/port-filter.ts';
 import { collect, goneDevices } from './leftovers.ts';
+import { onceEach } from './once.ts';
 import {
   listAllRules,
   type Restored,
@@ -282,14 +284,10 @@ function missing({ context: { system }, wanted }: Refilter): string[] {
  */
 function askedOnce(system: System): System {
   const answers = new Map<string, RunResult>();
-  const addresses = new Map<string, readonly string[]>();
   return {
     ...system,
-    ipv4Addresses(device) {
-      const answer = addresses.get(device) ?? system.ipv4Addresses(device);
-      addresses.set(device, answer);
-      return answer;
-    },
+    ipv4Addresses: onceEach((device: string) => system.ipv4Addresses(device)),
+    forwardingChains: onceEach((family: Family) => system.forwardingChains?.(family)),
     run(argv, options) {
       const question = argv.join(' ');
       const answer = answers.get(question) ?? system.run(argv, options);

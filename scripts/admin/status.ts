@@ -13,9 +13,10 @@ import { readStrictRecords } from '../../lib/observe/filter/strict.ts';
 import { strictDamage } from '../../lib/observe/filter/strict-health.ts';
 import { readDrops } from '../../lib/observe/filter/strict-listing.ts';
 import { readVirtualRecords } from '../../lib/observe/forward/virtual.ts';
+import { hostName } from '../../lib/observe/host/config-file.ts';
 import { observeHost } from '../../lib/observe/host/host.ts';
 import { damagedRecords, readVifRecords } from '../../lib/observe/records.ts';
-import { openXenstore } from '../../lib/system/xenstore/open.ts';
+import { withXenstore } from '../../lib/system/xenstore/open.ts';
 
 /**
  * Shows the map of the host: its bridges, switches and routed guests, and what is wrong.
@@ -52,7 +53,7 @@ export async function readMapFacts(context: Context): Promise<MapFacts> {
   const damage = strictDamage(system, strictBridges(system));
   const strict = readStrictRecords(system);
   return {
-    host: (system.readText('/proc/sys/kernel/hostname') ?? '').trim(),
+    host: hostName(system),
     state,
     cards: new Map(state.links.map(({ name }) => [name, readCard(system, name)])),
     bridges: readBridgeRecords(system),
@@ -76,12 +77,11 @@ export async function readMapFacts(context: Context): Promise<MapFacts> {
 
 async function guestsOf(context: Context): Promise<{ guests: GuestCard[]; warnings: string[] }> {
   try {
-    const store = await openXenstore(await context.system.native(), context.env);
-    try {
-      return { guests: await readGuestCards(store, context.system), warnings: [] };
-    } finally {
-      store.close();
-    }
+    const native = await context.system.native();
+    return await withXenstore(native, context.env, async (store) => ({
+      guests: await readGuestCards(store, context.system),
+      warnings: [],
+    }));
   } catch (thrown) {
     if (!(thrown instanceof XenstoreError)) throw thrown;
     return { guests: [], warnings: [`No guest is shown: ${messageOf(thrown)}`] };

@@ -3,20 +3,21 @@ import { recoverRun } from '../../lib/apply/recover.ts';
 import { HostError, RequestError } from '../../lib/errors.ts';
 import { loggedElement } from '../../lib/filter/strict.ts';
 import type { Context } from '../../lib/hook/context.ts';
-import { deviceNames, type RunningVif, runningVifs, wantedFilter } from '../../lib/hook/guests/running.ts';
+import { type RunningVif, runningVifs, wantedFilter } from '../../lib/hook/guests/running.ts';
 import { strictUsers } from '../../lib/hook/guests/strict-table.ts';
 import { journalKeyOf, withLocks } from '../../lib/hook/locks.ts';
 import { portFilterSteps, sharedElements, tableSteps } from '../../lib/hook/vif/port-filter.ts';
 import { readStrictRecords } from '../../lib/observe/filter/strict.ts';
 import { strictDamage } from '../../lib/observe/filter/strict-health.ts';
 import { readDrops } from '../../lib/observe/filter/strict-listing.ts';
+import { deviceNames } from '../../lib/observe/vif/backends.ts';
 import { planStrict } from '../../lib/plan/filter/strict.ts';
 import type { Step } from '../../lib/plan/step.ts';
 import { STRICT_LOCK_PATH, strictRecordPath } from '../../lib/record/paths.ts';
 import { LOCKING_MODES, type LockingMode } from '../../lib/request/arguments.ts';
 import { parseBackendPath } from '../../lib/request/vif.ts';
 import type { System } from '../../lib/system/system.ts';
-import { openXenstore } from '../../lib/system/xenstore/open.ts';
+import { withXenstore } from '../../lib/system/xenstore/open.ts';
 import { listed, quote } from '../../lib/text.ts';
 import { table } from './table.ts';
 
@@ -106,8 +107,7 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
   const [, domid = '', devid = ''] = /^vif(\d+)\.(\d+)/.exec(device) ?? [];
   const path = `backend/vif/${domid}/${devid}`;
   if (parseBackendPath(path) === undefined) throw notHeld(name);
-  const store = await openXenstore(await system.native(), context.env);
-  try {
+  await withXenstore(await system.native(), context.env, async (store) => {
     const backend = { domid, devid };
     const [vifName] = deviceNames(backend);
     await withLocks(system, deviceNames(backend), async () => {
@@ -127,9 +127,7 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
         last: () => store.write(`${path}/locking`, mode),
       });
     });
-  } finally {
-    store.close();
-  }
+  });
   context.print(`${name} is ${mode}.\n`);
   return 0;
 }

@@ -15,7 +15,7 @@ import { vifRecordPath } from '../../record/paths.ts';
 import { isGuestDevice } from '../../request/names.ts';
 import { STORED_SETTINGS_KEY } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
-import { openXenstore } from '../../system/xenstore/open.ts';
+import { withXenstore } from '../../system/xenstore/open.ts';
 import type { Context } from '../context.ts';
 import { deviceKeys, withFreeLocks } from '../locks.ts';
 import { releaseOf } from '../vif/lease.ts';
@@ -96,13 +96,10 @@ async function forgetMark({ system, env }: Context, device: string): Promise<voi
   if (devid === undefined) return;
   const path = `backend/vif/${domid}/${devid}/${STORED_SETTINGS_KEY}`;
   try {
-    const store = await openXenstore(await system.native(), env);
-    try {
+    await withXenstore(await system.native(), env, async (store) => {
       const [mark] = await store.readMany([path]);
       if (mark !== undefined) await store.remove(path);
-    } finally {
-      store.close();
-    }
+    });
   } catch (thrown) {
     if (!(thrown instanceof XenNetworkError)) throw thrown;
   }

@@ -3,22 +3,16 @@ import { readBridgeRecords } from '../../observe/bridge/uplink.ts';
 import { readVirtualRecords } from '../../observe/forward/virtual.ts';
 import type { Port } from '../../observe/host/port.ts';
 import { readVifRecord } from '../../observe/records.ts';
-import { deviceFinder, observeVif } from '../../observe/vif/vif.ts';
-import { markedValues } from '../../record/stored-settings.ts';
-import { mergeValues, type Values } from '../../request/arguments.ts';
-import {
-  formerRename,
-  parseVifCall,
-  STORED_SETTINGS_KEY,
-  VIF_KEYS,
-  VIF_VARIABLES,
-} from '../../request/vif.ts';
-import { openXenstore } from '../../system/xenstore/open.ts';
+import { backendPath, listBackends, type ReadBackend, readNamedBackend } from '../../observe/vif/backends.ts';
+import { type DeviceFinder, deviceFinder } from '../../observe/vif/vif.ts';
+import type { Values } from '../../request/arguments.ts';
+import { VIF_KEYS } from '../../request/vif.ts';
+import { withXenstore } from '../../system/xenstore/open.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
 import { findScript, runHook, runScript } from '../scripts.ts';
 import { readLeaving } from './leaving.ts';
-import { type Backend, deviceNames, listBackends } from './running.ts';
+import { cardDevices } from './running.ts';
 
 /** The variables of the caller's environment that guests' hooks need; others may be about the caller's own call. */
 const ENVIRONMENT = ['PATH', 'HOME', 'LANG', 'XENSTORED_PATH', 'XENSTORED_RUNDIR'];
@@ -54,13 +48,13 @@ export async function reattach(
   context: Context,
   isWanted: (device: AttachedDevice) => boolean,
 ): Promise<Reattached> {
-  const store = await openXenstore(await context.system.native(), context.env);
   const done: AttachedDevice[] = [];
   const failures: string[] = [];
-  try {
+  await withXenstore(await context.system.native(), context.env, async (store) => {
     const find = deviceFinder(context.system);
     for (const backend of await listBackends(store)) {
-      for (const { found, run } of await attachedDevices(context, store, backend, find)) {
+      const read = await readNamedBackend(store, backend, [...VIF_KEYS, STATUS_KEY]);
+      for (const { found, run } of attachedDevices(context, store, read, find)) {
         if (!isWanted(found)) continue;
         if ((await run()) === 0) done.push(found);
         else
@@ -69,9 +63,7 @@ export async function reattach(
           );
       }
     }
-  } finally {
-    store.close();
-  }
+  });
   return { done, failures };
 }
 
@@ -108,37 +100,23 @@ interface Attachable {
   readonly run: () => Promise<number>;
 }
 
-async function attachedDevices(
+function attachedDevices(
   context: Context,
   store: Xenstore,
-  backend: Backend,
-  find: ReturnType<typeof deviceFinder>,
-): Promise<Attachable[]> {
-  const path = `backend/vif/${backend.domid}/${backend.devid}`;
-  const keys = [...VIF_KEYS, STATUS_KEY].map((key) => `${path}/${key}`);
-  const values = await store.readMany([...keys, `/local/domain/${backend.domid}/name`]);
-  const [status, name] = values.slice(VIF_KEYS.length);
-  if (status !== 'connected') return [];
-  const stored = Object.fromEntries(VIF_KEYS.map((key, i) => [key, values[i]]));
-  const given = markedValues(stored[STORED_SETTINGS_KEY]);
-  const [vif, tap] = deviceNames(backend);
-  const calls: readonly Values[] = [
-    { vif, XENBUS_PATH: path },
-    { vif, INTERFACE: tap, type_if: 'tap', XENBUS_PATH: path },
-  ];
-  return calls.flatMap((variables) => {
-    const word = variables['type_if'] === 'tap' ? 'add' : 'online';
-    const call = parseVifCall(word, variables);
-    const rename = formerRename(call, mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored));
-    const { port } = observeVif(context.system, call, rename, find);
-    if (port === undefined) return [];
-    const { domid } = backend;
-    const found = { device: call.device, guest: name ?? domid, domid, bridge: stored['bridge'], port };
-    const words = [word, ...Object.entries(given).map(([key, value]) => `${key}=${value}`)];
-    return [
-      { found, run: () => attach(context, store, stored['script'] ?? 'vif-bridge', words, variables, path) },
-    ];
-  });
+  backend: ReadBackend,
+  find: DeviceFinder,
+): Attachable[] {
+  const { domid, guest = domid, values: stored } = backend;
+  if (stored[STATUS_KEY] !== 'connected') return [];
+  return cardDevices(context.system, backend, stored, find).flatMap(
+    ({ call, command, variables, given, state: { port } }) => {
+      if (port === undefined) return [];
+      const found = { device: call.device, guest, domid, bridge: stored['bridge'], port };
+      const words = [command, ...Object.entries(given).map(([key, value]) => `${key}=${value}`)];
+      const script = stored['script'] ?? 'vif-bridge';
+      return [{ found, run: () => attach(context, store, script, words, variables, backendPath(backend)) }];
+    },
+  );
 }
 
 /** Runs the guest's script; a failure is not reported to the guest. */

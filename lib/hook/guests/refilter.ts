@@ -8,6 +8,7 @@ import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict
 import { damagedChains, isWhole, strictDamage } from '../../observe/filter/strict-health.ts';
 import { listStrictTable, type StrictListing } from '../../observe/filter/strict-listing.ts';
 import { readVifRecord } from '../../observe/records.ts';
+import { type Backend, deviceNames, listBackends } from '../../observe/vif/backends.ts';
 import { deviceFinder, hereFinder } from '../../observe/vif/vif.ts';
 import { replaceForwardRules } from '../../plan/filter/rules.ts';
 import { planStrict, planStrictTable } from '../../plan/filter/strict.ts';
@@ -17,7 +18,7 @@ import { journalPath, STRICT_LOCK_PATH, strictRecordPath, vifRecordPath } from '
 import type { Family } from '../../request/addresses.ts';
 import type { RunResult } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
-import { openXenstore } from '../../system/xenstore/open.ts';
+import { withXenstore } from '../../system/xenstore/open.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
 import { isHeldForUs, withFreeLocks, withLocks } from '../locks.ts';
@@ -34,14 +35,7 @@ import {
   rulesIn,
   straySteps,
 } from './refilter-records.ts';
-import {
-  type Backend,
-  deviceNames,
-  listBackends,
-  type RunningVif,
-  runningVifs,
-  wantedFilter,
-} from './running.ts';
+import { type RunningVif, runningVifs, wantedFilter } from './running.ts';
 import { strictUsers } from './strict-table.ts';
 
 /** Less than a hook may hold its device's lock. A hook that hangs is reported, after all other devices are done. */
@@ -111,8 +105,7 @@ async function attempted<T>(work: () => Promise<Restored<T>>): Promise<Restored<
 /** Looks for guests until no new ones come; guests whose own hook is under way come last. */
 async function restoreGuests(run: Refilter): Promise<Restored<never>> {
   const { system, env } = run.context;
-  const store = await openXenstore(await system.native(), env);
-  try {
+  return withXenstore(await system.native(), env, async (store) => {
     const known = new Set<string>();
     const end = performance.now() + BUSY_WAIT_MS;
     for (;;) {
@@ -132,9 +125,7 @@ async function restoreGuests(run: Refilter): Promise<Restored<never>> {
       }
       for (const backend of busy) await restoreBusyGuest(run, store, backend, end - performance.now());
     }
-  } finally {
-    store.close();
-  }
+  });
 }
 
 async function restoreBusyGuest(

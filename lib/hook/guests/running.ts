@@ -3,13 +3,22 @@ import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict
 import { readKernelRoutes } from '../../observe/host/kernel-routes.ts';
 import { isBridge, type Port, readPort } from '../../observe/host/port.ts';
 import { readVifRecords } from '../../observe/records.ts';
+import {
+  type Backend,
+  type BackendValues,
+  backendPath,
+  deviceNames,
+  readBackend,
+} from '../../observe/vif/backends.ts';
+import type { DeviceFinder, VifState } from '../../observe/vif/vif.ts';
 import { deviceFinder, observeVif, type PresentVif } from '../../observe/vif/vif.ts';
 import { natGuestAddresses } from '../../plan/routed/nat.ts';
 import { markedValues } from '../../record/stored-settings.ts';
 import { parseAddressList } from '../../request/addresses.ts';
+import type { Values } from '../../request/arguments.ts';
 import { mergeValues } from '../../request/arguments.ts';
-import { TAP_SUFFIX } from '../../request/names.ts';
 import { natAddresses } from '../../request/nat-address.ts';
+import type { VifCall } from '../../request/vif.ts';
 import {
   formerRename,
   parseVifCall,
@@ -43,34 +52,6 @@ export interface WantedFilter {
   readonly strict: StrictRecord | undefined;
 }
 
-/** A guest's card, as xenstore lists it. */
-export interface Backend {
-  readonly domid: string;
-  readonly devid: string;
-}
-
-/**
- * The cards of all guests.
- * @param store xenstore
- */
-export async function listBackends(store: Xenstore): Promise<Backend[]> {
-  const isNumber = (name: string) => /^\d{1,5}$/.test(name);
-  const found: Backend[] = [];
-  for (const domid of ((await store.list('backend/vif')) ?? []).filter(isNumber)) {
-    const devids = ((await store.list(`backend/vif/${domid}`)) ?? []).filter(isNumber);
-    found.push(...devids.map((devid) => ({ domid, devid })));
-  }
-  return found;
-}
-
-/**
- * The kernel's names of a card's devices, the vif and the tap.
- * @param backend the card
- */
-export function deviceNames({ domid, devid }: Backend): readonly [vif: string, tap: string] {
-  return [`vif${domid}.${devid}`, `vif${domid}.${devid}${TAP_SUFFIX}`];
-}
-
 /**
  * The devices of the cards that this host has and that are in use.
  * @param context the call
@@ -93,27 +74,56 @@ async function devicesOf(
   context: Context,
   store: Xenstore,
   backend: Backend,
-  find: ReturnType<typeof deviceFinder>,
+  find: DeviceFinder,
 ): Promise<RunningVif[]> {
   const { system } = context;
-  const path = `backend/vif/${backend.domid}/${backend.devid}`;
-  const values = await store.readMany(VIF_KEYS.map((key) => `${path}/${key}`));
-  const stored = Object.fromEntries(VIF_KEYS.map((key, i) => [key, values[i]]));
-  const given = markedValues(stored[STORED_SETTINGS_KEY]);
-  const [vif, tap] = deviceNames(backend);
-  const calls = [
-    parseVifCall('online', { vif, XENBUS_PATH: path }),
-    parseVifCall('add', { INTERFACE: tap, type_if: 'tap' }),
-  ];
-  return calls.flatMap((call) => {
-    const run: VifRun = { context, call: { ...call, path }, given, stored, store, dryRun: false };
-    const rename = formerRename(call, mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored));
-    const state = observeVif(system, call, rename, find);
+  const stored = await readBackend(store, backend, VIF_KEYS);
+  return cardDevices(system, backend, stored, find).flatMap(({ call, given, state }) => {
+    const run: VifRun = { context, call, given, stored, store, dryRun: false };
     const { port } = state;
     if (port === undefined || !port.up) return [];
     const master = port.master === undefined ? undefined : readPort(system, port.master);
     const bridge = master !== undefined && isBridge(system, master.name) ? master : undefined;
     return [{ run, state: { ...state, port }, bridge }];
+  });
+}
+
+/** The vif or the tap of a card. */
+export interface CardDevice {
+  /** The call that attaches it. */
+  readonly call: VifCall;
+  /** The command and the variables of that call. */
+  readonly command: 'online' | 'add';
+  readonly variables: Values;
+  /** The settings that a former call had by argument. */
+  readonly given: Values;
+  readonly state: VifState;
+}
+
+/**
+ * Looks for both devices of a card on this host.
+ * @param system the way to the host
+ * @param backend the card
+ * @param stored what xenstore tells of it
+ * @param find searches all devices, of which there may be thousands
+ */
+export function cardDevices(
+  system: System,
+  backend: Backend,
+  stored: BackendValues,
+  find: DeviceFinder,
+): CardDevice[] {
+  const path = backendPath(backend);
+  const given = markedValues(stored[STORED_SETTINGS_KEY]);
+  const [vif, tap] = deviceNames(backend);
+  const calls = [
+    { command: 'online', variables: { vif, XENBUS_PATH: path } },
+    { command: 'add', variables: { vif, INTERFACE: tap, type_if: 'tap', XENBUS_PATH: path } },
+  ] as const;
+  return calls.map(({ command, variables }) => {
+    const call = { ...parseVifCall(command, variables), path };
+    const rename = formerRename(call, mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored));
+    return { call, command, variables, given, state: observeVif(system, call, rename, find) };
   });
 }
 

@@ -1,9 +1,8 @@
-import { TAP_SUFFIX } from '../../request/names.ts';
-import { parseVifCall } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import { deviceExists } from '../host/port.ts';
-import { deviceFinder } from '../vif/vif.ts';
+import { deviceNames, readBackends } from '../vif/backends.ts';
+import { deviceCall, deviceFinder } from '../vif/vif.ts';
 
 const NET = '/sys/class/net';
 /** Where a running Open vSwitch has its database's socket (ovs-vsctl(8)). */
@@ -49,46 +48,25 @@ const KEYS = ['mac', 'ip', 'bridge', 'script', 'hotplug-status', 'hotplug-error'
  */
 export async function readGuestCards(store: Xenstore, system: System): Promise<GuestCard[]> {
   const find = deviceFinder(system);
-  const isNumber = (name: string) => /^\d{1,5}$/.test(name);
-  const found: GuestCard[] = [];
-  for (const domid of ((await store.list('backend/vif')) ?? []).filter(isNumber)) {
-    for (const devid of ((await store.list(`backend/vif/${domid}`)) ?? []).filter(isNumber)) {
-      const paths = KEYS.map((key) => `backend/vif/${domid}/${devid}/${key}`);
-      const values = await store.readMany([...paths, `/local/domain/${domid}/name`]);
-      const [mac = '', ip = '', bridge, script, hotplug, error, name] = values;
-      found.push({
-        guest: name ?? domid,
-        domid: Number(domid),
-        devid: Number(devid),
-        mac,
-        addresses: ip.split(/[\s,]+/).filter((word) => word !== ''),
-        bridge,
-        script,
-        hotplug,
-        error,
-        devices: devicesOf(system, find, domid, devid),
-      });
-    }
-  }
-  return found.sort((a, b) => a.domid - b.domid || a.devid - b.devid);
-}
-
-function devicesOf(
-  system: System,
-  find: ReturnType<typeof deviceFinder>,
-  domid: string,
-  devid: string,
-): GuestCard['devices'] {
-  const vif = `vif${domid}.${devid}`;
-  const tap = `${vif}${TAP_SUFFIX}`;
-  const calls = [
-    parseVifCall('offline', { vif }),
-    parseVifCall('remove', { INTERFACE: tap, type_if: 'tap' }),
-  ];
-  return calls.flatMap((call) => {
-    const name = deviceExists(system, call.device) ? call.device : find(call);
-    return name === undefined ? [] : [{ device: call.device, name }];
+  const cards = (await readBackends(store, KEYS)).map((backend): GuestCard => {
+    const { mac = '', ip = '', bridge, script, ...told } = backend.values;
+    return {
+      guest: backend.guest ?? backend.domid,
+      domid: Number(backend.domid),
+      devid: Number(backend.devid),
+      mac,
+      addresses: ip.split(/[\s,]+/).filter((word) => word !== ''),
+      bridge,
+      script,
+      hotplug: told['hotplug-status'],
+      error: told['hotplug-error'],
+      devices: deviceNames(backend).flatMap((device) => {
+        const name = deviceExists(system, device) ? device : find(deviceCall(device));
+        return name === undefined ? [] : [{ device, name }];
+      }),
+    };
   });
+  return cards.sort((a, b) => a.domid - b.domid || a.devid - b.devid);
 }
 
 /**

@@ -34,6 +34,9 @@ export interface PresentVif extends VifState {
   readonly port: Port;
 }
 
+/** Finds the present name of a call's device. */
+export type DeviceFinder = (call: VifCall) => string | undefined;
+
 /**
  * Finds the device of a call: by the kernel's name, by its vifname, or by any name that an earlier run gave it.
  * @param system the way to the host
@@ -63,7 +66,7 @@ export function observeVif(
  * first search.
  * @param system the way to sysfs
  */
-export function deviceFinder(system: System): (call: VifCall) => string | undefined {
+export function deviceFinder(system: System): DeviceFinder {
   let known: { readonly byAlias: Map<string, string>; readonly byBackend: Map<string, string> } | undefined;
   return ({ device, type, domid, devid }) => {
     known ??= indexDevices(system);

@@ -42,6 +42,28 @@ export async function openXenstore(
   );
 }
 
+/**
+ * Connects to xenstored for a piece of work, and closes the connection after it.
+ * @param native the port to sockets and devices
+ * @param env the process's environment
+ * @param work what needs xenstore
+ * @param timeoutMs how long to wait for each answer of xenstored, in milliseconds
+ * @throws XenstoreError when no place answers, with the reason for each
+ */
+export async function withXenstore<T>(
+  native: Ways,
+  env: XenstoreEnvironment,
+  work: (store: Xenstore) => Promise<T>,
+  timeoutMs?: number,
+): Promise<T> {
+  const store = await openXenstore(native, env, timeoutMs);
+  try {
+    return await work(store);
+  } finally {
+    store.close();
+  }
+}
+
 function places(env: XenstoreEnvironment): string[] {
   if (env.XENSTORED_PATH) {
     return [env.XENSTORED_PATH];

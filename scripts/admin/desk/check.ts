@@ -11,9 +11,7 @@ import { findTwice, type Use, usesOf } from '../../../lib/desk/check/twice.ts';
 import { XenstoreError } from '../../../lib/errors.ts';
 import type { Context, Hooks } from '../../../lib/hook/context.ts';
 import { readHostFacts } from '../../../lib/hook/guests/host-facts.ts';
-import { listBackends } from '../../../lib/hook/guests/running.ts';
 import { FOREIGN, SAFEGUARDS } from '../../../lib/hook/network/network.ts';
-
 import { hostName, readConfigFile } from '../../../lib/observe/host/config-file.ts';
 import {
   type ConfigKind,
@@ -22,8 +20,9 @@ import {
   XEN_FOLDER,
 } from '../../../lib/observe/host/config-folder.ts';
 import { xlSyntax } from '../../../lib/observe/host/xl-syntax.ts';
+import { deviceNames, type ReadBackend, readBackends } from '../../../lib/observe/vif/backends.ts';
 import { parseAddressList, prefixText } from '../../../lib/request/addresses.ts';
-import { openXenstore } from '../../../lib/system/xenstore/open.ts';
+import { withXenstore } from '../../../lib/system/xenstore/open.ts';
 import { type GuestFile, parseGuestFile } from '../../../lib/wire/config/guest-file.ts';
 
 /** The arguments of "xen-network check". */
@@ -144,40 +143,37 @@ function xlVerdicts({
 /** What running guests use; empty where xenstore does not answer. */
 async function runningUses({ system, env }: Context): Promise<Use[]> {
   try {
-    const store = await openXenstore(await system.native(), env);
-    try {
-      const uses: Use[] = [];
-      for (const { domid, devid } of await listBackends(store)) {
-        const path = `backend/vif/${domid}/${devid}`;
-        const [name, mac, vifname, ip] = await store.readMany([
-          `/local/domain/${domid}/name`,
-          ...['mac', 'vifname', 'ip'].map((key) => `${path}/${key}`),
-        ]);
-        const base = {
-          guest: name ?? `domain ${domid}`,
-          path: undefined,
-          line: 0,
-          column: 0,
-          where: `vif${domid}.${devid}`,
-        };
-        if (mac !== undefined) uses.push({ ...base, what: 'MAC address', value: mac.toLowerCase() });
-        if (vifname) uses.push({ ...base, what: 'vifname', value: vifname });
-        for (const range of rangesOf(ip ?? ''))
-          uses.push({
-            ...base,
-            what: 'IP address',
-            value: prefixText(range).replace(/\/(32|128)$/, ''),
-            range,
-          });
-      }
-      return uses;
-    } finally {
-      store.close();
-    }
+    return await withXenstore(await system.native(), env, async (store) =>
+      (await readBackends(store, ['mac', 'vifname', 'ip'])).flatMap(usesOfCard),
+    );
   } catch (thrown) {
     if (thrown instanceof XenstoreError) return [];
     throw thrown;
   }
+}
+
+function usesOfCard(backend: ReadBackend): Use[] {
+  const { mac, vifname, ip } = backend.values;
+  const base = {
+    guest: backend.guest ?? `domain ${backend.domid}`,
+    path: undefined,
+    line: 0,
+    column: 0,
+    where: deviceNames(backend)[0],
+  };
+  return [
+    ...(mac === undefined ? [] : [{ ...base, what: 'MAC address', value: mac.toLowerCase() } as const]),
+    ...(vifname ? [{ ...base, what: 'vifname', value: vifname } as const] : []),
+    ...rangesOf(ip ?? '').map(
+      (range) =>
+        ({
+          ...base,
+          what: 'IP address',
+          value: prefixText(range).replace(/\/(32|128)$/, ''),
+          range,
+        }) as const,
+    ),
+  ];
 }
 
 function rangesOf(list: string) {

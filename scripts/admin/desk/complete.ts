@@ -2,11 +2,11 @@ import { type Candidate, completeHook, type HostNames } from '../../../lib/desk/
 import { completeCommand, parseHelpText } from '../../../lib/desk/help-text.ts';
 import { XenstoreError } from '../../../lib/errors.ts';
 import type { Context } from '../../../lib/hook/context.ts';
-import { listBackends } from '../../../lib/hook/guests/running.ts';
 import { hookTables } from '../../../lib/hook/help.ts';
 import { listBridges, listDevices } from '../../../lib/observe/host/port.ts';
+import { deviceNames, readBackends } from '../../../lib/observe/vif/backends.ts';
 import { LOCKING_MODES } from '../../../lib/request/arguments.ts';
-import { openXenstore } from '../../../lib/system/xenstore/open.ts';
+import { withXenstore } from '../../../lib/system/xenstore/open.ts';
 
 /** The time limit of the request to xenstore: a user waits at the keyboard. */
 const ANSWER_MS = 500;
@@ -71,17 +71,17 @@ async function hostNames({ system, env }: Context, withGuests: boolean): Promise
   const names = { devices, bridges: listBridges(system), guestDevices: [] };
   if (!withGuests) return names;
   try {
-    const store = await openXenstore(await system.native(), env, ANSWER_MS);
-    try {
-      const guestDevices: Candidate[] = [];
-      for (const { domid, devid } of await listBackends(store)) {
-        const [name] = await store.readMany([`/local/domain/${domid}/name`]);
-        guestDevices.push({ word: `vif${domid}.${devid}`, about: name ?? `domain ${domid}` });
-      }
-      return { ...names, guestDevices };
-    } finally {
-      store.close();
-    }
+    const cards = await withXenstore(
+      await system.native(),
+      env,
+      (store) => readBackends(store, []),
+      ANSWER_MS,
+    );
+    const guestDevices = cards.map((backend) => ({
+      word: deviceNames(backend)[0],
+      about: backend.guest ?? `domain ${backend.domid}`,
+    }));
+    return { ...names, guestDevices };
   } catch (thrown) {
     if (thrown instanceof XenstoreError) return names;
     throw thrown;

@@ -10,12 +10,12 @@ import {
 import { type MacUse, macFindings, useText } from '../../../lib/desk/mac/mac-uses.ts';
 import { HostError, messageOf, RequestError, XenstoreError } from '../../../lib/errors.ts';
 import type { Context } from '../../../lib/hook/context.ts';
-import { listBackends } from '../../../lib/hook/guests/running.ts';
 import { hostName, readConfigFile } from '../../../lib/observe/host/config-file.ts';
 import { configKind, filesBelow, XEN_FOLDER } from '../../../lib/observe/host/config-folder.ts';
 import { listDevices } from '../../../lib/observe/host/port.ts';
+import { deviceNames, readBackends } from '../../../lib/observe/vif/backends.ts';
 import type { System } from '../../../lib/system/system.ts';
-import { openXenstore } from '../../../lib/system/xenstore/open.ts';
+import { withXenstore } from '../../../lib/system/xenstore/open.ts';
 import { quote } from '../../../lib/text.ts';
 import { parseGuestFile, wordOf } from '../../../lib/wire/config/guest-file.ts';
 import { table } from '../table.ts';
@@ -170,20 +170,15 @@ function cardUses(system: System, host: string): MacUse[] {
 
 async function runningUses({ system, env, log }: Context, host: string): Promise<MacUse[]> {
   try {
-    const store = await openXenstore(await system.native(), env);
-    try {
-      const uses: MacUse[] = [];
-      for (const { domid, devid } of await listBackends(store)) {
-        const path = `backend/vif/${domid}/${devid}`;
-        const [mac, domain] = await store.readMany([`${path}/mac`, `/local/domain/${domid}/name`]);
-        const where = `vif${domid}.${devid}`;
-        if (mac !== undefined)
-          uses.push({ mac, host, guest: domain ?? `domain ${domid}`, isRunning: true, where });
-      }
-      return uses;
-    } finally {
-      store.close();
-    }
+    return await withXenstore(await system.native(), env, async (store) =>
+      (await readBackends(store, ['mac'])).flatMap((backend) => {
+        const { mac } = backend.values;
+        const guest = backend.guest ?? `domain ${backend.domid}`;
+        return mac === undefined
+          ? []
+          : [{ mac, host, guest, isRunning: true, where: deviceNames(backend)[0] }];
+      }),
+    );
   } catch (thrown) {
     if (!(thrown instanceof XenstoreError)) throw thrown;
     const [reason] = messageOf(thrown).split('. ');

@@ -62,3 +62,12 @@ export function aboutCommand(command: string, device: string, sentence: string):
 function namesDevice(device: string, sentence: string): boolean {
   return sentence.split(/[^\w.+@-]+/).some((word) => word.replace(/\.+$/, '') === device);
 }
+
+/**
+ * Whether the output may have colours: standard output is a terminal, and the user has not said no (no-color.org).
+ * @param isTerminal whether standard output is a terminal
+ * @param env the process's environment
+ */
+export function wantsColour(isTerminal: boolean, env: Readonly<Record<string, string | undefined>>): boolean {
+  return isTerminal && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
+}

@@ -15,15 +15,6 @@ export interface Show {
 const STYLES = { bold: '1', dim: '2', red: '31', green: '32', cyan: '36' } as const;
 
 /**
- * Whether the output may have colours: standard output is a terminal, and the user has not said no (no-color.org).
- * @param isTerminal whether standard output is a terminal
- * @param env the process's environment
- */
-export function wantsColour(isTerminal: boolean, env: Readonly<Record<string, string | undefined>>): boolean {
-  return isTerminal && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
-}
-
-/**
  * Makes the output of the sandbox.
  * @param print writes text
  * @param colour whether to write colours, as escape codes

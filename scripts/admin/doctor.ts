@@ -2,18 +2,19 @@ import { pendingRuns } from '../../lib/apply/confirm.ts';
 import { journalKeys } from '../../lib/apply/journal.ts';
 import { tried } from '../../lib/desk/check/finding.ts';
 import type { Complaint, DoctorFacts } from '../../lib/desk/doctor/complaint.ts';
-import { diagnose, type Hop, isKnownGuest, wayOf } from '../../lib/desk/doctor/doctor.ts';
+import { diagnose, type Hop, isGuest, wayOf } from '../../lib/desk/doctor/doctor.ts';
+import { type HostMap, hostMap, type MapFacts } from '../../lib/desk/map/map.ts';
 import { HostError } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { goneDevices } from '../../lib/hook/guests/leftovers.ts';
 import { listAllRules, rulesIn } from '../../lib/hook/guests/refilter-records.ts';
 import { SCRIPTS } from '../../lib/hook/scripts.ts';
-import { type BridgeRecord, otherOwners, readBridgeRecords } from '../../lib/observe/bridge/uplink.ts';
+import { type BridgeRecord, otherOwners } from '../../lib/observe/bridge/uplink.ts';
 import { switchRuns } from '../../lib/observe/desk/facts.ts';
 import { observeHolders } from '../../lib/observe/dhcp/dhcp.ts';
 import { forwardDrops } from '../../lib/observe/filter/forward-policy.ts';
 import { readNatRecords } from '../../lib/observe/forward/nat.ts';
-import { readVirtualRecords } from '../../lib/observe/forward/virtual.ts';
+import type { VirtualRecord } from '../../lib/observe/forward/virtual.ts';
 import { readHookLinks } from '../../lib/observe/host/hook-links.ts';
 import type { HostState } from '../../lib/observe/host/host.ts';
 import { readSharedFile } from '../../lib/observe/shared-settings.ts';
@@ -44,29 +45,37 @@ const COULD_NOT_LOOK = 2;
 export async function doctor(context: Context, guest: string | undefined, json: boolean): Promise<number> {
   const { system } = context;
   const facts = await readDoctorFacts(context);
-  if (guest !== undefined && !isKnownGuest(facts, guest))
-    throw new HostError(
-      `There is no guest ${quote(guest)} with a network card. "xl list" shows the guests that run.`,
-      {
-        exitCode: COULD_NOT_LOOK,
-      },
-    );
-  const all = diagnose(facts);
-  const names = facts.guests
-    .filter((one) => one.guest === guest || `${one.domid}` === guest)
-    .map((one) => one.guest);
-  const found =
-    guest === undefined ? all : all.filter((one) => one.guest === undefined || names.includes(one.guest));
-  const way = guest === undefined ? [] : wayOf(facts, guest, (device) => countersOf(system, device));
+  const map = hostMap(facts);
+  const all = diagnose(facts, map);
+  const { found, way } =
+    guest === undefined ? { found: all, way: undefined } : ofGuest(system, facts, map, all, guest);
   if (json) {
     const { host } = facts;
-    context.print(
-      `${JSON.stringify({ version: 1, host, found, ...(guest === undefined ? {} : { way }) }, null, 2)}\n`,
-    );
+    context.print(`${JSON.stringify({ version: 1, host, found, way }, null, 2)}\n`);
   } else {
-    context.print(textOf(found, way));
+    context.print(textOf(found, way ?? []));
   }
   return found.length === 0 ? 0 : 1;
+}
+
+/** What concerns a guest, and the way of its packets. */
+function ofGuest(
+  system: System,
+  facts: DoctorFacts,
+  map: HostMap,
+  all: readonly Complaint[],
+  guest: string,
+): { readonly found: readonly Complaint[]; readonly way: readonly Hop[] } {
+  const names = facts.guests.filter((card) => isGuest(card, guest)).map((card) => card.guest);
+  if (names.length === 0)
+    throw new HostError(
+      `There is no guest ${quote(guest)} with a network card. "xl list" shows the guests that run.`,
+      { exitCode: COULD_NOT_LOOK },
+    );
+  return {
+    found: all.filter((one) => one.guest === undefined || names.includes(one.guest)),
+    way: wayOf(map, guest, (device) => countersOf(system, device)),
+  };
 }
 
 function textOf(found: readonly Complaint[], way: readonly Hop[]): string {
@@ -111,14 +120,14 @@ async function readDoctorFacts(context: Context): Promise<DoctorFacts> {
   );
   return {
     ...facts,
-    damages: readBridgeRecords(system).flatMap((record) => damageText(state, record)),
+    damages: facts.bridges.flatMap((record) => damageText(state, record)),
     settings: Object.fromEntries(
       SETTINGS.flatMap((path) => {
         const value = system.readText(`/proc/sys/${path}`)?.trim();
         return value === undefined ? [] : [[path, value]];
       }),
     ),
-    owners: ownersOf(system, state, facts),
+    owners: ownersOf(system, facts),
     hooks: hooksOf(context),
     leftovers: goneDevices(system),
     interrupted: journalKeys(system),
@@ -131,7 +140,7 @@ async function readDoctorFacts(context: Context): Promise<DoctorFacts> {
     masqueraded: readSharedFile(system).flatMap(({ setting }) =>
       setting.kind === 'rule' && /MASQUERADE$/.test(setting.rule) ? [setting.rule] : [],
     ),
-    idleServers: idleServers(system),
+    idleServers: idleServers(system, facts.virtuals),
     switchRuns: switchRuns(system),
   };
 }
@@ -143,8 +152,8 @@ function damageText(state: HostState, record: BridgeRecord): string[] {
 }
 
 /** Of cards and bridges that our hooks started, and of guests' devices. */
-function ownersOf(system: System, state: HostState, { guests }: Pick<DoctorFacts, 'guests'>): string[] {
-  const started = readBridgeRecords(system).flatMap(({ bridge, nic, netdev }) => [bridge, nic, netdev]);
+function ownersOf(system: System, { bridges, guests, state }: MapFacts): string[] {
+  const started = bridges.flatMap(({ bridge, nic, netdev }) => [bridge, nic, netdev]);
   const devices = new Set([...started, ...guests.flatMap((one) => one.devices.map(({ name }) => name))]);
   return state.links
     .filter(({ name }) => devices.has(name))
@@ -178,10 +187,10 @@ function missingRules(system: System, records: DoctorFacts['records']): Map<stri
 }
 
 /** Started networks whose DHCP server does not run. */
-function idleServers(system: System): string[] {
+function idleServers(system: System, virtuals: readonly VirtualRecord[]): string[] {
   const started = [
     ...readNatRecords(system).map(({ netdev, dhcp }) => ({ hook: `network-nat on ${netdev}`, dhcp })),
-    ...readVirtualRecords(system).map(({ bridge, dhcp }) => ({ hook: `network-virtual on ${bridge}`, dhcp })),
+    ...virtuals.map(({ bridge, dhcp }) => ({ hook: `network-virtual on ${bridge}`, dhcp })),
   ];
   return started.flatMap(({ hook, dhcp }) => {
     if (dhcp === undefined) return [];

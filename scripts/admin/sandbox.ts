@@ -3,7 +3,8 @@ import type { Context } from '../../lib/hook/context.ts';
 import type { Topology } from '../../lib/observe/bridge/uplink.ts';
 import { enterSandbox, networkNamespace } from '../../lib/sandbox/enter.ts';
 import { runInside } from '../../lib/sandbox/inside.ts';
-import { openShow, type Show, wantsColour } from '../../lib/sandbox/show.ts';
+import { openShow, type Show } from '../../lib/sandbox/show.ts';
+import { wantsColour } from '../../lib/text.ts';
 
 /** The command's options. */
 export interface SandboxOptions {

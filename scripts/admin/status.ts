@@ -17,6 +17,7 @@ import { hostName } from '../../lib/observe/host/config-file.ts';
 import { observeHost } from '../../lib/observe/host/host.ts';
 import { damagedRecords, readVifRecords } from '../../lib/observe/records.ts';
 import { withXenstore } from '../../lib/system/xenstore/open.ts';
+import { wantsColour } from '../../lib/text.ts';
 
 /**
  * Shows the map of the host: its bridges, switches and routed guests, and what is wrong.
@@ -33,9 +34,12 @@ export async function status(context: Context, json: boolean): Promise<number> {
   } else {
     const width = system.terminalWidth('out');
     const isUtf8 = /utf-?8/i.test(env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || '');
-    const colour = width !== undefined && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
-    const plain = { width: width ?? Number.POSITIVE_INFINITY, colour, unicode: isUtf8 };
-    system.print(mapText(map, plain), 'out');
+    const style = {
+      width: width ?? Number.POSITIVE_INFINITY,
+      colour: wantsColour(width !== undefined, env),
+      unicode: isUtf8,
+    };
+    system.print(mapText(map, style), 'out');
   }
   return map.warnings.length === 0 ? 0 : 1;
 }

@@ -1,4 +1,4 @@
-import { hostMap, type MapFacts } from '../map/map.ts';
+import type { GuestPort, HostMap } from '../map/map.ts';
 import { type Complaint, complaint, type DoctorFacts } from './complaint.ts';
 import { GUEST_RULES } from './guests.ts';
 import { HOST_RULES } from './host.ts';
@@ -9,10 +9,10 @@ const RULES = [...NETWORK_RULES, ...GUEST_RULES, ...HOST_RULES];
 /**
  * Looks for what is wrong with a host's networks and guests.
  * @param facts what is so on the host
+ * @param map the map that is drawn from them
  * @returns errors first
  */
-export function diagnose(facts: DoctorFacts): Complaint[] {
-  const { networks, warnings } = hostMap(facts);
+export function diagnose(facts: DoctorFacts, { networks, warnings }: HostMap): Complaint[] {
   const found = [
     ...warnings.map((text) => complaint('host', 'error', text)),
     ...RULES.flatMap((rule) => rule(facts, networks)),
@@ -32,20 +32,19 @@ export interface Hop {
 
 /**
  * The way of a guest's packets, from its card to the wire.
- * @param facts what is so on the host
+ * @param map the map of the host
  * @param guest the guest's name or domain
  * @param counters what each device counted, by its name
  */
 export function wayOf(
-  facts: DoctorFacts,
+  { networks }: HostMap,
   guest: string,
   counters: (device: string) => Omit<Hop, 'device' | 'what'>,
 ): Hop[] {
-  const { networks } = hostMap(facts);
   const hop = (device: string, what: string): Hop => ({ device, what, ...counters(device) });
   return networks.flatMap(({ name, kind, guests, cards }) =>
     guests
-      .filter((port) => port.guest === guest || `${port.domid}` === guest)
+      .filter((port) => isGuest(port, guest))
       .flatMap(({ device }) => [
         hop(device, "the guest's end in dom0"),
         ...(kind === 'routed' ? [] : [hop(name, kind)]),
@@ -55,10 +54,10 @@ export function wayOf(
 }
 
 /**
- * Whether a guest has a network card here.
- * @param facts what is so on the host
+ * Whether a card or a port is that of a guest.
+ * @param one the card or port
  * @param guest the guest's name or domain
  */
-export function isKnownGuest({ guests }: Pick<MapFacts, 'guests'>, guest: string): boolean {
-  return guests.some((one) => one.guest === guest || `${one.domid}` === guest);
+export function isGuest({ guest: name, domid }: Pick<GuestPort, 'guest' | 'domid'>, guest: string): boolean {
+  return name === guest || `${domid}` === guest;
 }

@@ -58,10 +58,25 @@ export function readVifRecord(system: System, device: string): VifRecord | undef
  * @returns the records by the kernel's name of the device
  */
 export function readVifRecords(system: System): Map<string, VifRecord> {
-  const records = new Map<string, VifRecord>();
-  for (const device of system.list(VIF_RECORDS).filter(isRecordName)) {
-    const record = readVifRecord(system, device);
-    if (record !== undefined) records.set(device, record);
+  return recordsIn(system, VIF_RECORDS, (device) => readVifRecord(system, device));
+}
+
+/**
+ * Reads the records of a folder.
+ * @param system the way to the files
+ * @param folder the folder
+ * @param read reads the record of a name; undefined where it cannot be used
+ * @returns the records by their names
+ */
+export function recordsIn<T>(
+  system: System,
+  folder: string,
+  read: (name: string) => T | undefined,
+): Map<string, T> {
+  const records = new Map<string, T>();
+  for (const name of system.list(folder).filter(isRecordName)) {
+    const record = read(name);
+    if (record !== undefined) records.set(name, record);
   }
   return records;
 }

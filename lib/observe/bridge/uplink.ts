@@ -1,8 +1,8 @@
-import { BRIDGE_RECORDS, bridgeRecordPath, isRecordName } from '../../record/paths.ts';
+import { BRIDGE_RECORDS, bridgeRecordPath } from '../../record/paths.ts';
 import type { Topology } from '../../request/bridge.ts';
 import type { System } from '../../system/system.ts';
 import type { Address, HostState, Route } from '../host/host.ts';
-import { isRecord, readJson } from '../records.ts';
+import { isRecord, readJson, recordsIn } from '../records.ts';
 import type { SpanningState } from './spanning-tree.ts';
 
 export type { Topology } from '../../request/bridge.ts';
@@ -140,11 +140,10 @@ export interface AntispoofRecord {
  * @param system the way to the files
  */
 export function readBridgeRecords(system: System): BridgeRecord[] {
-  return system
-    .list(BRIDGE_RECORDS)
-    .filter(isRecordName)
-    .map((name) => readJson(system, bridgeRecordPath(name), isBridgeRecord))
-    .filter((record) => record !== undefined);
+  const records = recordsIn(system, BRIDGE_RECORDS, (name) =>
+    readJson(system, bridgeRecordPath(name), isBridgeRecord),
+  );
+  return [...records.values()];
 }
 
 function isBridgeRecord(value: unknown): value is BridgeRecord {

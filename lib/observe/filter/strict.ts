@@ -1,12 +1,12 @@
 import { HostError } from '../../errors.ts';
 import { INGRESS, isDeviceChain } from '../../filter/strict-elements.ts';
 import { CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
-import { isRecordName, STRICT_RECORDS, strictRecordPath } from '../../record/paths.ts';
+import { STRICT_RECORDS, strictRecordPath } from '../../record/paths.ts';
 import { LOCKING_MODES, type LockingMode } from '../../request/arguments.ts';
 import { failureText } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import { deviceExists } from '../host/port.ts';
-import { isRecord, readJson } from '../records.ts';
+import { isRecord, readJson, recordsIn } from '../records.ts';
 
 /** The record of a port's elements in the strict table, so that exactly these can be removed. */
 export interface StrictRecord {
@@ -36,12 +36,7 @@ export function readStrictRecord(system: System, port: string): StrictRecord | u
  * @param system the way to the records
  */
 export function readStrictRecords(system: System): ReadonlyMap<string, StrictRecord> {
-  const found = new Map<string, StrictRecord>();
-  for (const port of system.list(STRICT_RECORDS).filter(isRecordName)) {
-    const record = readStrictRecord(system, port);
-    if (record !== undefined) found.set(port, record);
-  }
-  return found;
+  return recordsIn(system, STRICT_RECORDS, (port) => readStrictRecord(system, port));
 }
 
 /**

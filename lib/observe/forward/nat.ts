@@ -1,7 +1,7 @@
-import { isRecordName, NAT_RECORDS } from '../../record/paths.ts';
+import { NAT_RECORDS } from '../../record/paths.ts';
 import type { DhcpServer } from '../../request/dhcp.ts';
 import type { System } from '../../system/system.ts';
-import { isRecord, readJson } from '../records.ts';
+import { isRecord, readJson, recordsIn } from '../records.ts';
 
 /** The changes by which dhcpd serves a subnet. */
 export interface SubnetRecord {
@@ -33,11 +33,10 @@ export interface NatRecord {
  * @param system the way to the files
  */
 export function readNatRecords(system: System): NatRecord[] {
-  return system
-    .list(NAT_RECORDS)
-    .filter(isRecordName)
-    .map((name) => readJson(system, `${NAT_RECORDS}/${name}`, isNatRecord))
-    .filter((record) => record !== undefined);
+  const records = recordsIn(system, NAT_RECORDS, (name) =>
+    readJson(system, `${NAT_RECORDS}/${name}`, isNatRecord),
+  );
+  return [...records.values()];
 }
 
 function isNatRecord(value: unknown): value is NatRecord {

@@ -1,7 +1,7 @@
-import { isRecordName, VIRTUAL_RECORDS } from '../../record/paths.ts';
+import { VIRTUAL_RECORDS } from '../../record/paths.ts';
 import type { VirtualForm } from '../../request/forward.ts';
 import type { System } from '../../system/system.ts';
-import { isRecord, readJson } from '../records.ts';
+import { isRecord, readJson, recordsIn } from '../records.ts';
 import type { DhcpRecord } from './nat.ts';
 
 /** The record of network-virtual; its firewall rules and settings are in the shared settings. */
@@ -25,11 +25,10 @@ export interface VirtualRecord {
  * @param system the way to the files
  */
 export function readVirtualRecords(system: System): VirtualRecord[] {
-  return system
-    .list(VIRTUAL_RECORDS)
-    .filter(isRecordName)
-    .map((name) => readJson(system, `${VIRTUAL_RECORDS}/${name}`, isVirtualRecord))
-    .filter((record) => record !== undefined);
+  const records = recordsIn(system, VIRTUAL_RECORDS, (name) =>
+    readJson(system, `${VIRTUAL_RECORDS}/${name}`, isVirtualRecord),
+  );
+  return [...records.values()];
 }
 
 function isVirtualRecord(value: unknown): value is VirtualRecord {

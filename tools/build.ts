@@ -1,4 +1,4 @@
-// Compiles bin/xen-network.ts to the one file dist/xen-network, and writes the notices of what is linked into it. Run by
+// Compiles bin/compiled.ts to the one file dist/xen-network, and writes the notices of what is linked into it. Run by
 // `npm run build`, with Bun. With a compiler for another machine (aarch64-linux-gnu-gcc) the program for that is made, in
 // dist/MACHINE.
 // Usage: tools/build.ts [COMPILER]
@@ -16,7 +16,7 @@ const made = join(folder, `.xen-network-${process.pid}`);
 
 await mkdir(folder, { recursive: true });
 try {
-  const parts = await compileProgram('bin/xen-network.ts', made, target);
+  const parts = await compileProgram('bin/compiled.ts', made, { snapshot: true, target });
   const said =
     target === undefined ? await proveProgram(made, manifest.version) : `xen-network ${manifest.version}`;
   await writeNotices(join(folder, 'share/doc/xen-network'), parts);

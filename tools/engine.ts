@@ -4,17 +4,56 @@
 import { FFIType } from 'bun:ffi';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { FUNCTIONS } from '../lib/system/kernel/libc.ts';
 import { compileFlags, findCompiler, LIBRARIES, LINK_FLAGS, quickjs, WARNINGS } from './compiler.ts';
 import { linkedParts, type Part } from './notices.ts';
 import { root, run } from './runtime.ts';
+import { linkWithSnapshot } from './snapshot.ts';
 
 const own = join(root, 'lib/engine');
 const cache = join(root, 'node_modules/.cache/xen-network');
 
 const QUICKJS_FILES = ['quickjs.c', 'libregexp.c', 'libunicode.c', 'cutils.c', 'libbf.c'];
+
+/**
+ * The engine finds objects of one form by the address of their prototype. Relative to the snapshot it is the same in
+ * every call, so that the snapshot's objects are found again.
+ */
+const BY_ADDRESS = `static uint32_t shape_initial_hash(JSObject *proto)
+{
+    uint32_t h;
+    h = shape_hash(1, (uintptr_t)proto);
+    if (sizeof(proto) > 4)
+        h = shape_hash(h, (uint64_t)(uintptr_t)proto >> 32);
+    return h;
+}
+`;
+const BY_DISTANCE = `static uintptr_t address_base;
+
+void JS_SetAddressBase(const void *base)
+{
+    address_base = (uintptr_t)base;
+}
+
+static uint32_t shape_initial_hash(JSObject *proto)
+{
+    uint64_t distance = proto == NULL ? 0 : (uintptr_t)proto - address_base;
+    return shape_hash(shape_hash(1, distance), distance >> 32);
+}
+`;
+
+/** @throws Error when the engine's source is not as expected */
+async function engineSource(name: string): Promise<string> {
+  const text = await readFile(join(quickjs, name), 'utf8');
+  if (name !== 'quickjs.c') return text;
+  const [before, after, ...more] = text.split(BY_ADDRESS);
+  if (before === undefined || after === undefined || more.length > 0)
+    throw new Error(`${join(quickjs, name)} is not as tools/engine.ts expects it.`);
+  return before + BY_DISTANCE + after;
+}
+
 /**
  * Compiles the engine to a library, once for each version of its sources.
  * @returns the path of the library
@@ -24,7 +63,7 @@ async function engineLibrary(cc: string): Promise<string> {
     .update((await run`${cc} --version`).stdout)
     // Not the paths: what is made is the same wherever the project lies.
     .update(compileFlags('').join(' ').replaceAll(root, ''));
-  for (const name of QUICKJS_FILES) hash.update(await readFile(join(quickjs, name)));
+  for (const name of QUICKJS_FILES) hash.update(await engineSource(name));
   const archive = join(cache, `quickjs-${hash.digest('hex').slice(0, 16)}.a`);
   if (await exists(archive)) return archive;
   process.stdout.write('Compiling the engine, which takes half a minute the first time.\n');
@@ -33,9 +72,10 @@ async function engineLibrary(cc: string): Promise<string> {
   try {
     const objects = QUICKJS_FILES.map((name) => join(work, name.replace(/c$/, 'o')));
     await Promise.all(
-      QUICKJS_FILES.map(
-        (name, i) => run`${cc} ${compileFlags(work)} -w -c ${join(quickjs, name)} -o ${objects[i] ?? ''}`,
-      ),
+      QUICKJS_FILES.map(async (name, i) => {
+        await writeFile(join(work, name), await engineSource(name));
+        await run`${cc} ${compileFlags(work)} -w -c ${join(work, name)} -o ${objects[i] ?? ''}`;
+      }),
     );
     await run`ar rcs ${join(work, 'library.a')} ${objects}`;
     await rename(join(work, 'library.a'), archive);
@@ -147,11 +187,16 @@ async function bundle(entry: string, folder: string): Promise<{ modules: string[
  * Compiles a TypeScript program to one static executable file.
  * @param entry its first module, from the project's folder
  * @param out the program's path, in an existing folder; a file there is replaced in one atomic step
+ * @param snapshot whether to put a snapshot into it; the entry then sets engine.main, and nothing runs before that
  * @param target the compiler for the machine that is to run it; this one's unless told
  * @returns what is linked into it besides our own
  * @throws Error when the compiler is missing; ProcessOutput when it refuses something
  */
-export async function compileProgram(entry: string, out: string, target?: string): Promise<Part[]> {
+export async function compileProgram(
+  entry: string,
+  out: string,
+  { snapshot, target }: { readonly snapshot: boolean; readonly target?: string | undefined },
+): Promise<Part[]> {
   const here = await findCompiler();
   const cc = target ?? here;
   const folder = `${out}.${process.pid}`;
@@ -167,10 +212,24 @@ export async function compileProgram(entry: string, out: string, target?: string
     await writeFile(join(folder, 'modules.c'), table.stdout);
     await writeFile(join(folder, 'functions.c'), functionTable());
     const made = ['modules.c', 'functions.c'].map((name) => join(folder, name));
-    const sources = ['engine.c', 'last-words.c', 'libc.c', 'memory.c'].map((name) => join(own, name));
+    const sources = ['engine.c', 'last-words.c', 'libc.c', 'memory.c', 'snapshot.c'].map((name) =>
+      join(own, name),
+    );
+    const objects = await Promise.all(
+      [...sources, ...made].map(async (source) => {
+        const object = join(folder, `${basename(source, '.c')}.o`);
+        await run`${cc} ${flags} -I${own} -c ${source} -o ${object}`;
+        return object;
+      }),
+    );
+    const libraries = [await engineLibrary(cc), ...LIBRARIES];
     // Static: it starts faster, runs with any C library, and ignores the caller's LD_ variables.
-    const linked = [...sources, ...made, await engineLibrary(cc), ...LIBRARIES];
-    await run`${cc} ${flags} -I${own} ${LINK_FLAGS} ${linked} -o ${join(folder, 'program')}`;
+    const link = async (room: string) => {
+      const program = join(folder, 'program');
+      await run`${cc} ${flags} -I${own} ${LINK_FLAGS} ${objects} ${room} ${libraries} -o ${program}`;
+      return program;
+    };
+    await linkWithSnapshot(folder, snapshot && target === undefined, link);
     await rename(join(folder, 'program'), out);
     return await linkedParts(inputs, cc);
   } finally {

@@ -3,6 +3,7 @@
 
 #include "engine.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -78,6 +80,7 @@ static JSValue take_signals(JSContext *ctx, JSValueConst self, int argc, JSValue
 
 // now(): milliseconds since some moment in the past
 static JSValue now(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  if (why_not_now() != NULL) return JS_ThrowInternalError(ctx, "now: %s", why_not_now());
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return JS_NewFloat64(ctx, time.tv_sec * 1e3 + time.tv_nsec / 1e6);
@@ -91,8 +94,17 @@ static JSValue wait_for(JSContext *ctx, JSValueConst self, int argc, JSValueCons
   return JS_UNDEFINED;
 }
 
+// random(): a number from 0 to less than 1
+static JSValue random_number(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  uint64_t bits = 0;
+  if (why_not_now() != NULL) return JS_ThrowInternalError(ctx, "random: %s", why_not_now());
+  while (getrandom(&bits, sizeof bits, 0) < 0 && errno == EINTR) continue;
+  return JS_NewFloat64(ctx, (bits >> 11) * 0x1p-53);
+}
+
 // path(): the path of this program's file
 static JSValue own_path(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
+  if (why_not_now() != NULL) return JS_ThrowInternalError(ctx, "path: %s", why_not_now());
   char path[PATH_MAX];
   const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
   return JS_NewStringLen(ctx, path, length < 0 ? 0 : length);
@@ -150,18 +162,43 @@ static const JSCFunctionListEntry ENGINE[] = {
     JS_CFUNC_DEF("now", 0, now),                  JS_CFUNC_DEF("exit", 1, leave),
     JS_CFUNC_DEF("encode", 1, encode),            JS_CFUNC_DEF("decode", 1, decode),
     JS_CFUNC_DEF("wait", 1, wait_for),            JS_CFUNC_DEF("path", 0, own_path),
+    JS_CFUNC_DEF("random", 0, random_number),
 };
 
-static void add_engine(JSContext *ctx, int argc, char **argv) {
+static void add_engine(JSContext *ctx) {
   JSValue engine = JS_NewObject(ctx), global = JS_GetGlobalObject(ctx);
   JS_SetPropertyFunctionList(ctx, engine, ENGINE, sizeof ENGINE / sizeof *ENGINE);
   JS_SetPropertyStr(ctx, engine, "libc", libc_functions(ctx));
-  JS_SetPropertyStr(ctx, engine, "pid", JS_NewInt32(ctx, getpid()));
-  JS_SetPropertyStr(ctx, engine, "argv", arguments(ctx, argc, argv));
-  JS_SetPropertyStr(ctx, engine, "env", environment(ctx));
   add_memory(ctx, engine);
   JS_SetPropertyStr(ctx, global, "engine", engine);
   JS_FreeValue(ctx, global);
+}
+
+static JSValue engine_of(JSContext *ctx) {
+  JSValue global = JS_GetGlobalObject(ctx);
+  JSValue engine = JS_GetPropertyStr(ctx, global, "engine");
+  JS_FreeValue(ctx, global);
+  return engine;
+}
+
+// What only this call of the program knows.
+static void add_call(JSContext *ctx, int argc, char **argv) {
+  JSValue engine = engine_of(ctx);
+  JS_SetPropertyStr(ctx, engine, "pid", JS_NewInt32(ctx, getpid()));
+  JS_SetPropertyStr(ctx, engine, "argv", arguments(ctx, argc, argv));
+  JS_SetPropertyStr(ctx, engine, "env", environment(ctx));
+  JS_FreeValue(ctx, engine);
+}
+
+// Calls a function of the object "engine", if there is one of that name.
+static JSValue call_engine(JSContext *ctx, const char *name) {
+  JSValue engine = engine_of(ctx), result = JS_UNDEFINED;
+  JSValue function = JS_GetPropertyStr(ctx, engine, name);
+  if (JS_IsFunction(ctx, function)) result = JS_Call(ctx, function, engine, 0, NULL);
+  if (JS_IsException(result)) die(ctx);
+  JS_FreeValue(ctx, function);
+  JS_FreeValue(ctx, engine);
+  return result;
 }
 
 static JSModuleDef *load_module(JSContext *ctx, const char *name, void *unused) {
@@ -222,6 +259,43 @@ static void close_others(void) {
   for (int fd = 3; fd < 1024; fd++) close(fd);
 }
 
+static struct program new_program(void) {
+  struct program program = {.runtime = JS_NewRuntime2(&memory, NULL)};
+  JS_SetGCThreshold(program.runtime, GC_THRESHOLD);
+  JS_SetMaxStackSize(program.runtime, STACK_SIZE);
+  JS_SetModuleLoaderFunc(program.runtime, NULL, load_module, NULL);
+  JS_SetHostPromiseRejectionTracker(program.runtime, on_rejection, NULL);
+  program.context = make_context(program.runtime);
+  add_engine(program.context);
+  return program;
+}
+
+static void load_program(JSContext *ctx) {
+  JSModuleDef *entry = load_module(ctx, modules[0].name, NULL);
+  if (entry == NULL) die(ctx);
+  JSValue module = JS_DupValue(ctx, JS_MKPTR(JS_TAG_MODULE, entry));
+  if (JS_ResolveModule(ctx, module) < 0 || JS_IsException(JS_EvalFunction(ctx, module))) die(ctx);
+}
+
+static void run_program(struct program program) {
+  JSContext *ctx = program.context;
+  JS_FreeValue(ctx, call_engine(ctx, "main"));
+  // The prelude sets engine.turn: it waits for the next timer or signal, and tells whether there may be more.
+  do run_jobs(program.runtime, ctx);
+  while (JS_ToBool(ctx, call_engine(ctx, "turn")));
+}
+
+static int make_snapshot(void) {
+  begin_snapshot();
+  struct program program = new_program();
+  begin_loading();
+  load_program(program.context);
+  JS_FreeValue(program.context, call_engine(program.context, "preload"));
+  run_jobs(program.runtime, program.context);
+  write_snapshot(program);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   words = argv;
   close_others();
@@ -237,31 +311,17 @@ int main(int argc, char **argv) {
   sigprocmask(SIG_SETMASK, &none, NULL);
   for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) signal(faults[i], on_fault);
   keep_reserve();
-  JSRuntime *runtime = JS_NewRuntime2(&memory, NULL);
-  JS_SetGCThreshold(runtime, GC_THRESHOLD);
-  JS_SetMaxStackSize(runtime, STACK_SIZE);
-  JS_SetModuleLoaderFunc(runtime, NULL, load_module, NULL);
-  JSContext *ctx = make_context(runtime);
   rejected = JS_UNDEFINED;
-  JS_SetHostPromiseRejectionTracker(runtime, on_rejection, NULL);
-  add_engine(ctx, argc, argv);
-
-  JSModuleDef *program = load_module(ctx, modules[0].name, NULL);
-  if (program == NULL) die(ctx);
-  JSValue module = JS_DupValue(ctx, JS_MKPTR(JS_TAG_MODULE, program));
-  if (JS_ResolveModule(ctx, module) < 0 || JS_IsException(JS_EvalFunction(ctx, module))) die(ctx);
-
-  // The prelude sets engine.turn: it waits for the next timer or signal, and tells whether there may be more.
-  JSValue global = JS_GetGlobalObject(ctx);
-  JSValue engine = JS_GetPropertyStr(ctx, global, "engine");
-  for (;;) {
-    run_jobs(runtime, ctx);
-    JSValue turn = JS_GetPropertyStr(ctx, engine, "turn");
-    JSValue more = JS_Call(ctx, turn, engine, 0, NULL);
-    if (JS_IsException(more)) die(ctx);
-    JS_FreeValue(ctx, turn);
-    if (!JS_ToBool(ctx, more)) break;
+  if (snapshot_state() == MAKE_SNAPSHOT) return make_snapshot();
+  struct program program;
+  if (resume_snapshot(&program)) {
+    add_call(program.context, argc, argv);
+  } else {
+    program = new_program();
+    add_call(program.context, argc, argv);
+    load_program(program.context);
   }
+  run_program(program);
   dprintf(2, "xen-network: the program came to its end without a result\n");
   last_words(words, "it came to its end without a result");
   return 1;

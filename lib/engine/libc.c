@@ -40,6 +40,7 @@ static int argument(JSContext *ctx, JSValueConst value, long *word) {
 
 static JSValue call(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv, int index) {
   long word[MOST_ARGUMENTS] = {0};
+  if (why_not_now() != NULL) return JS_ThrowInternalError(ctx, "%s: %s", functions[index].name, why_not_now());
   if (argc > MOST_ARGUMENTS) return JS_ThrowTypeError(ctx, "%s has too many arguments", functions[index].name);
   for (int i = 0; i < argc; i++)
     if (argument(ctx, argv[i], &word[i])) return JS_EXCEPTION;

@@ -4,6 +4,7 @@
 
 #include "engine.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,40 +34,88 @@ struct piece {
 
 enum { HEADER = offsetof(struct piece, bytes) };
 
-static struct piece *unused[LARGEST / STEP + 1];
-static char *block, *block_end;
+// Where small pieces come from.
+static struct supply {
+  struct piece *unused[LARGEST / STEP + 1];
+  char *block, *block_end;
+} supply;
+
+// The arena: where the snapshot is, and what was behind it. No piece in it is malloc(3)'s.
+static char *arena, *arena_end;
+// While a snapshot is made, all pieces come from there.
+static bool making;
+
+static bool in_arena(const void *address) {
+  return (const char *)address >= arena && (const char *)address < arena_end;
+}
+
+void begin_arena(char *start, char *end) {
+  making = true;
+  arena = supply.block = start;
+  arena_end = supply.block_end = end;
+}
+
+char *end_of_arena(void) {
+  for (size_t i = 0; i <= LARGEST / STEP; i++)
+    for (struct piece *piece = supply.unused[i]; piece != NULL; piece = piece->next)
+      memset(piece->bytes + sizeof piece->next, 0, piece->size - sizeof piece->next);
+  return supply.block;
+}
+
+size_t save_supply(void *to) {
+  if (to != NULL) {
+    *(struct supply *)to = supply;
+    // The arena that continues has another end.
+    ((struct supply *)to)->block_end = NULL;
+  }
+  return sizeof supply;
+}
+
+void resume_supply(const void *from, char *start, char *end) {
+  supply = *(const struct supply *)from;
+  arena = start;
+  arena_end = supply.block_end = end;
+}
 
 static struct piece *piece_of(const void *bytes) { return (struct piece *)((char *)bytes - HEADER); }
 
+// A new piece from the block.
+static void *fresh(size_t rounded) {
+  if ((size_t)(supply.block_end - supply.block) < HEADER + rounded) {
+    supply.block = making ? NULL : malloc(BLOCK);
+    if (supply.block == NULL) return supply.block_end = none();
+    supply.block_end = supply.block + BLOCK;
+  }
+  struct piece *piece = (struct piece *)supply.block;
+  supply.block += HEADER + rounded;
+  piece->size = rounded;
+  return piece->bytes;
+}
+
+static void *large(size_t size) {
+  if (making) return fresh((size + STEP - 1) / STEP * STEP);
+  struct piece *piece = malloc(HEADER + size);
+  if (piece == NULL) return none();
+  piece->size = size;
+  return piece->bytes;
+}
+
 static void *small(size_t size) {
   const size_t rounded = (size + STEP - 1) / STEP * STEP;
-  struct piece **list = &unused[rounded / STEP];
+  struct piece **list = &supply.unused[rounded / STEP];
   struct piece *piece = *list;
   if (piece != NULL) {
     *list = piece->next;
     return piece->bytes;
   }
-  if ((size_t)(block_end - block) < HEADER + rounded) {
-    block = malloc(BLOCK);
-    if (block == NULL) return block_end = none();
-    block_end = block + BLOCK;
-  }
-  piece = (struct piece *)block;
-  block += HEADER + rounded;
-  piece->size = rounded;
-  return piece->bytes;
+  return fresh(rounded);
 }
 
 static void *take(JSMallocState *state, size_t size) {
-  void *bytes;
-  if (size <= LARGEST) {
-    bytes = small(size);
-  } else {
-    struct piece *piece = malloc(HEADER + size);
-    if (piece != NULL) piece->size = size;
-    bytes = piece == NULL ? none() : piece->bytes;
-  }
+  void *bytes = size <= LARGEST ? small(size) : large(size);
   if (bytes == NULL) return NULL;
+  // Part of an old address in the rest of a piece would be in the snapshot, and would differ from run to run.
+  if (making) memset(bytes, 0, piece_of(bytes)->size);
   state->malloc_count++;
   state->malloc_size += piece_of(bytes)->size;
   return bytes;
@@ -77,8 +126,11 @@ static void give_back(JSMallocState *state, void *bytes) {
   struct piece *piece = piece_of(bytes);
   state->malloc_count--;
   state->malloc_size -= piece->size;
-  if (piece->size > LARGEST) return free(piece);
-  struct piece **list = &unused[piece->size / STEP];
+  if (piece->size > LARGEST) {
+    if (!in_arena(piece)) free(piece);
+    return;
+  }
+  struct piece **list = &supply.unused[piece->size / STEP];
   piece->next = *list;
   *list = piece;
 }
@@ -91,7 +143,7 @@ static void *resize(JSMallocState *state, void *bytes, size_t size) {
     return NULL;
   }
   if (size <= old && old <= LARGEST) return bytes;
-  if (size > LARGEST && old > LARGEST) {
+  if (size > LARGEST && old > LARGEST && !in_arena(bytes)) {
     struct piece *piece = realloc(piece_of(bytes), HEADER + size);
     if (piece == NULL) return none();
     state->malloc_size += size - old;

@@ -61,13 +61,28 @@ function once(name: string, call: Handler): typeof program {
   });
 }
 
+/** What only a call knows; a module that asks for it while it is loaded must not be in the snapshot. */
+function known<T>(value: T | undefined, name: string): T {
+  if (value === undefined) throw new Error(`A module asks for process.${name} while it is loaded.`);
+  return value;
+}
+
 const program = {
-  argv: [engine.argv[0] ?? '', '', ...engine.argv.slice(1)],
-  argv0: engine.argv[0] ?? '',
-  env: engine.env,
+  get argv(): string[] {
+    const [name = '', ...words] = known(engine.argv, 'argv');
+    return [name, '', ...words];
+  },
+  get argv0(): string {
+    return known(engine.argv, 'argv0')[0] ?? '';
+  },
+  get env(): Record<string, string> {
+    return known(engine.env, 'env');
+  },
+  get pid(): number {
+    return known(engine.pid, 'pid');
+  },
   versions: {},
   exitCode: 0,
-  pid: engine.pid,
   get execPath(): string {
     return engine.path();
   },
@@ -107,6 +122,8 @@ define(
 );
 
 engine.turn = turn;
+// The engine's own would begin with the snapshot's seed in every call.
+define(Math, 'random', engine.random);
 Object.assign(globalThis, {
   process: program,
   performance: { now: engine.now },

@@ -135,7 +135,9 @@ const BRIDGED: readonly Scenario[] = [
       page.ok(host, 'xen-network start|stop|restart', {
         as: ['start', 'restart'].map((word) => `xen-network ${word}`),
       });
-      expect(page.ok(host, 'xen-network status')).toContain('xenbr0');
+      const status = page.ok(host, 'xen-network status [--json]', { as: ['xen-network status --json'] });
+      expect(JSON.stringify(JSON.parse(status))).toContain('"xenbr0"');
+      page.ok(host, 'xen-network status [--json]', { as: ['xen-network status'] });
       page.ok(host, 'xen-network doctor [GUEST]', { as: ['xen-network doctor'] });
       page.ok(host, 'xen-network confirm');
       page.ok(host, 'xen-network recover');

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,27 +8,110 @@ import { PLAIN_ENV } from '../support/hosts/namespace.ts';
 const root = join(import.meta.dirname, '../..');
 let folder: string;
 
+/** Compiles a program; returns what the build said when that failed, else nothing. */
+function compile(source: string, to: string, snapshot: boolean): string {
+  const script = `const { compileProgram } = await import('./tools/engine.ts');
+    await compileProgram('${source}', '${join(folder, to)}', { snapshot: ${snapshot} })`;
+  const done = spawnSync('sh', ['tools/bun.sh', '-e', script], { cwd: root, encoding: 'utf8' });
+  return done.status === 0 ? '' : done.stderr;
+}
+
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'xen-network-engine-'));
-  const script = `const { compileProgram } = await import('./tools/engine.ts');
-    await compileProgram('test/support/kernel/engine-facts.ts', '${join(folder, 'facts')}')`;
-  const done = spawnSync('sh', ['tools/bun.sh', '-e', script], { cwd: root, encoding: 'utf8' });
-  if (done.status !== 0) throw new Error(`The program cannot be compiled: ${done.stderr}`);
+  for (const [name, snapshot] of [
+    ['snapshot', true],
+    ['bytecode', false],
+  ] as const)
+    expect(compile('test/support/kernel/engine-facts.ts', name, snapshot)).toBe('');
 });
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function run(words: readonly string[], env: Readonly<Record<string, string>> = {}, argv0 = 'facts') {
-  return spawnSync(join(folder, 'facts'), words, { env: { ...PLAIN_ENV, ...env }, argv0, encoding: 'utf8' });
+/** What a program's start asks of the kernel, as strace shows it. */
+function startOf(name: string, before = ''): string {
+  const script = `${before} exec "$0" words`;
+  const words = ['-f', '-e', 'trace=mmap,madvise', 'sh', '-c', script, join(folder, name)];
+  const { status, stderr } = spawnSync('strace', words, { env: PLAIN_ENV, encoding: 'utf8' });
+  expect(status).toBe(3);
+  return stderr;
 }
 
-function fact(what: string, ...more: string[]): unknown {
-  const { status, stdout, stderr } = run([what, ...more], { PLAIN: 'a=b', EMPTY: '' });
-  expect({ status, stderr }).toEqual({ status: 3, stderr: '' });
-  return JSON.parse(stdout);
+test('a program has a snapshot where it was asked for, and does without where there is no memory for it', () => {
+  expect(startOf('snapshot')).toMatch(/MADV_HUGEPAGE/);
+  expect(startOf('bytecode')).not.toMatch(/MADV_HUGEPAGE/);
+  const poor = startOf('snapshot', 'ulimit -v 6000;');
+  expect(poor).toMatch(/ENOMEM/);
+  expect(poor).not.toMatch(/MADV_HUGEPAGE/);
+});
+
+/** A module that does something while it is loaded. */
+function early(act: string): string {
+  const source = join(folder, 'early.ts');
+  const from = join(root, 'lib/system/kernel/libc.ts');
+  writeFileSync(source, `import { libc } from '${from}';\nvoid libc; ${act}; engine.main = () => {};`);
+  return source;
 }
 
-describe('the engine of the compiled program', () => {
+test('a module that asks the system while it is loaded gets into no snapshot', () => {
+  const questions = {
+    'libc().umask(0o022)': 'umask: a module must not ask the system',
+    'performance.now()': 'now: a module must not ask the system',
+    'Math.random()': 'random: a module must not ask the system',
+    'process.execPath': 'path: a module must not ask the system',
+    'process.env.PATH': 'A module asks for process.env while it is loaded.',
+    'process.argv.length': 'A module asks for process.argv while it is loaded.',
+    'process.argv0': 'A module asks for process.argv0 while it is loaded.',
+    'process.pid': 'A module asks for process.pid while it is loaded.',
+  };
+  const asked = Object.keys(questions).map((question) => `() => ${question}`);
+  const said = compile(
+    early(`const said = [${asked}].map((ask) => {
+      try { return String(ask()); } catch (thrown) { return thrown.message; }
+    }); throw new Error(said.join('; '))`),
+    'early',
+    true,
+  );
+  for (const refusal of Object.values(questions)) expect(said).toContain(refusal);
+  // The engine itself asks for the time, so this is found at the end.
+  expect(compile(early('Date.now()'), 'early', true)).toContain('would be in the snapshot: the time');
+});
+
+describe.each(['snapshot', 'bytecode'])('the engine of the compiled program, from %s,', (program) => {
+  function run(words: readonly string[], env: Readonly<Record<string, string>> = {}, argv0 = 'facts') {
+    return spawnSync(join(folder, program), words, {
+      env: { ...PLAIN_ENV, ...env },
+      argv0,
+      encoding: 'utf8',
+    });
+  }
+
+  function fact(what: string, ...more: string[]): unknown {
+    const { status, stdout, stderr } = run([what, ...more], { PLAIN: 'a=b', EMPTY: '' });
+    expect({ status, stderr }).toEqual({ status: 3, stderr: '' });
+    return JSON.parse(stdout);
+  }
+
+  test('has what was made while it was loaded', () => {
+    expect(fact('early')).toEqual([
+      '[{"a":1,"b":2},{"a":3,"b":4}]',
+      ['object', 'object', 'function', 'object'],
+      [
+        ['text', 'by text'],
+        ['new', 'by a new key'],
+      ],
+      3 * 69_990,
+      5000 + 4999,
+      ['12', '34'],
+      'Error: early',
+    ]);
+  });
+
+  test('has other random numbers in each call', () => {
+    const numbers = [...(fact('chance') as number[]), ...(fact('chance') as number[])];
+    expect(new Set(numbers).size).toBe(4);
+    expect(numbers.every((number) => number >= 0 && number < 1)).toBe(true);
+  });
+
   test('has the words of the call and the name it was called by', () => {
     expect(fact('words', 'ip=192.0.2.1', '', 'ä')).toEqual(['words', 'ip=192.0.2.1', '', 'ä']);
     expect(JSON.parse(run(['name'], {}, '/some/where/vif-bridge').stdout)).toBe('/some/where/vif-bridge');
@@ -37,7 +120,7 @@ describe('the engine of the compiled program', () => {
   test('has the environment, whatever a variable is called', () => {
     const { stdout } = spawnSync(
       'env',
-      ['-i', 'PLAIN=a=b', 'EMPTY=', '__proto__=odd', join(folder, 'facts'), 'variables'],
+      ['-i', 'PLAIN=a=b', 'EMPTY=', '__proto__=odd', join(folder, program), 'variables'],
       {
         encoding: 'utf8',
       },
@@ -54,12 +137,12 @@ describe('the engine of the compiled program', () => {
     expect(fact('errno')).toEqual([-1, 9, 0]);
     expect(fact('folder')).toBeNull();
     expect(fact('error')).toBe('No such file or directory');
-    expect(fact('pid')).toBe(join(folder, 'facts'));
+    expect(fact('pid')).toBe(join(folder, program));
   });
 
   test('has standard files even where its caller closed them', () => {
     const script = `exec <&- 2>&-; exec "$0" files`;
-    const { stdout } = spawnSync('bash', ['-c', script, join(folder, 'facts')], {
+    const { stdout } = spawnSync('bash', ['-c', script, join(folder, program)], {
       env: PLAIN_ENV,
       encoding: 'utf8',
     });

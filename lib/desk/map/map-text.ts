@@ -1,15 +1,5 @@
 import { visible } from '../../text.ts';
 import type { GuestPort, HostMap, Network } from './map.ts';
-import {
-  cardFacts,
-  guestName,
-  hostAddresses,
-  isEmpty,
-  NOT_OURS,
-  NOTHING_THERE,
-  networkFacts,
-  ON_NO_NETWORK,
-} from './map-words.ts';
 
 /** How the map is written. */
 export interface MapStyle {
@@ -43,7 +33,9 @@ export function mapText(map: HostMap, style: MapStyle): string {
   const lines = [
     ...map.networks.flatMap((network) => [...networkLines(network, style, columns, paint), '']),
     ...(map.loose.length === 0 ? [] : [...looseLines(map.loose, style, columns, paint), '']),
-    ...(isEmpty(map) ? [NOTHING_THERE, ''] : []),
+    ...(map.networks.length + map.loose.length === 0
+      ? ['There is no bridge, no switch and no guest.', '']
+      : []),
     ...map.warnings.map((sentence) => paint('yellow', visible(`! ${sentence}`))),
   ];
   while (lines.at(-1) === '') lines.pop();
@@ -52,31 +44,38 @@ export function mapText(map: HostMap, style: MapStyle): string {
 
 function networkLines(network: Network, style: MapStyle, columns: Columns, paint: Paint): string[] {
   const branches: string[] = [
-    ...network.cards.map((card) => {
-      const carrier = card.hasCarrier ? '' : `, ${paint('red', 'no carrier')}`;
-      return `${card.device}  card (${cardFacts(card)}${carrier})`;
+    ...network.cards.map(({ device, driver, speed, hasCarrier }) => {
+      const rate = speed === undefined ? '' : `, ${speed} Mbit/s`;
+      const carrier = hasCarrier ? '' : `, ${paint('red', 'no carrier')}`;
+      return `${device}  card (${driver}${rate}${carrier})`;
     }),
     ...(network.dom0 === undefined ? [] : [dom0Line(network.dom0)]),
-    ...network.others.map((name) => paint('dim', `${name}  ${NOT_OURS}`)),
+    ...network.others.map((name) => paint('dim', `${name}  not a guest's, nor this program's`)),
     ...guestLines(network.guests, columns, paint),
   ];
   return [title(network, paint), ...tree(branches, style)];
 }
 
 function title(network: Network, paint: Paint): string {
-  const { name, startedBy, isUp } = network;
+  const { name, kind, startedBy, antispoof, hasSpanningTree, mtu, isUp } = network;
+  const what = kind === 'routed' ? 'guests that are routed to' : kind;
+  const facts = [
+    startedBy === undefined ? `${what}, not started by this program` : `${what} by ${startedBy}`,
+    ...(antispoof === undefined ? [] : [`antispoof=${antispoof}`]),
+    ...(hasSpanningTree ? ['spanning tree'] : []),
+    ...(mtu === undefined ? [] : [`MTU ${mtu}`]),
+  ].join(', ');
   const down = isUp ? '' : `, ${paint('red', 'down')}`;
-  return `${paint(startedBy === undefined ? 'dim' : 'bold', name)}  ${networkFacts(network)}${down}`;
+  return `${paint(startedBy === undefined ? 'dim' : 'bold', name)}  ${facts}${down}`;
 }
 
-function dom0Line(end: NonNullable<Network['dom0']>): string {
-  const { device, port } = end;
-  const own = hostAddresses(end);
+function dom0Line({ device, port, addresses }: NonNullable<Network['dom0']>): string {
+  const own = addresses.length === 0 ? 'no address' : addresses.join(' ');
   return port === undefined ? `dom0 by ${device}: ${own}` : `${port}  dom0 as ${device}: ${own}`;
 }
 
 function looseLines(ports: readonly GuestPort[], style: MapStyle, columns: Columns, paint: Paint): string[] {
-  return [paint('red', ON_NO_NETWORK), ...tree(guestLines(ports, columns, paint), style)];
+  return [paint('red', 'On no network'), ...tree(guestLines(ports, columns, paint), style)];
 }
 
 function tree(branches: readonly string[], { unicode }: MapStyle): string[] {
@@ -101,10 +100,21 @@ function columnsOf(guests: readonly GuestPort[], width: number): Columns {
   );
 }
 
-function cells(port: GuestPort): string[] {
-  const { device, mac, addresses, vlans, mtu, filter, dropped, hotplug } = port;
+function cells({
+  guest,
+  domid,
+  device,
+  mac,
+  addresses,
+  vlans,
+  mtu,
+  filter,
+  dropped,
+  hotplug,
+}: GuestPort): string[] {
+  const name = guest === `${domid}` ? guest : `${guest} (${domid})`;
   return [
-    guestName(port),
+    name,
     device,
     mac,
     addresses.join(' '),

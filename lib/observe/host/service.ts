@@ -1,3 +1,4 @@
+import { timeOfDay, wasClockSet } from '../../system/processes/clock.ts';
 import type { System } from '../../system/system.ts';
 
 /** A server on this host, and how to control it. */
@@ -129,21 +130,13 @@ const START_TIME = 19;
 const CLOCK_TICK_MS = 10;
 
 /**
- * How far the time of day may move against the monotonic clock without having been set: a call is too short for more
- * drift.
- */
-const SET_MS = 50;
-const sinceEpoch = (): number => Date.now() - performance.now();
-const atFirst = sinceEpoch();
-
-/**
  * When a process started, for comparison with the times of files that this call has changed.
  * @returns milliseconds since 1970; minus infinity where the time of day was set during this call, as at boot, since
  * the times of files before that are of another clock
  */
 function startedAt(system: System, pid: number): number {
-  if (Math.abs(sinceEpoch() - atFirst) > SET_MS) return Number.NEGATIVE_INFINITY;
-  return Date.now() - ageOf(system, pid);
+  if (wasClockSet()) return Number.NEGATIVE_INFINITY;
+  return timeOfDay() - ageOf(system, pid);
 }
 
 /**

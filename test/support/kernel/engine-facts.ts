@@ -1,8 +1,8 @@
 // A program for the compiled program's engine: it prints what is so, for engine.test.ts to judge.
 
+import '../../../lib/engine/engine.ts';
 import { lastErrno, libc } from '../../../lib/system/kernel/libc.ts';
 
-const [, , what = ''] = process.argv;
 const print = (value: unknown) => {
   const bytes = new TextEncoder().encode(`${JSON.stringify(value)}\n`);
   libc().write(1, bytes, bytes.length);
@@ -38,7 +38,44 @@ function refusal(act: () => unknown): string {
   }
 }
 
+/** Made while the program is loaded: in a snapshot it was there before the call. */
+const EARLY = {
+  forms: [{ a: 1, b: 2 }, Object.create(null), class Named {}, new Error('early')],
+  keyed: new Map<unknown, string>([
+    ['text', 'by text'],
+    [7, 'by number'],
+  ]),
+  long: new Uint8Array(70_000).fill(3),
+  grown: Array.from({ length: 1000 }, (_, i) => `${i}`),
+  pattern: /^(\d+)-(\d+)$/u,
+};
+
+/** What was there early can be used, changed and let go like everything else. */
+function early(): unknown {
+  const { forms, keyed, long, grown, pattern } = EARLY;
+  const again = { a: 3, b: 4 };
+  for (let i = 1000; i < 5000; i++) grown.push(`${i}`);
+  keyed.set('new', 'by a new key');
+  keyed.delete(7);
+  const whole = long.subarray(10).reduce((sum, number) => sum + number, 0);
+  Reflect.deleteProperty(EARLY, 'long');
+  return [
+    JSON.stringify([forms[0], again]),
+    forms.map((form) => typeof form),
+    [...keyed],
+    whole,
+    grown.length + Number(grown[4999]),
+    pattern.exec('12-34')?.slice(1),
+    String(forms[3]),
+  ];
+}
+
+/** Two numbers: chance would have to be odd to make them equal, or equal to those of the next call. */
+const chance = () => [Math.random(), Math.random()];
+
 const facts: Readonly<Record<string, () => unknown>> = {
+  early,
+  chance,
   words: () => process.argv.slice(2),
   name: () => process.argv0,
   variables: () => [
@@ -98,6 +135,7 @@ async function signals(): Promise<string[]> {
 }
 
 async function main(): Promise<void> {
+  const [, , what = ''] = process.argv;
   if (what === 'rejects') throw new RangeError('nobody caught this');
   if (what === 'waits') await new Promise(() => {});
   if (what === 'recursion') print(deep(0));
@@ -109,4 +147,4 @@ function deep(level: number): number {
   return deep(level + 1) + 1;
 }
 
-void main();
+engine.main = () => void main();

@@ -78,7 +78,7 @@ describe('the description of the hooks', () => {
   });
 
   test('is not loaded by a hook that does its work', () => {
-    const files = ['bin/xen-network.ts', ...Object.keys(HOOKS).map((name) => `scripts/${name}.ts`)];
+    const files = ['bin/compiled.ts', ...Object.keys(HOOKS).map((name) => `scripts/${name}.ts`)];
     const loaded = files.flatMap((file) => [...loadedWith(file)]);
     expect(loaded).toContain('lib/request/vif.ts');
     expect(loaded.filter((file) => file.includes('/described/'))).toEqual([]);

@@ -28,15 +28,27 @@ export interface PendingRun {
 }
 
 /**
- * The runs that wait for confirmation.
+ * The ids of the runs that wait for confirmation.
  * @param system the way to the files
  */
-export function pendingRuns(system: System): PendingRun[] {
-  const ids = system
+export function pendingIds(system: System): string[] {
+  return system
     .list(PENDING_RUNS)
     .filter((name) => name.endsWith(DEADLINE))
     .map((name) => name.slice(0, -DEADLINE.length));
-  return ids.map((id) => ({ id, remainingMs: remainingMs(system, id), parts: readParts(system, id) }));
+}
+
+/**
+ * The runs that wait for confirmation.
+ * @param system the way to the files
+ * @throws HostError when a later version of this program started one
+ */
+export function pendingRuns(system: System): PendingRun[] {
+  return pendingIds(system).map((id) => ({
+    id,
+    remainingMs: remainingMs(system, id),
+    parts: readParts(system, id),
+  }));
 }
 
 /**
@@ -73,7 +85,10 @@ function readParts(system: System, id: string): readonly TakeBack[] | undefined 
   return readJson(system, pendingRunPath(id), areParts);
 }
 
-/** A deadline that cannot be read counts as over: nobody could confirm the run in time, so it is undone. */
+/**
+ * A deadline that cannot be read counts as over: nobody could confirm the run in time, so it is undone. That of a later
+ * version as well: an upgraded program has ended the time of a run that it did not start.
+ */
 function readDeadline(system: System, id: string): number | undefined {
   const line = system.readText(pendingDeadlinePath(id));
   if (line === undefined) return undefined;

@@ -1,4 +1,4 @@
-import { isRecord } from '../observe/records.ts';
+import { isRecord, newerFile } from '../observe/records.ts';
 import type { Command, Step } from '../plan/step.ts';
 import { DAMAGED, damagedPath, isTemporary, JOURNALS, journalPath } from '../record/paths.ts';
 import { seal, type Unsealed, unseal } from '../record/sealed.ts';
@@ -15,9 +15,6 @@ export interface Journal {
   /** The indexes of all devices from before the run. */
   readonly indexes: readonly number[];
 }
-
-/** Why a journal cannot be used: it is damaged, or a later version of this program wrote it. */
-export type Unreadable = 'damaged' | 'newer';
 
 /**
  * Writes a run's journal, before anything is changed. The first line is the plan; a line is added when a batch begins.
@@ -88,40 +85,39 @@ export function damagedJournals(system: System, concerns: (key: string) => boole
     .map((key) => damageText(key));
 }
 
-function damageText(key: string, how: Unreadable = 'damaged'): string {
-  const why = how === 'newer' ? 'was written by a later version of this program' : 'cannot be read any more';
+function damageText(key: string): string {
   return (
-    `The journal of an interrupted run of ${key} ${why}, so the run was not undone. ` +
+    `The journal of an interrupted run of ${key} cannot be read any more, so the run was not undone. ` +
     `Look at what it left on this host, then remove ${damagedPath(journalPath(key))}.`
   );
 }
 
 /**
- * Renames a journal that cannot be read, so that it stops no later run and is still there for the administrator.
+ * Renames a damaged journal, so that it stops no later run and is still there for the administrator.
  * @param system the way to the file
  * @param key the run's key
- * @param how why it cannot be read
  * @returns a sentence for the log
  */
-export function putAside(system: System, key: string, how: Unreadable): string {
+export function putAside(system: System, key: string): string {
   system.rename(journalPath(key), damagedPath(journalPath(key)));
-  return damageText(key, how);
+  return damageText(key);
 }
 
 /**
  * Reads a run's journal.
  * @param system the way to the file
  * @param key the run's key
- * @returns undefined when there is no journal; a word when there is one that cannot be used
+ * @returns undefined when there is no journal
+ * @throws HostError when a later version of this program wrote it
  */
-export function readJournal(system: System, key: string): Journal | Unreadable | undefined {
+export function readJournal(system: System, key: string): Journal | 'damaged' | undefined {
   const bytes = system.readBytes(journalPath(key));
   if (bytes === undefined) return undefined;
   const text = decodeText(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)));
   // The last line may be incomplete: the batch that it announces was then not begun.
   const lines = text.split('\n').slice(0, -1);
   const [first = 'damaged', ...rest] = lines.map(unseal);
-  if ([first, ...rest].includes('newer')) return 'newer';
+  if ([first, ...rest].includes('newer')) throw newerFile(journalPath(key));
   const head = parse(first);
   const further = rest.map(parse);
   if (typeof head !== 'object' || further.includes(undefined)) return 'damaged';

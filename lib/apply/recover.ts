@@ -9,10 +9,11 @@ import { closeJournal, damagedJournals, putAside, readJournal } from './journal.
  * @param system the way to the host
  * @param key the run's key; the caller must hold its lock
  * @returns sentences for the log; empty when there was nothing to do
+ * @throws HostError when a later version of this program wrote the journal
  */
 export async function recoverRun(system: System, key: string): Promise<string[]> {
   const journal = readJournal(system, key);
-  if (typeof journal === 'string') return [putAside(system, key, journal)];
+  if (typeof journal === 'string') return [putAside(system, key)];
   if (journal === undefined) {
     closeJournal(system, key);
     return damagedJournals(system, (other) => other === key);

@@ -1,3 +1,4 @@
+import { HostError } from '../errors.ts';
 import type { Assignment } from '../record/assignment.ts';
 import {
   DAMAGED,
@@ -87,7 +88,8 @@ export function recordsIn<T>(
  * @param system the way to the file
  * @param path the file
  * @param fits tells whether the content has the expected form
- * @returns undefined when it does not exist, is damaged, of a later version, no JSON or of another form
+ * @returns undefined when it does not exist, is damaged, no JSON or of another form
+ * @throws HostError when a later version of this program wrote it
  */
 export function readJson<T>(
   system: System,
@@ -100,16 +102,27 @@ export function readJson<T>(
     return undefined;
   }
   const found = unseal(line);
+  if (found === 'newer') throw newerFile(path);
   const value = typeof found === 'object' ? parsed(found.text) : undefined;
   if (fits(value)) return value;
   system.rename(path, damagedPath(path));
-  const why =
-    found === 'newer' ? 'was written by a later version of this program' : 'cannot be read any more';
   system.notice?.(
-    `The record ${path} ${why} and was renamed to ${damagedPath(path)}. ` +
+    `The record ${path} cannot be read any more and was renamed to ${damagedPath(path)}. ` +
       'What it describes may be left on this host: look at that, then remove the file.',
   );
   return undefined;
+}
+
+/**
+ * The refusal of a file whose format this version does not know, as after a downgrade. The file stays where it is, and
+ * what it describes as well, for the later version.
+ * @param path the file
+ */
+export function newerFile(path: string): HostError {
+  return new HostError(
+    `${path} was written by a later version of this program, and this version does not change what it cannot read. ` +
+      'Install the later version again.',
+  );
 }
 
 /**

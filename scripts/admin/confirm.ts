@@ -1,4 +1,4 @@
-import { confirmRun, isPending, pendingRuns, remainingMs } from '../../lib/apply/confirm.ts';
+import { confirmRun, isPending, pendingIds, remainingMs } from '../../lib/apply/confirm.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { withLock } from '../../lib/hook/locks.ts';
@@ -19,12 +19,13 @@ const ANY_NETWORK_HOOK = 'network-bridge';
 export function confirm(context: Context): Promise<number> {
   const { system, print } = context;
   return withLock(system, ANY_NETWORK_HOOK, async () => {
-    const runs = pendingRuns(system);
-    for (const { id } of runs) {
+    // By their ids alone, which every version can read.
+    const ids = pendingIds(system);
+    for (const id of ids) {
       confirmRun(system, id);
       print(`${id} is confirmed and stays.\n`);
     }
-    if (runs.length === 0) print('Nothing waits for a confirmation.\n');
+    if (ids.length === 0) print('Nothing waits for a confirmation.\n');
     return 0;
   });
 }

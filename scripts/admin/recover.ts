@@ -1,6 +1,6 @@
 import { damagedJournals, journalKeys } from '../../lib/apply/journal.ts';
 import { recoverInWords } from '../../lib/apply/recover.ts';
-import { LockError } from '../../lib/errors.ts';
+import { LockError, XenNetworkError } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { collect, goneDevices } from '../../lib/hook/guests/leftovers.ts';
 import { deviceKeys, withLock, withLocks } from '../../lib/hook/locks.ts';
@@ -21,15 +21,31 @@ export async function recover(context: Context): Promise<number> {
   for (const key of journalKeys(system)) {
     sentences.push(...(await recovered(system, key)));
   }
-  await withLock(system, 'network-bridge', async () => {
-    sentences.push(...(await expireRuns(context)), ...(await collectShared(system)));
-    dropTables(system);
-  });
-  sentences.push(...(await collect(context, goneDevices(system))));
-  sentences.push(...(await mendBridges(context)));
-  if (sentences.length === 0) sentences.push('No run was interrupted; nothing to take back.');
-  print(`${sentences.join('\n')}\n`);
-  return 0;
+  const parts: readonly (() => Promise<string[]>)[] = [
+    () => withLock(system, 'network-bridge', () => expireRuns(context)),
+    () =>
+      withLock(system, 'network-bridge', async () => {
+        const released = await collectShared(system);
+        dropTables(system);
+        return released;
+      }),
+    async () => collect(context, goneDevices(system)),
+    () => mendBridges(context),
+  ];
+  // A part that cannot be done must not prevent the others.
+  const failures = new Set<string>();
+  for (const part of parts) {
+    try {
+      sentences.push(...(await part()));
+    } catch (thrown) {
+      if (!(thrown instanceof XenNetworkError)) throw thrown;
+      failures.add(thrown.message);
+    }
+  }
+  if (sentences.length + failures.size === 0) sentences.push('No run was interrupted; nothing to take back.');
+  print(sentences.map((sentence) => `${sentence}\n`).join(''));
+  for (const failure of failures) context.log.error(failure);
+  return failures.size === 0 ? 0 : 1;
 }
 
 /** One run that is under way must not prevent the recovery of the others. */

@@ -34,7 +34,7 @@ export function noteTables(system: System, steps: readonly Step[]): void {
  * @param system the way to nft
  */
 export function dropTables(system: System): void {
-  const before = readJson(system, TABLES_RECORD, isNames);
+  const before = tried(() => readJson(system, TABLES_RECORD, isNames));
   if (before === undefined) return;
   for (const [family, table] of TABLES) {
     if (before.includes(table) || !usesNft(system, family)) continue;
@@ -42,7 +42,8 @@ export function dropTables(system: System): void {
     const { status, stdout } = system.run(['nft', 'list', 'table', own, name]);
     if (status === 0 && isEmptyTable(stdout)) system.run(['nft', 'delete', 'table', own, name]);
   }
-  if (readSharedSettings(system).length === 0) tried(() => system.remove(TABLES_RECORD));
+  const held = tried(() => readSharedSettings(system));
+  if (held?.length === 0) tried(() => system.remove(TABLES_RECORD));
 }
 
 function makesRules(command: Command): boolean {
@@ -50,11 +51,12 @@ function makesRules(command: Command): boolean {
 }
 
 /** One more empty table is no reason to fail. */
-function tried(change: () => void): void {
+function tried<T>(change: () => T): T | undefined {
   try {
-    change();
+    return change();
   } catch (thrown) {
     if (!(thrown instanceof XenNetworkError)) throw thrown;
+    return undefined;
   }
 }
 

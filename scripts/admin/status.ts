@@ -1,6 +1,7 @@
 import { pendingSentences } from '../../lib/apply/confirm.ts';
 import { damagedJournals } from '../../lib/apply/journal.ts';
 import { hostMap, type MapFacts } from '../../lib/desk/map/map.ts';
+import { mapSvg } from '../../lib/desk/map/map-svg.ts';
 import { mapText } from '../../lib/desk/map/map-text.ts';
 import { messageOf, XenstoreError } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
@@ -19,18 +20,23 @@ import { damagedRecords, readVifRecords } from '../../lib/observe/records.ts';
 import { withXenstore } from '../../lib/system/xenstore/open.ts';
 import { wantsColour } from '../../lib/text.ts';
 
+/** How the map is shown. */
+export type MapForm = 'text' | 'json' | 'svg';
+
 /**
  * Shows the map of the host: its bridges, switches and routed guests, and what is wrong.
  * @param context the call
- * @param json as JSON, for programs
+ * @param form as JSON, for programs, or as a picture; else as text
  * @returns 0; 1 if there is a warning
  * @throws HostError if a tool that lists the host's state fails
  */
-export async function status(context: Context, json: boolean): Promise<number> {
+export async function status(context: Context, form: MapForm): Promise<number> {
   const { system, env, print } = context;
   const map = hostMap(await readMapFacts(context));
-  if (json) {
+  if (form === 'json') {
     print(`${JSON.stringify(map, null, 2)}\n`);
+  } else if (form === 'svg') {
+    print(mapSvg(map));
   } else {
     const width = system.terminalWidth('out');
     const isUtf8 = /utf-?8/i.test(env['LC_ALL'] || env['LC_CTYPE'] || env['LANG'] || '');

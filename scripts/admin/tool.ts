@@ -73,8 +73,12 @@ function runningCommands(tool: Argv, context: Context, done: (status: number) =>
     .command(
       'status',
       'show the map of the host: bridges, switches, cards, guests, and what is wrong',
-      (y) => y.option('json', { type: 'boolean', default: false, describe: 'as JSON' }),
-      async ({ json }) => done(await status(context, json)),
+      (y) =>
+        y
+          .option('json', { type: 'boolean', default: false, describe: 'as JSON' })
+          .option('svg', { type: 'boolean', default: false, describe: 'as a picture (SVG)' })
+          .check(({ json, svg }) => !(json && svg) || 'Say --json or --svg, not both.'),
+      async ({ json, svg }) => done(await status(context, json ? 'json' : svg ? 'svg' : 'text')),
     )
     .command(
       'doctor [guest]',

@@ -18,7 +18,9 @@ export const DESK: readonly Scenario[] = [
         volatile: /(?<=card )\(.*?\)/g,
         env: { LC_ALL: 'C.UTF-8' },
       });
-      const json = page.ok(host, 'xen-network status [--json]', { as: ['xen-network status --json'] });
+      const forms = 'xen-network status [--json|--svg]';
+      const json = page.ok(host, forms, { as: ['xen-network status --json'] });
+      expect(page.ok(host, forms, { as: ['xen-network status --svg'] })).toMatch(/^<svg .*<\/svg>\n$/s);
       expect(JSON.parse(json)).toMatchObject({ networks: expect.anything(), loose: [], warnings: [] });
     },
   },

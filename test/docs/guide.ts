@@ -135,9 +135,7 @@ const BRIDGED: readonly Scenario[] = [
       page.ok(host, 'xen-network start|stop|restart', {
         as: ['start', 'restart'].map((word) => `xen-network ${word}`),
       });
-      const status = page.ok(host, 'xen-network status [--json]', { as: ['xen-network status --json'] });
-      expect(JSON.stringify(JSON.parse(status))).toContain('"xenbr0"');
-      page.ok(host, 'xen-network status [--json]', { as: ['xen-network status'] });
+      expect(page.ok(host, 'xen-network status')).toContain('xenbr0');
       page.ok(host, 'xen-network doctor [GUEST]', { as: ['xen-network doctor'] });
       page.ok(host, 'xen-network confirm');
       page.ok(host, 'xen-network recover');

@@ -1,5 +1,6 @@
 // The results as one SVG picture.
 
+import { type Attributes, svgRect as rect, svgDocument, svgText as text } from '../../lib/desk/svg.ts';
 import { short } from './numbers.ts';
 import { type Panel, panels } from './panels.ts';
 import type { Results } from './targets.ts';
@@ -16,6 +17,7 @@ const LEGEND = [
   ['stock', 'stock scripts; for the outage, the steps of the old network-bridge'],
   ['smallest', 'smallest shell script for the same work'],
 ] as const;
+const TITLE = 'xen-network: npm run bench';
 const [WIDTH, MARGIN, BAR, GAP] = [900, 20, 13, 3];
 /** Where bars begin, left of which stand the group's name and, at its right, the bar's own. */
 const LEFT = 290;
@@ -29,12 +31,12 @@ const AXIS = WIDTH - LEFT - MARGIN - 90;
 export function chart(results: Results): string {
   const { machine, date, long } = results;
   const parts = [
-    text(MARGIN, 30, 'xen-network: npm run bench', 'font-size="18" font-weight="bold"'),
+    text(MARGIN, 30, TITLE, { 'font-size': 18, 'font-weight': 'bold' }),
     text(
       MARGIN,
       48,
       `${machine.model}, ${machine.cpus} processors, Linux ${machine.kernel}, ${date.slice(0, 10)}, ${long ? 'long' : 'short'} run, medians`,
-      'fill="#555"',
+      { fill: '#555' },
     ),
     ...legend(66),
   ];
@@ -47,19 +49,13 @@ export function chart(results: Results): string {
   const reached = drawTargets(targets(results), y);
   parts.push(...reached.parts);
   y = reached.bottom;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${y}" viewBox="0 0 ${WIDTH} ${y}" font-family="sans-serif" font-size="12">`,
-    '<rect width="100%" height="100%" fill="#fff"/>',
-    ...parts,
-    '</svg>',
-    '',
-  ].join('\n');
+  return svgDocument(TITLE, WIDTH, y, { 'font-family': 'sans-serif', 'font-size': 12 }, parts);
 }
 
 function legend(y: number): string[] {
   let x = MARGIN;
   return LEGEND.flatMap(([maker, words]) => {
-    const drawn = [rect(x, y - 10, 12, 12, COLOURS[maker]), text(x + 17, y, words)];
+    const drawn = [rect(x, y - 10, 12, 12, fill(COLOURS[maker])), text(x + 17, y, words)];
     x += 40 + words.length * 6.6;
     return drawn;
   });
@@ -81,8 +77,8 @@ function drawPanel({ title, unit, better, scale, groups }: Panel, top: number): 
     for (const { name, maker, value } of bars) {
       const length = Math.max(1, (value / most) * AXIS);
       parts.push(
-        text(LEFT - 8, y + BAR - 3, name, 'text-anchor="end" fill="#555"'),
-        rect(LEFT, y, length, BAR, COLOURS[maker]),
+        text(LEFT - 8, y + BAR - 3, name, { 'text-anchor': 'end', fill: '#555' }),
+        rect(LEFT, y, length, BAR, fill(COLOURS[maker])),
         text(LEFT + length + 6, y + BAR - 3, short(value)),
       );
       y += BAR + GAP;
@@ -99,9 +95,9 @@ function drawTargets(all: readonly Target[], top: number): Drawn {
     const known = !Number.isNaN(target.found);
     const mark = !known ? '#bbb' : isReached(target) ? COLOURS['ours'] : COLOURS['stock'];
     parts.push(
-      rect(MARGIN, y - 10, 10, 10, mark),
+      rect(MARGIN, y - 10, 10, 10, fill(mark)),
       text(MARGIN + 18, y, target.name),
-      text(LEFT + 330, y, `${target.is} ${short(target.limit)}`, 'text-anchor="end" fill="#555"'),
+      text(LEFT + 330, y, `${target.is} ${short(target.limit)}`, { 'text-anchor': 'end', fill: '#555' }),
       text(LEFT + 350, y, known ? `${short(target.found)}, ${verdict(target)}` : verdict(target)),
     );
     y += BAR + GAP;
@@ -111,17 +107,12 @@ function drawTargets(all: readonly Target[], top: number): Drawn {
 
 function heading(title: string, remark: string, top: number): string[] {
   return [
-    text(MARGIN, top + 10, title, 'font-size="14" font-weight="bold"'),
-    text(WIDTH - MARGIN, top + 10, remark, 'text-anchor="end" fill="#555"'),
-    rect(MARGIN, top + 16, WIDTH - 2 * MARGIN, 1, '#ccc'),
+    text(MARGIN, top + 10, title, { 'font-size': 14, 'font-weight': 'bold' }),
+    text(WIDTH - MARGIN, top + 10, remark, { 'text-anchor': 'end', fill: '#555' }),
+    rect(MARGIN, top + 16, WIDTH - 2 * MARGIN, 1, fill('#ccc')),
   ];
 }
 
-function rect(x: number, y: number, width: number, height: number, fill = '#444'): string {
-  return `<rect x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${height}" fill="${fill}"/>`;
-}
-
-function text(x: number, y: number, words: string, more = ''): string {
-  const escaped = words.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-  return `<text x="${x.toFixed(1)}" y="${y}" ${more}>${escaped}</text>`;
+function fill(colour = '#444'): Attributes {
+  return { fill: colour };
 }

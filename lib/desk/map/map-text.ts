@@ -1,5 +1,15 @@
 import { visible } from '../../text.ts';
 import type { GuestPort, HostMap, Network } from './map.ts';
+import {
+  cardFacts,
+  guestName,
+  hostAddresses,
+  isEmpty,
+  NOT_OURS,
+  NOTHING_THERE,
+  networkFacts,
+  ON_NO_NETWORK,
+} from './map-words.ts';
 
 /** How the map is written. */
 export interface MapStyle {
@@ -33,9 +43,7 @@ export function mapText(map: HostMap, style: MapStyle): string {
   const lines = [
     ...map.networks.flatMap((network) => [...networkLines(network, style, columns, paint), '']),
     ...(map.loose.length === 0 ? [] : [...looseLines(map.loose, style, columns, paint), '']),
-    ...(map.networks.length + map.loose.length === 0
-      ? ['There is no bridge, no switch and no guest.', '']
-      : []),
+    ...(isEmpty(map) ? [NOTHING_THERE, ''] : []),
     ...map.warnings.map((sentence) => paint('yellow', visible(`! ${sentence}`))),
   ];
   while (lines.at(-1) === '') lines.pop();
@@ -44,38 +52,31 @@ export function mapText(map: HostMap, style: MapStyle): string {
 
 function networkLines(network: Network, style: MapStyle, columns: Columns, paint: Paint): string[] {
   const branches: string[] = [
-    ...network.cards.map(({ device, driver, speed, hasCarrier }) => {
-      const rate = speed === undefined ? '' : `, ${speed} Mbit/s`;
-      const carrier = hasCarrier ? '' : `, ${paint('red', 'no carrier')}`;
-      return `${device}  card (${driver}${rate}${carrier})`;
+    ...network.cards.map((card) => {
+      const carrier = card.hasCarrier ? '' : `, ${paint('red', 'no carrier')}`;
+      return `${card.device}  card (${cardFacts(card)}${carrier})`;
     }),
     ...(network.dom0 === undefined ? [] : [dom0Line(network.dom0)]),
-    ...network.others.map((name) => paint('dim', `${name}  not a guest's, nor this program's`)),
+    ...network.others.map((name) => paint('dim', `${name}  ${NOT_OURS}`)),
     ...guestLines(network.guests, columns, paint),
   ];
   return [title(network, paint), ...tree(branches, style)];
 }
 
 function title(network: Network, paint: Paint): string {
-  const { name, kind, startedBy, antispoof, hasSpanningTree, mtu, isUp } = network;
-  const what = kind === 'routed' ? 'guests that are routed to' : kind;
-  const facts = [
-    startedBy === undefined ? `${what}, not started by this program` : `${what} by ${startedBy}`,
-    ...(antispoof === undefined ? [] : [`antispoof=${antispoof}`]),
-    ...(hasSpanningTree ? ['spanning tree'] : []),
-    ...(mtu === undefined ? [] : [`MTU ${mtu}`]),
-  ].join(', ');
+  const { name, startedBy, isUp } = network;
   const down = isUp ? '' : `, ${paint('red', 'down')}`;
-  return `${paint(startedBy === undefined ? 'dim' : 'bold', name)}  ${facts}${down}`;
+  return `${paint(startedBy === undefined ? 'dim' : 'bold', name)}  ${networkFacts(network)}${down}`;
 }
 
-function dom0Line({ device, port, addresses }: NonNullable<Network['dom0']>): string {
-  const own = addresses.length === 0 ? 'no address' : addresses.join(' ');
+function dom0Line(end: NonNullable<Network['dom0']>): string {
+  const { device, port } = end;
+  const own = hostAddresses(end);
   return port === undefined ? `dom0 by ${device}: ${own}` : `${port}  dom0 as ${device}: ${own}`;
 }
 
 function looseLines(ports: readonly GuestPort[], style: MapStyle, columns: Columns, paint: Paint): string[] {
-  return [paint('red', 'On no network'), ...tree(guestLines(ports, columns, paint), style)];
+  return [paint('red', ON_NO_NETWORK), ...tree(guestLines(ports, columns, paint), style)];
 }
 
 function tree(branches: readonly string[], { unicode }: MapStyle): string[] {
@@ -100,21 +101,10 @@ function columnsOf(guests: readonly GuestPort[], width: number): Columns {
   );
 }
 
-function cells({
-  guest,
-  domid,
-  device,
-  mac,
-  addresses,
-  vlans,
-  mtu,
-  filter,
-  dropped,
-  hotplug,
-}: GuestPort): string[] {
-  const name = guest === `${domid}` ? guest : `${guest} (${domid})`;
+function cells(port: GuestPort): string[] {
+  const { device, mac, addresses, vlans, mtu, filter, dropped, hotplug } = port;
   return [
-    name,
+    guestName(port),
     device,
     mac,
     addresses.join(' '),

@@ -5,12 +5,12 @@ import { readFileSync } from 'node:fs';
 import { HOOKS, loadNetworkHooks } from '../../../bin/hooks.ts';
 import { messageOf, XenNetworkError } from '../../../lib/errors.ts';
 import type { Applet, Context } from '../../../lib/hook/context.ts';
-import { loadNative } from '../../../lib/system/kernel/load-native.ts';
 import { openSystem, type System } from '../../../lib/system/system.ts';
 import { recover } from '../../../scripts/admin/recover.ts';
 import { Namespace } from '../hosts/namespace.ts';
 import { differences, lookFor, settled } from '../models/bridge-state.ts';
 import type { Snapshot } from '../models/snapshot.ts';
+import { driverNative } from './driver-native.ts';
 import { Fault, type FaultMode, faultySystem } from './faulty-system.ts';
 import { mortal } from './mortal.ts';
 
@@ -44,7 +44,7 @@ export interface Outcome {
 
 const MOST_STEPS = 300;
 const here = new Namespace([]);
-const native = await loadNative();
+const native = await driverNative();
 
 interface Told {
   readonly status: number;

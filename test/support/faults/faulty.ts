@@ -5,8 +5,8 @@ import { HOOKS, loadNetworkHooks } from '../../../bin/hooks.ts';
 import { messageOf, XenNetworkError } from '../../../lib/errors.ts';
 import { openLog } from '../../../lib/system/files/log.ts';
 import { withFirewall } from '../../../lib/system/kernel/firewall.ts';
-import { loadNative } from '../../../lib/system/kernel/load-native.ts';
 import { openSystem } from '../../../lib/system/system.ts';
+import { driverNative } from './driver-native.ts';
 import { BEYOND_LAST_STEP, type Door, Fault, type FaultMode, faultySystem } from './faulty-system.ts';
 
 async function main([hook = '', mode, step, door, ...argv]: readonly string[]): Promise<number> {
@@ -16,7 +16,7 @@ async function main([hook = '', mode, step, door, ...argv]: readonly string[]): 
     throw new Error(`There is no hook ${hook}, or no fault ${mode} ${step} ${door}.`);
   }
   const fault = new Fault(mode, at);
-  const system = faultySystem(withFirewall(openSystem(await loadNative())), fault, door);
+  const system = faultySystem(withFirewall(openSystem(await driverNative())), fault, door);
   const log = openLog(system, hook);
   const print = (text: string) => void process.stdout.write(text);
   let status = 1;

@@ -9,10 +9,10 @@ import { HOOKS, loadNetworkHooks } from '../../../bin/hooks.ts';
 import { messageOf, XenNetworkError } from '../../../lib/errors.ts';
 import type { Applet } from '../../../lib/hook/context.ts';
 import { withFirewall } from '../../../lib/system/kernel/firewall.ts';
-import { loadNative } from '../../../lib/system/kernel/load-native.ts';
 import type { FileLock, Native } from '../../../lib/system/kernel/native.ts';
 import { openSystem, type System } from '../../../lib/system/system.ts';
 import { adminTool } from '../../../scripts/admin/tool.ts';
+import { driverNative } from '../faults/driver-native.ts';
 import { faultySystem, type StepWatch } from '../faults/faulty-system.ts';
 import { mortal } from '../faults/mortal.ts';
 import { xlEnv } from '../hosts/host.ts';
@@ -27,7 +27,7 @@ const MOST_STEPS = 400;
 /** What comes by itself a little later is waited for so long. */
 const CALM_MS = 10_000;
 const here = new Namespace([]);
-const native = await loadNative();
+const native = await driverNative();
 
 /** Lets something happen once, after a number of steps, and notes which locks are held before each. */
 class Boundary implements StepWatch {

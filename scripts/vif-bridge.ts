@@ -20,7 +20,7 @@ import { portVlans } from '../lib/plan/vif/vlan.ts';
 import { vifRecordPath } from '../lib/record/paths.ts';
 import { mergeValues } from '../lib/request/arguments.ts';
 import { formerRename, parseVifSettings, VIF_KEYS, VIF_VARIABLES } from '../lib/request/vif.ts';
-import { type PortVlans, parseVlans } from '../lib/request/vlan.ts';
+import { type PortVlans, parseVlans, taggedRanges } from '../lib/request/vlan.ts';
 import type { System } from '../lib/system/system.ts';
 
 /**
@@ -43,12 +43,15 @@ async function attach(run: VifRun): Promise<void> {
   const known = state.record !== undefined || state.port.master !== undefined;
   const former = state.record === undefined ? [] : [state.record.name];
   const strict = wantsStrict(system, settings, bridge.name);
+  const vlans = vlansOf(run, bridge.name);
+  const to = { bridge, vlans: taggedRanges(vlans?.ranges ?? []) };
+  const ports = [name, ...former] as const;
   const request: JoinRequest = {
     call: run.call,
     rename: settings.rename,
     bridge,
     mtu: settings.mtu ?? bridge.mtu,
-    vlans: vlansOf(run, bridge.name),
+    vlans,
     heard: readPaths(system, routerSettingPaths(state.port.name)),
     inPlace: known ? listRules(system, run.call.device) : NO_RULES,
     rules: bridgedRules(run, settings, { port: name, bridge: bridge.name, strict }),
@@ -70,7 +73,7 @@ async function attach(run: VifRun): Promise<void> {
       port: name,
       former: state.record?.name,
       bridge: bridge.name,
-      fresh: strict ? strictRecord(system, run.call.device, settings, [name, ...former], bridge) : undefined,
+      fresh: strict ? strictRecord(system, run.call.device, settings, ports, to) : undefined,
     },
   });
   if (!run.dryRun) log.info(`${name} is a port of ${bridge.name}.`);

@@ -27,6 +27,8 @@ export const SETS: readonly string[] = [
   // Its IPv4 addresses and ranges again, as DHCP carries them.
   'set leases { typeof iifname . @th,160,32; }',
   'set lease_nets { typeof iifname . @th,160,32; flags interval; }',
+  // The VLANs whose tag a guest may use.
+  'set vlans { typeof iifname . vlan id; flags interval; }',
   // Guests without an address of their own: they may use any.
   'set anyaddress { type ifname; }',
   // Guests that may neither send nor receive.
@@ -57,7 +59,14 @@ const LATER = 'ip frag-off & 0x1fff != 0 return';
 /** Options of secure neighbour discovery (RFC 3971): CGA, RSA signature, timestamp and nonce, none without a length. */
 const SECURE = '{ 0x0b01-0x0bff, 0x0c01-0x0cff, 0x0d02, 0x0e01-0x0eff }';
 
-/** The chains in the order in which nft must read them: a chain comes before those that jump to it. */
+/** One tag of 802.1Q, with a VLAN that the guest has. */
+const OWN_TAG = 'ether type 8021q iifname . vlan id @vlans';
+
+/**
+ * The chains in the order in which nft must read them: a chain comes before those that jump to it. Behind `guest_guard` and
+ * `mac_guard` a frame may have a tag, which `ether type` would tell of, and nft adds `ether type` by itself where a rule
+ * is about ARP, ICMP or a fragment header; so such rules begin with `meta protocol`.
+ */
 export const CHAINS: readonly Chain[] = [
   ['refuse', ['iifname @logged log prefix "xen-network drops: "', 'iifname @refused drop', 'drop']],
   // A DHCP request must be about the guest's own card and address, so that nobody takes or releases another's lease.
@@ -92,8 +101,11 @@ export const CHAINS: readonly Chain[] = [
     ],
   ],
   // Messages that only a router sends.
-  ['icmp_guard', [LATER, 'icmp type { redirect, router-advertisement } goto refuse', 'return']],
-  ['igmp_guard', [LATER, 'igmp type { membership-query, 48, 50 } goto refuse', 'return']],
+  [
+    'icmp_guard',
+    [LATER, 'meta protocol ip icmp type { redirect, router-advertisement } goto refuse', 'return'],
+  ],
+  ['igmp_guard', [LATER, 'meta protocol ip igmp type { membership-query, 48, 50 } goto refuse', 'return']],
   [
     'ip_service_guard',
     [
@@ -120,15 +132,15 @@ export const CHAINS: readonly Chain[] = [
     [
       // Only Ethernet and IPv4 with addresses of 6 and 4 bytes, since otherwise the offsets below are wrong; only
       // requests and replies.
-      'ether type arp @nh,0,64 != { 0x0001080006040001, 0x0001080006040002 } goto refuse',
-      'iifname . arp saddr ether . arp saddr ip @own4 return',
-      'iifname @anyaddress iifname . arp saddr ether @macs return',
-      'iifname . arp saddr ether != @macs goto refuse',
-      'iifname . arp saddr ip @net4 return',
+      'meta protocol arp @nh,0,64 != { 0x0001080006040001, 0x0001080006040002 } goto refuse',
+      'meta protocol arp iifname . arp saddr ether . arp saddr ip @own4 return',
+      'iifname @anyaddress meta protocol arp iifname . arp saddr ether @macs return',
+      'meta protocol arp iifname . arp saddr ether != @macs goto refuse',
+      'meta protocol arp iifname . arp saddr ip @net4 return',
       // Duplicate address detection (RFC 5227) asks for an address before the guest uses it.
-      'arp operation != request goto refuse',
-      'arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @own4 return',
-      'arp saddr ip 0.0.0.0 iifname . arp daddr ip @net4 return',
+      'meta protocol arp arp operation != request goto refuse',
+      'meta protocol arp arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @own4 return',
+      'meta protocol arp arp saddr ip 0.0.0.0 iifname . arp daddr ip @net4 return',
       'goto refuse',
     ],
   ],
@@ -187,13 +199,13 @@ export const CHAINS: readonly Chain[] = [
     [
       // Options in a first fragment can push what follows out of it and so out of the filter's sight (RFC 7113).
       'ip6 nexthdr != icmpv6 frag nexthdr { 0, 43, 44, 51, 60 } goto refuse',
-      'icmpv6 type vmap { nd-router-solicit : goto router_solicit_guard, nd-neighbor-solicit : goto solicit_guard, nd-neighbor-advert : goto advert_guard }',
+      'meta protocol ip6 icmpv6 type vmap { nd-router-solicit : goto router_solicit_guard, nd-neighbor-solicit : goto solicit_guard, nd-neighbor-advert : goto advert_guard }',
       // Messages that only a router sends: queries, advertisements, redirects, renumbering, certification, multicast
       // routers.
-      'icmpv6 type { mld-listener-query, nd-router-advert, nd-redirect, router-renumbering, 149, 151, 153 } goto refuse',
-      'icmpv6 type != 255 return',
+      'meta protocol ip6 icmpv6 type { mld-listener-query, nd-router-advert, nd-redirect, router-renumbering, 149, 151, 153 } goto refuse',
+      'meta protocol ip6 icmpv6 type != 255 return',
       // A later fragment has no type, and is useless without the first one, which has been checked.
-      'frag frag-off > 0 return',
+      'meta protocol ip6 frag frag-off > 0 return',
       'goto refuse',
     ],
   ],
@@ -210,7 +222,7 @@ export const CHAINS: readonly Chain[] = [
       'ip6 nexthdr != udp frag nexthdr { 0, 43, 44, 51, 60 } goto refuse',
       'udp dport 547 goto dhcp6_guard',
       'udp dport != 546 return',
-      'frag frag-off > 0 return',
+      'meta protocol ip6 frag frag-off > 0 return',
       'goto refuse',
     ],
   ],
@@ -237,13 +249,35 @@ export const CHAINS: readonly Chain[] = [
       'goto refuse',
     ],
   ],
+  // A frame with one tag of 802.1Q, whose VLAN is one of the guest's own, is checked like one without. By now the kernel
+  // has taken the tag out of the frame: `meta protocol` is what follows it, and so a second tag is no known protocol.
+  [
+    'inner_guard',
+    [
+      'meta protocol ip iifname . ether saddr . ip saddr @own4 goto ip_service_guard',
+      'meta protocol ip6 iifname . ether saddr . ip6 saddr @own6 goto ip6_service_guard',
+      'meta protocol vmap { arp : goto arp_guard, ip : goto ip_guard, ip6 : goto ip6_guard }',
+      'meta protocol @ethertypes return',
+      'goto refuse',
+    ],
+  ],
+  ['tagged_guard', [`${OWN_TAG} goto inner_guard`, 'goto refuse']],
+  [
+    'any_inner_guard',
+    [
+      'meta protocol vmap { arp : goto arp_guard, ip : goto ip_service_guard, ip6 : goto ip6_service_guard }',
+      'meta protocol @ethertypes return',
+      'goto refuse',
+    ],
+  ],
+  ['any_tagged_guard', [`${OWN_TAG} goto any_inner_guard`, 'goto refuse']],
   [
     'guest_guard',
     [
       'ether type ip iifname . ether saddr . ip saddr @own4 goto ip_service_guard',
       'ether type ip6 iifname . ether saddr . ip6 saddr @own6 goto ip6_service_guard',
       'iifname . ether saddr != @macs goto refuse',
-      'ether type vmap { arp : goto arp_guard, ip : goto ip_guard, ip6 : goto ip6_guard }',
+      'ether type vmap { arp : goto arp_guard, ip : goto ip_guard, ip6 : goto ip6_guard, 8021q : goto tagged_guard }',
       'ether type @ethertypes return',
       'goto refuse',
     ],
@@ -252,7 +286,7 @@ export const CHAINS: readonly Chain[] = [
     'mac_guard',
     [
       'iifname . ether saddr != @macs goto refuse',
-      'ether type vmap { arp : goto arp_guard, ip : goto ip_service_guard, ip6 : goto ip6_service_guard }',
+      'ether type vmap { arp : goto arp_guard, ip : goto ip_service_guard, ip6 : goto ip6_service_guard, 8021q : goto any_tagged_guard }',
       'ether type @ethertypes return',
       'goto refuse',
     ],
@@ -260,32 +294,3 @@ export const CHAINS: readonly Chain[] = [
   ['guest', ['jump guest_guard', `jump ${CUSTOM_CHAIN}`]],
   ['anyguest', ['jump mac_guard', `jump ${CUSTOM_CHAIN}`]],
 ];
-
-/** The hooks. Their policy is accept, so that other bridges are not affected by this table. */
-export const BASES: readonly (readonly [name: string, hook: string, rules: readonly string[]])[] = [
-  ['from_guests', 'prerouting priority -300', ['iifname vmap @guests']],
-  // A bridge never forwards frames to 01:80:c2:00:00:02 to 0f: they pass this hook and not prerouting.
-  [
-    'to_host',
-    'input priority -300',
-    ['ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname vmap @guests'],
-  ],
-];
-
-/** Base chains that are only made once their set is used, since they cost time for every frame of every bridge. */
-export const BASES_ON_DEMAND: Readonly<
-  Record<string, readonly [name: string, hook: string, rules: readonly string[]]>
-> = {
-  disabled: ['to_guests', 'postrouting priority 300', ['oifname @disabled drop']],
-  // Before iptables sees bridged packets (priority 0). Packets to the host itself stay tracked: its own firewall may
-  // need that, and NAT does where the host routes or masquerades the guest's packets.
-  untracked: [
-    'untrack',
-    'prerouting priority -290',
-    [
-      'ether daddr @untracked_macs notrack',
-      'iifname . ether daddr @host_macs return',
-      'iifname @untracked notrack',
-    ],
-  ],
-};

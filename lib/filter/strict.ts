@@ -8,17 +8,10 @@ import {
 } from '../request/addresses.ts';
 import type { LockingMode } from '../request/arguments.ts';
 import { TAP_SUFFIX } from '../request/names.ts';
+import type { VlanRange } from '../request/vlan.ts';
 import { INGRESS } from './strict-elements.ts';
-import {
-  BASES,
-  BASES_ON_DEMAND,
-  BRIDGE_SETS,
-  CHAINS,
-  CUSTOM_CHAIN,
-  INGRESS_TABLE,
-  SETS,
-  STRICT_TABLE,
-} from './strict-rules.ts';
+import { BASES, BASES_ON_DEMAND } from './strict-hooks.ts';
+import { BRIDGE_SETS, CHAINS, CUSTOM_CHAIN, INGRESS_TABLE, SETS, STRICT_TABLE } from './strict-rules.ts';
 
 /** How a guest's device is attached to the network. */
 export type StrictPlace = 'bridged' | 'routed';
@@ -33,6 +26,8 @@ export interface StrictGuest {
   /** The guest's addresses and ranges; without any a bridged guest's MAC address alone is checked. */
   readonly addresses: readonly Prefix[];
   readonly mode: LockingMode;
+  /** The VLANs whose tag the guest may use; frames with any other tag are dropped. */
+  readonly vlans?: readonly Pick<VlanRange, 'from' | 'to'>[];
   /**
    * Set where the guest's frames bypass connection tracking: the host's MAC addresses, to which frames stay tracked.
    */
@@ -144,6 +139,9 @@ function rightsOf(guest: StrictGuest): string[] {
     refused,
     element('macs', port, mac),
     element('hw', port, `0x${mac.replaceAll(':', '')}`),
+    ...(guest.vlans ?? []).map(({ from, to }) =>
+      element('vlans', port, from === to ? `${from}` : `${from}-${to}`),
+    ),
     ...(any ? [element('anyaddress', port)] : addressElements(guest)),
     verdict(any ? 'jump anyguest' : 'jump guest'),
   ];

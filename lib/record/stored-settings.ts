@@ -2,7 +2,7 @@ import { parseArguments, type Values } from '../request/arguments.ts';
 import type { VifSettings } from '../request/vif.ts';
 
 /** Settings that decide about a device's filter and that may have come by an argument only. */
-const TOLD = ['locking', 'ip', 'mac'];
+const TOLD = ['locking', 'ip', 'mac', 'vlan'];
 const MARKED = ['antispoof', 'filter', 'notrack', ...TOLD];
 
 /**

@@ -94,6 +94,14 @@ export interface VlanRange {
 }
 
 /**
+ * The VLANs whose frames have a tag at the port.
+ * @param ranges the port's VLANs
+ */
+export function taggedRanges(ranges: readonly VlanRange[]): VlanRange[] {
+  return ranges.filter(({ untagged }) => !untagged);
+}
+
+/**
  * The VLANs of a port as the fewest ranges. The PVID is a range of its own, since the kernel accepts it in no larger
  * one.
  * @param vlans the port's VLANs

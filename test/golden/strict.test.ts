@@ -10,6 +10,7 @@ import {
 } from '../../lib/filter/strict.ts';
 import { elementLine } from '../../lib/filter/strict-elements.ts';
 import { parseAddressList } from '../../lib/request/addresses.ts';
+import { parseVlans, taggedRanges, vlanRanges } from '../../lib/request/vlan.ts';
 
 const guest = (ip: string, more: Partial<StrictGuest> = {}): StrictGuest => ({
   port: 'vif1.0',
@@ -101,6 +102,35 @@ describe('the nft text: ranges', () => {
   });
 
   test('is taken by nft, and a second time, and taken out again', () => isTaken(lines, strictBase()));
+});
+
+describe('the nft text: VLANs of its own', () => {
+  const vlans = taggedRanges(vlanRanges(parseVlans('10p/20/30-39/50u/100+10x2')));
+  const places = (['bridged', 'routed'] as const).map((place) => strictElements(guest('', { place, vlans })));
+
+  test('are those that leave the port with a tag', () => {
+    const lines = commands(places.flat()).filter((line) => line.includes(' vlans '));
+    expect(lines.join('\n')).toMatchInlineSnapshot(`
+      "add element bridge xen_network vlans { "vif1.0" . 20 }
+      add element bridge xen_network vlans { "vif1.0" . 30-39 }
+      add element bridge xen_network vlans { "vif1.0" . 100 }
+      add element bridge xen_network vlans { "vif1.0" . 110 }
+      add element bridge xen_network vlans { "vif1.0" . 120 }
+      add element netdev xen_network vlans { "vif1.0" . 20 }
+      add element netdev xen_network vlans { "vif1.0" . 30-39 }
+      add element netdev xen_network vlans { "vif1.0" . 100 }
+      add element netdev xen_network vlans { "vif1.0" . 110 }
+      add element netdev xen_network vlans { "vif1.0" . 120 }"
+    `);
+  });
+
+  test('are taken by nft, and a second time, and taken out again', () => {
+    for (const elements of places)
+      isTaken(
+        commands(elements).filter((line) => !/^add chain/.test(line)),
+        strictBase(),
+      );
+  });
 });
 
 describe('the nft text: no-addresses', () => {

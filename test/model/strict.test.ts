@@ -28,9 +28,21 @@ function randomGuests(random: Random): StrictGuest[] {
       mac: `00:16:3e:00:0${i}:00`,
       addresses: parseAddressList(list.join(' ')),
       mode: 'locked',
+      vlans: pick(random, [
+        [],
+        [],
+        [
+          { from: 10, to: 10 + random(3) },
+          { from: 100, to: 100 },
+        ],
+      ]),
     };
   });
 }
+
+/** Tags of a guest's own and next to them; none for a guest without. */
+const tagsNear = ({ vlans = [] }: StrictGuest): number[] =>
+  vlans.length === 0 ? [] : [0, 9, 10, 11, 12, 13, 100];
 
 const firstOf = (addresses: readonly Prefix[], family: 4 | 6, otherwise: string): string =>
   addresses.find((prefix) => prefix.family === family)?.address ?? otherwise;
@@ -50,7 +62,13 @@ describe('for random guests and frames', () => {
       const model = modelOf(guests);
       for (const guest of guests) {
         const other = guests.find((each) => each !== guest) ?? guest;
-        for (const frame of randomFrames(identityOf(guest), identityOf(other), 150, random(1 << 30))) {
+        for (const frame of randomFrames(
+          identityOf(guest),
+          identityOf(other),
+          150,
+          random(1 << 30),
+          tagsNear(guest),
+        )) {
           if (model.fate(frame, guest.port).verdict === 'drop') continue;
           passed++;
           expect({ frame, wrong: falseIdentity(frame, guest) }).toEqual({ frame, wrong: [] });

@@ -27,6 +27,7 @@ import {
   VIF_KEYS,
   VIF_VARIABLES,
 } from '../../request/vif.ts';
+import { parseVlans, taggedRanges, type VlanRange, vlanRanges } from '../../request/vlan.ts';
 import type { System } from '../../system/system.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
@@ -142,8 +143,15 @@ export function wantedFilter({ run, state, bridge }: RunningVif): WantedFilter {
   const strict = wantsStrict(system, settings, bridge.name);
   return {
     rules: bridgedRules(run, settings, { port: name, bridge: bridge.name, strict }),
-    strict: strict ? strictRecord(system, run.call.device, settings, [name], bridge) : undefined,
+    strict: strict
+      ? strictRecord(system, run.call.device, settings, [name], { bridge, vlans: ownTags(run) })
+      : undefined,
   };
+}
+
+function ownTags({ given, stored }: VifRun): VlanRange[] {
+  const { vlan } = mergeValues(['vlan'], given, stored);
+  return vlan === undefined ? [] : taggedRanges(vlanRanges(parseVlans(vlan)));
 }
 
 /**
@@ -159,7 +167,7 @@ function unbridgedRecord(system: System, run: VifRun, state: PresentVif): Strict
   const settings = { ...told, addresses: routedAddresses(record.assigned) };
   const hook = /vif-(?:nat|route)/.exec(stored['script'] ?? '')?.[0] ?? '';
   if (!wantsStrictRouted(system, settings, hook)) return undefined;
-  return strictRecord(system, call.device, settings, [port.name], undefined);
+  return strictRecord(system, call.device, settings, [port.name]);
 }
 
 /**

@@ -4,9 +4,18 @@ import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict
 import { type Port, readPort } from '../../observe/host/port.ts';
 import { PORT_MAC } from '../../plan/vif/device.ts';
 import type { VifSettings } from '../../request/vif.ts';
+import type { VlanRange } from '../../request/vlan.ts';
 import type { System } from '../../system/system.ts';
 import { untracksStrictly } from '../vif/bridged-rules.ts';
 import { strictBridges, strictNetworks } from './strict-table.ts';
+
+/** Where a guest's device is attached. */
+export interface AttachedTo {
+  /** The bridge that it joins; without one the guest's packets are routed. */
+  readonly bridge?: Port;
+  /** The VLANs whose tag the guest may use. */
+  readonly vlans?: readonly VlanRange[];
+}
 
 /**
  * Whether the strict filter must cover a guest's device: because of the device's own settings, or because its bridge
@@ -39,7 +48,7 @@ export function wantsStrictRouted(system: System, settings: VifSettings, hook: s
  * @param device the kernel's name of the device
  * @param settings the guest's settings
  * @param ports its name once it is attached, then the names under which it may be recorded now
- * @param bridge the bridge that it joins; undefined for a guest whose packets are routed
+ * @param to where it is attached
  * @throws RequestError when the guest's MAC address is unknown, since only that tells its frames from others'
  */
 export function strictRecord(
@@ -47,7 +56,7 @@ export function strictRecord(
   device: string,
   settings: VifSettings,
   ports: readonly [string, ...string[]],
-  bridge: Port | undefined,
+  { bridge, vlans = [] }: AttachedTo = {},
 ): StrictRecord {
   const [port] = ports;
   const { mac, addresses, locking: mode = 'locked', unfit } = settings;
@@ -64,7 +73,7 @@ export function strictRecord(
     return old?.device === device && old.elements.includes(loggedElement(name, old.elements));
   });
   const place = bridge === undefined ? 'routed' : 'bridged';
-  const elements = strictElements({ port, place, mac, addresses, mode, untrackedBut });
+  const elements = strictElements({ port, place, mac, addresses, mode, vlans, untrackedBut });
   return { device, mode, elements: logged ? [...elements, loggedElement(port, elements)] : elements };
 }
 

@@ -169,7 +169,7 @@ function routedFilter(run: VifRun, { state, settings, assigned }: RoutedGuest, p
   if (!wantsStrictRouted(system, settings, hook)) return portFilter;
   const ports = former === undefined ? ([port] as const) : ([port, former] as const);
   const held = { ...settings, addresses: routedAddresses(assigned) };
-  return { ...portFilter, fresh: strictRecord(system, run.call.device, held, ports, undefined) };
+  return { ...portFilter, fresh: strictRecord(system, run.call.device, held, ports) };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { INGRESS } from '../../filter/strict-elements.ts';
-import { BASES, BASES_ON_DEMAND, CHAINS } from '../../filter/strict-rules.ts';
+import { BASES, BASES_ON_DEMAND } from '../../filter/strict-hooks.ts';
+import { CHAINS } from '../../filter/strict-rules.ts';
 import type { System } from '../../system/system.ts';
 import { listed } from '../../text.ts';
 import { readStrictRecords, type StrictRecord } from './strict.ts';

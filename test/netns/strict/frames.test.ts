@@ -5,7 +5,7 @@ import { parseAddressList } from '../../../lib/request/addresses.ts';
 import { borrowedFrames } from '../../support/frames/borrowed.ts';
 import { forgedFrames, UNFILTERED } from '../../support/frames/forged.ts';
 import { honestFrames, numbered } from '../../support/frames/honest.ts';
-import { ether, type Hex, TYPE, zeros } from '../../support/frames/packets.ts';
+import { ether, type Hex, TYPE, tagged, zeros } from '../../support/frames/packets.ts';
 import { randomFrames } from '../../support/frames/random.ts';
 import type { Identity } from '../../support/frames/sender.ts';
 import type { End } from '../../support/frames/wire.ts';
@@ -68,6 +68,69 @@ describe.each([
     expect(learned).toContain(SELF.mac);
     expect(learned).not.toContain(OTHER.mac);
   });
+});
+
+/** Puts a tag before what is in each frame. */
+const inTag = (frames: Readonly<Record<string, Hex>>, tag: number, type: number = TYPE.vlan) =>
+  Object.fromEntries(Object.entries(frames).map(([name, frame]) => [name, tagged(frame, type, tag)]));
+
+/** Gives guest 1 tags of its own, as vif-bridge does where this kernel keeps VLANs apart on bridges. */
+function mayTag(...vlans: readonly string[]): void {
+  const elements = vlans.map((vlan) => `"vif1.0" . ${vlan}`).join(', ');
+  const set = 'bridge xen_network vlans';
+  host.vif.host.ok('nft', `flush set ${set}; add element ${set} { ${elements} }`);
+}
+
+describe.each([
+  ['addresses', '192.0.2.1 2001:db8::/127'],
+  ['no addresses', ''],
+])('a guest with VLANs of its own and %s', (_what, ip) => {
+  const honest = honestFrames(SELF);
+  const forged = { ...forgedFrames(SELF, OTHER), ...(ip === '' ? {} : borrowedFrames(SELF, OTHER)) };
+
+  beforeAll(() => {
+    host.guest(1, ip === '' ? {} : { ip });
+    mayTag('10-12', '4094');
+  });
+
+  test.each([
+    ['10', 10],
+    ['12, of the highest priority', 0xf00c],
+    ['4094', 4094],
+  ])('is held in VLAN %s as without a tag', (_vlan, tag) => {
+    expect(passing(inTag(honest, tag))).toEqual(namesOf(honest));
+    const before = host.drops('vif1.0');
+    expect(passing(inTag(forged, tag))).toEqual([]);
+    expect(host.drops('vif1.0') - before).toBe(Object.keys(forged).length - UNFILTERED.length);
+  });
+
+  test('has no other tags, of no other kind, and no two', () => {
+    const all = [0, 1, 9, 13, 4093, 4095]
+      .map((tag) => inTag(honest, tag))
+      .concat(inTag(honest, 10, TYPE.qinq), inTag(inTag(honest, 10), 10), inTag(inTag(honest, 10), 0))
+      .concat(inTag(inTag(honest, 0), 10), inTag(inTag(honest, 10), 10, TYPE.qinq));
+    for (const frames of all) expect(passing(frames)).toEqual([]);
+    expect(passing(honest)).toEqual(namesOf(honest));
+    expect(passing(forged)).toEqual([]);
+  });
+});
+
+test('a guest has the tags that vlan= in xenstore gives it, once its filter is set again, and counts on', () => {
+  const values = { mac: SELF.mac, ip: '192.0.2.1 2001:db8::1' };
+  host.guest(1, values);
+  const honest = honestFrames(SELF);
+  const refilter = () => expect(host.vif.host.hook('xen-network', ['refilter']).status).toBe(0);
+  expect(passing(inTag(honest, 20))).toEqual([]);
+  const dropped = host.drops('vif1.0');
+  host.vif.store.vif(1, 0, { ...values, vlan: '10p/20/30u' });
+  refilter();
+  expect(passing(inTag(honest, 20))).toEqual(namesOf(honest));
+  expect(host.drops('vif1.0')).toBe(dropped);
+  expect(passing({ ...inTag(honest, 10), ...inTag(honest, 30) })).toEqual([]);
+  host.vif.store.remove('/local/domain/0/backend/vif/1/0/vlan');
+  refilter();
+  expect(passing(inTag(honest, 20))).toEqual([]);
+  expect(host.elements().join()).not.toContain('vlans');
 });
 
 describe('a guest without addresses', () => {
@@ -147,20 +210,24 @@ describe('a bridge with a spanning tree', () => {
 
 describe('the model of the filter', () => {
   test.each([
-    ['single addresses', '192.0.2.1 2001:db8::1'],
-    ['ranges', '192.0.2.0/31 2001:db8::/127'],
-    ['no addresses', ''],
-  ])('agrees with the kernel on frames of every kind, for %s', (_what, ip) => {
+    ['single addresses', '192.0.2.1 2001:db8::1', []],
+    ['ranges', '192.0.2.0/31 2001:db8::/127', []],
+    ['no addresses', '', []],
+    ['single addresses and VLANs', '192.0.2.1 2001:db8::1', [10, 11]],
+    ['VLANs and no addresses', '', [10, 11]],
+  ])('agrees with the kernel on frames of every kind, for %s', (_what, ip, vlans) => {
     host.guest(1, ip === '' ? {} : { ip });
+    if (vlans.length > 0) mayTag('10-11');
     const elements = strictElements({
       place: 'bridged',
       port: 'vif1.0',
       mac: SELF.mac,
       addresses: parseAddressList(ip),
       mode: 'locked',
+      vlans: vlans.length === 0 ? [] : [{ from: 10, to: 11 }],
     });
     const model = new NftModel([...strictBase(), ...elements.map((element) => elementLine('add', element))]);
-    const frames = randomFrames(SELF, OTHER, 4000);
+    const frames = randomFrames(SELF, OTHER, 4000, 1, vlans.length === 0 ? [] : [...vlans, 0, 12]);
     const expected = frames.filter((frame) => model.fate(frame, 'vif1.0').verdict === 'accept');
     const arrived = new Set(host.send(1, frames));
     expect(expected.filter((frame) => !arrived.has(frame))).toEqual([]);

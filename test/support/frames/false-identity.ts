@@ -10,6 +10,7 @@ import { type Hex, ip4, ip6, mac } from './packets.ts';
  */
 export function falseIdentity(frame: Hex, guest: StrictGuest): string[] {
   const at = (offset: number, length: number) => frame.slice(offset * 2, (offset + length) * 2);
+  if (at(12, 2) === '8100') return taggedIdentity(frame, guest);
   const own = mac(guest.mac);
   const wrong: string[] = [];
   if (at(6, 6) !== own) wrong.push(`the MAC address ${at(6, 6)}`);
@@ -19,6 +20,15 @@ export function falseIdentity(frame: Hex, guest: StrictGuest): string[] {
   else if (type === '86dd') wrong.push(...ipv6Identity(at, guest, frame.length / 2));
   else wrong.push(`the ethertype ${type}`);
   return wrong;
+}
+
+/** What is behind a tag counts as if there were none. */
+function taggedIdentity(frame: Hex, guest: StrictGuest): string[] {
+  const vlan = Number.parseInt(frame.slice(28, 32), 16) & 0xfff;
+  const isOwnVlan = guest.vlans?.some(({ from, to }) => from <= vlan && vlan <= to) === true;
+  const inner = frame.slice(0, 24) + frame.slice(32);
+  if (inner.slice(24, 28) === '8100') return ['two tags'];
+  return [...(isOwnVlan ? [] : [`the VLAN ${vlan}`]), ...falseIdentity(inner, guest)];
 }
 
 type Bytes = (offset: number, length: number) => Hex;

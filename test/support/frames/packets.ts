@@ -57,6 +57,11 @@ export function ether(
   return mac(more.to ?? BROADCAST) + mac(source) + tags + num(type, 2) + payload;
 }
 
+/** A frame with a tag in front of its ethertype. */
+export function tagged(frame: Hex, type: number, tag: number): Hex {
+  return frame.slice(0, 24) + num(type, 2) + num(tag, 2) + frame.slice(24);
+}
+
 export interface Arp {
   readonly op?: number;
   readonly from: string;

@@ -1,8 +1,8 @@
-import { type Random, randomNumbers } from '../random.ts';
+import { pick, type Random, randomNumbers } from '../random.ts';
 import { borrowedFrames } from './borrowed.ts';
 import { forgedFrames } from './forged.ts';
 import { honestFrames, numbered } from './honest.ts';
-import { type Hex, mac, num } from './packets.ts';
+import { type Hex, mac, num, TYPE, tagged } from './packets.ts';
 import type { Identity } from './sender.ts';
 
 /** No frame is shorter than this: a destination, a source, an ethertype. */
@@ -18,8 +18,15 @@ const LONGEST = 600;
  * @param other whom it would like to be
  * @param count how many
  * @param seed any whole number
+ * @param vlans most frames get a tag with one of these, some none and some two; none does where the list is empty
  */
-export function randomFrames(self: Identity, other: Identity, count: number, seed = 1): Hex[] {
+export function randomFrames(
+  self: Identity,
+  other: Identity,
+  count: number,
+  seed = 1,
+  vlans: readonly number[] = [],
+): Hex[] {
   const random = randomNumbers(seed);
   const known = [honestFrames(self), forgedFrames(self, other), borrowedFrames(self, other)]
     .flatMap((frames) => Object.values(frames))
@@ -31,8 +38,19 @@ export function randomFrames(self: Identity, other: Identity, count: number, see
   return Array.from({ length: count }, (_, serial) => {
     let frame = one();
     for (let changes = random(4); changes > 0; changes--) frame = changed(frame, one(), random);
-    return numbered(frame, serial);
+    return numbered(withTags(frame, vlans, random), serial);
   });
+}
+
+function withTags(frame: Hex, [first, ...rest]: readonly number[], random: Random): Hex {
+  if (first === undefined) return frame;
+  let result = frame;
+  for (let tags = pick(random, [1, 1, 1, 1, 0, 2]); tags > 0; tags--) {
+    const type = random(16) === 0 ? TYPE.qinq : TYPE.vlan;
+    // The highest bits are the priority.
+    result = tagged(result, type, pick(random, [first, ...rest]) + random(8) * 0x2000);
+  }
+  return result;
 }
 
 function changed(frame: Hex, another: Hex, random: Random): Hex {

@@ -4,6 +4,10 @@ import type { NftPacket } from './nft-packet.ts';
 /** Numbers for the names that rules use, by the number's bytes. */
 export const NAMES: Readonly<Record<string, number>> = {
   'ether type arp': 0x0806,
+  'ether type 8021q': 0x8100,
+  'meta protocol arp': 0x0806,
+  'meta protocol ip': 0x0800,
+  'meta protocol ip6': 0x86dd,
   'arp operation request': 1,
   'ether type ip': 0x0800,
   'ether type ip6': 0x86dd,
@@ -39,7 +43,10 @@ const isL4 = (proto: Hex) => (packet: NftPacket) => packet.l4proto === proto;
 /** A field of a frame, as rules name it. */
 export interface Field {
   readonly bytes: number;
-  /** What nft asks for by itself before it loads the field (nft --debug=netlink shows it). */
+  /**
+   * What nft asks for by itself before it loads the field (nft --debug=netlink shows it). For ARP, ICMP and fragment
+   * headers that would be `ether type`, had the rule not asked for `meta protocol` before.
+   */
   readonly needs: readonly ((packet: NftPacket) => boolean)[];
   readonly load: (packet: NftPacket) => Hex | undefined;
 }
@@ -51,11 +58,13 @@ const field = (bytes: number, load: Field['load'], ...needs: Field['needs']): Fi
 });
 const IP = isProtocol('0800');
 const IP6 = isProtocol('86dd');
-const ARP = isLink('0806');
+const ARP = isProtocol('0806');
 const FIELDS: Readonly<Record<string, Field>> = {
   'ether daddr': field(6, (packet) => packet.link(0, 6)),
   'ether saddr': field(6, (packet) => packet.link(6, 6)),
   'ether type': field(2, (packet) => packet.link(12, 2)),
+  'meta protocol': field(2, (packet) => packet.protocol),
+  'vlan id': field(2, (packet) => packet.vlanId, isLink('8100')),
   'arp operation': field(2, (packet) => packet.network(6, 2), ARP),
   'arp saddr ether': field(6, (packet) => packet.network(8, 6), ARP),
   'arp saddr ip': field(4, (packet) => packet.network(14, 4), ARP),
@@ -69,11 +78,11 @@ const FIELDS: Readonly<Record<string, Field>> = {
   'meta l4proto': field(1, (packet) => packet.l4proto),
   'udp sport': field(2, (packet) => packet.transport(0, 2), isL4('11')),
   'udp dport': field(2, (packet) => packet.transport(2, 2), isL4('11')),
-  'icmp type': field(1, (packet) => packet.transport(0, 1), isLink('0800'), isL4('01')),
-  'igmp type': field(1, (packet) => packet.transport(0, 1), isLink('0800'), isL4('02')),
-  'icmpv6 type': field(1, (packet) => packet.transport(0, 1), isLink('86dd'), isL4('3a')),
-  'frag frag-off': field(2, (packet) => packet.fragment(2, 2, 0xfff8), isLink('86dd')),
-  'frag nexthdr': field(1, (packet) => packet.fragment(0, 1, 0xff), isLink('86dd')),
+  'icmp type': field(1, (packet) => packet.transport(0, 1), IP, isL4('01')),
+  'igmp type': field(1, (packet) => packet.transport(0, 1), IP, isL4('02')),
+  'icmpv6 type': field(1, (packet) => packet.transport(0, 1), IP6, isL4('3a')),
+  'frag frag-off': field(2, (packet) => packet.fragment(2, 2, 0xfff8), IP6),
+  'frag nexthdr': field(1, (packet) => packet.fragment(0, 1, 0xff), IP6),
 };
 const RAW = /^@(nh|th),(\d+),(\d+)$/;
 

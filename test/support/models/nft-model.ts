@@ -197,6 +197,10 @@ function parseElement(text: string): SetElement {
 
 function rangeOf(text: string): readonly [Hex, Hex] {
   if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(text)) return [mac(text), mac(text)];
+  if (/^\d+(-\d+)?$/.test(text)) {
+    const [from = '', to = from] = text.split('-').map((part) => num(Number(part), 2));
+    return [from, to];
+  }
   if (text.startsWith('0x')) {
     const [from = '', to = from] = text.split('-').map((part) => part.slice(2));
     return [from, to];

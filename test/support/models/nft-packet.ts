@@ -38,6 +38,12 @@ export class NftPacket {
     return this.link(this.#network - 2, 2);
   }
 
+  /** The VLAN of the outermost tag, without its priority. */
+  get vlanId(): Hex | undefined {
+    const tag = this.link(ETHER, 2);
+    return tag === undefined ? undefined : num(Number.parseInt(tag, 16) & 0xfff, 2);
+  }
+
   /** `meta l4proto`. */
   get l4proto(): Hex | undefined {
     return this.#transport === undefined ? undefined : hex([this.#transport.proto]);

@@ -164,6 +164,13 @@ describe('the settings that online leaves in xenstore', () => {
     expect(storedSettings(settings(markedValues(mark)), strict)).toBe(mark);
   });
 
+  test('have the VLANs of an argument, from which the tags follow that a guest may use', () => {
+    const given = { vlan: '10p/20' };
+    expect(storedSettings(settings(given), true, given)).toBe('antispoof=strict vlan=10p/20');
+    expect(storedSettings(settings(given), true, given, given)).toBe('antispoof=strict');
+    expect(markedValues('antispoof=strict vlan=10p/20')).toEqual({ antispoof: 'strict', vlan: '10p/20' });
+  });
+
   test('are read as settings and nothing else', () => {
     expect(markedValues('antispoof=strict bridge=evil $(reboot) filter=no')).toEqual({
       antispoof: 'strict',

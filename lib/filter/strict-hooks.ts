@@ -1,0 +1,28 @@
+/** The hooks. Their policy is accept, so that other bridges are not affected by this table. */
+export const BASES: readonly (readonly [name: string, hook: string, rules: readonly string[]])[] = [
+  ['from_guests', 'prerouting priority -300', ['iifname vmap @guests']],
+  // A bridge never forwards frames to 01:80:c2:00:00:02 to 0f: they pass this hook and not prerouting.
+  [
+    'to_host',
+    'input priority -300',
+    ['ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname vmap @guests'],
+  ],
+];
+
+/** Base chains that are only made once their set is used, since they cost time for every frame of every bridge. */
+export const BASES_ON_DEMAND: Readonly<
+  Record<string, readonly [name: string, hook: string, rules: readonly string[]]>
+> = {
+  disabled: ['to_guests', 'postrouting priority 300', ['oifname @disabled drop']],
+  // Before iptables sees bridged packets (priority 0). Packets to the host itself stay tracked: its own firewall may
+  // need that, and NAT does where the host routes or masquerades the guest's packets.
+  untracked: [
+    'untrack',
+    'prerouting priority -290',
+    [
+      'ether daddr @untracked_macs notrack',
+      'iifname . ether daddr @host_macs return',
+      'iifname @untracked notrack',
+    ],
+  ],
+};

@@ -8,7 +8,7 @@ import { join, relative } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
 import { compileProgram } from './engine.ts';
 import { bomText, noticesText, type Part } from './notices.ts';
-import { proveProgram, root, run } from './runtime.ts';
+import { BuildError, proveProgram, root, run } from './runtime.ts';
 
 const target = process.argv[2];
 const folder = join(root, 'dist', target === undefined ? '' : await machineOf(target));
@@ -22,6 +22,10 @@ try {
   await writeNotices(join(folder, 'share/doc/xen-network'), parts);
   await rename(made, join(folder, 'xen-network'));
   process.stdout.write(`${relative(root, folder)}/xen-network: ${said}\n`);
+} catch (failed) {
+  if (!(failed instanceof BuildError)) throw failed;
+  process.stderr.write(`build: ${failed.message}\n`);
+  process.exitCode = 1;
 } finally {
   await rm(made, { force: true });
 }

@@ -60,6 +60,8 @@ static int is_compiled(const char *name) {
 
 int main(int argc, char **argv) {
   JSRuntime *runtime = JS_NewRuntime();
+  // Lines and columns stay, for the trace of an error.
+  JS_SetStripInfo(runtime, JS_STRIP_SOURCE);
   JSContext *ctx = JS_NewContext(runtime);
   JS_SetModuleLoaderFunc(runtime, NULL, compile, NULL);
   puts("#include \"engine.h\"");

@@ -1,10 +1,7 @@
 // The C compiler and its options, for the builds and for the tests that check their effect.
 
-import { join } from 'node:path';
-import { root, run } from './runtime.ts';
-
-/** QuickJS, whose C files an npm package brings. */
-export const quickjs = join(root, 'node_modules/qjsc/deps/quickjs_2021_03_27');
+import { QUICKJS, quickjs } from './engine-source.ts';
+import { BuildError, root, run } from './runtime.ts';
 
 /** Warnings for our C code; QuickJS is compiled without. */
 export const WARNINGS = [
@@ -38,9 +35,7 @@ export function compileFlags(work: string): string[] {
   return [
     '-O2',
     '-D_GNU_SOURCE',
-    // BigInt is one of QuickJS's big number extensions.
-    '-DCONFIG_BIGNUM',
-    '-DCONFIG_VERSION="2021-03-27"',
+    `-DCONFIG_VERSION="${QUICKJS.version}"`,
     `-isystem${quickjs}`,
     // QuickJS relies on integer overflow that wraps round.
     '-fwrapv',
@@ -58,12 +53,12 @@ export function compileFlags(work: string): string[] {
 
 /**
  * The C compiler's name.
- * @throws Error without one, or without the static C library
+ * @throws BuildError without one, or without the static C library
  */
 export async function findCompiler(): Promise<string> {
   for (const name of ['cc', 'gcc', 'clang']) {
     const found = await run({ nothrow: true })`${name} -print-file-name=libc.a`;
     if (found.exitCode === 0 && found.stdout.trim().startsWith('/')) return name;
   }
-  throw new Error('No C compiler with a static C library is here: apt-get install gcc libc6-dev');
+  throw new BuildError('No C compiler with a static C library is here: apt-get install gcc libc6-dev');
 }

@@ -1,13 +1,13 @@
-// Compiles TypeScript to a program: QuickJS, whose C files an npm package brings, with lib/engine, and the modules as
-// QuickJS's bytecode.
+// Compiles TypeScript to a program: QuickJS with lib/engine, and the modules as QuickJS's bytecode.
 
 import { FFIType } from 'bun:ffi';
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { FUNCTIONS } from '../lib/system/kernel/libc.ts';
-import { compileFlags, findCompiler, LIBRARIES, LINK_FLAGS, quickjs, WARNINGS } from './compiler.ts';
+import { compileFlags, findCompiler, LIBRARIES, LINK_FLAGS, WARNINGS } from './compiler.ts';
+import { engineSource, exists, quickjs } from './engine-source.ts';
 import { linkedParts, type Part } from './notices.ts';
 import { root, run } from './runtime.ts';
 import { linkWithSnapshot } from './snapshot.ts';
@@ -15,7 +15,7 @@ import { linkWithSnapshot } from './snapshot.ts';
 const own = join(root, 'lib/engine');
 const cache = join(root, 'node_modules/.cache/xen-network');
 
-const QUICKJS_FILES = ['quickjs.c', 'libregexp.c', 'libunicode.c', 'cutils.c', 'libbf.c'];
+const QUICKJS_FILES = ['quickjs.c', 'libregexp.c', 'libunicode.c', 'cutils.c', 'dtoa.c'];
 
 /**
  * The engine finds objects of one form by the address of their prototype. Relative to the snapshot it is the same in
@@ -44,14 +44,24 @@ static uint32_t shape_initial_hash(JSObject *proto)
 }
 `;
 
+/** What no exception is. An operation that fails without memory for its error throws it: null, which lib/errors.ts knows. */
+const [NO_VALUE, NULL] = ['current_exception = JS_UNINITIALIZED;', 'current_exception = JS_NULL;'];
+
+/** What is changed in quickjs.c, and how often it is there. */
+const CHANGES = [
+  { from: BY_ADDRESS, to: BY_DISTANCE, times: 1 },
+  { from: NO_VALUE, to: NULL, times: 4 },
+];
+
 /** @throws Error when the engine's source is not as expected */
-async function engineSource(name: string): Promise<string> {
+async function sourceText(name: string): Promise<string> {
   const text = await readFile(join(quickjs, name), 'utf8');
   if (name !== 'quickjs.c') return text;
-  const [before, after, ...more] = text.split(BY_ADDRESS);
-  if (before === undefined || after === undefined || more.length > 0)
-    throw new Error(`${join(quickjs, name)} is not as tools/engine.ts expects it.`);
-  return before + BY_DISTANCE + after;
+  return CHANGES.reduce((changed, { from, to, times }) => {
+    const parts = changed.split(from);
+    if (parts.length !== times + 1) throw new Error(`${name} is not as tools/engine.ts expects it.`);
+    return parts.join(to);
+  }, text);
 }
 
 /**
@@ -63,7 +73,7 @@ async function engineLibrary(cc: string): Promise<string> {
     .update((await run`${cc} --version`).stdout)
     // Not the paths: what is made is the same wherever the project lies.
     .update(compileFlags('').join(' ').replaceAll(root, ''));
-  for (const name of QUICKJS_FILES) hash.update(await engineSource(name));
+  for (const name of QUICKJS_FILES) hash.update(await sourceText(name));
   const archive = join(cache, `quickjs-${hash.digest('hex').slice(0, 16)}.a`);
   if (await exists(archive)) return archive;
   process.stdout.write('Compiling the engine, which takes half a minute the first time.\n');
@@ -73,7 +83,7 @@ async function engineLibrary(cc: string): Promise<string> {
     const objects = QUICKJS_FILES.map((name) => join(work, name.replace(/c$/, 'o')));
     await Promise.all(
       QUICKJS_FILES.map(async (name, i) => {
-        await writeFile(join(work, name), await engineSource(name));
+        await writeFile(join(work, name), await sourceText(name));
         await run`${cc} ${compileFlags(work)} -w -c ${join(work, name)} -o ${objects[i] ?? ''}`;
       }),
     );
@@ -83,10 +93,6 @@ async function engineLibrary(cc: string): Promise<string> {
     await rm(work, { recursive: true, force: true });
   }
   return archive;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }
 
 /** The headers that declare the functions. */
@@ -156,14 +162,7 @@ async function bundle(entry: string, folder: string): Promise<{ modules: string[
     format: 'esm',
     platform: 'neutral',
     mainFields: ['module', 'main'],
-    target: 'es2020',
-    // These are newer than ES2020, but the engine has them.
-    supported: {
-      'class-field': true,
-      'class-private-field': true,
-      'class-private-method': true,
-      'class-static-field': true,
-    },
+    target: 'es2023',
     inject: [join(own, 'prelude.ts')],
     alias: {
       'bun:ffi': join(own, 'ffi.ts'),
@@ -190,7 +189,7 @@ async function bundle(entry: string, folder: string): Promise<{ modules: string[
  * @param snapshot whether to put a snapshot into it; the entry then sets engine.main, and nothing runs before that
  * @param target the compiler for the machine that is to run it; this one's unless told
  * @returns what is linked into it besides our own
- * @throws Error when the compiler is missing; ProcessOutput when it refuses something
+ * @throws BuildError when the compiler is missing; ProcessOutput when it refuses something; as engineSource
  */
 export async function compileProgram(
   entry: string,
@@ -198,6 +197,7 @@ export async function compileProgram(
   { snapshot, target }: { readonly snapshot: boolean; readonly target?: string | undefined },
 ): Promise<Part[]> {
   const here = await findCompiler();
+  await engineSource();
   const cc = target ?? here;
   const folder = `${out}.${process.pid}`;
   await mkdir(folder);

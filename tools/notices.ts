@@ -3,7 +3,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
-import { quickjs } from './compiler.ts';
+import { QUICKJS, quickjs } from './engine-source.ts';
 import { root, run } from './runtime.ts';
 
 /** A part of the program that others made. */
@@ -45,7 +45,7 @@ async function npmPart(folder: string): Promise<Part> {
 async function engine(): Promise<Part> {
   return {
     name: 'QuickJS',
-    version: (await readFile(join(quickjs, 'VERSION'), 'utf8')).trim(),
+    version: QUICKJS.version,
     licence: 'MIT',
     notice: await readFile(join(quickjs, 'LICENSE'), 'utf8'),
     from: 'https://bellard.org/quickjs/',

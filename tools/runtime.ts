@@ -6,6 +6,9 @@ import { $ } from 'zx';
 /** The project's folder. */
 export const root = join(import.meta.dirname, '..');
 
+/** What whoever builds has to put right; its message says how, and nobody needs to see where it was made. */
+export class BuildError extends Error {}
+
 /** Runs a command in the project's folder, without a stdin, since bash reads ~/.bashrc when stdin is a socket. */
 export const run = $({ cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
 

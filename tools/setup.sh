@@ -75,10 +75,12 @@ install_packages() {
   fi
 }
 
-compiler='gcc libc6-dev'
+# The engine's source is packed by xz.
+compiler='gcc libc6-dev xz-utils'
 
 # The build needs neither root nor Debian where this is so.
 can_compile() {
+  command -v xz >/dev/null || return 1
   case $(cc -print-file-name=libc.a 2>/dev/null || gcc -print-file-name=libc.a 2>/dev/null) in
     /*) ;;
     *) return 1 ;;
@@ -109,8 +111,8 @@ case $what in
 esac
 if [ "$(id -u)" -ne 0 ]; then
   case $what in
-    build) die "the build needs a C compiler and the static C library: apt-get install $compiler, or run it as root." ;;
-    man) die "the manual pages need scdoc, a C compiler and the static C library: apt-get install $compiler scdoc." ;;
+    build) die "the build needs a C compiler, the static C library and xz: apt-get install $compiler, or run it as root." ;;
+    man) die "the manual pages need scdoc, a C compiler, the static C library and xz: apt-get install $compiler scdoc." ;;
   esac
 fi
 [ "$(id -u)" -eq 0 ] || die "must run as root: the $what makes network namespaces and may install Debian packages."
@@ -126,8 +128,8 @@ trap 'exit 130' INT
 trap 'exit 143' HUP TERM
 log=$(mktemp)
 
-package='scdoc gcc-aarch64-linux-gnu libc6-dev-arm64-cross rpm lintian rpmlint binutils xz-utils'
-lab='debian-archive-keyring e2fsprogs gpg mmdebstrap mount qemu-system-x86 seabios util-linux xz-utils'
+package='scdoc gcc-aarch64-linux-gnu libc6-dev-arm64-cross rpm lintian rpmlint binutils'
+lab='debian-archive-keyring e2fsprogs gpg mmdebstrap mount qemu-system-x86 seabios util-linux'
 demo='iproute2 iptables nftables iputils-ping xenstore-utils util-linux'
 # shellcheck disable=SC2086 # package names, one word each
 case $what in

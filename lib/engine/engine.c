@@ -231,7 +231,7 @@ static void run_jobs(JSRuntime *runtime, JSContext *ctx) {
   if (!JS_IsUndefined(rejected)) die_of(ctx, rejected);
 }
 
-// Not JS_NewContext: without eval, without Proxy, and of the big number extensions only BigInt.
+// Not JS_NewContext: without eval, Proxy, WeakRef and the normal forms of Unicode, which the program does not use.
 static JSContext *make_context(JSRuntime *runtime) {
   JSContext *ctx = JS_NewContextRaw(runtime);
   JS_AddIntrinsicBaseObjects(ctx);
@@ -242,7 +242,6 @@ static JSContext *make_context(JSRuntime *runtime) {
   JS_AddIntrinsicMapSet(ctx);
   JS_AddIntrinsicTypedArrays(ctx);
   JS_AddIntrinsicPromise(ctx);
-  JS_AddIntrinsicBigInt(ctx);
   return ctx;
 }
 

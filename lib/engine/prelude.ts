@@ -105,25 +105,9 @@ class Decoder {
   }
 }
 
-/** In the language since 2022; the engine is older. */
-function at<T>(this: ArrayLike<T>, index: number): T | undefined {
-  return this[index < 0 ? this.length + index : index];
-}
-
-function define(on: object, name: string, value: unknown): void {
-  Object.defineProperty(on, name, { value, writable: true, configurable: true });
-}
-
-for (const { prototype } of [Array, String, Uint8Array]) define(prototype, 'at', at);
-define(
-  Object,
-  'hasOwn',
-  (of: object, key: PropertyKey) => Object.getOwnPropertyDescriptor(of, key) !== undefined,
-);
-
 engine.turn = turn;
 // The engine's own would begin with the snapshot's seed in every call.
-define(Math, 'random', engine.random);
+Object.assign(Math, { random: engine.random });
 Object.assign(globalThis, {
   process: program,
   performance: { now: engine.now },

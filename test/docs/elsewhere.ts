@@ -9,6 +9,10 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'npm ci': { in: 'tools/setup.sh', as: 'npm ci' },
   'npm ci && npm run build': { in: 'package.json', as: 'npm run -s build' },
   'npm run build': { in: 'package.json', as: 'npm run -s build' },
+  'XEN_NETWORK_ENGINE=quickjs_2025.04.26.orig.tar.xz npm run build': {
+    in: 'test/system/engine-source.test.ts',
+    as: 'XEN_NETWORK_ENGINE: file',
+  },
   'npm run build:pkg': { in: 'package.json', as: 'npm run -s build:pkg' },
   'npm run man': { in: 'test/man/pages.test.ts', as: 'tools/man/main.ts' },
   'npm run package': { in: 'test/install/package.test.ts', as: 'await makeDeb(site)' },

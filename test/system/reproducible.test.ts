@@ -16,7 +16,7 @@ beforeAll(() => {
   folder = mkdtempSync(join(root, 'dist/twin-'));
   twin = join(folder, 'another', 'rather longer path');
   mkdirSync(twin, { recursive: true });
-  for (const name of ['bin', 'lib', 'scripts', 'tools', 'package.json', 'LICENSE', 'packaging'])
+  for (const name of ['bin', 'lib', 'scripts', 'tools', 'package.json', 'LICENSE', 'packaging', '.engine'])
     cpSync(join(root, name), join(twin, name), { recursive: true });
   const linked = spawnSync('cp', ['-al', join(root, 'node_modules'), join(twin, 'node_modules')]);
   expect(linked.status).toBe(0);

@@ -114,7 +114,7 @@ const NAMED = /(?<![\w./-])((?:bin|docs|lib|scripts|test|tools)\/[a-z0-9./_-]*[a
 
 /** Beside what is listed here, `process` has nothing there. */
 const LACKING =
-  /\bprocess\.(?!(?:argv0?|env|pid|arch|execPath|on|once|exit|exitCode|versions)\b)\w+|\b(?:Buffer|Bun|Intl|URL|setInterval|structuredClone|AbortController|fetch)\b[.(]|\.(?:findLast|toSorted|toSpliced|toReversed)\(/g;
+  /\bprocess\.(?!(?:argv0?|env|pid|arch|execPath|on|once|exit|exitCode|versions)\b)\w+|\b(?:Buffer|Bun|Intl|URL|setInterval|structuredClone|AbortController|fetch)\b[.(]/g;
 
 const program = [...sources('bin'), ...sources('lib'), ...sources('scripts')];
 /** Folders that have no effect on the host. */

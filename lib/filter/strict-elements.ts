@@ -1,7 +1,11 @@
+import { ROUTED_TABLE } from './strict-hooks.ts';
 import { INGRESS_TABLE, STRICT_TABLE } from './strict-rules.ts';
 
 /** Before the elements of the table of the netdev family; those of the bridge family have none. */
 export const INGRESS = 'netdev ';
+
+/** Before the elements of the table for routed guests. */
+export const ROUTED = 'inet ';
 
 /** A base chain of one device. */
 interface DeviceChain {
@@ -66,17 +70,15 @@ export function deviceChainElement(name: string, lines: readonly string[]): stri
 /**
  * The nft command that adds an element, or removes it.
  * @param verb what to do
- * @param element such as `macs { "vif1.0" . 00:16:3e:00:00:01 }`, after `netdev ` for the table of that family; or one
- * that stands for a base chain
+ * @param element such as `macs { "vif1.0" . 00:16:3e:00:00:01 }`, after `netdev ` or `inet ` for the table of that
+ * family; or one that stands for a base chain
  * @returns a line for `nft -f -`
  */
 export function elementLine(verb: 'add' | 'delete', element: string): string {
   const made = chainOf(element);
   if (made === undefined) {
-    const isIngress = element.startsWith(INGRESS);
-    return isIngress
-      ? `${verb} element ${INGRESS_TABLE} ${element.slice(INGRESS.length)}`
-      : `${verb} element ${STRICT_TABLE} ${element}`;
+    const [table, prefix] = placeOf(element);
+    return `${verb} element ${table} ${element.slice(prefix.length)}`;
   }
   const { name, port, chain } = made;
   const id = `${INGRESS_TABLE} ${name}`;
@@ -84,4 +86,22 @@ export function elementLine(verb: 'add' | 'delete', element: string): string {
   if (verb === 'delete') return `add chain ${id}; flush chain ${id}; delete chain ${id}`;
   const base = `{ type filter hook ${chain.hook} device "${port}" priority -500; policy accept; }`;
   return `add chain ${id} ${base}; flush chain ${id}; add rule ${id} ${chain.rule}`;
+}
+
+/**
+ * The table of an element, or of the set by which a base chain is made.
+ * @param element such as `netdev macs { "vif1.0" . 00:16:3e:00:00:01 }`
+ * @returns family and name, and what stands before the set's name
+ */
+export function placeOf(element: string): readonly [table: string, prefix: string] {
+  if (element.startsWith(INGRESS)) return [INGRESS_TABLE, INGRESS];
+  return element.startsWith(ROUTED) ? [ROUTED_TABLE, ROUTED] : [STRICT_TABLE, ''];
+}
+
+/**
+ * Whether the device of a routed guest is in the group whose packets are dropped under another name.
+ * @param elements the elements of its port
+ */
+export function isKept(elements: readonly string[]): boolean {
+  return elements.some((element) => element.startsWith(`${ROUTED}held `));
 }

@@ -1,3 +1,12 @@
+/** What also holds for routed guests whose device is not called by the name of its chain any more. */
+export const ROUTED_TABLE = 'inet xen_network';
+
+/** The group of routed guests' devices (ip-link(8)), which stays with a device that is renamed. */
+export const ROUTED_GROUP = '30830';
+
+/** The sets of the table for routed guests: those whose device has a chain in the table of the netdev family. */
+export const ROUTED_SETS: readonly string[] = ['set held { type ifname; }'];
+
 /** The hooks. Their policy is accept, so that other bridges are not affected by this table. */
 export const BASES: readonly (readonly [name: string, hook: string, rules: readonly string[]])[] = [
   ['from_guests', 'prerouting priority -300', ['iifname vmap @guests']],
@@ -9,7 +18,10 @@ export const BASES: readonly (readonly [name: string, hook: string, rules: reado
   ],
 ];
 
-/** Base chains that are only made once their set is used, since they cost time for every frame of every bridge. */
+/**
+ * Base chains that are only made once their set is used, since they cost time for every frame of every bridge, or every
+ * packet of the host. A set of the table for routed guests has the family before its name.
+ */
 export const BASES_ON_DEMAND: Readonly<
   Record<string, readonly [name: string, hook: string, rules: readonly string[]]>
 > = {
@@ -25,4 +37,6 @@ export const BASES_ON_DEMAND: Readonly<
       'iifname @untracked notrack',
     ],
   ],
+  // The chain of a renamed device has let go of it, or does not find its name among the guests.
+  'inet held': ['renamed', 'prerouting priority -400', [`iifgroup ${ROUTED_GROUP} iifname != @held drop`]],
 };

@@ -9,8 +9,8 @@ import {
 import type { LockingMode } from '../request/arguments.ts';
 import { TAP_SUFFIX } from '../request/names.ts';
 import type { VlanRange } from '../request/vlan.ts';
-import { INGRESS } from './strict-elements.ts';
-import { BASES, BASES_ON_DEMAND } from './strict-hooks.ts';
+import { INGRESS, placeOf, ROUTED } from './strict-elements.ts';
+import { BASES, BASES_ON_DEMAND, ROUTED_SETS, ROUTED_TABLE } from './strict-hooks.ts';
 import { BRIDGE_SETS, CHAINS, CUSTOM_CHAIN, INGRESS_TABLE, SETS, STRICT_TABLE } from './strict-rules.ts';
 
 /** How a guest's device is attached to the network. */
@@ -43,22 +43,28 @@ export interface StrictGuest {
 export function strictBase(): string[] {
   return [
     ...tableLines(STRICT_TABLE, SETS),
-    ...BASES.flatMap(baseChain),
+    ...BASES.flatMap((base) => baseChain(STRICT_TABLE, base)),
     ...tableLines(
       INGRESS_TABLE,
       SETS.filter((set) => !BRIDGE_SETS.some((name) => set.startsWith(`set ${name} `))),
     ),
+    `add table ${ROUTED_TABLE}`,
+    ...setLines(ROUTED_TABLE, ROUTED_SETS),
   ];
 }
 
 function tableLines(table: string, sets: readonly string[]): string[] {
   return [
     `add table ${table}`,
-    ...sets.map((set) => set.replace(/^(set|map) /, `add $1 ${table} `)),
+    ...setLines(table, sets),
     `add chain ${table} ${CUSTOM_CHAIN}`,
     ...CHAINS.map(([name]) => `add chain ${table} ${name}`),
     ...CHAINS.flatMap(([name, rules]) => chainRules(table, name, rules)),
   ];
+}
+
+function setLines(table: string, sets: readonly string[]): string[] {
+  return sets.map((set) => set.replace(/^(set|map) /, `add $1 ${table} `));
 }
 
 /**
@@ -70,13 +76,16 @@ export function strictExtras(elements: readonly string[]): string[] {
   const used = Object.entries(BASES_ON_DEMAND).filter(([set]) =>
     elements.some((element) => element.startsWith(`${set} `)),
   );
-  return used.flatMap(([, chain]) => baseChain(chain));
+  return used.flatMap(([set, chain]) => baseChain(placeOf(set)[0], chain));
 }
 
-function baseChain([name, hook, rules]: readonly [string, string, readonly string[]]): string[] {
+function baseChain(
+  table: string,
+  [name, hook, rules]: readonly [string, string, readonly string[]],
+): string[] {
   return [
-    `add chain ${STRICT_TABLE} ${name} { type filter hook ${hook}; policy accept; }`,
-    ...chainRules(STRICT_TABLE, name, rules),
+    `add chain ${table} ${name} { type filter hook ${hook}; policy accept; }`,
+    ...chainRules(table, name, rules),
   ];
 }
 
@@ -95,6 +104,7 @@ export function strictElements(guest: StrictGuest): string[] {
   return [
     ...rightsOf(guest).map((each) => `${INGRESS}${each}`),
     ...(guest.mode === 'disabled' ? [`${INGRESS}${element('to', guest.port)}`] : []),
+    ...(guest.mode === 'unlocked' ? [] : [`${ROUTED}${element('held', guest.port)}`]),
     `${INGRESS}${element('from', guest.port)}`,
   ];
 }

@@ -32,6 +32,7 @@ const IFLA = {
   mtu: 4,
   master: 10,
   alias: 20,
+  group: 27,
   properties: 52 | 0x8000,
   linkInfo: 18,
   altname: 53,
@@ -108,6 +109,8 @@ function encodeLinkSet(
       return message(attribute(IFLA.name, cString(value)));
     case 'alias':
       return message(attribute(IFLA.alias, new TextEncoder().encode(value)));
+    case 'group':
+      return /^\d+$/.test(value) ? message(attribute(IFLA.group, u32(Number(value)))) : undefined;
     case 'mtu':
       return message(attribute(IFLA.mtu, u32(Number(value))));
     case 'master':

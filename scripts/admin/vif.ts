@@ -10,6 +10,7 @@ import { portFilterSteps, sharedElements, tableSteps } from '../../lib/hook/vif/
 import { readStrictRecords } from '../../lib/observe/filter/strict.ts';
 import { strictDamage } from '../../lib/observe/filter/strict-health.ts';
 import { readDrops } from '../../lib/observe/filter/strict-listing.ts';
+import { deviceExists } from '../../lib/observe/host/port.ts';
 import { deviceNames } from '../../lib/observe/vif/backends.ts';
 import { planStrict } from '../../lib/plan/filter/strict.ts';
 import type { Step } from '../../lib/plan/step.ts';
@@ -159,7 +160,15 @@ async function setLog(context: Context, name: string, on: boolean): Promise<numb
     const recordPath = strictRecordPath(port);
     return [
       ...tableSteps(system, port),
-      ...planStrict({ port, recordPath, old, fresh, flushed: true, shared }),
+      ...planStrict({
+        port,
+        recordPath,
+        old,
+        fresh,
+        flushed: true,
+        shared,
+        isHere: deviceExists(system, port),
+      }),
     ];
   };
   await withLocks(system, [device], () =>

@@ -7,6 +7,7 @@ import {
   type StrictRecord,
 } from '../../observe/filter/strict.ts';
 import { type Drops, listStrictTable, readDrops } from '../../observe/filter/strict-listing.ts';
+import { deviceExists } from '../../observe/host/port.ts';
 import { planStrays, planStrict, planStrictTable } from '../../plan/filter/strict.ts';
 import type { Step } from '../../plan/step.ts';
 import { STRICT_LOCK_PATH, strictRecordPath } from '../../record/paths.ts';
@@ -162,6 +163,7 @@ export function portFilterRemoval(
       flushed: true,
       shared,
       drops,
+      isHere: deviceExists(system, port),
     });
   });
 }

@@ -1,8 +1,10 @@
-import { INGRESS } from '../../filter/strict-elements.ts';
+import { INGRESS, isKept, placeOf } from '../../filter/strict-elements.ts';
 import { BASES, BASES_ON_DEMAND } from '../../filter/strict-hooks.ts';
 import { CHAINS } from '../../filter/strict-rules.ts';
 import type { System } from '../../system/system.ts';
 import { listed } from '../../text.ts';
+import { deviceExists } from '../host/port.ts';
+import { deviceCall, deviceFinder } from '../vif/vif.ts';
 import { readStrictRecords, type StrictRecord } from './strict.ts';
 import { listStrictTable, type StrictListing } from './strict-listing.ts';
 
@@ -27,8 +29,28 @@ export function strictDamage(system: System, bridges: readonly string[]): string
     ...damagedChains(listing, [...records.values()]).map((name) => `the chain ${name}`),
     ...ports.map((port) => `the elements of ${port}`),
   ];
-  if (damaged.length === 0) return undefined;
-  return `The strict filter is damaged: somebody changed ${listed(damaged)}. To restore it ${REPAIR}.`;
+  const sentences = [
+    ...renamedPorts(system, records).map(
+      ([port, name]) => `${port} is called ${name} by now, and what it sends is dropped: ${REPAIR}.`,
+    ),
+    ...(damaged.length === 0
+      ? []
+      : [`The strict filter is damaged: somebody changed ${listed(damaged)}. To restore it ${REPAIR}.`]),
+  ];
+  return sentences.length === 0 ? undefined : sentences.join(' ');
+}
+
+/** Routed guests' ports whose device somebody renamed, with its new name. */
+function renamedPorts(
+  system: System,
+  records: ReadonlyMap<string, StrictRecord>,
+): (readonly [port: string, name: string])[] {
+  const find = deviceFinder(system);
+  return [...records].flatMap(([port, { device, elements }]) => {
+    if (!isKept(elements) || deviceExists(system, port)) return [];
+    const name = find(deviceCall(device));
+    return name === undefined || records.get(name)?.device === device ? [] : [[port, name] as const];
+  });
 }
 
 /**
@@ -45,8 +67,9 @@ export function damagedChains(listing: StrictListing, records: readonly StrictRe
       CHAINS.map(([name, rules]): [string, number] => [`${family}${name}`, rules.length]),
     ),
     // nft lists the hook of a base chain on a line of its own.
-    ...[...BASES, ...onDemand.map(([, base]) => base)].map(([name, , rules]): [string, number] => [
-      name,
+    ...BASES.map(([name, , rules]): [string, number] => [name, rules.length + 1]),
+    ...onDemand.map(([set, [name, , rules]]): [string, number] => [
+      `${placeOf(set)[1]}${name}`,
       rules.length + 1,
     ]),
   ];

@@ -1,4 +1,5 @@
-import { deviceChainElement, INGRESS } from '../../filter/strict-elements.ts';
+import { deviceChainElement, INGRESS, ROUTED } from '../../filter/strict-elements.ts';
+import { ROUTED_TABLE } from '../../filter/strict-hooks.ts';
 import { CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import type { System } from '../../system/system.ts';
 
@@ -6,7 +7,7 @@ import type { System } from '../../system/system.ts';
 export interface StrictListing {
   /**
    * The rules of each chain, and for base chains the line with their hook; without the administrator's own chain and
-   * those of devices. Names in the table of the netdev family have the family before them.
+   * those of devices. Names in the tables of the families netdev and inet have the family before them.
    */
   readonly chains: ReadonlyMap<string, readonly string[]>;
   /** The elements of sets and maps, by the port in their key, as `elementLine` takes them. */
@@ -16,7 +17,7 @@ export interface StrictListing {
 }
 
 /**
- * Lists the strict table, in both families.
+ * Lists the strict table, in all families.
  * @param system the way to nft
  * @returns undefined where there is none
  */
@@ -24,6 +25,7 @@ export function listStrictTable(system: System): StrictListing | undefined {
   const found: Found = { chains: new Map(), elements: new Map(), verdicts: new Map() };
   if (!addListing(system, STRICT_TABLE, '', found)) return undefined;
   addListing(system, INGRESS_TABLE, INGRESS, found);
+  addListing(system, ROUTED_TABLE, ROUTED, found);
   return found;
 }
 

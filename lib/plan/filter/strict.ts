@@ -1,9 +1,13 @@
 import { strictBase, strictExtras } from '../../filter/strict.ts';
-import { elementLine, isDeviceChain } from '../../filter/strict-elements.ts';
+import { elementLine, isDeviceChain, isKept } from '../../filter/strict-elements.ts';
+import { ROUTED_GROUP, ROUTED_TABLE } from '../../filter/strict-hooks.ts';
 import { INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import type { StrictRecord } from '../../observe/filter/strict.ts';
 import type { Drops } from '../../observe/filter/strict-listing.ts';
-import { type Command, lastingStep, record, type Step } from '../step.ts';
+import { type Command, ip, lastingStep, record, type Step } from '../step.ts';
+
+/** The group of a device that is in none. */
+const NO_GROUP = '0';
 
 /** The port filter of one port: its present and its new elements in the strict table. */
 export interface StrictChange {
@@ -20,6 +24,8 @@ export interface StrictChange {
   readonly shared: readonly string[];
   /** The counter of the guest's dropped packets under the port's earlier name; the new element continues it. */
   readonly drops?: Drops | undefined;
+  /** Whether a device has the port's name; it has unless told. */
+  readonly isHere?: boolean;
 }
 
 /**
@@ -27,7 +33,7 @@ export interface StrictChange {
  * @param change the port's record, before and after
  */
 export function planStrict(change: StrictChange): Step[] {
-  const { port, recordPath, old, fresh, flushed, shared, drops } = change;
+  const { port, recordPath, old, fresh, flushed, shared, drops, isHere = true } = change;
   if (old === undefined && fresh === undefined) return [];
   const [had, wanted] = [old?.elements ?? [], fresh?.elements ?? []];
   const stale = had.filter((element) => !wanted.includes(element) && !shared.includes(element));
@@ -47,12 +53,22 @@ export function planStrict(change: StrictChange): Step[] {
         why: hold,
       }),
     ),
+    ...(isHere ? groupSteps(port, isKept(had), isKept(wanted)) : []),
     {
       do: record(recordPath, text(fresh)),
       undo: [record(recordPath, text(old))],
       why: `record the elements of ${port}`,
     },
   ];
+}
+
+/** A device is in the group only while its name is in the set, without which its packets are dropped. */
+function groupSteps(port: string, was: boolean, is: boolean): Step[] {
+  const group = (number: string) => ip('link', 'set', 'dev', port, 'group', number);
+  const [join, leave] = [group(ROUTED_GROUP), group(NO_GROUP)];
+  const why = `hold ${port} under every name`;
+  if (is) return [{ do: join, undo: was ? [] : [leave], why }];
+  return was ? [{ do: leave, undo: [join], why: `take ${port} out of the group of held devices` }] : [];
 }
 
 /**
@@ -118,10 +134,12 @@ export function planStrictStop(): Step {
   return { do: REMOVAL, undo, why: 'remove the table of the strict filter' };
 }
 
-/** One of the two may be missing. */
+/** One of them may be missing. */
 const REMOVAL = {
   tool: 'nft',
-  line: [STRICT_TABLE, INGRESS_TABLE].map((table) => `add table ${table}; delete table ${table}`).join('; '),
+  line: [STRICT_TABLE, INGRESS_TABLE, ROUTED_TABLE]
+    .map((table) => `add table ${table}; delete table ${table}`)
+    .join('; '),
 } as const;
 
 /**

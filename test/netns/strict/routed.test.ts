@@ -178,6 +178,37 @@ describe('a routed guest under the strict filter', () => {
     expect(passing({ ...forged, ...honest })).toEqual(['ping']);
   });
 
+  test('sends nothing under a name that somebody gave its device by hand, until a refilter', () => {
+    attach('vif-route', { ip: '192.0.2.1 2001:db8::1', vifname: 'web' });
+    const table = { ...honestFrames(SELF), ...FORGED };
+    host.vif.host.ip('link set web down', 'link set web name mine', 'link set mine up');
+    host.vif.host.ip('route replace 192.0.2.1 dev mine', 'route replace 2001:db8::1 dev mine');
+    // A counter behind the filter.
+    const counted = () =>
+      Number(
+        host.vif.host
+          .ok('nft', '-j', 'list', 'chain', 'inet', 'seen', 'in')
+          .replace(/.*"packets": (\d+).*/s, '$1'),
+      );
+    nft('add table inet seen');
+    nft('add chain inet seen in { type filter hook prerouting priority -300; }');
+    nft('add rule inet seen in iifname "mine" counter');
+    passing(table);
+    expect(counted()).toBe(0);
+    expect(tool('vif').stderr).toContain(
+      'web is called mine by now, and what it sends is dropped: run "xen-network refilter".',
+    );
+    expect(tool('refilter').status).toBe(0);
+    expect(tool('vif').stderr).toBe('');
+    copied();
+    expect(passing(honest)).toEqual(['ping']);
+    expect(passing(FORGED)).toEqual([]);
+    expect(counted()).toBe(1);
+    nft('delete table inet seen');
+    expect(call('vif-route', 'offline')).toEqual(FINE);
+    expect(host.vif.host.ok('ip', '-o', 'link', 'show', 'dev', 'mine')).not.toContain('group 30830');
+  });
+
   test('leaves nothing behind', () => {
     attach('vif-route', { ip: '192.0.2.1' });
     expect(call('vif-route', 'offline')).toEqual(FINE);

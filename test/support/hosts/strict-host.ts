@@ -146,7 +146,7 @@ export class StrictHost {
  * @returns the set's name and an element's value each, without counters, in a fixed order; none without a table
  */
 export function strictElementsIn(host: Namespace): string[] {
-  return ['bridge', 'netdev'].flatMap((family) => elementsIn(host, family));
+  return ['bridge', 'netdev', 'inet'].flatMap((family) => elementsIn(host, family));
 }
 
 function elementsIn(host: Namespace, family: string): string[] {

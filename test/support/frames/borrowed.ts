@@ -16,6 +16,7 @@ import {
   udp,
   zeros,
 } from './packets.ts';
+import { rareBorrowed } from './rare.ts';
 import { arpFrame, dhcp, type Identity, ipv4Frame, ipv6Frame, message } from './sender.ts';
 
 const ICMP6 = PROTO6.icmp6;
@@ -32,6 +33,7 @@ export function borrowedFrames(self: Identity, other: Identity): Record<string, 
     ...borrowedIpv4(self, other),
     ...borrowedIpv6(self, other),
     ...borrowedNdp(self, other),
+    ...rareBorrowed(self, other),
   };
 }
 

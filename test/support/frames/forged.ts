@@ -23,6 +23,7 @@ import {
   udp,
   zeros,
 } from './packets.ts';
+import { rareForged } from './rare.ts';
 import { ALL_NODES, arpFrame, dhcp, type Identity, ipv4Frame, ipv6Frame, message } from './sender.ts';
 
 const ICMP6 = PROTO6.icmp6;
@@ -44,6 +45,7 @@ export function forgedFrames(self: Identity, other: Identity): Record<string, He
     ...forgedIpv6(self, other),
     ...forgedNdp(self, other),
     ...oddFrames(self, other),
+    ...rareForged(self, other),
   };
 }
 

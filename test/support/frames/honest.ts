@@ -18,6 +18,7 @@ import {
   udp,
   zeros,
 } from './packets.ts';
+import { rareHonest } from './rare.ts';
 import { arpFrame, dhcp, type Identity, ipv4Frame, ipv6Frame, message } from './sender.ts';
 
 const ALL_ROUTERS = 'ff02::2';
@@ -111,6 +112,7 @@ export function honestFrames(self: Identity): Record<string, Hex> {
       udp(137, 137),
     ),
     ...routerFrames(self),
+    ...rareHonest(self),
     'a solicitation of a neighbour': ndp(
       self.v6,
       NDP.solicit,

@@ -38,16 +38,50 @@ const DEVICE = /^\w[\w.-]{0,14}$/;
 const COMMENT = /^"[\w .+-]{1,200}"$/;
 const NUMBER = /^\d{1,5}$/;
 
-/** The rules that a batch deletes, as they were found. */
+/** A chain that iptables-nft makes with its table when the first rule needs it. */
+export interface BuiltInChain {
+  readonly table: string;
+  readonly name: string;
+  /** The numbers of linux/netfilter.h and linux/netfilter_ipv4.h. */
+  readonly hook: number;
+  readonly priority: number;
+}
+
+const BUILT_IN: readonly BuiltInChain[] = [
+  { table: 'filter', name: 'INPUT', hook: 1, priority: 0 },
+  { table: 'filter', name: 'FORWARD', hook: 2, priority: 0 },
+  { table: 'filter', name: 'OUTPUT', hook: 3, priority: 0 },
+  { table: 'raw', name: 'PREROUTING', hook: 0, priority: -300 },
+  { table: 'raw', name: 'OUTPUT', hook: 3, priority: -300 },
+];
+
+/** What was found in the rulesets for a batch. */
 export interface FoundRules {
-  /** Their handles, in the order of the lines. */
+  /** The handles of the rules that it deletes, in the order of the lines. */
   readonly handles: readonly Uint8Array[];
-  /** The generation of the rulesets in which they were found. */
+  /** The chains that it has to make first. */
+  readonly missing: readonly BuiltInChain[];
+  /** The generation of the rulesets in which that was found. */
   readonly generation: number;
 }
 
-/** For a batch that deletes no rule. */
-export const NO_RULES_FOUND: FoundRules = { handles: [], generation: 0 };
+/** For a batch that deletes no rule, and whose chains are there. */
+export const NO_RULES_FOUND: FoundRules = { handles: [], missing: [], generation: 0 };
+
+/**
+ * The built-in chains of lines.
+ * @param lines as for encodeRules
+ * @returns each chain once; undefined where a line is for another chain, which iptables does not make either
+ */
+export function builtInChains(lines: readonly TableLine[]): BuiltInChain[] | undefined {
+  const chains = new Set<BuiltInChain>();
+  for (const { table, line } of lines) {
+    const chain = BUILT_IN.find((one) => one.table === table && one.name === chainOf(line));
+    if (chain === undefined) return undefined;
+    chains.add(chain);
+  }
+  return [...chains];
+}
 
 /**
  * Encodes lines of iptables-restore as nf_tables messages, in the form that iptables-nft uses. Only the few kinds of
@@ -55,7 +89,7 @@ export const NO_RULES_FOUND: FoundRules = { handles: [], generation: 0 };
  * rules"). Where versions of iptables differ, the oldest form is used, since every version reads it.
  * @param family 4 or 6
  * @param lines such as "-I FORWARD -m physdev --physdev-out vif1.0 --physdev-is-bridged -j ACCEPT", or with -D
- * @param found the rules that lines with -D delete
+ * @param found the rules that lines with -D delete, and the chains to make
  * @returns undefined where a line is of another kind, for which iptables must run
  */
 export function encodeRules(
@@ -65,6 +99,8 @@ export function encodeRules(
 ): NfBatch | undefined {
   if (lines.length > MOST_RULES) return undefined;
   const writer = new NfWriter(lines.length, found.generation);
+  for (const { table, name, hook, priority } of found.missing)
+    writer.makeChain(AF[family], table, name, { hook, priority });
   let taken = 0;
   for (const { table, line } of lines) {
     if (takesAway(line)) {

@@ -66,6 +66,21 @@ export function chainsQuestion(family: number): Uint8Array {
   return out.from(0);
 }
 
+/**
+ * The request for one chain; the answer is the chain, or the error ENOENT.
+ * @param family AF_INET or AF_INET6
+ * @param table such as filter
+ * @param name such as FORWARD
+ */
+export function chainQuestion(family: number, table: string, name: string): Uint8Array {
+  const out = new NetlinkWriter(128);
+  out.begin(NFT_MSG_GETCHAIN, NLM_F_REQUEST, family);
+  out.text(TABLE, table);
+  out.text(CHAIN_HAS.name, name);
+  out.end();
+  return out.from(0);
+}
+
 /** A chain for forwarded packets. */
 export interface ForwardChain {
   /** Its table's name, without the family. */

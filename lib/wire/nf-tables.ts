@@ -29,13 +29,16 @@ export const META = { inputName: 6, outputName: 7, protocol: 16 } as const;
 const NFNL_BATCH_BEGIN = 16;
 const NFNL_BATCH_END = 17;
 const NFNL_SUBSYS_NFTABLES = 10;
+const NFT_MSG_NEWTABLE = NFNL_SUBSYS_NFTABLES << 8;
+const NFT_MSG_NEWCHAIN = (NFNL_SUBSYS_NFTABLES << 8) | 3;
 const NFT_MSG_NEWRULE = (NFNL_SUBSYS_NFTABLES << 8) | 6;
 const [NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE] = [1, 4, 0x400];
 const NFT_MSG_DELRULE = (NFNL_SUBSYS_NFTABLES << 8) | 8;
 const RULE = { table: 1, chain: 2, handle: 3, expressions: 4, compatible: 5 } as const;
+const CHAIN = { table: 1, name: 3, hook: 4, policy: 5, type: 7 } as const;
 const NETWORK_HEADER = 1;
 const NF_ACCEPT = 1;
-/** No rule of iptables in 24 words is longer. */
+/** No rule of iptables in 24 words is longer, even with the chain that it is the first of. */
 const MOST_OF_A_RULE = 2048;
 
 /** Writes a batch that changes rules, message by message and expression by expression. */
@@ -66,6 +69,34 @@ export class NfWriter {
     this.#out.begin(NFNL_BATCH_END, NLM_F_REQUEST, 0, NFNL_SUBSYS_NFTABLES);
     this.#out.end();
     return { bytes: this.#out.from(0), last };
+  }
+
+  /**
+   * Makes a chain for packets that are accepted unless a rule drops them, and its table where that does not exist.
+   * @param family AF_INET or AF_INET6
+   * @param table such as filter
+   * @param name such as FORWARD; a chain of that name must not exist, or its policy becomes "accept"
+   * @param place the numbers of the hook and of the priority there
+   */
+  makeChain(
+    family: number,
+    table: string,
+    name: string,
+    place: { readonly hook: number; readonly priority: number },
+  ): void {
+    this.#out.begin(NFT_MSG_NEWTABLE, NLM_F_REQUEST | NLM_F_CREATE, family, 0);
+    this.#out.text(CHAIN.table, table);
+    this.#out.end();
+    this.#out.begin(NFT_MSG_NEWCHAIN, NLM_F_REQUEST | NLM_F_CREATE, family, 0);
+    this.#out.text(CHAIN.table, table);
+    this.#out.text(CHAIN.name, name);
+    this.#out.nest(CHAIN.hook | NESTED);
+    this.#out.number(1, place.hook);
+    this.#out.number(2, place.priority);
+    this.#out.close(0);
+    this.#out.number(CHAIN.policy, NF_ACCEPT);
+    this.#out.text(CHAIN.type, 'filter');
+    this.#out.end();
   }
 
   /**

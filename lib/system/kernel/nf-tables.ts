@@ -1,6 +1,7 @@
 import { messageOf } from '../../errors.ts';
 import {
   AF,
+  builtInChains,
   encodeRules,
   type FoundRules,
   NO_RULES_FOUND,
@@ -9,6 +10,7 @@ import {
 } from '../../filter/nf-rules.ts';
 import type { Family } from '../../request/addresses.ts';
 import {
+  chainQuestion,
   chainsQuestion,
   type ForwardChain,
   findForwardChains,
@@ -36,6 +38,7 @@ const ERRNO_AT = 16;
 const SEQUENCE_AT = 8;
 /** The rulesets have changed since the rules were looked up. */
 const ERESTART = 85;
+const ENOENT = 2;
 const MOST_TRIES = 4;
 
 /**
@@ -45,7 +48,7 @@ const MOST_TRIES = 4;
  * @param family 4 or 6
  * @param lines the lines, each for a table
  * @returns undefined, with nothing done, when a line cannot be encoded here, when a rule to delete is not found, or
- * when the kernel refuses. iptables then has to run: it creates missing chains and explains other errors.
+ * when the kernel refuses. iptables then has to run: it explains errors.
  */
 export function runNfTables(
   open: () => NetlinkSocket,
@@ -53,11 +56,18 @@ export function runNfTables(
   lines: readonly TableLine[],
 ): NfOutcome | undefined {
   const wanted = rulesToFind(family, lines);
+  let makes = false;
   for (let tries = 0; wanted !== undefined && tries < MOST_TRIES; tries++) {
-    const found = wanted.length === 0 ? NO_RULES_FOUND : lookUp(open, family, wanted);
+    const found = makes
+      ? lookUpChains(open, family, lines)
+      : wanted.length === 0
+        ? NO_RULES_FOUND
+        : lookUp(open, family, wanted);
     const batch = found === undefined ? undefined : encodeRules(family, lines, found);
     const outcome = batch === undefined ? undefined : attempt(open, (socket) => transact(socket, batch));
-    if (outcome !== 'again') return outcome;
+    // The chains of rules to delete are there.
+    if (outcome === 'missing' && wanted.length === 0 && !makes) makes = true;
+    else if (outcome !== 'again') return outcome === 'missing' ? undefined : outcome;
   }
   return undefined;
 }
@@ -123,16 +133,37 @@ function attempt<T>(open: () => NetlinkSocket, ask: (socket: NetlinkSocket) => T
   }
 }
 
+function lookUpGeneration(open: () => NetlinkSocket): number | undefined {
+  return attempt(open, (socket) => {
+    socket.send(generationQuestion());
+    return generationOf(socket.receive());
+  });
+}
+
+/** @returns undefined unless some of the lines' chains are missing, and iptables would make them */
+function lookUpChains(
+  open: () => NetlinkSocket,
+  family: Family,
+  lines: readonly TableLine[],
+): FoundRules | undefined {
+  const generation = lookUpGeneration(open);
+  const isMissing = (table: string, name: string) =>
+    attempt(open, (socket) => {
+      socket.send(chainQuestion(AF[family], table, name));
+      return errorIn(socket.receive()) === ENOENT;
+    });
+  const missing = builtInChains(lines)?.filter(({ table, name }) => isMissing(table, name) === true);
+  if (missing === undefined || missing.length === 0 || generation === undefined) return undefined;
+  return { handles: [], missing, generation };
+}
+
 /** @returns undefined unless every rule was found */
 function lookUp(
   open: () => NetlinkSocket,
   family: Family,
   wanted: readonly WantedRule[],
 ): FoundRules | undefined {
-  const generation = attempt(open, (socket) => {
-    socket.send(generationQuestion());
-    return generationOf(socket.receive());
-  });
+  const generation = lookUpGeneration(open);
   const handles = new Map<WantedRule, Uint8Array>();
   for (const first of wanted) {
     if (handles.has(first)) continue;
@@ -142,7 +173,7 @@ function lookUp(
   }
   return generation === undefined
     ? undefined
-    : { generation, handles: [...wanted].flatMap((one) => handles.get(one) ?? []) };
+    : { generation, missing: [], handles: [...wanted].flatMap((one) => handles.get(one) ?? []) };
 }
 
 /**
@@ -166,18 +197,27 @@ function lookInChain(
  * message that asked for it. If the acknowledgement is the first answer, there was no error and the transaction is
  * committed.
  */
-function transact(socket: NetlinkSocket, { bytes, last }: NfBatch): NfOutcome | 'again' | undefined {
+function transact(
+  socket: NetlinkSocket,
+  { bytes, last }: NfBatch,
+): NfOutcome | 'again' | 'missing' | undefined {
   socket.send(bytes);
   try {
     const reply = socket.receive();
+    const errno = errorIn(reply);
+    if (errno === ERESTART) return 'again';
+    if (errno === ENOENT) return 'missing';
+    if (errno !== undefined && errno !== 0) return undefined;
     const view = new DataView(reply.buffer, reply.byteOffset, reply.length);
-    if (view.getUint16(4, true) === NLMSG_ERROR) {
-      const errno = -view.getInt32(ERRNO_AT, true);
-      if (errno !== 0) return errno === ERESTART ? 'again' : undefined;
-      if (view.getUint32(SEQUENCE_AT, true) === last) return {};
-    }
+    if (errno === 0 && view.getUint32(SEQUENCE_AT, true) === last) return {};
     return { error: 'nf_tables gave no answer to the last of the rules' };
   } catch (thrown) {
     return { error: `nf_tables gave no answer: ${messageOf(thrown)}` };
   }
+}
+
+/** @returns 0 for an acknowledgement; undefined for an answer that is neither */
+function errorIn(reply: Uint8Array): number | undefined {
+  const view = new DataView(reply.buffer, reply.byteOffset, reply.length);
+  return view.getUint16(4, true) === NLMSG_ERROR ? -view.getInt32(ERRNO_AT, true) : undefined;
 }

@@ -26,6 +26,14 @@ function saved(host: Host, family: Family): string[] {
   return listing.split('\n').filter((line) => !line.startsWith('#'));
 }
 
+/** The whole ruleset as nft shows it. */
+function listed(host: Host): string[] {
+  return host
+    .ok('nft', '-j', 'list', 'ruleset')
+    .replace(/, "handle": \d+/g, '')
+    .split('}, ');
+}
+
 function rulesIn(host: Host, family: Family): Line[] {
   let table = '';
   return saved(host, family).flatMap((line): Line[] => {
@@ -257,7 +265,48 @@ describe.each(FAMILIES)(
       expect(rulesIn(hosts.asked, family)).toEqual([]);
     });
 
-    test('a chain that is not there is left to it to make, and nothing of the batch is done', () => {
+    test.each([
+      ['filter', ['filter']],
+      ['raw', ['raw']],
+      ['all', ['filter', 'raw', 'input', 'filter']],
+    ])('the chains that are not there yet are made, as it makes them: %s', (_name, of) => {
+      for (const host of hosts.both) host.ok('nft', 'flush', 'ruleset');
+      const first: Readonly<Record<string, Line>> = {
+        filter: ['filter', '-I FORWARD -m physdev --physdev-in vif1.0 -j ACCEPT'],
+        input: ['filter', '-I INPUT -i vif1.0 -j ACCEPT'],
+        raw: ['raw', '-I PREROUTING -m physdev --physdev-in vif1.0 -j CT --notrack'],
+      };
+      const lines = of.map((name): Line => first[name] ?? ['', '']);
+      expect(hosts.byKernel(family, lines)).toEqual({});
+      byIptables(hosts.told, family, lines);
+      const [asked, told] = hosts.both.map(listed);
+      expect(asked).toEqual(told);
+      expect(asked?.filter((line) => line.includes('hook')).length).toBe(new Set(of).size);
+      expect(dumped(hosts.asked, family)).toEqual(dumped(hosts.told, family));
+      expect(saved(hosts.asked, family)).toEqual(saved(hosts.told, family));
+      // iptables finds nothing odd in them.
+      expect(hosts.asked.ok(tool, '-S', 'FORWARD')).not.toContain('incompatible');
+      byIptables(hosts.asked, family, [['filter', '-I FORWARD -i vif2.0 -j ACCEPT']]);
+      hosts.asked.ok(tool, '-P', 'FORWARD', 'DROP');
+    });
+
+    test('a chain that is there keeps its policy and its rules when another one is made', () => {
+      for (const host of hosts.both) {
+        host.ok('nft', 'flush', 'ruleset');
+        host.ok(tool, '-P', 'FORWARD', 'DROP');
+        host.ok(tool, '-A', 'FORWARD', '-i', 'eth9', '-j', 'ACCEPT');
+      }
+      const lines: Line[] = [
+        ['filter', '-I FORWARD -m physdev --physdev-in vif1.0 -j ACCEPT'],
+        ['raw', '-I PREROUTING -m physdev --physdev-in vif1.0 -j CT --notrack'],
+      ];
+      expect(hosts.byKernel(family, lines)).toEqual({});
+      byIptables(hosts.told, family, lines);
+      expect(listed(hosts.asked)).toEqual(listed(hosts.told));
+      expect(hosts.asked.ok(tool, '-S', 'FORWARD')).toMatch(/^-P FORWARD DROP\n/);
+    });
+
+    test('a chain of another table or name is left to it, and nothing of the batch is done', () => {
       const line = '-m physdev --physdev-in vif1.0 -j ACCEPT';
       const batch: Line[] = [
         ['filter', `-I FORWARD ${line}`],

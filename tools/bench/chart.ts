@@ -10,12 +10,14 @@ const COLOURS: Readonly<Record<string, string>> = {
   ours: '#2a7d4f',
   stock: '#b5443a',
   smallest: '#8a8f98',
+  floor: '#3b3f46',
   sequence: '#b5443a',
 };
 const LEGEND = [
   ['ours', 'xen-network'],
   ['stock', 'stock scripts; for the outage, the steps of the old network-bridge'],
   ['smallest', 'smallest shell script for the same work'],
+  ['floor', 'C program, the same system calls'],
 ] as const;
 const TITLE = 'xen-network: npm run bench';
 const [WIDTH, MARGIN, BAR, GAP] = [900, 20, 13, 3];

@@ -1,5 +1,7 @@
-// One event of each vif hook, by all makers in turn: time, processor time, memory, children.
+// One event of each vif hook, by all makers in turn: time, processor time, memory, children. Beside them the C program that
+// only makes the system calls of our online.
 
+import { floorProgram, traceWords } from './floor.ts';
 import { leftBy } from './left.ts';
 import { type Job, measure, type Sample } from './meter.ts';
 import { median, shuffled } from './numbers.ts';
@@ -14,7 +16,8 @@ const TRACE = '/run/bench/trace';
 export interface HookResult {
   readonly hook: string;
   readonly command: string;
-  readonly maker: Maker;
+  /** floor: the C program. */
+  readonly maker: Maker | 'floor';
   readonly wallMs: number;
   readonly cpuMs: number;
   readonly peakMb: number;
@@ -103,42 +106,79 @@ function differences(
   });
 }
 
+interface Part {
+  readonly key: string;
+  readonly job: Job;
+}
+
 function measureHook(stage: Stage, hook: string, makers: readonly Maker[], rounds: number): HookResult[] {
-  const samples = new Map<string, Sample[]>();
-  const turn = (maker: Maker) => [
-    { key: '', job: reset(stage) },
-    ...COMMANDS.map((command) => ({
-      key: `${maker} ${command}`,
-      job: stage.call(maker, hook, command, DOMID),
-    })),
+  const floor = makers.includes('ours') ? floorOf(stage, hook) : undefined;
+  const turns = [
+    ...makers.map((maker) => turnOf(stage, hook, maker)),
+    ...(floor === undefined ? [] : [floor]),
   ];
-  const jobs = Array.from({ length: rounds }, (_, round) => shuffled(makers, round).flatMap(turn)).flat();
+  const parts = Array.from({ length: rounds }, (_, round) => shuffled(turns, round).flat()).flat();
   const measured = measure(
     stage.host.enter,
-    jobs.map(({ job }) => [job]),
+    parts.map(({ job }) => [job]),
   ).flat();
-  for (const [i, { key }] of jobs.entries()) {
+  const samples = new Map<string, Sample[]>();
+  for (const [i, { key }] of parts.entries()) {
     const sample = measured[i];
     if (sample === undefined || key === '') continue;
     if (sample.status !== 0) throw new Error(`${hook}: ${key} ended with status ${sample.status}.`);
     samples.set(key, [...(samples.get(key) ?? []), sample]);
   }
-  return makers.flatMap((maker) =>
-    COMMANDS.map((command) => {
-      const own = samples.get(`${maker} ${command}`) ?? [];
-      const middle = (value: (sample: Sample) => number) => median(own.map(value));
-      return {
-        hook,
-        command,
-        maker,
-        wallMs: middle((sample) => sample.wallMs),
-        cpuMs: middle((sample) => sample.cpuMs),
-        peakMb: middle((sample) => sample.peakMb),
-        children: countChildren(stage, maker, hook, command),
-        samples: own,
-      };
-    }),
+  const results = makers.flatMap((maker) =>
+    COMMANDS.map((command) => ({
+      ...resultOf(hook, command, maker, samples),
+      children: countChildren(stage, maker, hook, command),
+    })),
   );
+  return floor === undefined ? results : [...results, resultOf(hook, 'online', 'floor', samples)];
+}
+
+function turnOf(stage: Stage, hook: string, maker: Maker): Part[] {
+  const events = COMMANDS.map((command) => ({
+    key: `${maker} ${command}`,
+    job: stage.call(maker, hook, command, DOMID),
+  }));
+  return [{ key: '', job: reset(stage) }, ...events];
+}
+
+/** What the C program makes is what our online makes, so our offline takes it away. */
+function floorOf(stage: Stage, hook: string): Part[] {
+  const { argv, env } = stage.call('ours', hook, 'online', DOMID);
+  const offline = stage.call('ours', hook, 'offline', DOMID);
+  const traced = { argv: [...traceWords(TRACE), ...argv], env };
+  // Twice, so that the second finds what each one finds that comes after another.
+  for (let i = 0; i < 2; i++) measure(stage.host.enter, [[reset(stage)], [traced], [offline]]);
+  const online = stage.plain(floorProgram(stage.host.ok('cat', TRACE)));
+  return [
+    { key: '', job: reset(stage) },
+    { key: 'floor online', job: online },
+    { key: '', job: offline },
+  ];
+}
+
+function resultOf(
+  hook: string,
+  command: string,
+  maker: HookResult['maker'],
+  samples: ReadonlyMap<string, readonly Sample[]>,
+): HookResult {
+  const own = samples.get(`${maker} ${command}`) ?? [];
+  const middle = (value: (sample: Sample) => number) => median(own.map(value));
+  return {
+    hook,
+    command,
+    maker,
+    wallMs: middle((sample) => sample.wallMs),
+    cpuMs: middle((sample) => sample.cpuMs),
+    peakMb: middle((sample) => sample.peakMb),
+    children: 0,
+    samples: own,
+  };
 }
 
 /** Programs that a hook starts, by strace; a shell's own forks are not even counted. */

@@ -70,12 +70,13 @@ function atMost(limit: number, name: string, found: number): Target {
 function hookTargets(hooks: readonly HookResult[], hook: string): Target[] {
   const by = (maker: string) =>
     hooks.find((each) => each.hook === hook && each.maker === maker && each.command === 'online');
-  const [ours, stock, smallest] = [by('ours'), by('stock'), by('smallest')];
+  const [ours, stock, smallest, floor] = [by('ours'), by('stock'), by('smallest'), by('floor')];
   return [
     atMost(0.2, `${hook} online, wall / stock's`, ratio(ours?.wallMs, stock?.wallMs)),
     atMost(0.2, `${hook} online, cpu / stock's`, ratio(ours?.cpuMs, stock?.cpuMs)),
-    atMost(1.5, `${hook} online, wall / smallest script's`, ratio(ours?.wallMs, smallest?.wallMs)),
-    atMost(2, `${hook} online, children`, ours?.children ?? Number.NaN),
+    atMost(0.5, `${hook} online, wall / smallest script's`, ratio(ours?.wallMs, smallest?.wallMs)),
+    atMost(2.5, `${hook} online, wall / C program's`, ratio(ours?.wallMs, floor?.wallMs)),
+    atMost(0, `${hook} online, children`, ours?.children ?? Number.NaN),
   ];
 }
 

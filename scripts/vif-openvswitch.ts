@@ -1,20 +1,14 @@
 import { VerifyError } from '../lib/errors.ts';
 import { NO_RULES } from '../lib/filter/forward.ts';
 import type { Context } from '../lib/hook/context.ts';
+import { asksForStrict, strictRecord } from '../lib/hook/guests/strict-record.ts';
 import { attachVif, detachVif } from '../lib/hook/vif/attach.ts';
 import { type VifRun, warnOfUnfit } from '../lib/hook/vif/run.ts';
-import {
-  isSwitchPort,
-  mustNotBeStrict,
-  mustRun,
-  noBridge,
-  switchIds,
-  switchName,
-  wayOut,
-} from '../lib/hook/vif/switch.ts';
+import { mustRun, noBridge, switchIds, switchName, wayOut } from '../lib/hook/vif/switch.ts';
 import { runVifHook } from '../lib/hook/vif/vif.ts';
 import { readPaths } from '../lib/observe/forward/forwarding.ts';
 import { deviceExists, readPort } from '../lib/observe/host/port.ts';
+import { isKernelPort, isSwitchPort, mustBeKernels } from '../lib/observe/vif/switch.ts';
 import { awaitVif, observeVif } from '../lib/observe/vif/vif.ts';
 import type { Refusable } from '../lib/plan/step.ts';
 import { routerSettingPaths } from '../lib/plan/unheard.ts';
@@ -22,8 +16,8 @@ import { butRefused } from '../lib/plan/vif/device.ts';
 import { isReady, planSwitchJoin, planSwitchLeave } from '../lib/plan/vif/openvswitch.ts';
 import { vifRecordPath } from '../lib/record/paths.ts';
 import { mergeValues, type Values } from '../lib/request/arguments.ts';
-import { parseOvsBridge } from '../lib/request/openvswitch.ts';
-import { formerRename, parseVifSettings, VIF_KEYS, VIF_VARIABLES } from '../lib/request/vif.ts';
+import { parseOvsBridge, switchSettings, trunkRanges } from '../lib/request/openvswitch.ts';
+import { formerRename, STORED_SETTINGS_KEY, VIF_KEYS, VIF_VARIABLES } from '../lib/request/vif.ts';
 
 /**
  * Makes a guest's vif (online, offline) or tap (add, remove) a port of an Open vSwitch bridge (docs/contract.md,
@@ -36,20 +30,16 @@ export function vifOpenvswitch(context: Context): Promise<number> {
 async function attach(run: VifRun): Promise<void> {
   const { system, log } = run.context;
   const values = valuesOf(run);
-  // Here the bridge's name has VLANs after it, so only parseOvsBridge reads it.
-  const settings = parseVifSettings(
-    run.call,
-    { ...run.given, bridge: '' },
-    { ...run.stored, bridge: undefined },
-  );
+  const settings = switchSettings(run.call, run.given, run.stored);
   warnOfUnfit(run, settings);
-  mustNotBeStrict(settings);
   const target = parseOvsBridge(values['bridge'] ?? noBridge());
+  const isStrict = asksForStrict(settings);
   if (!run.dryRun) await mustRun(system);
+  if (!run.dryRun && isStrict) await mustBeKernels(system, run.call.device, target.bridge);
   const ids = await switchIds(run, values);
   const state = await awaitVif(system, run.call, settings.rename);
   const name = switchName(settings.rename?.name ?? state.port.name);
-  if (settings.addresses.length > 0)
+  if (settings.addresses.length > 0 && !isStrict)
     log.warn(
       `${name}: ip= makes no filter rules for a switch's port; packets in Open vSwitch never pass FORWARD.`,
     );
@@ -64,6 +54,9 @@ async function attach(run: VifRun): Promise<void> {
     isPort: !run.dryRun && isSwitchPort(system, state.port),
     recordPath: vifRecordPath(run.call.device),
   };
+  const former = state.record?.name;
+  const ports = former === undefined ? ([name] as const) : ([name, former] as const);
+  const to = { isSwitched: true, vlans: trunkRanges(target.trunks) };
   const join = () =>
     attachVif(run, {
       name,
@@ -71,8 +64,16 @@ async function attach(run: VifRun): Promise<void> {
       rules: NO_RULES,
       restricted: true,
       plan: () => planSwitchJoin(state, request),
-      verify: (refused) => verify(run, name, target.bridge, mtu, refused),
+      verify: (refused) => verify(run, { name, bridge: target.bridge, mtu, refused, isStrict }),
       mtu,
+      // Other guests have nothing in xenstore that only refilter reads.
+      ...(isStrict || run.stored[STORED_SETTINGS_KEY] !== undefined ? { settings } : {}),
+      portFilter: {
+        port: name,
+        former,
+        bridge: '',
+        fresh: isStrict ? strictRecord(system, run.call.device, settings, ports, to) : undefined,
+      },
     });
   try {
     await join();
@@ -105,19 +106,27 @@ function valuesOf(run: VifRun): Values {
   return mergeValues([...VIF_VARIABLES, ...VIF_KEYS], run.given, run.stored);
 }
 
+/** What a device must be once it is attached. */
+interface Wanted {
+  readonly name: string;
+  readonly bridge: string;
+  readonly mtu: number | undefined;
+  readonly refused: ReadonlySet<Refusable>;
+  /** Only on the kernel's switch does the strict filter hold it. */
+  readonly isStrict: boolean;
+}
+
 /** ovs-vsctl reports success even when the switch could not open the device. */
-function verify(
-  run: VifRun,
-  name: string,
-  bridge: string,
-  mtu: number | undefined,
-  refused: ReadonlySet<Refusable>,
-): void {
+function verify(run: VifRun, { name, bridge, mtu, refused, isStrict }: Wanted): void {
   const { system } = run.context;
   const port = readPort(system, name);
-  if (port !== undefined && isReady(butRefused(port, refused, mtu), name, mtu) && isSwitchPort(system, port))
-    return;
+  const isTaken =
+    port !== undefined &&
+    isReady(butRefused(port, refused, mtu), name, mtu) &&
+    (isStrict ? isKernelPort(port) : isSwitchPort(system, port));
+  if (isTaken) return;
+  const kind = isStrict ? "kernel's switch" : 'switch';
   throw new VerifyError(
-    `${name} is no running port of the switch ${bridge} after all steps. Look for its name in ovs-vswitchd's log, and whether ovs-vswitchd runs.`,
+    `${name} is no running port of the ${kind} ${bridge} after all steps. Look for its name in ovs-vswitchd's log, and whether ovs-vswitchd runs.`,
   );
 }

@@ -19,7 +19,7 @@ interface DeviceChain {
  */
 const DEVICE_CHAINS: Readonly<Record<string, DeviceChain>> = {
   from: { hook: 'ingress', rule: 'iifname vmap @guests' },
-  // Of a bridged guest: spanning tree, LLDP and their like, which a bridge takes before its own filter sees them.
+  // Of a guest on a bridge or a switch: spanning tree, LLDP and their like, of which a bridge's own filter sees nothing.
   groups: {
     hook: 'ingress',
     rule: 'ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 goto refuse',

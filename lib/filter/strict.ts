@@ -13,8 +13,8 @@ import { INGRESS, placeOf, ROUTED } from './strict-elements.ts';
 import { BASES, BASES_ON_DEMAND, ROUTED_SETS, ROUTED_TABLE } from './strict-hooks.ts';
 import { BRIDGE_SETS, CHAINS, CUSTOM_CHAIN, INGRESS_TABLE, SETS, STRICT_TABLE } from './strict-rules.ts';
 
-/** How a guest's device is attached to the network. */
-export type StrictPlace = 'bridged' | 'routed';
+/** How a guest's device is attached to the network: to a Linux bridge, by routes, or to the kernel's Open vSwitch. */
+export type StrictPlace = 'bridged' | 'routed' | 'switched';
 
 /** A guest's port in the strict filter. */
 export interface StrictGuest {
@@ -23,7 +23,7 @@ export interface StrictGuest {
   readonly place: StrictPlace;
   /** In lower case, from xenstore. */
   readonly mac: string;
-  /** The guest's addresses and ranges; without any a bridged guest's MAC address alone is checked. */
+  /** The guest's addresses and ranges; without any a guest's MAC address alone is checked, unless it is routed. */
   readonly addresses: readonly Prefix[];
   readonly mode: LockingMode;
   /** The VLANs whose tag the guest may use; frames with any other tag are dropped. */
@@ -104,16 +104,23 @@ export function strictElements(guest: StrictGuest): string[] {
   return [
     ...rightsOf(guest).map((each) => `${INGRESS}${each}`),
     ...(guest.mode === 'disabled' ? [`${INGRESS}${element('to', guest.port)}`] : []),
-    ...(guest.mode === 'unlocked' ? [] : [`${ROUTED}${element('held', guest.port)}`]),
+    ...(guest.mode === 'unlocked'
+      ? []
+      : [guest.place === 'switched' ? groupsOfBridges(guest) : keptUnder(guest)]),
     `${INGRESS}${element('from', guest.port)}`,
   ];
 }
 
-/** What keeps a guest from the groups that bridges keep to themselves, and counts it. */
-function linkLocalOf({ port, mode }: StrictGuest): string[] {
-  if (mode === 'unlocked') return [];
-  return [element('refused', port), element('groups', port)].map((each) => `${INGRESS}${each}`);
+/** What keeps a bridged guest from the groups that bridges keep to themselves, and counts it. */
+function linkLocalOf(guest: StrictGuest): string[] {
+  if (guest.mode === 'unlocked') return [];
+  return [`${INGRESS}${element('refused', guest.port)}`, groupsOfBridges(guest)];
 }
+
+/** What drops a routed guest's packets once its device has another name. */
+const keptUnder = ({ port }: StrictGuest): string => `${ROUTED}${element('held', port)}`;
+
+const groupsOfBridges = ({ port }: StrictGuest): string => `${INGRESS}${element('groups', port)}`;
 
 function trackingOf({ port, mac, mode, untrackedBut }: StrictGuest): string[] {
   if (untrackedBut === undefined || mode === 'disabled') return [];
@@ -144,7 +151,7 @@ function rightsOf(guest: StrictGuest): string[] {
       verdict('goto refuse'),
     ];
   // A packet is routed to a guest only by one of its addresses, so a routed guest without any has none.
-  const any = guest.addresses.length === 0 && guest.place === 'bridged';
+  const any = guest.addresses.length === 0 && guest.place !== 'routed';
   return [
     refused,
     element('macs', port, mac),

@@ -1,6 +1,9 @@
 import { RequestError } from '../errors.ts';
 import { quote } from '../text.ts';
+import type { Values } from './arguments.ts';
 import { deviceName } from './names.ts';
+import { parseVifSettings, type VifCall, type VifSettings } from './vif.ts';
+import type { VlanRange } from './vlan.ts';
 
 /** The Open vSwitch bridge for a guest's device, and the port's VLANs. */
 export interface OvsTarget {
@@ -35,6 +38,30 @@ export function parseOvsBridge(value: string): OvsTarget {
       .slice(1)
       .map((trunk) => vlanId(trunk, value)),
   };
+}
+
+/**
+ * The VLANs whose tag a guest may use on its port.
+ * @param trunks the port's trunks, of which 0 stands for untagged frames
+ */
+export function trunkRanges(trunks: readonly number[]): Pick<VlanRange, 'from' | 'to'>[] {
+  return trunks.filter((vlan) => vlan > 0).map((vlan) => ({ from: vlan, to: vlan }));
+}
+
+/**
+ * Checks the settings of a guest's NIC on a switch, but for `bridge`, which has VLANs after the name: only
+ * parseOvsBridge reads it.
+ * @param call the call that the settings belong to
+ * @param given environment and arguments, merged
+ * @param stored the values in xenstore, by key
+ * @throws RequestError naming the first value that cannot be used
+ */
+export function switchSettings(
+  call: VifCall,
+  given: Values,
+  stored: Readonly<Record<string, string | undefined>>,
+): VifSettings {
+  return parseVifSettings(call, { ...given, bridge: '' }, { ...stored, bridge: undefined });
 }
 
 function vlanId(text: string, value: string): number {

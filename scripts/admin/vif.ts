@@ -12,6 +12,7 @@ import { strictDamage } from '../../lib/observe/filter/strict-health.ts';
 import { readDrops } from '../../lib/observe/filter/strict-listing.ts';
 import { deviceExists } from '../../lib/observe/host/port.ts';
 import { deviceNames } from '../../lib/observe/vif/backends.ts';
+import { unheldFinder } from '../../lib/observe/vif/switch.ts';
 import { planStrict } from '../../lib/plan/filter/strict.ts';
 import type { Step } from '../../lib/plan/step.ts';
 import { STRICT_LOCK_PATH, strictRecordPath } from '../../lib/record/paths.ts';
@@ -113,12 +114,17 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
     const [vifName] = deviceNames(backend);
     await withLocks(system, deviceNames(backend), async () => {
       const found = (await runningVifs(context, store, [backend])).filter(
-        ({ bridge, state }) => bridge !== undefined || state.record?.assigned !== undefined,
+        ({ bridge, state: { record } }) =>
+          bridge !== undefined || record?.assigned !== undefined || record?.switchPort !== undefined,
       );
       if (found.length === 0)
         throw new HostError(
-          `${name} is not in use on a bridge of this host, nor is it routed to; its mode can be set once it is online.`,
+          `${name} is not in use on a bridge or switch of this host, nor is it routed to; its mode can be set once it is online.`,
         );
+      for (const { run, state } of found) {
+        const unheld = unheldFinder(system)(run.call.device, state.port.name);
+        if (unheld !== undefined) throw new HostError(unheld);
+      }
       const told = found.map((each) => {
         const { run } = each;
         return { ...each, run: { ...run, stored: { ...run.stored, locking: mode } } };

@@ -52,6 +52,9 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'update-rc.d xen-network defaults': { because: NO_INIT },
   'chkconfig --add xen-network': { because: NO_INIT },
   'ovn-nbctl lsp-add sw0 00:16:3e:00:00:11': { because: 'OVN is not installed for the tests' },
+  "ovn-nbctl lsp-set-port-security 00:16:3e:00:00:11 '00:16:3e:00:00:11 192.0.2.11'": {
+    because: 'OVN is not installed for the tests',
+  },
   'iptables -i eth0': { because: 'no command: words of a rule' },
   'bridge xen_network_wrapped_xenbr0': { because: 'no command: the name of a table' },
   'nft -f': { because: 'no command: an option' },

@@ -237,13 +237,20 @@ describe.each([
   ['routed, without addresses', guest('', { place: 'routed', port: 'odd-name@9' })],
   ['routed, disabled', guest('192.0.2.1', { place: 'routed', mode: 'disabled' })],
   ['routed, unlocked', guest('192.0.2.1', { place: 'routed', mode: 'unlocked' })],
+  ['switched', guest('192.0.2.1', { place: 'switched' })],
+  ['switched, without addresses', guest('', { place: 'switched', port: 'odd-name@9' })],
+  ['switched, disabled', guest('192.0.2.1', { place: 'switched', mode: 'disabled' })],
+  ['switched, unlocked', guest('192.0.2.1', { place: 'switched', mode: 'unlocked' })],
 ])('the nft text: %s', (_what, held) => {
   const elements = strictElements(held);
   const lines = commands(elements);
 
   test('is as it was', () =>
     expect(`${lines.join('\n')}\n`).toMatchFileSnapshot(
-      join(import.meta.dirname, `strict/${held.port === 'vif1.0' ? held.mode : 'no-addresses'}-routed.nft`),
+      join(
+        import.meta.dirname,
+        `strict/${held.port === 'vif1.0' ? held.mode : 'no-addresses'}-${held.place}.nft`,
+      ),
     ));
 
   test('is taken by nft, and a second time, and taken out again', () => {

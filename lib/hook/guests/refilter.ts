@@ -5,7 +5,7 @@ import { HostError, LockError, messageOf, XenNetworkError, XenstoreError } from 
 import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
 import { listRules } from '../../observe/filter/rules.ts';
 import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict.ts';
-import { damagedChains, isWhole, strictDamage } from '../../observe/filter/strict-health.ts';
+import { damagedChains, isWhole, strictDamage, unheldPorts } from '../../observe/filter/strict-health.ts';
 import { listStrictTable, type StrictListing } from '../../observe/filter/strict-listing.ts';
 import { readVifRecord } from '../../observe/records.ts';
 import { type Backend, deviceNames, listBackends } from '../../observe/vif/backends.ts';
@@ -88,7 +88,7 @@ export async function refilter(context: Context): Promise<number> {
   };
   failures.push(...(await attempted(() => restoreGuests(run))).failures);
   for (const sentence of await collect(context, goneDevices(system))) context.log.info(sentence);
-  if (run.changed) failures.push(...missing(run));
+  failures.push(...(run.changed ? missing(run) : unheldPorts(system)));
   if (failures.length > 0) throw new HostError([...new Set(failures)].join(' '));
   return run.wanted.size;
 }

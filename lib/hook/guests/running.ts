@@ -13,11 +13,13 @@ import {
 import type { DeviceFinder, VifState } from '../../observe/vif/vif.ts';
 import { deviceFinder, observeVif, type PresentVif } from '../../observe/vif/vif.ts';
 import { natGuestAddresses } from '../../plan/routed/nat.ts';
+import { trunksIn } from '../../plan/vif/openvswitch.ts';
 import { markedValues } from '../../record/stored-settings.ts';
 import { parseAddressList } from '../../request/addresses.ts';
 import type { Values } from '../../request/arguments.ts';
 import { mergeValues } from '../../request/arguments.ts';
 import { natAddresses } from '../../request/nat-address.ts';
+import { switchSettings, trunkRanges } from '../../request/openvswitch.ts';
 import type { VifCall } from '../../request/vif.ts';
 import {
   formerRename,
@@ -35,7 +37,7 @@ import { bridgedRules } from '../vif/bridged-rules.ts';
 import { routedAddresses } from '../vif/routed.ts';
 import { guestRules, outsideWays, type Ways } from '../vif/routed-rules.ts';
 import type { VifRun } from '../vif/run.ts';
-import { strictRecord, wantsStrict, wantsStrictRouted } from './strict-record.ts';
+import { asksForStrict, strictRecord, wantsStrict, wantsStrictRouted } from './strict-record.ts';
 
 /** A guest's device that is in use. */
 export interface RunningVif {
@@ -83,7 +85,8 @@ async function devicesOf(
     const run: VifRun = { context, call, given, stored, store, dryRun: false };
     const { port } = state;
     if (port === undefined || !port.up) return [];
-    const master = port.master === undefined ? undefined : readPort(system, port.master);
+    const isSwitched = state.record?.switchPort !== undefined;
+    const master = port.master === undefined || isSwitched ? undefined : readPort(system, port.master);
     const bridge = master !== undefined && isBridge(system, master.name) ? master : undefined;
     return [{ run, state: { ...state, port }, bridge }];
   });
@@ -155,12 +158,13 @@ function ownTags({ given, stored }: VifRun): VlanRange[] {
 }
 
 /**
- * The record that the hook of a routed guest's device would make of the routes to it; of any other device the present
- * one.
+ * The record that the hook of a switch's port would make, or that of a routed guest's device of the routes to it; of any
+ * other device the present one.
  */
 function unbridgedRecord(system: System, run: VifRun, state: PresentVif): StrictRecord | undefined {
   const { call, given, stored } = run;
   const { port, record } = state;
+  if (record?.switchPort !== undefined) return switchedRecord(run, port, trunksIn(record.switchPort));
   if (record?.assigned === undefined) return readStrictRecord(system, port.name);
   // For vif-nat the list means something else; the routes tell what came of it.
   const told = parseVifSettings(call, { ...given, ip: '' }, { ...stored, ip: undefined });
@@ -168,6 +172,19 @@ function unbridgedRecord(system: System, run: VifRun, state: PresentVif): Strict
   const hook = /vif-(?:nat|route)/.exec(stored['script'] ?? '')?.[0] ?? '';
   if (!wantsStrictRouted(system, settings, hook)) return undefined;
   return strictRecord(system, call.device, settings, [port.name]);
+}
+
+function switchedRecord(
+  { context, call, given, stored }: VifRun,
+  port: Port,
+  trunks: readonly number[],
+): StrictRecord | undefined {
+  const settings = switchSettings(call, given, stored);
+  if (!asksForStrict(settings)) return undefined;
+  return strictRecord(context.system, call.device, settings, [port.name], {
+    isSwitched: true,
+    vlans: trunkRanges(trunks),
+  });
 }
 
 /**

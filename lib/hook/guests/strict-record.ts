@@ -9,12 +9,14 @@ import type { System } from '../../system/system.ts';
 import { untracksStrictly } from '../vif/bridged-rules.ts';
 import { strictBridges, strictNetworks } from './strict-table.ts';
 
-/** Where a guest's device is attached. */
+/** Where a guest's device is attached; without any of these the guest's packets are routed. */
 export interface AttachedTo {
-  /** The bridge that it joins; without one the guest's packets are routed. */
+  /** The bridge that it joins. */
   readonly bridge?: Port;
+  /** It is a port of Open vSwitch. */
+  readonly isSwitched?: boolean;
   /** The VLANs whose tag the guest may use. */
-  readonly vlans?: readonly VlanRange[];
+  readonly vlans?: readonly Pick<VlanRange, 'from' | 'to'>[];
 }
 
 /**
@@ -25,8 +27,16 @@ export interface AttachedTo {
  * @param bridge the bridge's name
  */
 export function wantsStrict(system: System, settings: VifSettings, bridge: string): boolean {
-  if (settings.antispoof === 'strict' || settings.locking !== undefined) return true;
+  if (asksForStrict(settings)) return true;
   return strictBridges(system).includes(bridge);
+}
+
+/**
+ * Whether a guest's own settings ask for the strict filter; on an Open vSwitch they alone do.
+ * @param settings the guest's settings
+ */
+export function asksForStrict({ antispoof, locking }: VifSettings): boolean {
+  return antispoof === 'strict' || locking !== undefined;
 }
 
 /**
@@ -37,7 +47,7 @@ export function wantsStrict(system: System, settings: VifSettings, bridge: strin
  * @param hook the hook that attaches it, vif-route or vif-nat
  */
 export function wantsStrictRouted(system: System, settings: VifSettings, hook: string): boolean {
-  if (settings.antispoof === 'strict' || settings.locking !== undefined) return true;
+  if (asksForStrict(settings)) return true;
   const network = `${hook.replace(/^vif/, 'network')} `;
   return strictNetworks(system).some((holder) => holder.startsWith(network));
 }
@@ -56,7 +66,7 @@ export function strictRecord(
   device: string,
   settings: VifSettings,
   ports: readonly [string, ...string[]],
-  { bridge, vlans = [] }: AttachedTo = {},
+  { bridge, isSwitched = false, vlans = [] }: AttachedTo = {},
 ): StrictRecord {
   const [port] = ports;
   const { mac, addresses, locking: mode = 'locked', unfit } = settings;
@@ -72,7 +82,7 @@ export function strictRecord(
     const old = readStrictRecord(system, name);
     return old?.device === device && old.elements.includes(loggedElement(name, old.elements));
   });
-  const place = bridge === undefined ? 'routed' : 'bridged';
+  const place = bridge !== undefined ? 'bridged' : isSwitched ? 'switched' : 'routed';
   const elements = strictElements({ port, place, mac, addresses, mode, vlans, untrackedBut });
   return { device, mode, elements: logged ? [...elements, loggedElement(port, elements)] : elements };
 }

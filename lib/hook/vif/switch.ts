@@ -1,16 +1,14 @@
-import { HostError, RequestError, XenNetworkError } from '../../errors.ts';
-import { isPromiscuous, type Port } from '../../observe/host/port.ts';
+import { HostError, RequestError } from '../../errors.ts';
+import { askSwitch, switchFolder } from '../../observe/vif/switch.ts';
 import { readVm } from '../../observe/vif/vm.ts';
 import type { Values } from '../../request/arguments.ts';
-import type { VifSettings } from '../../request/vif.ts';
 import { failureText } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import type { VifRun } from './run.ts';
 
-const RUN_FOLDERS = ['/run/openvswitch', '/var/run/openvswitch', '/usr/local/var/run/openvswitch'];
+/** The folder where the sockets usually are. */
+const RUN_FOLDER = '/run/openvswitch';
 const CONTROL = /^ovs-vswitchd\.\d+\.ctl$/;
-/** A running switch answers between two rounds of its work, so within this time. */
-const ANSWER_MS = 1400;
 
 /**
  * The ids by which a controller knows the guest's NIC: the stock scripts' three, and the iface-id by which OVN binds
@@ -50,19 +48,6 @@ export function noBridge(): never {
 }
 
 /**
- * Refuses antispoof=strict for a switch's port, which the strict filter does not cover.
- * @param settings the guest's settings
- * @throws RequestError when they ask for the strict filter
- */
-export function mustNotBeStrict({ antispoof, locking }: VifSettings): void {
-  if (antispoof !== 'strict' && locking === undefined) return;
-  throw new RequestError(
-    "antispoof=strict and locking= do not cover a switch's port: leave them out, and use port security of OVN, or flows " +
-      'that match the MAC and IP addresses of the guest.',
-  );
-}
-
-/**
  * Checks the name of a switch's port: ovs-vsctl reads a name that begins with "@" as a reference to another row.
  * @param name the device's name
  * @throws RequestError when it begins with "@"
@@ -86,19 +71,18 @@ interface SwitchHealth {
 }
 
 /**
- * Sends a request to the switch's database and to its daemon (ovsdb-server(7), ovs-vswitchd(8)). A process that hangs
- * still accepts connections, and ovs-vsctl would wait for it for half a minute.
+ * Sends a request to the switch's database and to its daemon.
  * @param system the way to their sockets
  */
 async function switchHealth(system: System): Promise<SwitchHealth> {
-  const folder = RUN_FOLDERS.find((path) => system.exists(path));
+  const folder = switchFolder(system);
   if (folder === undefined) return healthElsewhere(system);
-  const database = await answers(system, `${folder}/db.sock`, 'echo');
+  const database = (await askSwitch(system, `${folder}/db.sock`, 'echo')) !== undefined;
   const controls = system.list(folder).filter((name) => CONTROL.test(name));
   let daemon = false;
   // A daemon that was killed leaves its socket behind.
   for (const name of database ? controls : [])
-    daemon ||= await answers(system, `${folder}/${name}`, 'version');
+    daemon ||= (await askSwitch(system, `${folder}/${name}`, 'version')) !== undefined;
   if (!database) return { database, daemon, fault: `nobody answers at ${folder}/db.sock` };
   return { database, daemon, fault: daemon ? undefined : `nobody answers at ${folder}/ovs-vswitchd.*.ctl` };
 }
@@ -138,45 +122,6 @@ export async function wayOut(
 function healthElsewhere(system: System): SwitchHealth {
   const result = system.run(['ovs-vsctl', '--timeout=1', 'show']);
   if (result.status === 0) return { database: true, daemon: true, fault: undefined };
-  const fault = `there is no ${RUN_FOLDERS[0]}, and "ovs-vsctl show" failed (${failureText(result)})`;
+  const fault = `there is no ${RUN_FOLDER}, and "ovs-vsctl show" failed (${failureText(result)})`;
   return { database: false, daemon: false, fault };
-}
-
-async function answers(system: System, path: string, method: string): Promise<boolean> {
-  const question = new TextEncoder().encode(JSON.stringify({ id: 0, method, params: [] }));
-  try {
-    const channel = await (await system.native()).connectStream(path, ANSWER_MS);
-    try {
-      await channel.send(question);
-      return (await channel.receive()).length > 0;
-    } finally {
-      channel.close();
-    }
-  } catch (thrown) {
-    if (!(thrown instanceof XenNetworkError)) throw thrown;
-    return false;
-  }
-}
-
-/**
- * The device that is the master of every port of the kernel's switch; the database tells the ports of a switch in user
- * space.
- */
-const KERNEL_SWITCH = 'ovs-system';
-
-/**
- * Whether the switch has taken a device. That the device is promiscuous is not enough: a tcpdump makes it promiscuous
- * too.
- * @param system the way to sysfs and to the switch
- * @param port the device
- */
-export function isSwitchPort(system: System, port: Port): boolean {
-  if (port.master !== undefined) return port.master === KERNEL_SWITCH;
-  if (!isPromiscuous(system, port.name)) return false;
-  // The daemon writes the index of the device that it has opened; a device that was removed and made again has another
-  // index.
-  const row = ['get', 'interface', port.name, 'ifindex', 'ofport'];
-  const { status, stdout } = system.run(['ovs-vsctl', '--timeout=2', '--no-wait', '--if-exists', ...row]);
-  const [index, number] = stdout.trim().split('\n');
-  return status === 0 && Number(index) === port.index && Number(number) > 0;
 }

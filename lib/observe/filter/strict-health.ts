@@ -4,6 +4,7 @@ import { CHAINS } from '../../filter/strict-rules.ts';
 import type { System } from '../../system/system.ts';
 import { listed } from '../../text.ts';
 import { deviceExists } from '../host/port.ts';
+import { unheldFinder } from '../vif/switch.ts';
 import { deviceCall, deviceFinder } from '../vif/vif.ts';
 import { readStrictRecords, type StrictRecord } from './strict.ts';
 import { listStrictTable, type StrictListing } from './strict-listing.ts';
@@ -11,13 +12,29 @@ import { listStrictTable, type StrictListing } from './strict-listing.ts';
 const REPAIR = 'run "xen-network refilter"';
 
 /**
- * Checks that the strict table is as these hooks made it, since somebody may have flushed all or part of it.
+ * Checks that the strict table is as these hooks made it, since somebody may have flushed all or part of it, and that it
+ * can hold all of its ports.
  * @param system the way to nft and the records
  * @param bridges the bridges that were started with antispoof=strict
- * @returns a sentence that says what is missing and what to do; undefined where nothing is missing, or nobody needs the
- * table
+ * @returns sentences that say what is wrong and what to do; undefined where nothing is, or nobody needs the table
  */
 export function strictDamage(system: System, bridges: readonly string[]): string | undefined {
+  const damage = tableDamage(system, bridges);
+  const found = [...(damage === undefined ? [] : [damage]), ...unheldPorts(system)];
+  return found.length === 0 ? undefined : found.join(' ');
+}
+
+/**
+ * The ports that the strict filter cannot hold any more, because Open vSwitch sees their frames first.
+ * @param system the way to the records, sysfs and the switch
+ * @returns a sentence for each
+ */
+export function unheldPorts(system: System): string[] {
+  const unheld = unheldFinder(system);
+  return [...readStrictRecords(system)].flatMap(([name, { device }]) => unheld(device, name) ?? []);
+}
+
+function tableDamage(system: System, bridges: readonly string[]): string | undefined {
   const records = readStrictRecords(system);
   if (records.size === 0 && bridges.length === 0) return undefined;
   const listing = listStrictTable(system);

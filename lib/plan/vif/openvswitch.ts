@@ -123,6 +123,16 @@ function portWords(name: string, { target, ids }: SwitchRequest): string[] {
   ];
 }
 
+/**
+ * The trunks that a port was given.
+ * @param words the words of ovs-vsctl that made it, from its record
+ */
+export function trunksIn(words: readonly string[]): number[] {
+  const [, list = ''] =
+    /^trunks=([\d,]+)$/.exec(words.find((word) => word.startsWith('trunks=')) ?? '') ?? [];
+  return list === '' ? [] : list.split(',').map(Number);
+}
+
 /** A string in the form of ovs-vsctl(8) and OVSDB: JSON without NUL, which they refuse. */
 function ovsString(value: string): string {
   return JSON.stringify(value.replaceAll('\0', ''));

@@ -69,6 +69,11 @@ const STRICT: readonly Described[] = [
   },
 ];
 
+/** No network hook starts a switch. */
+const SWITCH_STRICT = STRICT.map((variable) =>
+  variable.name === 'antispoof' ? { ...variable, unless: 'no' } : variable,
+);
+
 const VIF_BRIDGE: HookDescription = {
   purpose: "puts a guest's network card on a bridge; called by xl, xend or udev",
   commands: COMMANDS,
@@ -135,6 +140,8 @@ const VIF_OPENVSWITCH: HookDescription = {
       means: 'what OVN calls the port',
       unless: "the card's MAC address",
     },
+    { ...IP_LIST, unless: 'any address may be used' },
+    ...SWITCH_STRICT,
     MTU,
     ...COMMON,
   ],

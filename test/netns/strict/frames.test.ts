@@ -5,7 +5,7 @@ import { parseAddressList } from '../../../lib/request/addresses.ts';
 import { borrowedFrames } from '../../support/frames/borrowed.ts';
 import { forgedFrames, UNFILTERED } from '../../support/frames/forged.ts';
 import { honestFrames, numbered } from '../../support/frames/honest.ts';
-import { ether, type Hex, TYPE, tagged, zeros } from '../../support/frames/packets.ts';
+import { ether, type Hex, inTag, TYPE, zeros } from '../../support/frames/packets.ts';
 import { randomFrames } from '../../support/frames/random.ts';
 import type { Identity } from '../../support/frames/sender.ts';
 import type { End } from '../../support/frames/wire.ts';
@@ -69,10 +69,6 @@ describe.each([
     expect(learned).not.toContain(OTHER.mac);
   });
 });
-
-/** Puts a tag before what is in each frame. */
-const inTag = (frames: Readonly<Record<string, Hex>>, tag: number, type: number = TYPE.vlan) =>
-  Object.fromEntries(Object.entries(frames).map(([name, frame]) => [name, tagged(frame, type, tag)]));
 
 /** Gives guest 1 tags of its own, as vif-bridge does where this kernel keeps VLANs apart on bridges. */
 function mayTag(...vlans: readonly string[]): void {

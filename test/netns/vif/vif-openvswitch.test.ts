@@ -198,14 +198,14 @@ describe('what a controller reads', () => {
 
 describe('an error that says why', () => {
   test.each([{ antispoof: 'strict' }, { locking: 'locked' }])(
-    '%o, which a switch cannot keep',
+    '%o, which a switch in user space cannot keep',
     async (values) => {
       ovs.card(1, { bridge: 'ovsbr0', ...values });
       const before = await host.settled();
       const ran = ovs.call('online', 1);
       expect(ran.status).toBe(1);
       expect(ran.stderr).toContain(
-        "do not cover a switch's port: leave them out, and use port security of OVN, or flows",
+        "whose datapath_type is netdev: such a switch reads frames before the kernel's filters do. Leave them out, and use port security of OVN, or flows",
       );
       expect(await host.settled()).toEqual(before);
     },

@@ -62,6 +62,15 @@ export function tagged(frame: Hex, type: number, tag: number): Hex {
   return frame.slice(0, 24) + num(type, 2) + num(tag, 2) + frame.slice(24);
 }
 
+/** Puts a tag before what is in each frame, by name. */
+export function inTag(
+  frames: Readonly<Record<string, Hex>>,
+  tag: number,
+  type: number = TYPE.vlan,
+): Record<string, Hex> {
+  return Object.fromEntries(Object.entries(frames).map(([name, frame]) => [name, tagged(frame, type, tag)]));
+}
+
 export interface Arp {
   readonly op?: number;
   readonly from: string;

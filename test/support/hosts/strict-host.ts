@@ -11,7 +11,7 @@ const OUTSIDE: End = { netns: 'outside', device: 'eth0' };
 const AWAIT_FORWARDING = `
 for try in $(seq 5000); do
   waiting=
-  for port in /sys/class/net/xenbr0/brif/*; do
+  for port in /sys/class/net/*/brif/*; do
     [ "$(cat /sys/class/net/\${port##*/}/carrier 2>/dev/null)" != 1 ] || [ "$(cat $port/state)" = 3 ] || waiting=yes
   done
   [ -n "$waiting" ] || exit 0

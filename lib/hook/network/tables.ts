@@ -30,20 +30,27 @@ export function noteTables(system: System, steps: readonly Step[]): void {
 }
 
 /**
- * Removes the tables that did not exist before the first start and are empty again.
+ * Removes the tables that did not exist before the first start and are empty again. The record goes once nothing needs
+ * it: nothing is started, or none of these tables is left and no start has rules.
  * @param system the way to nft
  */
 export function dropTables(system: System): void {
   const before = tried(() => readJson(system, TABLES_RECORD, isNames));
   if (before === undefined) return;
-  for (const [family, table] of TABLES) {
-    if (before.includes(table) || !usesNft(system, family)) continue;
-    const [own = '', name = ''] = table.split(' ');
-    const { status, stdout } = system.run(['nft', 'list', 'table', own, name]);
-    if (status === 0 && isEmptyTable(stdout)) system.run(['nft', 'delete', 'table', own, name]);
-  }
-  const held = tried(() => readSharedSettings(system));
-  if (held?.length === 0) tried(() => system.remove(TABLES_RECORD));
+  const made = TABLES.filter(([family, table]) => !before.includes(table) && usesNft(system, family));
+  const left = made.filter(([, table]) => !dropTable(system, table));
+  const shared = tried(() => readSharedSettings(system));
+  const rules = shared?.some(({ setting: { kind } }) => kind === 'rule' || kind === 'policy');
+  if (shared !== undefined && (shared.length === 0 || (left.length === 0 && rules === false)))
+    tried(() => system.remove(TABLES_RECORD));
+}
+
+/** @returns whether the table is gone */
+function dropTable(system: System, table: string): boolean {
+  const words = table.split(' ');
+  const { status, stdout } = system.run(['nft', 'list', 'table', ...words]);
+  if (status !== 0) return true;
+  return isEmptyTable(stdout) && system.run(['nft', 'delete', 'table', ...words]).status === 0;
 }
 
 function makesRules(command: Command): boolean {

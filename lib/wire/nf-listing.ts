@@ -175,7 +175,8 @@ export function findRules(
   return true;
 }
 
-interface Span {
+/** A part of a datagram, by its first byte and the one after its last. */
+export interface Span {
   readonly at: number;
   readonly end: number;
 }
@@ -190,7 +191,13 @@ function messagesIn(view: DataView): (Span & { readonly type: number })[] {
   return found;
 }
 
-function attributesIn(view: DataView, start: number, stop: number): Map<number, Span> {
+/**
+ * The content of each attribute, by the attribute's type.
+ * @param view the datagram
+ * @param start the first attribute
+ * @param stop the end of the last
+ */
+export function attributesIn(view: DataView, start: number, stop: number): Map<number, Span> {
   const found = new Map<number, Span>();
   for (let at = start; at + 4 <= stop; ) {
     const length = view.getUint16(at, true);
@@ -201,7 +208,12 @@ function attributesIn(view: DataView, start: number, stop: number): Map<number, 
   return found;
 }
 
-function textIn(bytes: Uint8Array, span: Span | undefined): string {
+/**
+ * The text of an attribute, without its NUL.
+ * @param bytes the datagram
+ * @param span the attribute's content; empty where there is none
+ */
+export function textIn(bytes: Uint8Array, span: Span | undefined): string {
   return String.fromCharCode(...bytes.subarray(span?.at ?? 0, (span?.end ?? 1) - 1));
 }
 

@@ -17,6 +17,7 @@ import {
   leavesNames,
   letGoOfPort,
   markSettings,
+  mustBeFiltered,
   type PortFilter,
   portFilterRemoval,
   portFilterSteps,
@@ -90,6 +91,7 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
       more: { ...called(run), ...more },
       held: deviceKeys(run.call.device),
     });
+    if (attachment.portFilter !== undefined) await mustBeFiltered(system, attachment.portFilter);
     if (attachment.settings !== undefined)
       await markSettings(run, attachment.settings, attachment.portFilter?.fresh !== undefined);
     const mtu = refused.has('mtu') ? readPort(system, dev)?.mtu : attachment.mtu;

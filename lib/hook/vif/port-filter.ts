@@ -1,5 +1,8 @@
 import { applyTeardown } from '../../apply/apply.ts';
 import { locked } from '../../apply/locked.ts';
+import { VerifyError } from '../../errors.ts';
+import { INGRESS } from '../../filter/strict-elements.ts';
+import { INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import {
   attachable,
   readStrictRecord,
@@ -210,6 +213,37 @@ export function strayFilterSteps(run: VifRun, ports: readonly string[]): Step[] 
   const there = listStrictTable(system)?.elements;
   return planStrays([...new Set(lost)].flatMap((port) => there?.get(port) ?? []));
 }
+
+/**
+ * Looks once more whether the strict table has a device, and completes the table if somebody removed it since the
+ * device's elements were added, as a flush of all rules does. The caller must hold the device's lock.
+ * @param system the way to the filter
+ * @param portFilter the device's names and its record
+ * @throws VerifyError when the device is not filtered afterwards
+ */
+export async function mustBeFiltered(system: System, portFilter: PortFilter): Promise<void> {
+  if (hasVerdict(system, portFilter)) return;
+  await locked(system, STRICT_LOCK_PATH, () =>
+    applyTeardown(system, { steps: tableSteps(system, ''), warnings: [] }, { held: STRICT_LOCK_PATH }),
+  );
+  if (hasVerdict(system, portFilter)) return;
+  throw new VerifyError(
+    `The strict filter has not ${portFilter.port} as planned after all steps: something else changes the tables ` +
+      `xen_network of nftables at the same time. Keep it away from them.`,
+  );
+}
+
+/** All elements of a device come and go together, so the one with its verdict tells of all. */
+function hasVerdict(system: System, { port, fresh }: PortFilter): boolean {
+  const wanted = fresh?.elements.flatMap((element) => VERDICT.exec(element)?.slice(1) ?? []);
+  if (wanted === undefined) return true;
+  const [ingress, verdict] = wanted;
+  const table = ingress === undefined ? STRICT_TABLE : INGRESS_TABLE;
+  const found = system.mapVerdict?.(table, 'guests', port);
+  return found === undefined || found.verdict === verdict;
+}
+
+const VERDICT = new RegExp(`^(${INGRESS})?guests \\{ "[^"]+" : (.+) \\}$`);
 
 /**
  * Writes a device's stored settings to xenstore, or removes them: the settings that no other key holds, for refilter.

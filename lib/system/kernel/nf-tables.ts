@@ -9,6 +9,7 @@ import {
   type TableLine,
 } from '../../filter/nf-rules.ts';
 import type { Family } from '../../request/addresses.ts';
+import { elementQuestion, type FoundVerdict, verdictIn } from '../../wire/nf-elements.ts';
 import {
   chainQuestion,
   chainsQuestion,
@@ -32,8 +33,9 @@ export interface NfOutcome {
   readonly error?: string;
 }
 
-/** Tables for both families (linux/netfilter.h). */
+/** Tables for both families, of bridges and of devices (linux/netfilter.h). */
 const NFPROTO_INET = 1;
+const NFPROTO: Readonly<Record<string, number>> = { netdev: 5, bridge: 7 };
 const ERRNO_AT = 16;
 const SEQUENCE_AT = 8;
 /** The rulesets have changed since the rules were looked up. */
@@ -118,6 +120,27 @@ function hasStop(open: () => NetlinkSocket, family: number, table: string, chain
     }
   });
   return found ?? true;
+}
+
+/**
+ * The verdict that a map has for a device.
+ * @param open opens a socket
+ * @param table the table of the map, with its family, such as "bridge xen_network"
+ * @param map the map's name
+ * @param device the device's name
+ * @returns undefined if the kernel cannot tell
+ */
+export function mapVerdict(
+  open: () => NetlinkSocket,
+  table: string,
+  map: string,
+  device: string,
+): FoundVerdict | undefined {
+  const [family = '', name = ''] = table.split(' ');
+  return attempt(open, (socket) => {
+    socket.send(elementQuestion(NFPROTO[family] ?? NFPROTO_INET, name, map, device));
+    return verdictIn(socket.receive());
+  });
 }
 
 /** @returns also undefined when there is no socket, or the socket fails before anything is done */

@@ -66,6 +66,27 @@ describe('a card under the strict filter', () => {
     expect(mayBe(1, '192.0.2.1', '192.0.2.9')).toEqual(['192.0.2.9']);
   });
 
+  test('is held, and so are the others, though all rules were flushed while it came online', () => {
+    const hook = '/etc/xen/scripts/vif-post.d/10-flush.hook';
+    host.guest(2, { ip: '192.0.2.2' });
+    host.vif.host.write(hook, 'nft flush ruleset\n', '755');
+    host.guest(1, { ip: '192.0.2.1' });
+    host.vif.host.ok('rm', hook);
+    expect(host.vif.store.told(1).status).toBe('connected');
+    expect(mayBe(1, '192.0.2.1', '192.0.2.2')).toEqual(['192.0.2.1']);
+    expect(mayBe(2, '192.0.2.1', '192.0.2.2')).toEqual(['192.0.2.2']);
+  });
+
+  test('is refused where something takes it out of the filter while it comes online', () => {
+    const hook = '/etc/xen/scripts/vif-post.d/10-element.hook';
+    const element = 'guests { "vif1.0" }';
+    host.vif.host.write(hook, `nft 'delete element bridge xen_network ${element}'\n`, '755');
+    expect(() => host.guest(1, { ip: '192.0.2.1' })).toThrow(/The strict filter has not vif1\.0 as planned/);
+    host.vif.host.ok('rm', hook);
+    expect(host.vif.store.told(1).status).toBe('error');
+    expect(host.vif.host.ok('ip', '-o', 'link', 'show', 'vif1.0')).not.toContain('master');
+  });
+
   test('with a new name, it is held under the new one only', () => {
     host.guest(1, { ip: '192.0.2.1' });
     host.vif.store.write({ '/local/domain/0/backend/vif/1/0/vifname': 'web' });

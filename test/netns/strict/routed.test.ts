@@ -123,6 +123,15 @@ describe('a routed guest under the strict filter', () => {
     call('vif-route', 'offline');
   });
 
+  test('is held though all rules were flushed while it came online', () => {
+    const flush = '/etc/xen/scripts/vif-post.d/10-flush.hook';
+    host.vif.host.write(flush, 'nft flush ruleset\n', '755');
+    attach('vif-route', { ip: '192.0.2.1' });
+    host.vif.host.ok('rm', flush);
+    expect(passing(honest)).toEqual(['ping']);
+    expect(passing(forged)).toEqual([]);
+  });
+
   test('is held under its vifname from the first frame on, and again under another one', () => {
     for (const vifname of ['web', 'mail-1']) {
       attach('vif-route', { ip: '192.0.2.1', vifname });

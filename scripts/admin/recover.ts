@@ -5,11 +5,11 @@ import type { Context } from '../../lib/hook/context.ts';
 import { collect, goneDevices } from '../../lib/hook/guests/leftovers.ts';
 import { deviceKeys, withLock, withLocks } from '../../lib/hook/locks.ts';
 import { expireRuns } from '../../lib/hook/network/expiry.ts';
+import { recoverNetworkRun } from '../../lib/hook/network/interrupted.ts';
 import { mendBridges } from '../../lib/hook/network/mend.ts';
 import { collectShared } from '../../lib/hook/network/shared-settings.ts';
 import { dropTables } from '../../lib/hook/network/tables.ts';
 import { damagedRecords } from '../../lib/observe/records.ts';
-import type { System } from '../../lib/system/system.ts';
 
 /**
  * Undoes interrupted runs and starts that were not confirmed in time; stops bridges from which somebody removed a part.
@@ -19,7 +19,7 @@ export async function recover(context: Context): Promise<number> {
   const { system, print } = context;
   const sentences = [...damagedJournals(system), ...damagedRecords(system)];
   for (const key of journalKeys(system)) {
-    sentences.push(...(await recovered(system, key)));
+    sentences.push(...(await recovered(context, key)));
   }
   const parts: readonly (() => Promise<string[]>)[] = [
     () => withLock(system, 'network-bridge', () => expireRuns(context)),
@@ -49,9 +49,12 @@ export async function recover(context: Context): Promise<number> {
 }
 
 /** One run that is under way must not prevent the recovery of the others. */
-async function recovered(system: System, key: string): Promise<string[]> {
+async function recovered(context: Context, key: string): Promise<string[]> {
+  const { system } = context;
+  const take = () =>
+    key.startsWith('network-') ? recoverNetworkRun(context, key) : recoverInWords(system, key);
   try {
-    return await withLocks(system, deviceKeys(key), () => recoverInWords(system, key));
+    return await withLocks(system, deviceKeys(key), take);
   } catch (thrown) {
     if (!(thrown instanceof LockError)) throw thrown;
     return [`Nothing of ${key} was taken back: ${thrown.message}`];

@@ -9,6 +9,7 @@ import { sweepLeft } from '../guests/sweep.ts';
 import { withLock } from '../locks.ts';
 import { finish } from './confirmation.ts';
 import { expireRuns } from './expiry.ts';
+import { recoverNetworkRun } from './interrupted.ts';
 import { dropTables } from './tables.ts';
 import { parseSafeguards, perform, type Safeguards, WITHOUT_SAFEGUARDS, type WorkOf } from './transaction.ts';
 
@@ -85,7 +86,7 @@ async function recoverNetwork(context: Context): Promise<void> {
   for (const key of journalKeys(context.system).filter((name) => name.startsWith('network-'))) {
     // This hook's own journal must be undone, since the run would overwrite it.
     const taken = key === context.hook ? recoverRun : recoverInWords;
-    for (const sentence of await taken(context.system, key)) context.log.warn(sentence);
+    for (const sentence of await recoverNetworkRun(context, key, taken)) context.log.warn(sentence);
   }
   for (const sentence of await expireRuns(context)) context.log.warn(sentence);
 }

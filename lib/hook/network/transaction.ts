@@ -88,22 +88,18 @@ export async function perform(
   const { system, log } = context;
   const done: NetworkWork[] = [];
   const parts = works.map((work) => partOf(system, work, done, safeguards));
-  await applyParts(system, parts, {
-    key: context.hook,
-    warn: log.warn,
-    hurried: true,
-    interrupted: context.interrupted,
-    check: async () => {
-      if (safeguards.check !== undefined) await mustAnswer(context, safeguards.check);
-      if (context.interrupted()) throw new VerifyError(`The run was interrupted by a signal. ${UNDONE}`);
-      const parts = done.flatMap(({ takeBack }) => (takeBack === undefined ? [] : [takeBack]));
-      // What was stopped, or started for good, no longer waits for confirmation.
-      for (const part of parts) if (part.steps === undefined) forgetPart(system, part);
-      if (safeguards.confirm !== undefined)
-        deferTakeBack(system, idOf(context, done), parts, safeguards.confirm);
-    },
-  });
-  await refilterGuests(context, done);
+  try {
+    await applyParts(system, parts, {
+      key: context.hook,
+      warn: log.warn,
+      hurried: true,
+      interrupted: context.interrupted,
+      check: () => safeguard(context, done, safeguards),
+    });
+  } finally {
+    // After an undo as well: a guest may have come online meanwhile.
+    await refilterGuests(context, stepsOf(done));
+  }
   for (const sentence of done.flatMap(({ look }) => look?.() ?? [])) log.warn(sentence);
   for (const { done: sentence, result } of done) {
     log.info(sentence);
@@ -117,10 +113,29 @@ export async function perform(
   return idOf(context, done);
 }
 
-/** A guest's rules depend on the policy of FORWARD and on the outgoing device, so they may have to change. */
-async function refilterGuests(context: Context, done: readonly NetworkWork[]): Promise<void> {
+/** What has to hold before a transaction counts as done, and what then waits for confirmation, or no longer does. */
+async function safeguard(
+  context: Context,
+  done: readonly NetworkWork[],
+  { check, confirm }: Safeguards,
+): Promise<void> {
+  const { system } = context;
+  if (check !== undefined) await mustAnswer(context, check);
+  if (context.interrupted()) throw new VerifyError(`The run was interrupted by a signal. ${UNDONE}`);
+  const parts = done.flatMap(({ takeBack }) => (takeBack === undefined ? [] : [takeBack]));
+  // What was stopped, or started for good, no longer waits for confirmation.
+  for (const part of parts) if (part.steps === undefined) forgetPart(system, part);
+  if (confirm !== undefined) deferTakeBack(system, idOf(context, done), parts, confirm);
+}
+
+/**
+ * Puts the filters of running guests in order after a change: a guest's rules depend on the policy of FORWARD and on the
+ * outgoing device.
+ * @param context the call
+ * @param steps what was done or undone
+ */
+export async function refilterGuests(context: Context, steps: readonly Step[]): Promise<void> {
   const { system, log } = context;
-  const steps = done.flatMap(({ plan }) => plan.steps);
   // A running hook has already decided about its guest's rules, but may have written no record yet.
   const isAttaching = system.list(LOCKS).some(isGuestDevice);
   if (!steps.some(changesFilter) || (system.list(VIF_RECORDS).length === 0 && !isAttaching)) return;
@@ -135,6 +150,8 @@ async function refilterGuests(context: Context, done: readonly NetworkWork[]): P
 function changesFilter({ do: command, undo }: Step): boolean {
   return command.tool === 'follow' || [command, ...undo].some(sharesRules);
 }
+
+const stepsOf = (done: readonly NetworkWork[]): Step[] => done.flatMap(({ plan }) => plan.steps);
 
 /** "network-bridge.xenbr0" */
 function idOf({ hook }: Context, done: readonly NetworkWork[]): string {

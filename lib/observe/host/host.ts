@@ -46,6 +46,8 @@ export interface Link {
   /** ether, loopback, none, … */
   readonly type: string;
   readonly mac: string;
+  /** For a bridge: whether somebody chose its MAC address; otherwise the kernel takes that of a port. */
+  readonly macChosen?: boolean;
   readonly mtu: number;
   readonly master: string | undefined;
   /** UP, NOARP, PROMISC, ALLMULTI, LOWER_UP, … */
@@ -113,12 +115,22 @@ export function observeHost(system: System): HostState {
   return {
     links: objects(links)
       .map(linkOf)
-      .map((link) => withToken(link, tokens.get(link.name))),
+      .map((link) => withToken(link, tokens.get(link.name)))
+      .map((link) =>
+        link.kind === 'bridge' ? { ...link, macChosen: isMacChosen(system, link.name) } : link,
+      ),
     routes: perFamily.flatMap((each) => each.routes).map((route) => withHops(route, nexthops)),
     rules: perFamily.flatMap((each) => each.rules),
     neighbours: perFamily.flatMap((each) => each.neighbours),
     ...(nexthops.length === 0 ? {} : { nexthops }),
   };
+}
+
+/** NET_ADDR_SET (linux/netdevice.h). */
+const ADDRESS_SET = '3';
+
+function isMacChosen(system: System, device: string): boolean {
+  return system.readText(`/sys/class/net/${device}/addr_assign_type`) === ADDRESS_SET;
 }
 
 /**

@@ -22,6 +22,8 @@ export const FAMILIES: readonly Family[] = [4, 6];
 export interface AddressSource {
   readonly state: HostState;
   readonly link: Link;
+  /** The name that it had before somebody renamed it; policy rules still name that. */
+  readonly former?: string;
   /** Its kernel settings. */
   readonly settings: Settings;
   /** The mark of the device, for undo. */

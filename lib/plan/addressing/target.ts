@@ -1,5 +1,5 @@
 import type { Settings } from '../../observe/bridge/uplink.ts';
-import type { Address, Link, Route } from '../../observe/host/host.ts';
+import type { Address, HostState, Link, Route } from '../../observe/host/host.ts';
 import { settingPath } from '../../record/paths.ts';
 import type { Family } from '../../request/addresses.ts';
 import { type Command, type DeviceMark, ip, type Step, setting } from '../step.ts';
@@ -242,10 +242,13 @@ export function labelSteps(now: Labels, wanted: Labels, device: DeviceMark): Ste
 }
 
 /** Rules match devices by name, so they change only where the name changes. */
-function ruleSteps(source: AddressSource, name: string): Step[] {
-  const old = source.link.name;
-  if (old === name) return [];
-  return rulesOf(source.state, old).flatMap((rule) => [
+function ruleSteps({ state, link, former }: AddressSource, name: string): Step[] {
+  const names = [link.name, ...(former === undefined ? [] : [former])].filter((old) => old !== name);
+  return names.flatMap((old) => moveRules(state, old, name));
+}
+
+function moveRules(state: HostState, old: string, name: string): Step[] {
+  return rulesOf(state, old).flatMap((rule) => [
     {
       do: ruleCommand('add', rule, old, name),
       undo: [ruleCommand('del', rule, old, name)],

@@ -50,11 +50,17 @@ function bridgeOf(state: HostState, record: BridgeRecord, nic: Link): Link | und
   return isSame || holdsPair ? found : undefined;
 }
 
-/** The bridge of a classic start under another name: it has the card and the host's own port. */
+/**
+ * The bridge of a start under another name. It has the card and, in the classic topology, the host's own port; in the
+ * others it has the MAC address that start chose for it, while one that somebody made has a MAC address of its own, or
+ * the kernel takes the card's.
+ */
 function renamedBridge(state: HostState, record: BridgeRecord, nic: Link): Link | undefined {
   const { links } = state;
   const holder = links.find(({ name, kind }) => name === nic.master && kind === 'bridge');
-  if (record.topology !== 'classic' || holder === undefined) return undefined;
+  if (holder === undefined) return undefined;
+  if (record.topology !== 'classic')
+    return record.madeBridge && holder.macChosen === true && holder.mac === record.mac ? holder : undefined;
   const peer = pairOf(state, record, holder)?.peer;
   return links.some(({ name, master }) => name === peer && master === holder.name) ? holder : undefined;
 }

@@ -65,7 +65,10 @@ function sourceOf(facts: StopFacts): AddressSource {
   // This is the MAC address of the bridge that start found, not the card's.
   const own = saved.before?.mac === undefined ? undefined : linkLocal(saved.before.mac);
   const link = { ...top, addresses: top.addresses.filter(({ local }) => local !== own) };
-  return { state, link, settings: settingsOf(facts, top.name), mark: presentMark(top, top.name) };
+  const source = { state, link, settings: settingsOf(facts, top.name), mark: presentMark(top, top.name) };
+  const { bridge } = saved;
+  const isRenamed = top.kind === 'bridge' && state.links.every(({ name }) => name !== bridge);
+  return isRenamed ? { ...source, former: bridge } : source;
 }
 
 /** The card has no address and is down before this step, so after a failed ifup everything on it is ifup's work. */

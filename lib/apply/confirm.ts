@@ -1,7 +1,7 @@
 import type { Move } from '../filter/void-rules.ts';
 import { isRecord, readJson } from '../observe/records.ts';
 import { BY_DEVICE } from '../plan/shared/moved-settings.ts';
-import type { Step } from '../plan/step.ts';
+import { record, type Step } from '../plan/step.ts';
 import { writeRecord } from '../plan/write-record.ts';
 import { PENDING_RUNS, pendingDeadlinePath, pendingRunPath } from '../record/paths.ts';
 import { seal, unseal } from '../record/sealed.ts';
@@ -143,17 +143,22 @@ export function endTime(system: System, id: string): void {
 }
 
 /**
- * Removes a part from the runs that wait, because it was stopped, undone or started for good.
+ * The steps that remove a part from the runs that wait, because it is stopped, undone or started for good. They belong to
+ * the plan that does so: once that is taken back, the run waits as before.
  * @param system the way to the files
  * @param part the part's hook and variables
  */
-export function forgetPart(system: System, part: Pick<TakeBack, 'hook' | 'values'>): void {
-  for (const { id, parts } of pendingRuns(system)) {
+export function forgetSteps(system: System, part: Pick<TakeBack, 'hook' | 'values'>): Step[] {
+  return pendingRuns(system).flatMap(({ id, parts }) => {
     const rest = parts?.filter((other) => !isWithin(other, part));
-    if (rest === undefined || rest.length === parts?.length) continue;
-    if (rest.length === 0) confirmRun(system, id);
-    else keepParts(system, id, rest);
-  }
+    if (rest === undefined || rest.length === parts?.length) return [];
+    const [run, what] = [pendingRunPath(id), `how ${id} is undone`];
+    if (rest.length > 0) return writeRecord(run, parts, rest, what);
+    const path = pendingDeadlinePath(id);
+    const deadline = record(path, `${readDeadline(system, id) ?? 0}`);
+    const waits = { do: record(path, undefined), undo: [deadline], why: `let ${id} wait no more` };
+    return [waits, ...writeRecord(run, parts, undefined, what)];
+  });
 }
 
 /** A list that is stopped may have been started by several calls, each of which waits by itself. */
@@ -191,6 +196,15 @@ function renamedParts({ id, parts }: PendingRun, { from, to }: Move): Step[] {
       : part,
   );
   return writeRecord(pendingRunPath(id), parts, moved, `how ${id} is undone`);
+}
+
+/**
+ * Removes what a kill between the removal of a run's two files left: the parts of a run that waits no more.
+ * @param system the way to the files
+ */
+export function dropForgotten(system: System): void {
+  const ids = system.list(PENDING_RUNS).flatMap((name) => /^(.+)\.run$/.exec(name)?.[1] ?? []);
+  for (const id of ids) if (!isPending(system, id)) system.remove(pendingRunPath(id));
 }
 
 const DEADLINE = '.deadline';

@@ -2,18 +2,11 @@ import { XenNetworkError } from '../errors.ts';
 import type { TableLine } from '../filter/nf-rules.ts';
 import { RUN_FOLDER, temporaryPath } from '../record/paths.ts';
 import type { Family } from '../request/addresses.ts';
-import type { FoundVerdict } from '../wire/nf-elements.ts';
 import { type FileKind, type FileSystem, kindOf, type WriteOptions } from './files/files.ts';
 import type { Native } from './kernel/native.ts';
 import { errnoName, errnoWords } from './kernel/native-errors.ts';
 import { NETLINK, type NetlinkProtocol, type NetlinkSocket } from './kernel/netlink.ts';
-import {
-  type ForwardingChain,
-  forwardingChains,
-  mapVerdict,
-  type NfOutcome,
-  runNfTables,
-} from './kernel/nf-tables.ts';
+import * as nfTables from './kernel/nf-tables.ts';
 import {
   type DeviceAddress,
   type RtOutcome,
@@ -86,14 +79,11 @@ export interface System {
    * Adds rules by messages to the kernel, without iptables, all or none; undefined, with nothing done, where the kernel
    * cannot be asked and iptables has to run.
    */
-  nfTables?(family: Family, lines: readonly TableLine[]): NfOutcome | undefined;
+  nfTables?(family: Family, lines: readonly TableLine[]): nfTables.NfOutcome | undefined;
   /** The chains of nf_tables that what is forwarded goes through; undefined where nft has to be asked. */
-  forwardingChains?(family: Family): readonly ForwardingChain[] | undefined;
-  /**
-   * The verdict that a map of nf_tables has for a device; undefined where the kernel cannot tell. The table has its
-   * family before its name.
-   */
-  mapVerdict?(table: string, map: string, device: string): FoundVerdict | undefined;
+  forwardingChains?(family: Family): readonly nfTables.ForwardingChain[] | undefined;
+  /** The verdict for a device in a map of nf_tables; undefined where the kernel cannot tell. */
+  mapVerdict?(table: string, map: string, device: string): nfTables.FoundVerdict | undefined;
   /** Gives this process real-time priority while the host is without network, or its normal priority again. */
   hurry?(on: boolean): void;
   native(): Promise<Native>;
@@ -226,12 +216,12 @@ function kernelWays(
   open: (protocol: NetlinkProtocol) => NetlinkSocket,
   indexOf: (name: string) => number | undefined,
 ): AddressWays & Required<Pick<System, 'rtnetlink' | 'nfTables' | 'forwardingChains' | 'mapVerdict'>> {
-  const openRoute = () => open(NETLINK.route);
+  const [openRoute, openFilter] = [() => open(NETLINK.route), () => open(NETLINK.netfilter)];
   return {
     rtnetlink: (commands, force) => runRtnetlink(openRoute, commands, indexOf, force),
-    nfTables: (family, lines) => runNfTables(() => open(NETLINK.netfilter), family, lines),
-    forwardingChains: (family) => forwardingChains(() => open(NETLINK.netfilter), family),
-    mapVerdict: (table, map, device) => mapVerdict(() => open(NETLINK.netfilter), table, map, device),
+    nfTables: (family, lines) => nfTables.runNfTables(openFilter, family, lines),
+    forwardingChains: (family) => nfTables.forwardingChains(openFilter, family),
+    mapVerdict: (table, map, device) => nfTables.mapVerdict(openFilter, table, map, device),
     ipv4Addresses(device) {
       const index = indexOf(device);
       return index === undefined ? [] : readIpv4Addresses(openRoute, index);

@@ -2,7 +2,7 @@ import { confirmRun, isPending, pendingIds, remainingMs } from '../../lib/apply/
 import { messageOf } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { withLock } from '../../lib/hook/locks.ts';
-import { expireRuns } from '../../lib/hook/network/expiry.ts';
+import { recoverNetworks } from '../../lib/hook/network/recovery.ts';
 import { dropTables } from '../../lib/hook/network/tables.ts';
 
 const POLL_MS = 500;
@@ -41,24 +41,34 @@ export async function expire(context: Context, id: string): Promise<number> {
   for (let left = remainingMs(system, id); left > 0; left = remainingMs(system, id))
     await system.sleep(Math.min(POLL_MS, left));
   let said = '';
-  for (let pause = FIRST_PAUSE_MS; isPending(system, id); pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
-    const words = await tryOnce(context);
-    if (words !== said) context.log.warn(words);
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    const { words, waits } = await tryOnce(context, id);
+    if (words !== said && words !== '') context.log.warn(words);
     said = words;
+    if (!waits) return 0;
     if (context.interrupted()) return 1;
-    if (isPending(system, id)) await system.sleep(pause);
+    await system.sleep(pause);
   }
-  return 0;
 }
 
-async function tryOnce(context: Context): Promise<string> {
+/**
+ * Only who holds the lock knows that a run waits no more: a stop that is under way may still fail, or have been killed,
+ * and then it waits again.
+ */
+async function tryOnce(
+  context: Context,
+  id: string,
+): Promise<{ readonly words: string; readonly waits: boolean }> {
+  const { system } = context;
+  const sentences: string[] = [];
   try {
-    return await withLock(context.system, ANY_NETWORK_HOOK, async () => {
-      const sentences = await expireRuns(context);
-      dropTables(context.system);
-      return sentences.join(' ');
+    return await withLock(system, ANY_NETWORK_HOOK, async () => {
+      await recoverNetworks(context, (sentence) => void sentences.push(sentence));
+      dropTables(system);
+      return { words: sentences.join(' '), waits: isPending(system, id) };
     });
   } catch (thrown) {
-    return `What was not confirmed is not taken back yet: ${messageOf(thrown)}`;
+    const words = `What was not confirmed is not taken back yet: ${messageOf(thrown)}`;
+    return { words: [...sentences, words].join(' '), waits: true };
   }
 }

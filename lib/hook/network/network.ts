@@ -1,5 +1,3 @@
-import { damagedJournals, journalKeys } from '../../apply/journal.ts';
-import { recoverInWords, recoverRun } from '../../apply/recover.ts';
 import { commandWord, mergeValues, parseArguments, withoutQuotes } from '../../request/arguments.ts';
 import { BRIDGE_VARIABLES } from '../../request/bridge.ts';
 import { NAT_VARIABLES, ROUTE_VARIABLES, VIRTUAL_VARIABLES } from '../../request/forward.ts';
@@ -8,8 +6,7 @@ import { type Context, isDryRun, type NetworkHook, printPlan } from '../context.
 import { sweepLeft } from '../guests/sweep.ts';
 import { withLock } from '../locks.ts';
 import { finish } from './confirmation.ts';
-import { expireRuns } from './expiry.ts';
-import { recoverNetworkRun } from './interrupted.ts';
+import { recoverNetworks } from './recovery.ts';
 import { dropTables } from './tables.ts';
 import { parseSafeguards, perform, type Safeguards, WITHOUT_SAFEGUARDS, type WorkOf } from './transaction.ts';
 
@@ -68,7 +65,7 @@ export async function runTransaction(
   safeguards: Safeguards,
 ): Promise<string | undefined> {
   const waiting = await withLock(context.system, context.hook, async () => {
-    await recoverNetwork(context);
+    await recoverNetworks(context, context.log.warn);
     try {
       return await perform(context, works(), safeguards);
     } finally {
@@ -77,16 +74,4 @@ export async function runTransaction(
   });
   await sweepLeft(context);
   return waiting;
-}
-
-/** All network hooks share one lock, so any journal of theirs that exists now belongs to a run that died. */
-async function recoverNetwork(context: Context): Promise<void> {
-  for (const sentence of damagedJournals(context.system, (key) => key.startsWith('network-')))
-    context.log.warn(sentence);
-  for (const key of journalKeys(context.system).filter((name) => name.startsWith('network-'))) {
-    // This hook's own journal must be undone, since the run would overwrite it.
-    const taken = key === context.hook ? recoverRun : recoverInWords;
-    for (const sentence of await recoverNetworkRun(context, key, taken)) context.log.warn(sentence);
-  }
-  for (const sentence of await expireRuns(context)) context.log.warn(sentence);
 }

@@ -1,5 +1,5 @@
 import { applyParts, type Part, UNDONE } from '../../apply/apply.ts';
-import { deferTakeBack, forgetPart, type TakeBack } from '../../apply/confirm.ts';
+import { deferTakeBack, forgetSteps, type TakeBack } from '../../apply/confirm.ts';
 import { HostError, RequestError, VerifyError, XenNetworkError } from '../../errors.ts';
 import { type Step, sharesRules } from '../../plan/step.ts';
 import { LOCKS, VIF_RECORDS } from '../../record/paths.ts';
@@ -123,8 +123,6 @@ async function safeguard(
   if (check !== undefined) await mustAnswer(context, check);
   if (context.interrupted()) throw new VerifyError(`The run was interrupted by a signal. ${UNDONE}`);
   const parts = done.flatMap(({ takeBack }) => (takeBack === undefined ? [] : [takeBack]));
-  // What was stopped, or started for good, no longer waits for confirmation.
-  for (const part of parts) if (part.steps === undefined) forgetPart(system, part);
   if (confirm !== undefined) deferTakeBack(system, idOf(context, done), parts, confirm);
 }
 
@@ -162,6 +160,9 @@ function idOf({ hook }: Context, done: readonly NetworkWork[]): string {
 /** A part of the transaction, which notes its work once that is planned. */
 function partOf(system: System, work: WorkOf, done: NetworkWork[], safeguards: Safeguards): Part {
   let found: NetworkWork | undefined;
+  // What is stopped, or started for good, no longer waits for confirmation.
+  const settled = ({ takeBack }: NetworkWork): Step[] =>
+    takeBack === undefined || takeBack.steps !== undefined ? [] : forgetSteps(system, takeBack);
   return {
     plan() {
       found = work();
@@ -170,7 +171,9 @@ function partOf(system: System, work: WorkOf, done: NetworkWork[], safeguards: S
         throw new HostError(found.refusal);
       if (found !== undefined) done.push(found);
       noteTables(system, found?.plan.steps ?? []);
-      return found?.plan;
+      return found === undefined
+        ? undefined
+        : { ...found.plan, steps: [...found.plan.steps, ...settled(found)] };
     },
     async check() {
       const wrong = (await found?.verify()) ?? [];

@@ -33,6 +33,8 @@ export interface NfOutcome {
   readonly error?: string;
 }
 
+export type { FoundVerdict } from '../../wire/nf-elements.ts';
+
 /** Tables for both families, of bridges and of devices (linux/netfilter.h). */
 const NFPROTO_INET = 1;
 const NFPROTO: Readonly<Record<string, number>> = { netdev: 5, bridge: 7 };

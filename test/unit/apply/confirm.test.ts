@@ -2,12 +2,14 @@ import { describe, expect, test } from 'vitest';
 import {
   confirmRun,
   deferTakeBack,
-  forgetPart,
+  dropForgotten,
+  forgetSteps,
   isPending,
   keepParts,
   pendingRuns,
   remainingMs,
 } from '../../../lib/apply/confirm.ts';
+import { execute } from '../../../lib/apply/execute.ts';
 import { damagedRecords } from '../../../lib/observe/records.ts';
 import { PENDING_RUNS } from '../../../lib/record/paths.ts';
 import { memoryHost } from '../../support/hosts/memory.ts';
@@ -49,11 +51,34 @@ describe('a start that waits for its confirmation', () => {
 
   test('forgets what is stopped meanwhile, and then waits no more', () => {
     const { system } = waitingHost();
-    forgetPart(system, { hook: 'network-nat', values: { netdev: 'eth1' } });
-    forgetPart(system, { ...PART, values: { bridge: 'xenbr0', netdev: 'eth0' } });
+    expect(forgetSteps(system, { hook: 'network-nat', values: { netdev: 'eth1' } })).toEqual([]);
+    const one = forgetSteps(system, { ...PART, values: { bridge: 'xenbr0', netdev: 'eth0' } });
+    execute(
+      system,
+      'record',
+      one.map((step) => step.do),
+      false,
+    );
     expect(pendingRuns(system)).toMatchObject([{ parts: [OTHER] }]);
-    forgetPart(system, OTHER);
+    const last = forgetSteps(system, OTHER);
+    execute(
+      system,
+      'record',
+      last.map((step) => step.do),
+      false,
+    );
     expect(isPending(system, ID)).toBe(false);
+    expect(system.list(PENDING_RUNS)).toEqual([]);
+    for (const step of [...one, ...last].reverse()) execute(system, 'record', step.undo, false);
+    expect(pendingRuns(system)).toEqual([{ id: ID, remainingMs: 100_000, parts: [PART, OTHER] }]);
+  });
+
+  test('leaves nothing for good when the program was killed as it forgot it', () => {
+    const { system } = waitingHost();
+    system.remove(DEADLINE);
+    expect(pendingRuns(system)).toEqual([]);
+    dropForgotten(system);
+    expect(system.list(PENDING_RUNS)).toEqual([]);
   });
 
   test('is known still when nobody can read any more what it did, which is put aside and named', () => {

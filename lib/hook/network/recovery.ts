@@ -1,9 +1,19 @@
 import { undoJournal } from '../../apply/apply.ts';
-import { confirmRun, keepParts, type PendingRun, pendingRuns, type TakeBack } from '../../apply/confirm.ts';
+import {
+  confirmRun,
+  dropForgotten,
+  isPending,
+  keepParts,
+  type PendingRun,
+  pendingRuns,
+  type TakeBack,
+} from '../../apply/confirm.ts';
+import { damagedJournals, journalKeys, readJournal } from '../../apply/journal.ts';
+import { recoverInWords, recoverRun } from '../../apply/recover.ts';
 import { messageOf } from '../../errors.ts';
 import type { Context } from '../context.ts';
 import { forgetCalls, MULTI_HOOK } from './multi-list.ts';
-import { FORCED, perform } from './transaction.ts';
+import { FORCED, perform, refilterGuests } from './transaction.ts';
 
 /**
  * Undoes the runs that were not confirmed in time, by the stops of the networks that they started, planned for the
@@ -13,6 +23,7 @@ import { FORCED, perform } from './transaction.ts';
  */
 export async function expireRuns(context: Context): Promise<string[]> {
   const sentences: string[] = [];
+  dropForgotten(context.system);
   for (const run of pendingRuns(context.system).filter(({ remainingMs }) => remainingMs === 0))
     sentences.push(...(await expireRun(context, run)));
   return sentences;
@@ -27,7 +38,7 @@ async function expireRun(context: Context, run: PendingRun): Promise<string[]> {
     try {
       said.push(...(await takeBack(context, run.id, part)));
       rest = rest.filter((other) => other !== part);
-      if (run.parts !== undefined) keepParts(system, run.id, rest);
+      if (run.parts !== undefined && isPending(system, run.id)) keepParts(system, run.id, rest);
     } catch (thrown) {
       failed.push(messageOf(thrown));
     }
@@ -67,4 +78,42 @@ function partsByName(id: string, networkHooks: readonly string[]): TakeBack[] {
       values: { [/bridge|virtual/.test(name) ? 'bridge' : 'netdev']: subject },
     })),
   );
+}
+
+/**
+ * Undoes an interrupted run of a network hook. Guests that came online since then got their rules for the firewall as
+ * the run left it, so they get those for the firewall as it is again. The caller must hold the lock of the network
+ * hooks.
+ * @param context the call
+ * @param key the run's key
+ * @param take how it is undone: whether a failure becomes a sentence or an error
+ * @returns sentences for the log
+ */
+export async function recoverNetworkRun(
+  context: Context,
+  key: string,
+  take = recoverInWords,
+): Promise<string[]> {
+  const journal = readJournal(context.system, key);
+  const sentences = await take(context.system, key);
+  if (typeof journal === 'object') await refilterGuests(context, journal.steps.slice(0, journal.begun));
+  return sentences;
+}
+
+/**
+ * Undoes all interrupted runs of network hooks, and the starts that were not confirmed in time. All network hooks share
+ * one lock, so any journal of theirs that exists while the caller holds it belongs to a run that died.
+ * @param context the call
+ * @param say takes a sentence for the log
+ * @throws XenNetworkError when the journal under the call's own key cannot be undone, since its run would overwrite it
+ */
+export async function recoverNetworks(context: Context, say: (sentence: string) => void): Promise<void> {
+  const { system, hook } = context;
+  const isNetworks = (key: string) => key.startsWith('network-');
+  for (const sentence of damagedJournals(system, isNetworks)) say(sentence);
+  for (const key of journalKeys(system).filter(isNetworks)) {
+    const taken = key === hook ? recoverRun : recoverInWords;
+    for (const sentence of await recoverNetworkRun(context, key, taken)) say(sentence);
+  }
+  for (const sentence of await expireRuns(context)) say(sentence);
 }

@@ -1,6 +1,7 @@
-import { recoverRun } from '../../apply/recover.ts';
+import { recoverInWords, recoverRun } from '../../apply/recover.ts';
 import { messageOf, XenNetworkError, XenstoreError } from '../../errors.ts';
 import { readVifRecords } from '../../observe/records.ts';
+import { journalPath } from '../../record/paths.ts';
 import {
   type HookArguments,
   mergeValues,
@@ -8,9 +9,10 @@ import {
   type Values,
   withoutQuotes,
 } from '../../request/arguments.ts';
-import { TAP_SUFFIX } from '../../request/names.ts';
+import { TAP_SUFFIX, twinOf } from '../../request/names.ts';
 import { parseBackendPath, parseVifCall, VIF_KEYS, VIF_VARIABLES, type VifCall } from '../../request/vif.ts';
 import { reserveTime } from '../../system/processes/deadline.ts';
+import type { System } from '../../system/system.ts';
 import { openXenstore } from '../../system/xenstore/open.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import { about, aboutCommand } from '../../text.ts';
@@ -162,9 +164,20 @@ async function perform(
   if (dryRun) return work();
   const { system, log } = context;
   return withLocks(system, deviceKeys(call.device), async () => {
+    for (const sentence of await recoverTwin(system, call.device)) log.warn(sentence);
     for (const sentence of await recoverRun(system, call.device)) log.warn(sentence);
     await work();
   });
+}
+
+/**
+ * Undoes an interrupted run of the guest's other device, a tap or its vif. Both share addresses: what the one finds or
+ * leaves for the other is decided by what the other has. The vif's lock, which the caller holds, keeps both devices'
+ * runs out.
+ */
+async function recoverTwin(system: System, device: string): Promise<string[]> {
+  const twin = twinOf(device);
+  return system.exists(journalPath(twin)) ? recoverInWords(system, twin) : [];
 }
 
 /**

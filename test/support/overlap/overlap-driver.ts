@@ -121,7 +121,7 @@ async function runHere(act: Act, system: System, said: string[]): Promise<number
     info: () => {},
     flush: async () => {},
   };
-  const env = act.guest === undefined ? {} : xlEnv(act.guest);
+  const env = act.guest === undefined ? {} : envOf(act.guest, act.emulated);
   try {
     return await applet({
       hook,
@@ -142,12 +142,18 @@ async function runHere(act: Act, system: System, said: string[]): Promise<number
 }
 
 function script(act: Act): { readonly argv: readonly string[]; readonly env: Record<string, string> } {
-  const { run: [hook = '', ...words] = [], guest, card, unplug, shell } = act;
+  const { run: [hook = '', ...words] = [], guest, emulated, card, tap, unplug, shell } = act;
   if (card !== undefined) return { argv: ['sh', '-ec', cardScript(card, act.values ?? {})], env: PLAIN_ENV };
+  if (tap !== undefined) return { argv: ['sh', '-ec', tapScript(tap)], env: PLAIN_ENV };
   if (unplug !== undefined) return { argv: ['sh', '-c', unplugScript(unplug)], env: PLAIN_ENV };
   if (shell !== undefined) return { argv: ['sh', '-c', shell], env: PLAIN_ENV };
-  const env = guest === undefined ? PLAIN_ENV : { ...PLAIN_ENV, ...xlEnv(guest) };
+  const env = guest === undefined ? PLAIN_ENV : { ...PLAIN_ENV, ...envOf(guest, emulated) };
   return { argv: [`/etc/xen/scripts/${hook}`, ...words], env };
+}
+
+/** What xl sets when it calls a hook for a guest's card, or for the emulated one. */
+function envOf(guest: number, emulated?: true): Record<string, string> {
+  return xlEnv(guest, 0, emulated === true ? { INTERFACE: `vif${guest}.0-emu` } : {});
 }
 
 function cardScript(domid: number, values: Readonly<Record<string, string>>): string {
@@ -172,7 +178,12 @@ ip link add vif${domid}.0 address ${guestMac(domid).replace('00:16:3e', '02:00:5
 xenstore-write -R ${entries.join(' ')} ${frontend}/backend ${backend}`;
 }
 
+const tapScript = (domid: number): string => `
+ip tuntap add dev vif${domid}.0-emu mode tap
+ip link set dev vif${domid}.0-emu address ${guestMac(domid).replace('00:16:3e', '02:00:5f')}`;
+
 const unplugScript = (domid: number): string => `
+ip link del dev vif${domid}.0-emu 2>/dev/null
 ip netns exec guest${domid} ip link del dev eth0
 xenstore-rm /local/domain/0/backend/vif/${domid}/0 /local/domain/${domid}/device/vif/0 2>/dev/null`;
 
@@ -224,6 +235,7 @@ function look(): Snapshot {
     ip6tables = [],
     addresses = [],
     routes = [],
+    files = [],
     ...rest
   } = takeSnapshot(here);
   // The order of devices is that in which they came; that of one device's addresses counts.
@@ -240,6 +252,7 @@ function look(): Snapshot {
     addresses: addresses.filter(isSettled).toSorted((a, b) => deviceOf(a).localeCompare(deviceOf(b))),
     iptables: inAnyOrder(iptables),
     ip6tables: inAnyOrder(ip6tables),
+    files: files.map(sharedInAnyOrder),
     sysctl: sysctl.filter((line) => !/\/(stable_secret|retrans)/.test(line)),
     strict: strictElementsIn(here),
     switch: existsSync('/run/openvswitch/db.sock') ? switchPorts(here).split('\n') : [],
@@ -249,6 +262,17 @@ function look(): Snapshot {
 
 /** What the kernel gives a bridge without a card comes and goes with the carrier of its guests, some time later. */
 const isSettled = (line: string): boolean => !/^(vmnet8 |.*"dev":"vmnet8").*"(fe80:|ff00:)/.test(line);
+
+/** Which holder came first, and which shared setting was needed first, makes no difference. */
+function sharedInAnyOrder(line: string): string {
+  const [, name = '', text = ''] = /^(xen-network\/ledger) (.*)$/.exec(line) ?? [];
+  if (name === '') return line;
+  const sorted = (value: unknown): unknown =>
+    Array.isArray(value) ? value.map((each) => JSON.stringify(sorted(each))).sort() : value;
+  const entries: Record<string, unknown>[] = JSON.parse(text);
+  const held = entries.map(({ holders, ...entry }) => ({ ...entry, holders: sorted(holders) }));
+  return `${name} ${JSON.stringify(sorted(held))}`;
+}
 
 /** Neighbours among a chain's rules that end alike are sorted: which of them comes first makes no difference. */
 function inAnyOrder(lines: readonly string[]): string[] {
@@ -302,8 +326,9 @@ function inTurn(
   return { state, wrong: wrong.length === 0 ? [] : ['left at the end:', ...wrong, 'of:', ...said], said };
 }
 
-function nameOf({ run, guest, card, unplug, shell }: Act): string {
+function nameOf({ run, guest, card, tap, unplug, shell }: Act): string {
   if (run !== undefined) return `${run.join(' ')}${guest === undefined ? '' : ` of guest ${guest}`}`;
+  if (tap !== undefined) return `guest ${tap} gets an emulated card`;
   return shell ?? `guest ${card ?? unplug} ${card === undefined ? 'goes' : 'comes'}`;
 }
 

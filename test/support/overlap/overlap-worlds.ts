@@ -1,6 +1,19 @@
 import { Host } from '../hosts/host.ts';
 import { startOpenVswitch } from '../openvswitch.ts';
-import { type Act, card, hook, type Overlap, offline, online, shell, tool, unplug } from './overlap.ts';
+import {
+  type Act,
+  add,
+  card,
+  hook,
+  type Overlap,
+  offline,
+  online,
+  remove,
+  shell,
+  tap,
+  tool,
+  unplug,
+} from './overlap.ts';
 
 /** A host on which pairs of acts are tried. */
 export interface World {
@@ -64,12 +77,14 @@ function bridged(antispoof: string): World {
     stage: [hook(...PLAIN_BRIDGE, `antispoof=${antispoof}`)],
     strike: [STOP_BRIDGE],
     before: [card(1, values(1)), online(1), card(2, values(2)), card(3, values(3)), online(3)],
-    end: [...[1, 2, 3].flatMap((domid) => [offline(domid), unplug(domid)]), tool('recover')],
+    end: [remove(1), ...[1, 2, 3].flatMap((domid) => [offline(domid), unplug(domid)]), tool('recover')],
     acts: {
       online: { act: online(2), of: 'guest 2' },
       offline: { act: offline(1), of: 'guest 1' },
       'offline of another': { act: offline(3), of: 'guest 3' },
       'online again': { act: online(1), of: 'guest 1' },
+      'tap add': { needs: [tap(1)], act: add(1), of: 'guest 1' },
+      'tap remove': { needs: [tap(1), add(1)], act: remove(1), of: 'guest 1' },
       refilter: { act: tool('refilter') },
       recover: { act: tool('recover') },
       flush: { act: flush },
@@ -142,6 +157,16 @@ const VIRTUAL = [
 const stopOf = (words: readonly string[]) =>
   hook(words[0] ?? '', 'stop', ...words.slice(2).filter((w) => /^(bridge|ipv6|dhcp)=/.test(w)));
 
+/** The emulated card of a guest whose packets are routed: first without, then beside its vif. */
+function tapActs(vif: string, needs: readonly Act[], domid: number, of: string): Record<string, Role> {
+  const beside = [...needs, online(domid, vif), tap(domid)];
+  return {
+    [`${vif} tap add`]: { needs: [...needs, tap(domid)], act: add(domid, vif), of },
+    [`${vif} tap add beside`]: { needs: beside, act: add(domid, vif), of },
+    [`${vif} tap remove`]: { needs: [...beside, add(domid, vif)], act: remove(domid, vif), of },
+  };
+}
+
 function routed(): World {
   const three = { nat: NAT, route: ROUTE, virtual: VIRTUAL };
   const acts = Object.entries(three).flatMap(([of, words]): [string, Role][] => [
@@ -158,8 +183,10 @@ function routed(): World {
     make,
     before: [],
     end: [
+      remove(1, 'vif-nat'),
       offline(1, 'vif-nat'),
       unplug(1),
+      remove(2, 'vif-route'),
       offline(2, 'vif-route'),
       unplug(2),
       offline(3),
@@ -185,6 +212,8 @@ function routed(): World {
         act: offline(2, 'vif-route'),
         of: 'route',
       },
+      ...tapActs('vif-nat', [hook(...NAT), card(1, guest)], 1, 'nat'),
+      ...tapActs('vif-route', [hook(...ROUTE), card(2, routedGuest)], 2, 'route'),
       'online on the virtual network': {
         needs: [hook(...VIRTUAL), card(3, inside)],
         act: online(3),
@@ -268,6 +297,7 @@ function switched(): World {
     },
     before: [card(1, guest), online(1, vif), card(2, guest), card(3, guest), online(3, vif)],
     end: [
+      remove(1, vif),
       ...[1, 2, 3].flatMap((domid) => [offline(domid, vif), unplug(domid)]),
       offline(4),
       unplug(4),
@@ -279,6 +309,8 @@ function switched(): World {
       offline: { act: offline(1, vif), of: 'guest 1' },
       'offline of another': { act: offline(3, vif), of: 'guest 3' },
       'online again': { act: online(1, vif), of: 'guest 1' },
+      'tap add': { needs: [tap(1)], act: add(1, vif), of: 'guest 1' },
+      'tap remove': { needs: [tap(1), add(1, vif)], act: remove(1, vif), of: 'guest 1' },
       'vif-bridge online': { needs: [bridge, card(4, values(4))], act: online(4), of: 'bridge' },
       'vif-bridge offline': { needs: [bridge, card(4, values(4)), online(4)], act: offline(4), of: 'bridge' },
       start: { act: bridge, of: 'bridge' },

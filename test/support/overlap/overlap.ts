@@ -2,17 +2,21 @@ import { join } from 'node:path';
 import { findBun } from '../bun.ts';
 import type { Host } from '../hosts/host.ts';
 
-/** Something that is done on a host; one of `run`, `card`, `unplug` and `shell`. */
+/** Something that is done on a host; one of `run`, `card`, `tap`, `unplug` and `shell`. */
 export interface Act {
   /** A hook, or xen-network, with its words. */
   readonly run?: readonly string[];
   /** The guest that it is called for as xl does. */
   readonly guest?: number;
+  /** It is called for the guest's emulated card. */
+  readonly emulated?: true;
   /** The domain of a guest that gets a network card, with its entries in xenstore. */
   readonly card?: number;
   /** What xenstore holds of that card beside the usual. */
   readonly values?: Readonly<Record<string, string>>;
-  /** The domain of a guest whose network card and entries go. */
+  /** The domain of a guest whose emulated network card QEMU makes. */
+  readonly tap?: number;
+  /** The domain of a guest whose network cards and entries go. */
   readonly unplug?: number;
   /** A script for sh. */
   readonly shell?: string;
@@ -76,6 +80,17 @@ export const offline = (guest: number, vif = 'vif-bridge'): Act => ({
   run: [vif, 'offline', 'type_if=vif'],
   guest,
 });
+export const add = (guest: number, vif = 'vif-bridge'): Act => ({
+  run: [vif, 'add', 'type_if=tap'],
+  guest,
+  emulated: true,
+});
+export const remove = (guest: number, vif = 'vif-bridge'): Act => ({
+  run: [vif, 'remove', 'type_if=tap'],
+  guest,
+  emulated: true,
+});
+export const tap = (domid: number): Act => ({ tap: domid });
 export const card = (domid: number, values: Readonly<Record<string, string>>): Act => ({
   card: domid,
   values,

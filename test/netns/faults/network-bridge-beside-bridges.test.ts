@@ -1,5 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { tryTrial } from '../../support/faults/bridge-trials.ts';
+import { mustHaveSteps } from '../../support/faults/step-counts.ts';
+import { stepsOf } from '../../support/faults/trials.ts';
 import { Host } from '../../support/hosts/host.ts';
 import { plugCard } from '../../support/models/bridge-state.ts';
 
@@ -29,9 +31,8 @@ test.each([
   );
   const variables = ['topology=plain', 'netdev=eth0'];
   if (struck === 'stop') expect(made.hook('network-bridge', ['start', ...variables]).status).toBe(0);
-  expect((await tryTrial(made, { fault, words: [struck, ...variables], variables })).length).toBeGreaterThan(
-    20,
-  );
+  const outcomes = await tryTrial(made, { fault, words: [struck, ...variables], variables });
+  mustHaveSteps(`network-bridge ${struck} with a bridge that was there`, stepsOf(fault, outcomes));
 });
 
 test.each(['fail', 'recover'] as const)('%s at any step of stop beside a second bridge', async (fault) => {
@@ -41,7 +42,6 @@ test.each(['fail', 'recover'] as const)('%s at any step of stop beside a second 
   const variables = ['netdev=eth0', 'antispoof=yes'];
   expect(made.hook('network-bridge', second).status).toBe(0);
   expect(made.hook('network-bridge', ['start', ...variables]).status).toBe(0);
-  expect((await tryTrial(made, { fault, words: ['stop', ...variables], variables })).length).toBeGreaterThan(
-    20,
-  );
+  const outcomes = await tryTrial(made, { fault, words: ['stop', ...variables], variables });
+  mustHaveSteps('network-bridge stop beside a second bridge', stepsOf(fault, outcomes));
 });

@@ -27,8 +27,6 @@ const SCENARIOS: readonly FaultScenario[] = [
     values: { ...strict, ip: '192.0.2.1 2001:db8::1 198.51.100.0/24', vifname: 'webserver-number-one' },
     type: 'vif',
     before: withOther,
-    least: 9,
-    leastGoing: 4,
     whole: true,
     more,
   },
@@ -41,7 +39,6 @@ const SCENARIOS: readonly FaultScenario[] = [
       host.unplug(2);
       host.host.run(['nft', 'delete', 'table', 'bridge', 'xen_network']);
     },
-    least: 8,
     whole: false,
     more,
   },
@@ -54,7 +51,6 @@ const SCENARIOS: readonly FaultScenario[] = [
       expect(host.call('online', 1).status).toBe(0);
       host.store.write({ [`${PATH}/ip`]: '192.0.2.9 2001:db8:9::/64', [`${PATH}/notrack`]: 'yes' });
     },
-    least: 2,
     whole: false,
     more,
   },

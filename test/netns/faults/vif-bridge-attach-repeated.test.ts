@@ -18,10 +18,7 @@ describe.each(SCENARIOS)('attaching $what', (scenario) => {
     for (let at = 0; at < TOO_MANY; at++) {
       play.prepare();
       const ran = play.strike('attach', 'kill', at);
-      if (ran === undefined) {
-        expect(at).toBeGreaterThan(3);
-        return;
-      }
+      if (ran === undefined) return play.mustHave('attach', at - 1);
       expect({ at, status: ran.status }).toEqual({ at, status: KILLED });
       expect({ at, status: play.call('attach').status }).toEqual({ at, status: 0 });
       if (scenario.type === 'vif') expect(vif.store.told(1).status).toBe('connected');

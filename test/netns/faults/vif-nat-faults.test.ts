@@ -5,13 +5,12 @@ import { HookHost } from '../../support/hosts/hook-host.ts';
 const values = { ip: '192.0.2.5/24' };
 
 const SCENARIOS: readonly FaultScenario[] = [
-  { what: 'a vif', values, type: 'vif', least: 5, leastGoing: 4, whole: true },
+  { what: 'a vif', values, type: 'vif', whole: true },
   {
     what: 'a tap beside its vif',
     values,
     type: 'tap',
     before: (host) => void host.call('online', 1),
-    least: 5,
     whole: false,
   },
 ];

@@ -19,7 +19,6 @@ const SCENARIOS: readonly FaultScenario[] = [
     what: 'a vif with a vifname and VLANs',
     values: { bridge: 'ovsbr0.10:20', vifname: 'web', mtu: '1400' },
     type: 'vif',
-    least: 7,
     whole: true,
     more: ({ host: where }) => switchPorts(where),
   },
@@ -31,7 +30,6 @@ const SCENARIOS: readonly FaultScenario[] = [
       where.call('online', 1);
       where.store.write({ [BRIDGE]: 'ovsbr0.20' });
     },
-    least: 1,
     whole: false,
     more: ({ host: where }) => switchPorts(where),
   },

@@ -18,8 +18,6 @@ const SCENARIOS: readonly FaultScenario[] = [
     what: 'a vif with a vifname that is cut, and addresses of both families',
     values: { vifname: 'webserver-number-one', ip: '192.0.2.7 10.8.0.0/16 2001:db8::7', mtu: '1400' },
     type: 'vif',
-    least: 16,
-    leastGoing: 9,
     whole: true,
   },
   {
@@ -31,7 +29,6 @@ const SCENARIOS: readonly FaultScenario[] = [
       host.call('online', 1);
       host.store.write({ [IP]: '192.0.2.8 2001:db8::8' });
     },
-    least: 8,
     whole: false,
   },
   {
@@ -39,7 +36,6 @@ const SCENARIOS: readonly FaultScenario[] = [
     values: { ip: '192.0.2.7 2001:db8::7' },
     type: 'tap',
     before: (host) => void host.call('online', 1),
-    least: 8,
     whole: false,
   },
   {
@@ -47,8 +43,6 @@ const SCENARIOS: readonly FaultScenario[] = [
     values: { ...STRICT, ip: '192.0.2.7 2001:db8::7 198.51.100.64/26', vifname: 'webserver-number-one' },
     type: 'vif',
     before: withOther,
-    least: 16,
-    leastGoing: 9,
     whole: false,
     more: ({ host }) => strictElementsIn(host).join('\n'),
   },
@@ -61,7 +55,6 @@ const SCENARIOS: readonly FaultScenario[] = [
       host.call('online', 1);
       host.store.write({ [IP]: '192.0.2.8 2001:db8::8', [IP.replace(/ip$/, 'locking')]: 'disabled' });
     },
-    least: 8,
     whole: false,
     more: ({ host }) => strictElementsIn(host).join('\n'),
   },

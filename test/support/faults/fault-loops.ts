@@ -3,12 +3,13 @@ import type { Command, HookHost } from '../hosts/hook-host.ts';
 import type { Ran } from '../hosts/namespace.ts';
 import type { Snapshot } from '../models/snapshot.ts';
 import type { FaultMode } from './faulty-system.ts';
+import { mustHaveSteps } from './step-counts.ts';
 
 const KILLED = 137;
 /** More steps than any plan here has: a loop over steps that does not end is a failure. */
 const TOO_MANY = 40;
-/** A detaching has so many steps at least: a loop over none would test nothing. */
-const LEAST_GOING = 2;
+/** A loop over what other loops have covered takes every so many-th step. */
+const EVERY = 3;
 
 /** A card that a hook attaches and detaches while something goes wrong. */
 export interface FaultScenario {
@@ -18,10 +19,6 @@ export interface FaultScenario {
   readonly type: 'vif' | 'tap';
   /** What is done before the call, beyond making the card. */
   readonly before?: (host: HookHost) => void;
-  /** The fewest steps that attaching it has. */
-  readonly least: number;
-  /** The fewest steps that detaching it has, where that is more than a few. */
-  readonly leastGoing?: number;
   /** Whether detaching it is tried as well, and attaching it again after a kill. */
   readonly whole: boolean;
   /** What else than the network a hook changes, and must put back. */
@@ -73,6 +70,10 @@ class Play {
     expect({ at, network, more: this.#more() }).toEqual({ at, ...state });
   }
 
+  mustHave(act: 'attach' | 'detach', steps: number): void {
+    mustHaveSteps(`${this.host.hook}, ${act}: ${this.#scenario.what}`, steps);
+  }
+
   #more(): string {
     return this.#scenario.more?.(this.host) ?? '';
   }
@@ -109,7 +110,7 @@ async function failAttaching(host: HookHost, scenario: FaultScenario): Promise<v
   const start = await play.look();
   for (let at = 1; at < TOO_MANY; at++) {
     const ran = play.strike('attach', 'fail', at);
-    if (ran === undefined) return expect(at).toBeGreaterThan(scenario.least);
+    if (ran === undefined) return play.mustHave('attach', at - 1);
     expect({ at, status: ran.status }).toEqual({ at, status: 1 });
     if (scenario.type === 'vif') {
       const { status, error } = host.store.told(1);
@@ -129,7 +130,7 @@ async function killAttaching(host: HookHost, scenario: FaultScenario): Promise<v
   const start = await play.look();
   for (let at = 0; at < TOO_MANY; at++) {
     const ran = play.strike('attach', 'kill', at);
-    if (ran === undefined) return expect(at).toBeGreaterThan(scenario.least);
+    if (ran === undefined) return play.mustHave('attach', at - 1);
     expect({ at, status: ran.status }).toEqual({ at, status: KILLED });
     const recovered = host.host.hook('xen-network', ['recover']);
     expect({ at, ...recovered }).toMatchObject({ at, status: 0, stderr: '' });
@@ -144,10 +145,10 @@ async function attachAgain(host: HookHost, scenario: FaultScenario): Promise<voi
   play.prepare();
   expect(play.attach()).toMatchObject({ status: 0 });
   const attached = await play.look();
-  for (let at = 1; at < TOO_MANY; at += 3) {
+  for (let at = 1; at < TOO_MANY; at += EVERY) {
     play.prepare();
     const ran = play.strike('attach', 'kill', at);
-    if (ran === undefined) return expect(at).toBeGreaterThan(scenario.least);
+    if (ran === undefined) return expect(at).toBeGreaterThan(EVERY);
     expect({ at, status: play.attach().status }).toEqual({ at, status: 0 });
     await play.mustBe(attached, at);
   }
@@ -163,7 +164,7 @@ async function strikeDetaching(host: HookHost, scenario: FaultScenario, mode: Fa
   for (let at = mode === 'kill' ? 0 : 1; at < TOO_MANY; at++) {
     expect(play.attach().status).toBe(0);
     const ran = play.strike('detach', mode, at);
-    if (ran === undefined) return expect(at).toBeGreaterThan(scenario.leastGoing ?? LEAST_GOING);
+    if (ran === undefined) return play.mustHave('detach', at - 1);
     expect({ at, status: ran.status }).toEqual({ at, status: mode === 'kill' ? KILLED : 0 });
     expect(play.detach().status).toBe(0);
     await play.mustBe(detached, at);

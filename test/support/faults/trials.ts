@@ -22,3 +22,12 @@ export async function runTrial(host: Host, trial: Trial): Promise<Outcome[]> {
   if (ran.status !== 0) throw new Error(`The driver ended with status ${ran.status}: ${ran.stderr}`);
   return JSON.parse(ran.stdout);
 }
+
+/**
+ * How many steps a call has. A kill comes also before the first of them.
+ * @param fault what happened at each step
+ * @param outcomes how each ended
+ */
+export function stepsOf(fault: Trial['fault'], outcomes: readonly unknown[]): number {
+  return fault === 'fail' ? outcomes.length : outcomes.length - 1;
+}

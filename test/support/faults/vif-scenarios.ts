@@ -4,6 +4,7 @@ import type { VifHost } from '../hosts/vif-host.ts';
 import type { Snapshot } from '../models/snapshot.ts';
 import { runFaulty } from './faults.ts';
 import type { Door, FaultMode } from './faulty-system.ts';
+import { mustHaveSteps } from './step-counts.ts';
 
 /** The exit status of a run that is killed. */
 export const KILLED = 137;
@@ -19,19 +20,16 @@ export interface Scenario {
   /** How the card is before the call, beyond being there. */
   readonly before?: (vif: VifHost) => void;
   readonly door?: Door;
-  /** The fewest steps that attaching it has. */
-  readonly least: number;
   /** Nobody asked for rules, so that the guest is connected when the first step, its rules, fails. */
   readonly rulesOptional?: true;
 }
 
 export const SCENARIOS: readonly Scenario[] = [
-  { what: 'a vif', values: {}, type: 'vif', least: 8, rulesOptional: true },
+  { what: 'a vif', values: {}, type: 'vif', rulesOptional: true },
   {
     what: 'a vif with a vifname that is cut, and rules in both families',
     values: { vifname: 'webserver-number-one', ip: '192.0.2.7 10.0.0.0/8 2001:db8::7', mtu: '1400' },
     type: 'vif',
-    least: 12,
   },
   {
     what: 'a vif that is up, with an alias and another MTU, changed by ip',
@@ -39,13 +37,11 @@ export const SCENARIOS: readonly Scenario[] = [
     type: 'vif',
     before: ({ host }) => host.ip('link set vif1.0 mtu 1300 alias "made by hand"', 'link set vif1.0 up'),
     door: 'ip',
-    least: 10,
   },
   {
     what: 'a tap with a vifname',
     values: { vifname: 'webserver-one', ip: '192.0.2.7' },
     type: 'tap',
-    least: 11,
   },
   {
     what: 'a vif that is on the bridge with other addresses',
@@ -56,7 +52,6 @@ export const SCENARIOS: readonly Scenario[] = [
       vif.online(1);
       vif.store.write({ '/local/domain/0/backend/vif/1/0/ip': '192.0.2.8' });
     },
-    least: 3,
   },
 ];
 
@@ -112,6 +107,11 @@ export class Play {
     const { door = 'kernel' } = this.#scenario;
     const [args, env] = [this.#args(act), this.#env()];
     return runFaulty(this.#vif.host, { hook: 'vif-bridge', mode, at, args, env, door });
+  }
+
+  /** Fails unless the call has exactly the steps that it is known to have. */
+  mustHave(act: Act, steps: number): void {
+    mustHaveSteps(`vif-bridge, ${act}: ${this.#scenario.what}`, steps);
   }
 
   #args(act: Act): string[] {

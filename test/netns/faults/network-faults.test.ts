@@ -101,7 +101,7 @@ test('a guest that came after a stop was killed can pass the firewall once the s
   runFaulty(host, { hook: 'network-nat', mode: 'kill', at, args: ['stop', ...variables] });
   expect(host.ok('iptables', '-S', 'FORWARD')).toContain('-P FORWARD ACCEPT');
   host.vif(1);
-  store.vif(1, 0, { ip: '10.0.1.7' });
+  store.vif(1, 0, { ip: '10.0.1.7', script: '/etc/xen/scripts/vif-nat' });
   expect(host.hook('vif-nat', ['online', 'dhcp=no'], xlEnv(1)).status).toBe(0);
   expect(host.hook('xen-network', ['recover']).stdout).toContain('was found and taken back');
   const forward = host.ok('iptables', '-S', 'FORWARD');

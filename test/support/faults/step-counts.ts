@@ -5,6 +5,9 @@ import { expect } from 'vitest';
  * less is a change of what a hook does to the host.
  */
 const STEP_COUNTS: Readonly<Record<string, number>> = {
+  'multi: start of both, killed, and start beside': 75,
+  'multi: start of one, paused, and start of the other': 62,
+  'multi: stop, killed, and refilter': 37,
   'network-bridge start topology=classic': 82,
   'network-bridge start topology=plain': 64,
   'network-bridge start topology=rename': 65,

@@ -1,11 +1,20 @@
-/** What also holds for routed guests whose device is not called by the name of its chain any more. */
+/** What chains of a routed guest's device cannot do. */
 export const ROUTED_TABLE = 'inet xen_network';
 
 /** The group of routed guests' devices (ip-link(8)), which stays with a device that is renamed. */
 export const ROUTED_GROUP = '30830';
 
-/** The sets of the table for routed guests: those whose device has a chain in the table of the netdev family. */
-export const ROUTED_SETS: readonly string[] = ['set held { type ifname; }'];
+/** The sets of the table for routed guests. */
+export const ROUTED_SETS: readonly string[] = [
+  // Guests whose device has a chain in the table of the netdev family.
+  'set held { type ifname; }',
+  // Guests that may not receive, where the kernel has no chains for what goes out by a device.
+  'set disabled { type ifname; }',
+  // Guests whose packets bypass connection tracking, and their addresses.
+  'set untracked { type ifname; }',
+  'set untracked4 { type ipv4_addr; flags interval; }',
+  'set untracked6 { type ipv6_addr; flags interval; }',
+];
 
 /** The hooks. Their policy is accept, so that other bridges are not affected by this table. */
 export const BASES: readonly (readonly [name: string, hook: string, rules: readonly string[]])[] = [
@@ -35,6 +44,17 @@ export const BASES_ON_DEMAND: Readonly<
       'ether daddr @untracked_macs notrack',
       'iifname . ether daddr @host_macs return',
       'iifname @untracked notrack',
+    ],
+  ],
+  'inet disabled': ['to_guests', 'postrouting priority 300', ['oifname @disabled drop']],
+  // Packets to the host itself stay tracked, as those of bridged guests do.
+  'inet untracked': [
+    'untrack',
+    'prerouting priority -300',
+    [
+      'iifname @untracked fib daddr type != local notrack',
+      'ip daddr @untracked4 notrack',
+      'ip6 daddr @untracked6 notrack',
     ],
   ],
   // The chain of a renamed device has let go of it, or does not find its name among the guests.

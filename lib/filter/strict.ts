@@ -32,6 +32,10 @@ export interface StrictGuest {
    * Set where the guest's frames bypass connection tracking: the host's MAC addresses, to which frames stay tracked.
    */
   readonly untrackedBut?: readonly string[] | undefined;
+  /** Set where a routed guest's packets bypass connection tracking. */
+  readonly untracked?: boolean;
+  /** Whether a chain of its device keeps a disabled routed guest from receiving; otherwise a rule of IP does. */
+  readonly isDeafByChain?: boolean;
 }
 
 /**
@@ -103,12 +107,26 @@ export function strictElements(guest: StrictGuest): string[] {
   if (guest.place === 'bridged') return [...rightsOf(guest), ...trackingOf(guest), ...linkLocalOf(guest)];
   return [
     ...rightsOf(guest).map((each) => `${INGRESS}${each}`),
-    ...(guest.mode === 'disabled' ? [`${INGRESS}${element('to', guest.port)}`] : []),
+    ...deafnessOf(guest),
     ...(guest.mode === 'unlocked'
       ? []
       : [guest.place === 'switched' ? groupsOfBridges(guest) : keptUnder(guest)]),
+    ...routedTrackingOf(guest).map((each) => `${ROUTED}${each}`),
     `${INGRESS}${element('from', guest.port)}`,
   ];
+}
+
+function deafnessOf({ port, mode, isDeafByChain = true }: StrictGuest): string[] {
+  if (mode !== 'disabled') return [];
+  return [isDeafByChain ? `${INGRESS}${element('to', port)}` : `${ROUTED}${element('disabled', port)}`];
+}
+
+function routedTrackingOf({ port, mode, addresses, untracked }: StrictGuest): string[] {
+  if (untracked !== true || mode === 'disabled') return [];
+  const outer = addresses.filter((net) => !addresses.some((other) => other !== net && isWithin(other, net)));
+  const own = outer.map((net) => `untracked${net.family} { ${prefixText(net)} }`);
+  // A tap has the same addresses as its vif and comes and goes beside it, so only the vif has these elements.
+  return port.endsWith(TAP_SUFFIX) ? [element('untracked', port)] : [element('untracked', port), ...own];
 }
 
 /** What keeps a bridged guest from the groups that bridges keep to themselves, and counts it. */

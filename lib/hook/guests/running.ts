@@ -34,9 +34,9 @@ import type { System } from '../../system/system.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
 import { bridgedRules } from '../vif/bridged-rules.ts';
-import { routedAddresses } from '../vif/routed.ts';
 import { guestRules, outsideWays, type Ways } from '../vif/routed-rules.ts';
 import type { VifRun } from '../vif/run.ts';
+import { routedAddresses, untracksRouted } from './routed-filter.ts';
 import { asksForStrict, strictRecord, wantsStrict, wantsStrictRouted } from './strict-record.ts';
 
 /** A guest's device that is in use. */
@@ -171,7 +171,9 @@ function unbridgedRecord(system: System, run: VifRun, state: PresentVif): Strict
   const settings = { ...told, addresses: routedAddresses(record.assigned) };
   const hook = /vif-(?:nat|route)/.exec(stored['script'] ?? '')?.[0] ?? '';
   if (!wantsStrictRouted(system, settings, hook)) return undefined;
-  return strictRecord(system, call.device, settings, [port.name]);
+  return strictRecord(system, call.device, settings, [port.name], {
+    untracked: untracksRouted(settings, hook),
+  });
 }
 
 function switchedRecord(

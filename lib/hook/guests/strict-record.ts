@@ -1,6 +1,6 @@
 import { RequestError } from '../../errors.ts';
 import { loggedElement, strictElements } from '../../filter/strict.ts';
-import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict.ts';
+import { hasEgressHook, readStrictRecord, type StrictRecord } from '../../observe/filter/strict.ts';
 import { type Port, readPort } from '../../observe/host/port.ts';
 import { PORT_MAC } from '../../plan/vif/device.ts';
 import type { VifSettings } from '../../request/vif.ts';
@@ -17,6 +17,8 @@ export interface AttachedTo {
   readonly isSwitched?: boolean;
   /** The VLANs whose tag the guest may use. */
   readonly vlans?: readonly Pick<VlanRange, 'from' | 'to'>[];
+  /** A routed guest's packets bypass connection tracking. */
+  readonly untracked?: boolean;
 }
 
 /**
@@ -66,7 +68,7 @@ export function strictRecord(
   device: string,
   settings: VifSettings,
   ports: readonly [string, ...string[]],
-  { bridge, isSwitched = false, vlans = [] }: AttachedTo = {},
+  { bridge, isSwitched = false, vlans = [], untracked = false }: AttachedTo = {},
 ): StrictRecord {
   const [port] = ports;
   const { mac, addresses, locking: mode = 'locked', unfit } = settings;
@@ -83,7 +85,9 @@ export function strictRecord(
     return old?.device === device && old.elements.includes(loggedElement(name, old.elements));
   });
   const place = bridge !== undefined ? 'bridged' : isSwitched ? 'switched' : 'routed';
-  const elements = strictElements({ port, place, mac, addresses, mode, vlans, untrackedBut });
+  const isDeafByChain = mode !== 'disabled' || place !== 'routed' || hasEgressHook(system);
+  const guest = { port, place, mac, addresses, mode, vlans, untrackedBut, untracked, isDeafByChain } as const;
+  const elements = strictElements(guest);
   return { device, mode, elements: logged ? [...elements, loggedElement(port, elements)] : elements };
 }
 

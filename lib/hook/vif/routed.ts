@@ -19,15 +19,14 @@ import { routerSettingPaths } from '../../plan/unheard.ts';
 import { type Assignment, isRouted } from '../../record/assignment.ts';
 import { settingPath, vifRecordPath } from '../../record/paths.ts';
 import { guestHolder, type SharedSetting, settingKey, settingsOf } from '../../record/shared-settings.ts';
-import { type Family, type Prefix, parsePrefix } from '../../request/addresses.ts';
+import type { Family, Prefix } from '../../request/addresses.ts';
 import { mergeValues } from '../../request/arguments.ts';
 import { deviceName, twinOf } from '../../request/names.ts';
 import { formerRename, VIF_KEYS, VIF_VARIABLES, type VifSettings } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
-import { strictRecord, wantsStrictRouted } from '../guests/strict-record.ts';
+import { routedFilter } from '../guests/routed-filter.ts';
 import { attachVif, detachVif } from './attach.ts';
 import type { GuestLease } from './lease.ts';
-import type { PortFilter } from './port-filter.ts';
 import { guestRules, outsideWays, wantsRules } from './routed-rules.ts';
 import type { VifRun } from './run.ts';
 import { partSteps, vifThatStandsBack } from './twin.ts';
@@ -157,27 +156,8 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
     verify: () => verify(system, name, uplink, assigned, standsBack === state.port ? name : standsBack?.name),
     mtu: settings.mtu,
     settings,
-    portFilter: routedFilter(run, guest, name),
+    portFilter: routedFilter(run, { settings, assigned, former: state.record?.name }, name),
   });
-}
-
-/** The port filter of the device, under the name that it has once it is attached. */
-function routedFilter(run: VifRun, { state, settings, assigned }: RoutedGuest, port: string): PortFilter {
-  const { system, hook } = run.context;
-  const former = state.record?.name;
-  const portFilter = { port, former, bridge: '', fresh: undefined };
-  if (!wantsStrictRouted(system, settings, hook)) return portFilter;
-  const ports = former === undefined ? ([port] as const) : ([port, former] as const);
-  const held = { ...settings, addresses: routedAddresses(assigned) };
-  return { ...portFilter, fresh: strictRecord(system, run.call.device, held, ports) };
-}
-
-/**
- * A guest's addresses and ranges, which are those that its routes lead to.
- * @param assigned everything that is assigned to the guest
- */
-export function routedAddresses(assigned: readonly Assignment[]): Prefix[] {
-  return assigned.flatMap((item) => (item.kind === 'route' ? (parsePrefix(item.prefix) ?? []) : []));
 }
 
 /**

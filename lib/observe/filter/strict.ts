@@ -82,6 +82,16 @@ export function mustHaveNft(system: System): void {
   );
 }
 
+/**
+ * Whether this kernel and nft have chains for what goes out by a device (Linux 5.16).
+ * @param system the way to nft
+ */
+export function hasEgressHook(system: System): boolean {
+  const table = 'netdev xen_network_try';
+  const input = `add table ${table}; add chain ${table} to { type filter hook egress device "lo" priority 0; }\n`;
+  return system.run(['nft', '--check', '-f', '-'], { input }).status === 0;
+}
+
 function isStrictRecord(value: unknown): value is StrictRecord {
   if (!isRecord(value) || !Array.isArray(value['elements'])) return false;
   return (

@@ -166,6 +166,12 @@ const VIF_ROUTE: HookDescription = {
       isSetByToolstack: true,
     },
     ...STRICT,
+    {
+      name: 'notrack',
+      values: ['yes', 'no'],
+      means: "under antispoof=strict: keep the guest's packets out of connection tracking",
+      unless: 'no',
+    },
     MTU,
     ...COMMON,
     FILTER,

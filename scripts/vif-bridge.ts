@@ -54,7 +54,7 @@ async function attach(run: VifRun): Promise<void> {
     vlans,
     heard: readPaths(system, routerSettingPaths(state.port.name)),
     inPlace: known ? listRules(system, run.call.device) : NO_RULES,
-    rules: bridgedRules(run, settings, { port: name, bridge: bridge.name, strict }),
+    rules: await bridgedRules(run, settings, { port: name, bridge: bridge.name, strict }),
     recordPath: vifRecordPath(run.call.device),
   };
   await attachVif(run, {

@@ -2,7 +2,6 @@ import type { Command } from '../plan/step.ts';
 import { SHARED_LOCK, STRICT_LOCK_PATH } from '../record/paths.ts';
 import type { System } from '../system/system.ts';
 import { execute, type Outcome } from './execute.ts';
-import { runServices } from './service.ts';
 import { runShared } from './shared-settings.ts';
 
 /** The lock of the firewall rules, which the stock scripts take too (docs/contract.md, "Locks"). */
@@ -60,7 +59,7 @@ export async function executeLocked(
   const path = LOCKS[tool];
   if (path === undefined || path === held) return execute(system, tool, commands, force);
   return locked(system, path, async () => {
-    if (tool === 'service') return runServices(system, commands, force);
+    if (tool === 'service') return (await import('./service.ts')).runServices(system, commands, force);
     if (tool !== 'share' && tool !== 'follow') return execute(system, tool, commands, force);
     const run = (inner: Command['tool'], parts: readonly Command[]) =>
       executeLocked(system, inner, parts, { force });

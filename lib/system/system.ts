@@ -293,8 +293,8 @@ function attempt<T>(read: () => T, path = ''): T | undefined {
   try {
     return read();
   } catch (thrown) {
-    const name = errnoName(thrown);
-    if (!path.startsWith(`${RUN_FOLDER}/`) || name === 'ENOENT' || name === 'ENOTDIR') return undefined;
+    const isOurs = path.startsWith(`${RUN_FOLDER}/`);
+    if (!isOurs || ['ENOENT', 'ENOTDIR'].includes(errnoName(thrown) ?? '')) return undefined;
     throw new XenNetworkError(`${path} cannot be read: ${errnoWords(thrown)}.`, { cause: thrown });
   }
 }

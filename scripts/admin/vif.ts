@@ -7,7 +7,7 @@ import { type RunningVif, runningVifs, wantedFilter } from '../../lib/hook/guest
 import { strictUsers } from '../../lib/hook/guests/strict-table.ts';
 import { journalKeyOf, withLocks } from '../../lib/hook/locks.ts';
 import { portFilterSteps, sharedElements, tableSteps } from '../../lib/hook/vif/port-filter.ts';
-import { readStrictRecords } from '../../lib/observe/filter/strict.ts';
+import { readStrictRecords, type StrictRecord } from '../../lib/observe/filter/strict.ts';
 import { strictDamage } from '../../lib/observe/filter/strict-health.ts';
 import { readDrops } from '../../lib/observe/filter/strict-listing.ts';
 import { deviceExists } from '../../lib/observe/host/port.ts';
@@ -125,12 +125,19 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
         const unheld = unheldFinder(system)(run.call.device, state.port.name);
         if (unheld !== undefined) throw new HostError(unheld);
       }
-      const told = found.map((each) => {
-        const { run } = each;
-        return { ...each, run: { ...run, stored: { ...run.stored, locking: mode } } };
-      });
+      const told = await Promise.all(
+        found.map(async (each) => {
+          const { run } = each;
+          const vif = { ...each, run: { ...run, stored: { ...run.stored, locking: mode } } };
+          return { vif, fresh: (await wantedFilter(vif)).strict };
+        }),
+      );
       await changeStrict(context, vifName, {
-        steps: told.map((each) => () => modeSteps(system, each)),
+        steps: told.map(
+          ({ vif, fresh }) =>
+            () =>
+              modeSteps(system, vif, fresh),
+        ),
         last: () => store.write(`${path}/locking`, mode),
       });
     });
@@ -139,12 +146,12 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
   return 0;
 }
 
-function modeSteps(system: System, vif: RunningVif): readonly Step[] {
+function modeSteps(system: System, vif: RunningVif, fresh: StrictRecord | undefined): readonly Step[] {
   const portFilter = {
     port: vif.state.port.name,
     former: vif.state.record?.name,
     bridge: vif.bridge?.name ?? '',
-    fresh: wantedFilter(vif).strict,
+    fresh,
   };
   const { before, after } = portFilterSteps(system, vif.run.call.device, portFilter, true);
   return [...before, ...after];

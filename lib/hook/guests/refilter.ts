@@ -186,7 +186,7 @@ async function takeBackEnded(run: Refilter, backend: Backend): Promise<boolean> 
 
 async function restoreDevice(run: Refilter, vif: RunningVif): Promise<void> {
   const { device } = vif.run.call;
-  const { rules, strict } = wantedFilter(vif);
+  const { rules, strict } = await wantedFilter(vif);
   const ruleSteps = rulesSteps(run, vif, rules);
   const failures = await applyTeardown(run.context.system, { steps: ruleSteps, warnings: [] });
   const port = vif.state.port.name;

@@ -136,7 +136,7 @@ export function cardDevices(
  * @param vif the device
  * @throws RequestError when xenstore has a value that cannot be used
  */
-export function wantedFilter({ run, state, bridge }: RunningVif): WantedFilter {
+export async function wantedFilter({ run, state, bridge }: RunningVif): Promise<WantedFilter> {
   const { system } = run.context;
   const { name } = state.port;
   // A device that is off its bridge keeps its port filter: anybody may put it on another bridge.
@@ -145,7 +145,7 @@ export function wantedFilter({ run, state, bridge }: RunningVif): WantedFilter {
   const settings = parseVifSettings(run.call, run.given, run.stored);
   const strict = wantsStrict(system, settings, bridge.name);
   return {
-    rules: bridgedRules(run, settings, { port: name, bridge: bridge.name, strict }),
+    rules: await bridgedRules(run, settings, { port: name, bridge: bridge.name, strict }),
     strict: strict
       ? strictRecord(system, run.call.device, settings, [name], { bridge, vlans: ownTags(run) })
       : undefined,

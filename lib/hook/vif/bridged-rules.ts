@@ -7,7 +7,6 @@ import {
   policyOwner,
   unfilterWords,
 } from '../../observe/filter/forward-policy.ts';
-import { routedDropText, virtualDrops } from '../../observe/filter/routed-drops.ts';
 import { filtersBridged, isAntispoofed, unrestrictedFamilies } from '../../observe/filter/rules.ts';
 import { families } from '../../observe/host/host.ts';
 import { cardPorts } from '../../observe/host/port.ts';
@@ -15,6 +14,7 @@ import { readSharedFile } from '../../observe/shared-settings.ts';
 import { settingsOf, virtualHolder } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { VifSettings } from '../../request/vif.ts';
+import { remembering } from '../../system/remembering.ts';
 import type { System } from '../../system/system.ts';
 import type { VifRun } from './run.ts';
 
@@ -36,13 +36,18 @@ export interface Joining {
  * @param settings the guest's settings
  * @param joining the device and its bridge
  */
-export function bridgedRules(run: VifRun, settings: VifSettings, joining: Joining): RuleSet {
-  const { system } = run.context;
+export async function bridgedRules(
+  { context, ...rest }: VifRun,
+  settings: VifSettings,
+  joining: Joining,
+): Promise<RuleSet> {
+  const system = remembering(context.system);
+  const run: VifRun = { ...rest, context: { ...context, system } };
   const { addresses } = settings;
   const { port, strict } = joining;
   const drops = strict || !settings.filter ? forwardDrops(system, joining.bridge) : [];
   warnOfDrops(run, settings, joining, drops);
-  warnOfRouted(run, joining.bridge);
+  await warnOfRouted(run, joining.bridge);
   if (!settings.filter) return NO_RULES;
   const owner = ownerComment(run.call, run.stored['domain']);
   // A started hook's policy is assumed even if somebody has changed FORWARD meanwhile, since a refilter restores the
@@ -150,8 +155,10 @@ function warnOfDrops(
 }
 
 /** A bridge of network-virtual also routes packets to other networks. */
-function warnOfRouted({ context: { system, log } }: VifRun, bridge: string): void {
+async function warnOfRouted({ context: { system, log } }: VifRun, bridge: string): Promise<void> {
   const sharedSettings = settingsOf(readSharedFile(system), virtualHolder(bridge));
+  if (sharedSettings.length === 0) return;
+  const { routedDropText, virtualDrops } = await import('../../observe/filter/routed-drops.ts');
   for (const drop of virtualDrops(system, bridge, sharedSettings))
     log.warn(routedDropText(system, bridge, drop));
 }

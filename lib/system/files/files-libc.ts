@@ -56,13 +56,18 @@ function statOf(path: string, flags = 0): FileStat {
   };
 }
 
+/** The kernel gives a whole file of these at the first read: what does not fill the buffer is all. */
+const AT_ONCE = /^\/(?:sys\/class\/net|proc\/sys)\//;
+
 function readWhole(path: string, most = Number.POSITIVE_INFINITY): Uint8Array {
+  const isAtOnce = AT_ONCE.test(path);
   const fd = libcOpenFiles.open(path, 0, 0);
   try {
     for (let whole = buffer, length = 0; ; ) {
       const got = libcOpenFiles.read(fd, whole.subarray(length, Math.min(whole.length, most)));
       length += got;
-      if (got === 0 || length >= most) return whole.subarray(0, Math.min(length, most));
+      if (got === 0 || length >= most || (isAtOnce && length < whole.length))
+        return whole.subarray(0, Math.min(length, most));
       if (length === whole.length) whole = concatBytes([whole, new Uint8Array(length)]);
     }
   } finally {

@@ -98,16 +98,28 @@ export function lastErrno(): number {
   return location === null ? 0 : read.i32(location, 0);
 }
 
-/** A failed call, in the form of node:fs's errors. */
-export class CallError extends Error {
-  /** A name such as ENOENT. */
-  readonly code: string;
+/**
+ * A failed call, in the form of node:fs's errors. Error's constructor is not called, since it writes down the whole
+ * stack: that a file is not there is an everyday answer.
+ */
+export class CallError implements Error {
+  readonly name = 'CallError';
+  readonly errno: number;
 
   constructor(errno: number) {
-    super(`${libc().strerror(errno)}`);
-    this.code = errnoName(errno) ?? `errno ${errno}`;
+    this.errno = errno;
+  }
+
+  /** A name such as ENOENT. */
+  get code(): string {
+    return errnoName(this.errno) ?? `errno ${this.errno}`;
+  }
+
+  get message(): string {
+    return `${libc().strerror(this.errno)}`;
   }
 }
+Object.setPrototypeOf(CallError.prototype, Error.prototype);
 
 /**
  * Checks the result of a call.

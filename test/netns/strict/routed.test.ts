@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { linkLocal } from '../../../lib/request/addresses.ts';
 import { borrowedFrames } from '../../support/frames/borrowed.ts';
 import { forgedFrames } from '../../support/frames/forged.ts';
 import { honestFrames, numbered } from '../../support/frames/honest.ts';
@@ -323,6 +324,53 @@ describe('a routed guest under the strict filter', () => {
     expect(names).not.toContain('an IPv4 ping');
     expect(names).not.toContain('an IPv6 ping');
     expect(names).not.toContain('an ARP request');
+  });
+});
+
+describe('two routed guests beside each other', () => {
+  const [FIRST, SECOND] = [SELF, OTHER];
+  const CARD: End = { netns: 'guest2', device: 'eth0' };
+
+  afterAll(() => {
+    call('vif-route', 'remove');
+    for (const domid of [1, 2]) call('vif-route', 'offline', [], domid);
+  });
+
+  test('are not reached under each other’s addresses, without rp_filter, and where the host believes all answers', () => {
+    const ip = ({ v4, v6 }: Identity) => `${v4} ${v6}`;
+    host.vif.host.ok('sh', '-c', 'echo 1 >/proc/sys/net/ipv6/conf/all/forwarding');
+    attach('vif-route', { ip: ip(SECOND) }, 2);
+    attach('vif-route', { ip: ip(FIRST) }, 1);
+    host.vif.host.tap(1);
+    expect(call('vif-route', 'add', ['antispoof=strict']).status).toBe(0);
+    for (const setting of [
+      'ipv4/conf/*/rp_filter=0',
+      'ipv4/conf/*/arp_accept=1',
+      'ipv6/conf/*/accept_untracked_na=2',
+    ]) {
+      const [path = '', value = ''] = setting.split('=');
+      host.vif.host.ok(
+        'sh',
+        '-c',
+        `for file in /proc/sys/net/${path}; do [ ! -e $file ] || echo ${value} >$file; done`,
+      );
+    }
+    const forged = Object.values({ ...borrowedFrames(SECOND, FIRST), ...forgedFrames(SECOND, FIRST) }).map(
+      numbered,
+    );
+    expect(host.send(2, forged, CARD)).toEqual([]);
+    const learned = host.vif.host.ok('ip', 'neigh', 'show', 'dev', 'vif2.0');
+    for (const address of [FIRST.v4, FIRST.v6, linkLocal(FIRST.mac)])
+      expect(learned).not.toContain(`${address} `);
+    for (const address of [FIRST.v4, FIRST.v6])
+      expect(host.vif.host.ok('ip', 'route', 'get', address)).toMatch(/ dev vif1\.0(-emu)? /);
+    // What guest 1 sends is its own, by either of its cards, and guest 2 has none of it.
+    expect(passing(honestFrames(FIRST), TAP)).toEqual(namesOf(honestFrames(FIRST)));
+    expect(passing(honestFrames(FIRST))).toEqual(namesOf(honestFrames(FIRST)));
+    const second = honestFrames(SECOND);
+    const stolen = Object.values(honestFrames(FIRST)).map(numbered);
+    expect(host.send(2, stolen, CARD)).toEqual([]);
+    expect(host.send(2, Object.values(second).map(numbered), CARD)).toHaveLength(Object.keys(second).length);
   });
 });
 

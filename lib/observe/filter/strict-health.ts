@@ -48,7 +48,7 @@ function tableDamage(system: System, bridges: readonly string[]): string | undef
   ];
   const sentences = [
     ...renamedPorts(system, records).map(
-      ([port, name]) => `${port} is called ${name} by now, and what it sends is dropped: ${REPAIR}.`,
+      ([port, name, now]) => `${port} is called ${name} by now, and what it sends is ${now}: ${REPAIR}.`,
     ),
     ...(damaged.length === 0
       ? []
@@ -57,16 +57,17 @@ function tableDamage(system: System, bridges: readonly string[]): string | undef
   return sentences.length === 0 ? undefined : sentences.join(' ');
 }
 
-/** Routed guests' ports whose device somebody renamed, with its new name. */
+/** Ports whose device somebody renamed, with its new name and what becomes of its packets. */
 function renamedPorts(
   system: System,
   records: ReadonlyMap<string, StrictRecord>,
-): (readonly [port: string, name: string])[] {
+): (readonly [port: string, name: string, now: 'dropped' | 'not filtered'])[] {
   const find = deviceFinder(system);
-  return [...records].flatMap(([port, { device, elements }]) => {
-    if (!isKept(elements) || deviceExists(system, port)) return [];
+  return [...records].flatMap(([port, { device, mode, elements }]) => {
+    if (mode === 'unlocked' || deviceExists(system, port)) return [];
     const name = find(deviceCall(device));
-    return name === undefined || records.get(name)?.device === device ? [] : [[port, name] as const];
+    if (name === undefined || records.get(name)?.device === device) return [];
+    return [[port, name, isKept(elements) ? 'dropped' : 'not filtered'] as const];
   });
 }
 

@@ -132,19 +132,22 @@ change_hooks() {
   [ "$hooks_status" -lt 2 ] || die "$1 could not $2 the hooks."
 }
 
-# Sets boot_file and boot_source for a way to boot, and boot_word, which makes it part of a boot.
+# Sets boot_files for a way to boot, with their folder and mode, and boot_word, which makes it part of a boot.
 boot_of() {
   case $1 in
     systemd)
-      boot_file=/usr/lib/systemd/system/xen-network.service boot_source=xen-network.service boot_mode=644
+      boot_dir=/usr/lib/systemd/system boot_files='' boot_mode=644
+      for unit in xen-network.service xen-network-traffic.service xen-network-traffic.timer; do
+        boot_files="$boot_files $boot_dir/$unit"
+      done
       boot_word='systemctl enable xen-network'
       ;;
     openrc)
-      boot_file=/etc/init.d/xen-network boot_source=xen-network.openrc boot_mode=755
+      boot_dir=/etc/init.d boot_files=/etc/init.d/xen-network boot_mode=755
       boot_word='rc-update add xen-network default'
       ;;
     sysv)
-      boot_file=/etc/init.d/xen-network boot_source=xen-network.sysv boot_mode=755
+      boot_dir=/etc/init.d boot_files=/etc/init.d/xen-network boot_mode=755
       boot_word='update-rc.d xen-network defaults'
       ;;
   esac
@@ -161,11 +164,24 @@ boot_here() {
   fi
 }
 
+# The file in init/ that goes to a path of boot_files.
+boot_source() {
+  case $1 in
+    /etc/init.d/*) echo "$here/init/xen-network.$boot" ;;
+    *) echo "$here/init/${1##*/}" ;;
+  esac
+}
+
 install_boot() {
-  make_dir "${boot_path%/*}"
-  cmp -s -- "$here/init/$boot_source" "$boot_path" && return
-  change "install $boot_path" copy_file "$boot_mode" "$here/init/$boot_source" "$boot_path"
-  [ "$dry_run" ] || printf 'to have it started at boot: %s\n' "$boot_word"
+  put=''
+  for file in $boot_files; do
+    make_dir "$root${file%/*}"
+    source=$(boot_source "$file")
+    cmp -s -- "$source" "$root$file" && continue
+    change "install $root$file" copy_file "$boot_mode" "$source" "$root$file"
+    put=yes
+  done
+  [ -z "$put" ] || [ "$dry_run" ] || printf 'to have it started at boot: %s\n' "$boot_word"
 }
 
 # Notices and manual pages, by their paths below the root; $share is where they come from.
@@ -212,19 +228,21 @@ install_all() {
     for file in $shared; do printf 'file %s\n' "$file"; done
   )
   if [ -n "$boot" ]; then
-    boot_path=$root$boot_file
-    [ -f "$here/init/$boot_source" ] || die "there is no $here/init/$boot_source to start the network at boot by."
-    if exists "$boot_path" && ! printf '%s\n' "$files" | grep -qxF -e "file $boot_file" &&
-      ! cmp -s -- "$here/init/$boot_source" "$boot_path"; then
-      die "$boot_path belongs to something else; move it away and run install.sh again."
-    fi
-    files="$files
-file $boot_file"
+    for file in $boot_files; do
+      source=$(boot_source "$file")
+      [ -f "$source" ] || die "there is no $source to start the network at boot by."
+      if exists "$root$file" && ! printf '%s\n' "$files" | grep -qxF -e "file $file" &&
+        ! cmp -s -- "$source" "$root$file"; then
+        die "$root$file belongs to something else; move it away and run install.sh again."
+      fi
+      files="$files
+file $file"
+    done
   fi
   dirs=$(
     if [ -f "$manifest" ]; then grep '^dir ' "$manifest" || true; fi
     printf 'dir %s\n' /usr/lib/xen-network
-    for dir in "$scripts" /usr/lib /usr/sbin ${boot:+"${boot_file%/*}"}; do list_missing "$dir"; done
+    for dir in "$scripts" /usr/lib /usr/sbin ${boot:+"$boot_dir"}; do list_missing "$dir"; done
     for file in $shared; do list_missing "${file%/*}"; done
   )
   make_dir "$library"

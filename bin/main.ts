@@ -1,5 +1,6 @@
 import { isOutOfMemory, messageOf, XenNetworkError } from '../lib/errors.ts';
 import type { Applet, Context } from '../lib/hook/context.ts';
+import { noteRun } from '../lib/hook/noted-runs.ts';
 import { openLog } from '../lib/system/files/log.ts';
 import { withFirewall } from '../lib/system/kernel/firewall.ts';
 import { loadNative } from '../lib/system/kernel/load-native.ts';
@@ -44,6 +45,7 @@ async function runApplet(
   load: () => Promise<Applet>,
 ): Promise<number> {
   noteClock();
+  const began = performance.now();
   const native = await loadNative();
   // Whatever the caller's umask: others must not be able to write in our folders, since root acts on their content.
   native.umask(0o022);
@@ -69,17 +71,20 @@ async function runApplet(
   // The terminal may go away while the host's only NIC is being moved; that must not end the run half-way.
   process.on('SIGHUP', () => {});
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, ask);
+  let status = 1;
   try {
-    return await (await load())(context);
+    status = await (await load())(context);
   } catch (thrown) {
     // Where there is no memory even for a message, the engine itself reports to xenstore.
     if (isOutOfMemory(thrown)) throw thrown;
     log.error(messageOf(thrown));
     if (!(thrown instanceof XenNetworkError) && thrown instanceof Error) log.info(thrown.stack ?? '');
-    return thrown instanceof XenNetworkError ? thrown.exitCode : 1;
+    if (thrown instanceof XenNetworkError) status = thrown.exitCode;
   } finally {
     await log.flush();
   }
+  if (hook !== 'xen-network') noteRun(system, hook, argv[0], status, performance.now() - began);
+  return status;
 }
 
 /** Says a sentence only once, even if several looks at the host lead to it. */

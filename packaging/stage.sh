@@ -26,7 +26,9 @@ install -m 644 "$source/init/xen-network.sysv" "$doc/examples"
 case $boot in
   systemd)
     mkdir -p "$tree/usr/lib/systemd/system"
-    install -m 644 "$source/init/xen-network.service" "$tree/usr/lib/systemd/system"
+    for unit in xen-network.service xen-network-traffic.service xen-network-traffic.timer; do
+      install -m 644 "$source/init/$unit" "$tree/usr/lib/systemd/system"
+    done
     ;;
   openrc)
     mkdir -p "$tree/etc/init.d"

@@ -3,6 +3,7 @@ import {
   filterFacts,
   followAddresses,
   leaveBeside,
+  notCounted,
   notStrict,
   resultText,
   unspanned,
@@ -62,6 +63,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
   if (running !== undefined) {
     mustBeWhole(state, running);
     if (request.strict && running.strict !== true) log.warn(notStrict(running.bridge));
+    if (request.account && running.account !== true) log.warn(notCounted(running.bridge));
     return nothing(context, `${running.netdev} is on the bridge ${running.bridge} already.`);
   }
   const named = linkOf(state, asked);
@@ -130,6 +132,7 @@ function factsOf(
     ifupdown: managedByIfupdown(system, link.name),
     untracked: untracksCard(system, request, layout.topology),
     strict: request.strict,
+    account: request.account,
     spanningTree: { wanted: request.spanningTree, now: readSpanningTree(system, layout.bridge) },
   };
 }

@@ -54,6 +54,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
       : []),
     ...forwardingSettings(request.ipv6, request.ipv6 ? readListening(system, state, name) : []),
     ...(request.strict ? [{ kind: 'strict' } as const] : []),
+    ...(request.account ? [{ kind: 'account' } as const] : []),
   ];
   const shared = holdShared(system, natHolder(name), sharedSettings);
   const dhcp = dhcpStart(observeDhcp(system, request.dhcp), known, () => blockedRequests(system, 'vif*'));

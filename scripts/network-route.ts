@@ -28,7 +28,7 @@ const HOOK = 'network-route ';
 
 function start(context: Context, values: Values): NetworkWork | undefined {
   const { system } = context;
-  const { netdev, ipv6, strict } = parseRouteRequest(values);
+  const { netdev, ipv6, strict, account } = parseRouteRequest(values);
   if (strict) mustHaveNft(system);
   const state = observeHost(system);
   const { name } = outsideLink(state, netdev ?? defaultDevice(state));
@@ -37,6 +37,7 @@ function start(context: Context, values: Values): NetworkWork | undefined {
     ...forwardingSettings(ipv6, ipv6 ? readListening(system, state, name) : []),
     ...answering.map((key): SharedSetting => ({ kind: 'setting', path: settingPath(key, name), value: '1' })),
     ...(strict ? [{ kind: 'strict' } as const] : []),
+    ...(account ? [{ kind: 'account' } as const] : []),
   ];
   const isFresh = settingsOf(readSharedSettings(system), `${HOOK}${name}`).length === 0;
   const steps = holdShared(system, `${HOOK}${name}`, sharedSettings);

@@ -104,6 +104,7 @@ function recordOf(
     networks: planned.networks,
     ...(dhcp.record === undefined ? {} : { dhcp: dhcp.record }),
     ...(request.strict ? { strict: true } : {}),
+    ...(request.account ? { account: true } : {}),
   };
 }
 

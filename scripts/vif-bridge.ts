@@ -2,6 +2,7 @@ import { VerifyError } from '../lib/errors.ts';
 import { NO_RULES } from '../lib/filter/forward.ts';
 import type { Context } from '../lib/hook/context.ts';
 import { strictRecord, wantsStrict } from '../lib/hook/guests/strict-record.ts';
+import { wantsAccount } from '../lib/hook/traffic/wish.ts';
 import { attachVif, detachVif } from '../lib/hook/vif/attach.ts';
 import { bridgedRules } from '../lib/hook/vif/bridged-rules.ts';
 import { namedPortSteps, unnamedPortSteps } from '../lib/hook/vif/named-port.ts';
@@ -69,6 +70,7 @@ async function attach(run: VifRun): Promise<void> {
     verify: (refused) => verify(system, name, request, refused),
     mtu: request.mtu,
     settings,
+    account: wantsAccount(system, settings, bridge.name),
     portFilter: {
       port: name,
       former: state.record?.name,

@@ -67,7 +67,10 @@ async function attach(run: VifRun): Promise<void> {
       verify: (refused) => verify(run, { name, bridge: target.bridge, mtu, refused, isStrict }),
       mtu,
       // Other guests have nothing in xenstore that only refilter reads.
-      ...(isStrict || run.stored[STORED_SETTINGS_KEY] !== undefined ? { settings } : {}),
+      ...(isStrict || settings.account !== undefined || run.stored[STORED_SETTINGS_KEY] !== undefined
+        ? { settings }
+        : {}),
+      account: settings.account === true,
       portFilter: {
         port: name,
         former,

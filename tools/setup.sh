@@ -151,6 +151,8 @@ if [ "$what" = test ] && [ "$(uname -m)" = x86_64 ]; then
 fi
 if [ "$what" = test ]; then
   install_packages lintian rpm rpmlint || say "npm test will skip what needs these packages: a look through our own"
+  install_packages prometheus prometheus-node-exporter ||
+    say "npm test will skip what needs these packages: Prometheus's own readers"
 fi
 install_modules
 say "ready"

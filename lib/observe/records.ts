@@ -151,7 +151,11 @@ export function jsonList(text: string): Record<string, unknown>[] {
   return Array.isArray(list) ? list.filter(isRecord) : [];
 }
 
-function parsed(text: string): unknown {
+/**
+ * What a text of JSON says; undefined where it is none.
+ * @param text the text
+ */
+export function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -60,6 +60,9 @@ export const SHARED_LOCK = `${HOST_LOCKS}/ledger`;
 /** The lock of the strict table: of its elements and of their records. */
 export const STRICT_LOCK_PATH = `${HOST_LOCKS}/strict`;
 
+/** The lock of the totals of guests' traffic. */
+export const TRAFFIC_LOCK = `${HOST_LOCKS}/traffic`;
+
 /** The folder of the journals of runs that are under way or were interrupted. */
 export const JOURNALS = `${RUN_FOLDER}/journal`;
 
@@ -111,6 +114,43 @@ export function strictRecordPath(device: string): string {
 export function learningNotePath(bridge: string): string {
   return `${RUN_FOLDER}/learning/${bridge}`;
 }
+
+/** The folder of the records of guests' devices whose traffic is counted. */
+export const COUNTED_RECORDS = `${RUN_FOLDER}/counted`;
+
+/**
+ * The path of the record of a guest's device whose traffic is counted.
+ * @param device the kernel's name, vif1.0 or vif1.0-emu
+ */
+export function countedRecordPath(device: string): string {
+  return `${COUNTED_RECORDS}/${device}`;
+}
+
+/** The folder of the notes about calls of hooks. */
+export const HOOK_RUNS_FOLDER = `${RUN_FOLDER}/hook-runs`;
+
+/** The calls of hooks since they were last added up; hooks note them only where the file is there. */
+export const HOOK_RUNS = `${HOOK_RUNS_FOLDER}/now`;
+
+/** The calls that are added up. */
+export const HOOK_TOTALS = `${HOOK_RUNS_FOLDER}/totals`;
+
+/**
+ * The path of calls that are about to be added up.
+ * @param part which part of all calls it is
+ */
+export function hookPartPath(part: number): string {
+  return `${HOOK_RUNS_FOLDER}/part-${part}`;
+}
+
+/** The folder of files that outlive a reboot. */
+export const STATE_FOLDER = '/var/lib/xen-network';
+
+/** The totals of guests' traffic. */
+export const TRAFFIC_FILE = `${STATE_FOLDER}/traffic`;
+
+/** The folder of the last counts of devices that are gone, until they are added to the totals. */
+export const ENDED_COUNTS = `${STATE_FOLDER}/ended`;
 
 /** The folder of the bridges' records. */
 export const BRIDGE_RECORDS = `${RUN_FOLDER}/bridge`;
@@ -210,6 +250,8 @@ export const RECORD_FOLDERS: readonly string[] = [
   RUN_FOLDER,
   VIF_RECORDS,
   STRICT_RECORDS,
+  COUNTED_RECORDS,
+  HOOK_RUNS_FOLDER,
   BRIDGE_RECORDS,
   NAT_RECORDS,
   VIRTUAL_RECORDS,

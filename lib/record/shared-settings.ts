@@ -19,6 +19,8 @@ export type SharedSetting =
   | { readonly kind: 'policy'; readonly family: Family; readonly value: 'DROP' }
   /** The strict table. */
   | { readonly kind: 'strict' }
+  /** The wish that the traffic of guests is counted; the host has nothing that stands for it. */
+  | { readonly kind: 'account' }
   /**
    * The table that drops wrapped packets of a bridge's guests: packets in a VLAN tag, PPPoE or the like, which iptables
    * does not see.
@@ -61,6 +63,8 @@ export function settingKey(setting: SharedSetting): string {
       return `${setting.family} policy`;
     case 'strict':
       return 'strict';
+    case 'account':
+      return 'account';
     case 'wrapped':
       return `wrapped ${setting.bridge}`;
   }
@@ -117,6 +121,7 @@ export function settingsOf(shared: SharedSettings, holder: string): SharedSettin
 export function settingText(setting: SharedSetting): string {
   if (setting.kind === 'setting') return `${setting.path} = ${setting.value}`;
   if (setting.kind === 'strict') return 'the table of the strict filter';
+  if (setting.kind === 'account') return "the counting of guests' traffic";
   if (setting.kind === 'wrapped') return `the table that drops what guests of ${setting.bridge} wrap`;
   const tool = setting.family === 4 ? 'iptables' : 'ip6tables';
   return setting.kind === 'rule'

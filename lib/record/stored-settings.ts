@@ -1,8 +1,8 @@
 import { parseArguments, type Values } from '../request/arguments.ts';
 import type { VifSettings } from '../request/vif.ts';
 
-/** Settings that decide about a device's filter and that may have come by an argument only. */
-const TOLD = ['locking', 'ip', 'mac', 'vlan'];
+/** Settings that decide about a device's filter, VLANs and counters that may have come by an argument only. */
+const TOLD = ['locking', 'ip', 'mac', 'vlan', 'account'];
 const MARKED = ['antispoof', 'filter', 'notrack', ...TOLD];
 
 /**

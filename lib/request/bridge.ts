@@ -22,6 +22,7 @@ export const BRIDGE_VARIABLES: readonly string[] = [
   'topology',
   'antispoof',
   'notrack',
+  'account',
   'stp',
   'forward_delay',
   'force',
@@ -49,6 +50,8 @@ export interface BridgeRequest {
   /** antispoof=strict: guests that join the bridge may only send from their configured addresses. */
   readonly strict: boolean;
   readonly notrack: Notrack;
+  /** account=yes: the traffic of the guests that join the bridge is counted. */
+  readonly account: boolean;
   /** undefined leaves the bridge as it is, which for a new one is off. */
   readonly spanningTree: SpanningTree | undefined;
   /** force=yes: start even where the host's firewall will then block all incoming traffic. */
@@ -75,6 +78,7 @@ export function parseBridgeRequest(values: Values): BridgeRequest | undefined {
     antispoof: parseAntispoof(values) === 'yes',
     strict: parseAntispoof(values) === 'strict',
     notrack: parseNotrack(values),
+    account: yesOrNo(values, 'account', false),
     spanningTree: parseSpanningTree(values),
     force: yesOrNo(values, 'force', false),
   };

@@ -7,14 +7,15 @@ import { type DhcpWish, parseDhcpWish } from './dhcp.ts';
 import { deviceName } from './names.ts';
 
 /** Variables of the hooks that forward, besides those that all network hooks take. */
-export const NAT_VARIABLES: readonly string[] = ['netdev', 'dhcp', 'antispoof', 'ipv6'];
-export const ROUTE_VARIABLES: readonly string[] = ['netdev', 'antispoof', 'ipv6'];
+export const NAT_VARIABLES: readonly string[] = ['netdev', 'dhcp', 'antispoof', 'account', 'ipv6'];
+export const ROUTE_VARIABLES: readonly string[] = ['netdev', 'antispoof', 'account', 'ipv6'];
 export const VIRTUAL_VARIABLES: readonly string[] = [
   'bridge',
   'vifnum',
   'bridgeip',
   'brnet',
   'antispoof',
+  'account',
   'masquerade',
   'dhcp',
   'netdev',
@@ -28,6 +29,8 @@ export interface RouteRequest {
   readonly ipv6: boolean;
   /** antispoof=strict: guests whose packets are routed may only send from their own addresses. */
   readonly strict: boolean;
+  /** account=yes: the traffic of the guests whose packets are routed is counted. */
+  readonly account: boolean;
 }
 
 /** What network-nat was asked for. */
@@ -58,6 +61,8 @@ export interface VirtualRequest {
   readonly antispoof: boolean;
   /** antispoof=strict: guests that join the bridge may only send from their configured addresses. */
   readonly strict: boolean;
+  /** account=yes: the traffic of the guests that join the bridge is counted. */
+  readonly account: boolean;
   readonly dhcp: DhcpWish;
   readonly netdev: string | undefined;
   /** undefined: the bridge stays as it is; a new one has no spanning tree. */
@@ -82,6 +87,7 @@ function parseForwarding(values: Values): RouteRequest {
     netdev: netdev === undefined ? undefined : deviceName(netdev, 'netdev'),
     ipv6: yesOrNo(values, 'ipv6', false),
     strict: parseAntispoof(values) === 'strict',
+    account: yesOrNo(values, 'account', false),
   };
 }
 
@@ -123,6 +129,7 @@ export function parseVirtualRequest(values: Values): VirtualRequest | undefined 
     form: masquerade ? 'nat' : networks.length > 0 ? 'routed' : 'host-only',
     antispoof: parseAntispoof(values) === 'yes',
     strict: parseAntispoof(values) === 'strict',
+    account: yesOrNo(values, 'account', false),
     dhcp: parseDhcpWish(values),
     netdev: netdev === undefined ? undefined : deviceName(netdev, 'netdev'),
     spanningTree: parseSpanningTree(values),

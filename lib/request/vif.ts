@@ -42,6 +42,7 @@ export const VIF_KEYS: readonly string[] = [
   'antispoof',
   'locking',
   'notrack',
+  'account',
   STORED_SETTINGS_KEY,
   'uuid',
   'iface-id',
@@ -62,6 +63,7 @@ export const VIF_VARIABLES: readonly string[] = [
   'antispoof',
   'locking',
   'notrack',
+  'account',
   'script',
   'gatewaydev',
   'handle',
@@ -176,6 +178,8 @@ export interface VifSettings {
   /** Undefined where it is not set: then the NIC is locked where antispoof is strict. */
   readonly locking: LockingMode | undefined;
   readonly notrack: Notrack;
+  /** Whether the traffic is counted; undefined leaves that to the bridge or the network. */
+  readonly account: boolean | undefined;
   /** Lower-case. */
   readonly mac: string | undefined;
   /**
@@ -210,6 +214,7 @@ export function parseVifSettings(
     antispoof: parseAntispoof(values),
     locking: oneOf(values, 'locking', LOCKING_MODES),
     notrack: parseNotrack(values),
+    account: values['account'] === undefined ? undefined : yesOrNo(values, 'account', false),
     mac: mac.value,
     unfit: {
       ...(mac.fault === undefined ? {} : { mac: mac.fault }),

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { NetHost } from '../support/hosts/net-host.ts';
+import { TrafficHost } from '../support/hosts/traffic-host.ts';
 import { createGuest, plainHost } from './guests.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -36,6 +37,31 @@ export const DESK: readonly Scenario[] = [
       expect(page.ok(host, check, { as: ['xen-network mac --check'] })).toContain('probability');
       const json = page.ok(host, check, { as: ['xen-network mac --check /etc/xen --json'] });
       expect(JSON.parse(json)).toMatchObject({ version: 1 });
+    },
+  },
+  {
+    document: 'docs/desk.md',
+    headings: ['traffic: what guests send and receive'],
+    async play(page, keep) {
+      const net = keep(await TrafficHost.create());
+      net.domain(1, 'web', '6b1c3a0e-0000-4000-8000-000000000001');
+      net.card(1);
+      page.ok(net.host, 'vif-bridge online account=yes', {
+        as: ['vif=vif1.0 XENBUS_PATH=backend/vif/1/0 vif-bridge online type_if=vif account=yes'],
+      });
+      net.ping(1, 10);
+      await page.shows(net.host, 'xen-network traffic');
+      const shown = 'xen-network traffic [GUEST] [--json]';
+      const json = page.ok(net.host, shown, { as: ['xen-network traffic web --json'] });
+      expect(JSON.parse(json)).toMatchObject({ version: 1, guests: [{ name: 'web' }], warnings: [] });
+      expect(page.ok(net.host, 'xen-network traffic --prometheus')).toContain('xen_network_guest_cards');
+      page.ok(net.host, 'xen-network traffic --save');
+      net.end(1);
+      page.ok(net.host, 'xen-network traffic --forget GUEST', {
+        as: ['xen-network traffic --save; xen-network traffic --forget web'],
+      });
+      const { host } = keep(await NetHost.create());
+      page.ok(host, 'network-bridge start account=yes');
     },
   },
   {

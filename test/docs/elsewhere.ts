@@ -48,6 +48,8 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   },
   'bridge vlan show dev vif1.0': { in: 'test/netns/vif-bridge/vlan.test.ts', as: "'vlan', 'show'" },
   'systemctl enable xen-network': { because: NO_INIT },
+  'xen-network traffic --textfile': { in: 'test/netns/desk/traffic-metrics.test.ts', as: "'--textfile'" },
+  'systemctl enable --now xen-network-traffic.timer': { because: NO_INIT },
   'rc-update add xen-network default': { because: NO_INIT },
   'update-rc.d xen-network defaults': { because: NO_INIT },
   'chkconfig --add xen-network': { because: NO_INIT },

@@ -148,6 +148,7 @@ const BRIDGED: readonly Scenario[] = [
       page.ok(host, 'xen-network sandbox');
       page.ok(host, 'xen-network check [FILE …]', { as: ['xen-network check /etc/xen/xend-config.sxp'] });
       page.ok(host, 'xen-network mac [ADDRESS]', { as: ['xen-network mac 192.0.2.51'] });
+      page.ok(host, 'xen-network traffic [GUEST]', { as: ['xen-network traffic'] });
       page.ok(host, 'xen-network completion SHELL', { as: ['xen-network completion bash'] });
       page.ok(host, 'xen-network hooks WORD', { as: ['xen-network hooks status; test $? = 1'] });
       expect(page.ok(host, 'xen-network HOOK …', { as: ['xen-network network-bridge status'] })).toContain(

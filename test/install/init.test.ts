@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run, tempDir, writeFile } from './support.ts';
 
+const UNITS = ['xen-network.service', 'xen-network-traffic.service', 'xen-network-traffic.timer'];
 const init = join(import.meta.dirname, '../../init');
 let dir: string;
 
@@ -19,7 +20,7 @@ describe('the systemd unit', () => {
     const root = join(dir, 'root');
     const units = join(root, 'usr/lib/systemd/system');
     mkdirSync(units, { recursive: true });
-    run(['cp', join(init, 'xen-network.service'), units]);
+    for (const unit of UNITS) run(['cp', join(init, unit), units]);
     writeFile(join(root, 'usr/sbin/xen-network'), '#!/bin/sh\n', 0o755);
     const checked = run([
       'systemd-analyze',
@@ -27,7 +28,7 @@ describe('the systemd unit', () => {
       // The manual is not installed here.
       '--man=no',
       '--recursive-errors=no',
-      join(units, 'xen-network.service'),
+      ...UNITS.map((unit) => join(units, unit)),
     ]);
     context.skip(checked.status === null, 'systemd-analyze is not installed.');
     const said = checked.stderr.split('\n').filter((line) => !line.includes('is not executable'));
@@ -43,6 +44,8 @@ describe('the systemd unit', () => {
       ]),
     );
     expect(lines.find((line) => line.startsWith('After='))).toContain('network-online.target');
+    const traffic = readFileSync(join(init, 'xen-network-traffic.service'), 'utf8');
+    expect(traffic).toContain('\nExecStart=/usr/sbin/xen-network traffic --save --textfile /var/lib/');
     expect(lines.find((line) => line.startsWith('Before='))).toMatch(
       /xendomains\.service.*libvirtd\.service/,
     );

@@ -279,6 +279,8 @@ describe('--dry-run', () => {
 describe('--boot', () => {
   test.each([
     ['systemd', 'usr/lib/systemd/system/xen-network.service', 0o644],
+    ['systemd', 'usr/lib/systemd/system/xen-network-traffic.timer', 0o644],
+    ['systemd', 'usr/lib/systemd/system/xen-network-traffic.service', 0o644],
     ['openrc', 'etc/init.d/xen-network', 0o755],
     ['sysv', 'etc/init.d/xen-network', 0o755],
   ])('%s: its file is put there, enabled by nobody, and taken away again', (kind, path, mode) => {

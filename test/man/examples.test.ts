@@ -15,6 +15,7 @@ const ELSEWHERE: readonly string[] = [
   'vif.default.script="/usr/lib/xen-network/scripts/vif-bridge"',
   // test/install/init.test.ts
   'systemctl enable xen-network',
+  'systemctl enable --now xen-network-traffic.timer',
 ];
 let net: NetHost;
 

@@ -44,7 +44,7 @@ const LONG = {
     { vifs: 400, rounds: 1 },
   ],
   growth: { sizes: [0, 100, 1000, 4000], rounds: 15 },
-  throughput: { lanes: lanes('none', 'strict', 'compatible', 'stock'), rounds: 60 },
+  throughput: { lanes: lanes('none', 'counted', 'strict', 'compatible', 'stock'), rounds: 60 },
   outages: 10,
 };
 

@@ -9,6 +9,8 @@ import { OUTSIDE, Stage } from './stage.ts';
 const SLICE_MS = 25;
 /** An address that is no guest's. */
 const FORGED = '10.99.0.1';
+/** Entries of xenstore are written by one program each time, whose arguments are limited. */
+const VMS_AT_ONCE = 200;
 const LONGEST_RUN_MS = 10 * 60_000;
 
 /** A filter, as the benchmark sets it up for many guests at once. */
@@ -22,6 +24,8 @@ interface Filter {
 const FILTERS = {
   none: { start: [], fill: passBy },
   strict: { start: ['antispoof=strict'], fill: refilterAside },
+  // No filter at all, and counters of every guest.
+  counted: { start: ['account=yes'], fill: countAside },
   compatible: { start: ['antispoof=yes'], fill: (stage) => stage.refilter() },
   stock: { start: ['antispoof=yes'], fill: copyStockRules },
 } satisfies Readonly<Record<string, Filter>>;
@@ -106,7 +110,7 @@ async function prepare(lane: Lane): Promise<Stage> {
   );
   const what = `With the filter ${lane.filter} and ${lane.guests} guests`;
   if (!isAnswered(stage, address, 20)) throw new Error(`${what} an honest guest's packets are dropped.`);
-  if (lane.filter !== 'none' && isAnswered(stage, FORGED, 2))
+  if (lane.filter !== 'none' && lane.filter !== 'counted' && isAnswered(stage, FORGED, 2))
     throw new Error(`${what} packets from ${FORGED} pass, which is no guest's address.`);
   return stage;
 }
@@ -153,6 +157,24 @@ function passBy(stage: Stage): void {
 function refilterAside(stage: Stage): void {
   passBy(stage);
   stage.refilter();
+}
+
+/** The counters are put in place by a refilter, for guests of which xenstore tells the uuid. */
+function countAside(stage: Stage, domids: readonly number[]): void {
+  for (let at = 0; at < domids.length; at += VMS_AT_ONCE) {
+    const some = domids.slice(at, at + VMS_AT_ONCE).flatMap((id) => {
+      const uuid = `6b1c3a0e-0000-4000-8000-${`${id}`.padStart(12, '0')}`;
+      return [
+        [`/local/domain/${id}/vm`, `/vm/${uuid}`],
+        [`/vm/${uuid}/uuid`, uuid],
+      ] as const;
+    });
+    stage.store.write(Object.fromEntries(some));
+  }
+  refilterAside(stage);
+  const counted = stage.host.ok('nft', 'list', 'counters', 'table', 'netdev', 'xen_network_traffic');
+  const count = [...counted.matchAll(/counter sent\//g)].length;
+  if (count !== domids.length) throw new Error(`${count} of ${domids.length} guests are counted.`);
 }
 
 /** The rules that the stock script makes for one guest, and the same for all others. */

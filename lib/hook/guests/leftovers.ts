@@ -1,23 +1,25 @@
 import { failuresOf } from '../../apply/already.ts';
 import { applyTeardown } from '../../apply/apply.ts';
 import { recoverRun } from '../../apply/recover.ts';
-import { XenNetworkError } from '../../errors.ts';
+import { messageOf, XenNetworkError } from '../../errors.ts';
 import { listRules } from '../../observe/filter/rules.ts';
 import { readStrictRecords } from '../../observe/filter/strict.ts';
 import { deviceExists } from '../../observe/host/port.ts';
 import { readVifRecord, readVifRecords } from '../../observe/records.ts';
+import { readCountedRecords } from '../../observe/traffic/traffic.ts';
 import { deviceCall, hereFinder, observeVif } from '../../observe/vif/vif.ts';
 import { planUnrouted } from '../../plan/routed/routed.ts';
 import type { Plan } from '../../plan/step.ts';
 import { planLeave } from '../../plan/vif/bridge.ts';
 import { planSwitchLeave } from '../../plan/vif/openvswitch.ts';
-import { vifRecordPath } from '../../record/paths.ts';
+import { countedRecordPath, vifRecordPath } from '../../record/paths.ts';
 import { isGuestDevice } from '../../request/names.ts';
 import { STORED_SETTINGS_KEY } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
 import { withXenstore } from '../../system/xenstore/open.ts';
 import type { Context } from '../context.ts';
 import { deviceKeys, withFreeLocks } from '../locks.ts';
+import { endCounting } from '../traffic/counting.ts';
 import { releaseOf } from '../vif/lease.ts';
 import { unnamedPortSteps } from '../vif/named-port.ts';
 import { letGoOfPort, portFilterRemoval } from '../vif/port-filter.ts';
@@ -61,6 +63,7 @@ export function goneDevices(system: System): string[] {
   const known = [
     ...readVifRecords(system).keys(),
     ...[...readStrictRecords(system).values()].map(({ device }) => device),
+    ...readCountedRecords(system).keys(),
     ...rules[4].keys(),
     ...rules[6].keys(),
   ];
@@ -79,12 +82,24 @@ async function finish(context: Context, device: string): Promise<string[]> {
     [...readStrictRecords(system)].filter(([, record]) => record.device === device).map(([port]) => port);
   const isHeld = ports().length > 0;
   failures.push(...(await letGoOfPort(system, bridge, () => portFilterRemoval(system, device, ports()))));
+  failures.push(...(await endCount(system, device)));
   await forgetMark(context, device);
   forgetLeaving(system, device);
   if (!isDone && !isHeld) return [];
   // The interrupted offline may have removed more than the record tells.
   const wrong = failures.filter((sentence) => failuresOf({ error: sentence }).length > 0);
   return [`What ${device} had left on this host was taken away.`, ...wrong];
+}
+
+async function endCount(system: System, device: string): Promise<string[]> {
+  if (!system.exists(countedRecordPath(device))) return [];
+  try {
+    await endCounting(system, device);
+    return [];
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    return [messageOf(thrown)];
+  }
 }
 
 /**

@@ -22,6 +22,7 @@ import { withXenstore } from '../../system/xenstore/open.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
 import { isHeldForUs, withFreeLocks, withLocks } from '../locks.ts';
+import { account } from '../traffic/account.ts';
 import { learningSteps } from '../vif/learning.ts';
 import { sharedElements } from '../vif/port-filter.ts';
 import { collect, goneDevices } from './leftovers.ts';
@@ -35,7 +36,7 @@ import {
   rulesIn,
   straySteps,
 } from './refilter-records.ts';
-import { type RunningVif, runningVifs, wantedFilter } from './running.ts';
+import { type RunningVif, runningVifs, wantedFilter, wantsAccountRunning } from './running.ts';
 import { strictUsers } from './strict-table.ts';
 
 /** Less than a hook may hold its device's lock. A hook that hangs is reported, after all other devices are done. */
@@ -192,6 +193,7 @@ async function restoreDevice(run: Refilter, vif: RunningVif): Promise<void> {
   const port = vif.state.port.name;
   if (!isHeldAs(run.context.system, run.look.listing, port, strict))
     failures.push(...(await strictSteps(run, vif, strict)));
+  failures.push(...(await account(vif.run, port, wantsAccountRunning(vif))));
   if (failures.length > 0) throw new HostError(failures.join(' '));
   run.wanted.set(device, rules);
 }

@@ -33,6 +33,7 @@ import { parseVlans, taggedRanges, type VlanRange, vlanRanges } from '../../requ
 import type { System } from '../../system/system.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
+import { wantsAccount, wantsAccountRouted } from '../traffic/wish.ts';
 import { bridgedRules } from '../vif/bridged-rules.ts';
 import { guestRules, outsideWays, type Ways } from '../vif/routed-rules.ts';
 import type { VifRun } from '../vif/run.ts';
@@ -155,6 +156,24 @@ export async function wantedFilter({ run, state, bridge }: RunningVif): Promise<
 function ownTags({ given, stored }: VifRun): VlanRange[] {
   const { vlan } = mergeValues(['vlan'], given, stored);
   return vlan === undefined ? [] : taggedRanges(vlanRanges(parseVlans(vlan)));
+}
+
+/**
+ * Whether the traffic of a running guest's device is to be counted.
+ * @param vif the device
+ * @throws RequestError when xenstore has a value that cannot be used
+ */
+export function wantsAccountRunning({ run, bridge }: RunningVif): boolean {
+  const { context, call, given, stored } = run;
+  // Elsewhere than on a bridge these two mean something else.
+  const settings = parseVifSettings(
+    call,
+    { ...given, ip: '', bridge: '' },
+    { ...stored, ip: undefined, bridge: undefined },
+  );
+  if (bridge !== undefined) return wantsAccount(context.system, settings, bridge.name);
+  const hook = /vif-(?:nat|route)/.exec(stored['script'] ?? '')?.[0];
+  return hook === undefined ? settings.account === true : wantsAccountRouted(context.system, settings, hook);
 }
 
 /**

@@ -66,6 +66,17 @@ export function notStrict(bridge: string): string {
 }
 
 /**
+ * The warning that the guests of a running bridge are not counted, though account=yes was asked for.
+ * @param bridge the bridge's name
+ */
+export function notCounted(bridge: string): string {
+  return (
+    `The bridge ${bridge} was started without account=yes, and stays as it is: the traffic of its guests is not counted. ` +
+    'Stop it and start it again, or say account=yes for each guest.'
+  );
+}
+
+/**
  * Whether a bridge takes part in the spanning tree as it was asked to.
  * @param system the way to the host
  * @param bridge the bridge's name

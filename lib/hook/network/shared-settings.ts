@@ -15,6 +15,9 @@ import {
 } from '../../record/shared-settings.ts';
 import type { System } from '../../system/system.ts';
 
+/** What is not kept from an earlier start: filtered guests hold the strict table themselves, and counters stay. */
+const RENEWED: ReadonlySet<SharedSetting['kind']> = new Set(['strict', 'account']);
+
 /**
  * The step after which a started hook holds the shared settings that it needs, in addition to those from an earlier
  * start.
@@ -27,8 +30,7 @@ export function holdShared(system: System, holder: string, sharedSettings: reado
   const shared = readSharedSettings(system);
   const keys = new Set(sharedSettings.map(settingKey));
   const earlier = settingsOf(shared, holder);
-  // The strict table is not kept from an earlier start: filtered guests hold it themselves.
-  const others = earlier.filter((setting) => setting.kind !== 'strict' && !keys.has(settingKey(setting)));
+  const others = earlier.filter((setting) => !RENEWED.has(setting.kind) && !keys.has(settingKey(setting)));
   const wanted = [...sharedSettings, ...others];
   const change = share(shared, sharedFacts(system, shared, wanted), holder, wanted);
   const isHeld = change.steps.length === 0 && earlier.length === wanted.length;

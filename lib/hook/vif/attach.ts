@@ -12,6 +12,7 @@ import type { VifSettings } from '../../request/vif.ts';
 import { about } from '../../text.ts';
 import { printPlan } from '../context.ts';
 import { deviceKeys } from '../locks.ts';
+import { account, noAccount, printAccount } from '../traffic/account.ts';
 import {
   isFiltered,
   leavesNames,
@@ -56,6 +57,8 @@ export interface Attachment {
   readonly mtu: number | undefined;
   /** The guest's settings; for hooks that filter. */
   readonly settings?: VifSettings;
+  /** Whether the device's traffic is counted. */
+  readonly account: boolean;
   /** The port filter; for hooks that can have one. */
   readonly portFilter?: PortFilter;
 }
@@ -80,7 +83,10 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
   let means: Means | undefined = { rules: attachment.rules, makeTable: false };
   let notes: string[] = [];
   let refused = new Set<Refusable>();
-  if (run.dryRun) return printPlan(run.context, filteredPlan(run, attachment, means));
+  if (run.dryRun) {
+    printPlan(run.context, filteredPlan(run, attachment, means));
+    return printAccount(run, attachment.name, attachment.account);
+  }
   const check = async () => {
     attachment.verify(refused);
     const { name: dev, bridge, more = {} } = attachment;
@@ -94,6 +100,7 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
     if (attachment.portFilter !== undefined) await mustBeFiltered(system, attachment.portFilter);
     if (attachment.settings !== undefined)
       await markSettings(run, attachment.settings, attachment.portFilter?.fresh !== undefined);
+    notes.push(...(await account(run, dev, attachment.account)));
     const mtu = refused.has('mtu') ? readPort(system, dev)?.mtu : attachment.mtu;
     await reportConnected(run, mtu, notes);
   };
@@ -220,6 +227,7 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
     // Somebody may have flushed some of the rules: the remaining ones are listed and deleted.
     await applyTeardown(system, plan(listRules(system, device)));
   }
+  for (const sentence of await noAccount(run)) log.warn(sentence);
   await unfilter(run, state.port?.name, names, state.record?.bridge ?? detachment.bridge);
   const more = { ...called(run), ...detachment.more };
   runPostHooks(system, hook, run.call, {

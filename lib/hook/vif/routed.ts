@@ -25,6 +25,7 @@ import { deviceName, twinOf } from '../../request/names.ts';
 import { formerRename, VIF_KEYS, VIF_VARIABLES, type VifSettings } from '../../request/vif.ts';
 import type { System } from '../../system/system.ts';
 import { routedFilter } from '../guests/routed-filter.ts';
+import { wantsAccountRouted } from '../traffic/wish.ts';
 import { attachVif, detachVif } from './attach.ts';
 import type { GuestLease } from './lease.ts';
 import { guestRules, outsideWays, wantsRules } from './routed-rules.ts';
@@ -109,9 +110,7 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
   mustBeApart(name, own, apart, routes, guests);
   const other = records.get(twinOf(run.call.device));
   const twin = other?.assigned ?? [];
-  const stale = before.filter(
-    (item) => ![...assigned, ...twin].some((wanted) => sameAssignment(wanted, item)),
-  );
+  const stale = without(before, [...assigned, ...twin]);
   const standsBack = vifThatStandsBack(system, { ...run, state, rename: settings.rename }, assigned, other);
   const facts = {
     routes,
@@ -156,6 +155,7 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
     verify: () => verify(system, name, uplink, assigned, standsBack === state.port ? name : standsBack?.name),
     mtu: settings.mtu,
     settings,
+    account: wantsAccountRouted(system, settings, run.context.hook),
     portFilter: routedFilter(run, { settings, assigned, former: state.record?.name }, name),
   });
 }
@@ -199,6 +199,9 @@ function assignedVariables(run: VifRun, assigned: readonly Assignment[]): Record
     ? { vif_ip: bare('route'), router_ip: bare('address') }
     : { main_ip: bare('address'), metric: `${ROUTE_METRIC[type]}` };
 }
+
+const without = (before: readonly Assignment[], wanted: readonly Assignment[]): Assignment[] =>
+  before.filter((item) => !wanted.some((other) => sameAssignment(other, item)));
 
 const prefixesOf = (assigned: readonly Assignment[]): string[] =>
   assigned.flatMap((item) => (item.kind === 'route' ? [item.prefix] : []));

@@ -95,6 +95,8 @@ export interface BridgeRecord {
   readonly antispoof?: AntispoofRecord;
   /** antispoof=strict: guests that join the bridge may only send from their configured addresses. */
   readonly strict?: boolean;
+  /** account=yes: the traffic of the guests that join the bridge is counted. */
+  readonly account?: boolean;
 }
 
 /** The part of a card's state that stop can restore alone, without a DHCP server or a router. */

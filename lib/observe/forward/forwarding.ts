@@ -56,6 +56,8 @@ function stateOf(
         : undefined;
     case 'strict':
       return tableState(system);
+    case 'account':
+      return 'wished';
     case 'wrapped':
       return system.run(['nft', 'list', 'table', ...wrappedTable(setting.bridge).split(' ')], {
         isListing: true,

@@ -18,6 +18,8 @@ export interface VirtualRecord {
   readonly dhcp?: DhcpRecord;
   /** antispoof=strict: guests that join the bridge may only send from their configured addresses. */
   readonly strict?: true;
+  /** account=yes: the traffic of the guests that join the bridge is counted. */
+  readonly account?: true;
 }
 
 /**

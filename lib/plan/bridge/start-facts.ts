@@ -34,4 +34,6 @@ export interface StartFacts {
   readonly spanningTree?: { readonly wanted: SpanningTree | undefined; readonly now: SpanningState };
   /** antispoof=strict. */
   readonly strict?: boolean;
+  /** account=yes. */
+  readonly account?: boolean;
 }

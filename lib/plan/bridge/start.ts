@@ -118,6 +118,7 @@ function recordOf(facts: StartFacts, antispoof: FilterNeeds | undefined): Bridge
     ...(there === undefined ? {} : { before: beforeOf(facts, there) }),
     ...(antispoof === undefined ? {} : { antispoof: { rules: antispoof.rules } }),
     ...(facts.strict ? { strict: true } : {}),
+    ...(facts.account ? { account: true } : {}),
   };
 }
 

@@ -151,6 +151,8 @@ function takeSteps({ setting }: HeldSetting): Step[] {
       return [lastingStep(settingCommand(setting.path, setting.value), why)];
     case 'strict':
       return planStrictStart();
+    case 'account':
+      return [];
     case 'wrapped':
       return [lastingStep({ tool: 'nft', line: wrappedDrops(setting) }, why)];
     case 'policy':
@@ -172,6 +174,8 @@ function giveBackSteps({ setting, before, beside }: HeldSetting, now: string | u
       // The last holder removes the table, whoever made it, unless it contains a guest or something of the
       // administrator's.
       return now === 'bare' ? [planStrictStop()] : [];
+    case 'account':
+      return [];
     case 'wrapped':
       return [lastingStep({ tool: 'nft', line: wrappedRemoval(setting.bridge) }, why)];
     case 'policy':
@@ -202,6 +206,7 @@ export function ruleLine(
 function reason(wanted: SharedSetting): string {
   if (wanted.kind === 'setting') return `set ${wanted.path.replace(/^\/proc\/sys\//, '')} to ${wanted.value}`;
   if (wanted.kind === 'strict') return 'make the table of the strict filter';
+  if (wanted.kind === 'account') return "count guests' traffic";
   if (wanted.kind === 'wrapped')
     return `drop packets of guests of ${wanted.bridge} that iptables does not see`;
   if (wanted.kind === 'policy') return `make ${wanted.value} the policy of FORWARD`;

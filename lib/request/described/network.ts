@@ -36,6 +36,12 @@ const ANTISPOOF: Described = {
     'yes: FORWARD drops what no rule lets pass; strict: each guest is held to its MAC address and its ip',
   unless: 'no',
 };
+const ACCOUNT: Described = {
+  name: 'account',
+  values: ['yes', 'no'],
+  means: 'count the traffic of its guests, for "xen-network traffic"',
+  unless: 'no',
+};
 const SPANNING_TREE: readonly Described[] = [
   {
     name: 'stp',
@@ -84,6 +90,7 @@ const NETWORK_BRIDGE: HookDescription = {
       means: 'keep what passes between guests and the card out of connection tracking',
       unless: 'auto',
     },
+    ACCOUNT,
     ...SPANNING_TREE,
     {
       name: 'force',
@@ -129,6 +136,7 @@ const NETWORK_NAT: HookDescription = {
         'yes: drop what no rule lets pass, vif-nat adds rules; strict: each guest is held to its MAC address and its ip',
       unless: 'no',
     },
+    ACCOUNT,
     IPV6,
     ...SAFEGUARD_VARIABLES,
   ],
@@ -146,6 +154,7 @@ const NETWORK_ROUTE: HookDescription = {
       means: 'strict: each guest is held to its MAC address and its ip',
       unless: 'no',
     },
+    ACCOUNT,
     IPV6,
     ...SAFEGUARD_VARIABLES,
   ],
@@ -183,6 +192,7 @@ const NETWORK_VIRTUAL: HookDescription = {
       unless: 'no',
     },
     ANTISPOOF,
+    ACCOUNT,
     ...SPANNING_TREE,
     ...SAFEGUARD_VARIABLES,
   ],

@@ -74,6 +74,13 @@ const SWITCH_STRICT = STRICT.map((variable) =>
   variable.name === 'antispoof' ? { ...variable, unless: 'no' } : variable,
 );
 
+const ACCOUNT: Described = {
+  name: 'account',
+  values: ['yes', 'no'],
+  means: 'count the traffic, for "xen-network traffic" (nftables, Linux 5.16)',
+  unless: 'as the bridge or network was started',
+};
+
 const VIF_BRIDGE: HookDescription = {
   purpose: "puts a guest's network card on a bridge; called by xl, xend or udev",
   commands: COMMANDS,
@@ -94,6 +101,7 @@ const VIF_BRIDGE: HookDescription = {
       means: "keep the guest's bridged packets out of connection tracking",
       unless: 'auto',
     },
+    ACCOUNT,
     ...COMMON,
     FILTER,
   ],
@@ -118,6 +126,7 @@ const VIF_NAT: HookDescription = {
     },
     { name: 'netdev', values: ['NAME'], means: "the network's device, for IPv6 addresses", unless: 'eth0' },
     ...STRICT,
+    ACCOUNT,
     MTU,
     ...COMMON,
     FILTER,
@@ -143,6 +152,7 @@ const VIF_OPENVSWITCH: HookDescription = {
     { ...IP_LIST, unless: 'any address may be used' },
     ...SWITCH_STRICT,
     MTU,
+    { ...ACCOUNT, unless: 'no' },
     ...COMMON,
   ],
 };
@@ -172,6 +182,7 @@ const VIF_ROUTE: HookDescription = {
       means: "under antispoof=strict: keep the guest's packets out of connection tracking",
       unless: 'no',
     },
+    ACCOUNT,
     MTU,
     ...COMMON,
     FILTER,

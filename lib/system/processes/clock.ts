@@ -21,3 +21,8 @@ export function wasClockSet(): boolean {
 export function timeOfDay(): number {
   return Date.now();
 }
+
+/** The day, such as 2026-11-27, to be shown. */
+export function today(): string {
+  return new Date(timeOfDay()).toISOString().slice(0, 10);
+}

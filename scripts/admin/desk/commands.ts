@@ -7,6 +7,7 @@ import { type BootCommand, boot } from './boot.ts';
 import { check } from './check.ts';
 import { type HooksWord, hooksCommand } from './hooks.ts';
 import { mac } from './mac.ts';
+import { traffic } from './traffic.ts';
 
 const HOOKS_WORDS: readonly HooksWord[] = ['enable', 'disable', 'status'];
 /** An option with a value; if it is given several times, the last one counts. */
@@ -60,6 +61,13 @@ export function deskCommands(
     'look through guest files, xend-config.sxp, xl.conf and network-multi-bridge.conf before anything runs',
     checkOptions,
     async ({ paths, json }) => done(await check(context, { paths, json }, hooks)),
+  );
+  tool.command(
+    'traffic [guest]',
+    'show what each guest has sent and received, over restarts, renames and reboots, where account=yes counts it',
+    trafficOptions,
+    async ({ guest, json, prometheus, save, textfile, forget }) =>
+      done(await traffic(context, { guest, json, prometheus, save, textfile, forget })),
   );
   tool.command(
     'completion <shell>',
@@ -138,4 +146,18 @@ function checkOptions(y: Argv) {
       describe: 'files, and folders of them; all of /etc/xen unless told',
     })
     .option('json', JSON_OPTION);
+}
+
+function trafficOptions(y: Argv) {
+  const word = { type: 'boolean', default: false } as const;
+  return y
+    .positional('guest', { type: 'string', describe: "a guest's name, uuid or domain" })
+    .option('json', JSON_OPTION)
+    .option('prometheus', { ...word, describe: 'in the text format of Prometheus' })
+    .option('save', { ...word, describe: 'write the totals to the disk, and show nothing unless told' })
+    .option('textfile', {
+      ...ONE_TEXT,
+      describe: 'write xen-network.prom into this folder of node_exporter, if there is such a folder',
+    })
+    .option('forget', { ...word, describe: 'forget the totals of a guest that is not counted now' });
 }

@@ -122,6 +122,7 @@ export function request(more: Partial<BridgeRequest> = {}): BridgeRequest {
     vifnum: undefined,
     topology: undefined,
     antispoof: false,
+    account: false,
     strict: false,
     notrack: 'auto',
     force: false,

@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'host',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/lab/**'],
+          exclude: ['test/lab/**', 'test/package/**'],
           sequence: { groupOrder: 0 },
         },
       },

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a Debian machine ready for `npm run build`, `npm run demo`, `npm test` or `npm run test:xen` (the lab): the Debian
 # packages that are missing, then node_modules. A second run does nothing and needs no network.
-# Usage: tools/setup.sh build|man|package|demo|test|lab
+# Usage: tools/setup.sh build|man|package|release|demo|test|lab
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -103,9 +103,9 @@ what=${1-}
 case $what in
   build) if can_compile; then exit 0; fi ;;
   man) if can_compile && command -v scdoc >/dev/null; then exit 0; fi ;;
-  package | demo | test | lab) ;;
+  package | release | demo | test | lab) ;;
   *)
-    echo "usage: tools/setup.sh build|man|package|demo|test|lab" >&2
+    echo "usage: tools/setup.sh build|man|package|release|demo|test|lab" >&2
     exit 2
     ;;
 esac
@@ -129,6 +129,7 @@ trap 'exit 143' HUP TERM
 log=$(mktemp)
 
 package='scdoc gcc-aarch64-linux-gnu libc6-dev-arm64-cross rpm lintian rpmlint binutils'
+release='mmdebstrap debian-archive-keyring strace openssh-server ansible-core ansible-lint qemu-user-static'
 lab='debian-archive-keyring e2fsprogs gpg mmdebstrap mount qemu-system-x86 seabios util-linux'
 demo='iproute2 iptables nftables iputils-ping xenstore-utils util-linux'
 # shellcheck disable=SC2086 # package names, one word each
@@ -136,6 +137,7 @@ case $what in
   build) set -- $compiler ;;
   man) set -- $compiler scdoc ;;
   package) set -- $compiler $package ;;
+  release) set -- $compiler $package $demo $release xen-utils-common 'xen-utils-4.*' procps ;;
   demo) set -- $compiler $demo ;;
   lab) set -- $compiler $lab ;;
   test)

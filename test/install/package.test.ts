@@ -73,6 +73,22 @@ function tried(script: string): string {
   return stdout;
 }
 
+/**
+ * What a package's recipe does, as a script for bash with the unpacked archive as $1 and the package's tree as $2, which
+ * prints the archive's name; and that name where the script does not know it.
+ */
+function recipeOf(path: string): [script: string, name?: string] {
+  if (!path.endsWith('.nix'))
+    return [`srcdir=$1 pkgdir=$2; . '${path}'; echo "$source"; cd "$srcdir"; package`];
+  const text = readFileSync(path, 'utf8');
+  const [, phase = ''] = /installPhase = ''\n(.*?)\n {2}'';/s.exec(text) ?? [];
+  const [, number = ''] = /^ {2}version = "(.*)"/m.exec(text) ?? [];
+  const [, name = ''] = /src = \.\/\. \+ "\/(.*)";/.exec(text) ?? [];
+  const substitute = 'substituteInPlace() { grep -q "$3" "$1" && sed -i "s,$3,$4,g" "$1"; }';
+  const script = `${substitute}; out=$2; cd "$1"/*/; ${phase}`;
+  return [script, name.replace(/\$\{version\}/, number).replace(/\$\{machine\}/, 'x86_64')];
+}
+
 const version = run([join(root, 'dist/xen-network'), '--version'])
   .stdout.split(' ')[1]
   ?.trim();
@@ -115,6 +131,33 @@ describe('the packages', () => {
     expect(readdirSync(join(tree, 'usr/share/man/man8'))).toContain('vif-bridge.8.gz');
     const completion = readFileSync(join(tree, 'usr/share/bash-completion/completions/xen-network'), 'utf8');
     expect(completion).toBe(run([join(root, 'dist/xen-network'), 'completion', 'bash']).stdout);
+  });
+
+  test.each([
+    ['alpine/APKBUILD', 'usr/sbin/xen-network', 'etc/init.d/xen-network'],
+    ['arch/PKGBUILD', 'usr/bin/xen-network', 'usr/lib/systemd/system/xen-network.service'],
+    ['nix/default.nix', 'bin/xen-network', 'lib/systemd/system/xen-network.service'],
+  ])('of %s are made from that archive', (source, tool, boot) => {
+    const [work, tree] = [join(dir, source.replace('/', '-')), join(dir, `${source.replace('/', '-')}-tree`)];
+    const archive = made.find((file) => file.endsWith('.tar.gz')) ?? '';
+    mkdirSync(work);
+    run(['tar', '-xf', archive, '-C', work]);
+    const [script, name] = recipeOf(join(root, 'packaging', source));
+    const done = run(['bash', '-ec', script, 'bash', work, tree], {
+      env: { ...process.env, CARCH: 'x86_64' },
+    });
+    expect(done).toMatchObject({ status: 0, stderr: '' });
+    expect(name ?? done.stdout.trim()).toBe(archive.split('/').at(-1));
+    expect(run([join(tree, tool), '--version']).stdout).toBe(`xen-network ${version}\n`);
+    // Arch's /usr/sbin leads to its /usr/bin.
+    expect(readFileSync(join(tree, boot), 'utf8')).toContain(
+      source.startsWith('nix') ? `${tree}/bin/xen-network` : '/usr/sbin/xen-network',
+    );
+    expect(run(['find', tree, '-path', '*/scripts/vif-bridge']).stdout.trim().split('\n')).toHaveLength(1);
+    expect(run(['find', tree, '-path', '*/etc/xen/*']).stdout).toBe('');
+    expect(
+      run(['find', tree, '-name', 'copyright', '-o', '-name', '*.cdx.json']).stdout.trim().split('\n'),
+    ).toHaveLength(2);
   });
 
   test('bring their hooks beside the program, and put nothing into the folder of Xen', ({ skip }) => {

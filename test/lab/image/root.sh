@@ -1,11 +1,9 @@
 #!/bin/bash
 # Usage: root.sh DIR
 # Unpacks dom0's root file system into DIR: Debian with Xen, its kernel, and what network hooks work with.
-# The Debian mirrors are those of this machine's own apt.
 set -euo pipefail
 
 suite=bookworm # the Debian release that has Xen 4.17
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 packages=(
   linux-image-amd64 xen-hypervisor-4.17-amd64 xen-utils-4.17 xen-utils-common xenstore-utils qemu-system-xen
   bridge-utils busybox-static dnsmasq-base ebtables ethtool ifupdown iproute2 iptables iputils-arping iputils-ping
@@ -17,21 +15,8 @@ texts=(doc locale man)
 # But for the cards of HVM guests.
 cards=(intel/e1000 realtek)
 
-# A machine of another Debian release has this one on the same mirror.
-mirrors() {
-  apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(LABEL)' 'Identifier: Packages' 'Component: main' |
-    awk -v suite="$suite" -v keyring="$keyring" '
-      $3 !~ /^Debian/ { next }
-      $3 == "Debian" && uri == "" { uri = $1 }
-      $2 ~ "^" suite { print "deb [signed-by=" keyring "] " $1, $2, "main"; found = 1 }
-      END { if (!found && uri != "") print "deb [signed-by=" keyring "] " uri, suite, "main" }' | sort -u
-}
-
-mapfile -t sources < <(mirrors)
-if [ ${#sources[@]} -eq 0 ]; then
-  echo "apt has no Debian mirror to take $suite from; see /etc/apt/sources.list." >&2
-  exit 1
-fi
+mapfile -t sources < <("$(dirname "${BASH_SOURCE[0]}")/../../support/debian-sources.sh" "$suite")
+[ ${#sources[@]} -gt 0 ] || exit 1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 read -r _ _ mirror codename _ <<<"${sources[0]}"

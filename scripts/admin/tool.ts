@@ -83,11 +83,8 @@ function runningCommands(tool: Argv, context: Context, done: (status: number) =>
     .command(
       'doctor [guest]',
       'look for what is wrong with networks and guests, and say what to do',
-      (y) =>
-        y
-          .positional('guest', { type: 'string', describe: "a guest's name or domain" })
-          .option('json', { type: 'boolean', default: false, describe: 'as JSON' }),
-      async ({ guest, json }) => done(await doctor(context, guest, json)),
+      doctorWords,
+      async ({ guest, watch, count, json }) => done(await doctor(context, { guest, watch, count, json })),
     )
     .command('confirm', 'confirm a start with confirm=SECONDS, so that it stays', {}, run(confirm))
     .command('recover', 'undo interrupted runs', {}, run(recover))
@@ -162,6 +159,21 @@ function refuse(message: string, error: Error | undefined): never {
 async function serveSandbox({ system }: Context, socket: string): Promise<void> {
   const { serveXenstore } = await import('../../lib/sandbox/xenstored.ts');
   await serveXenstore(await system.native(), socket);
+}
+
+function doctorWords(y: Argv) {
+  return y
+    .positional('guest', {
+      type: 'string',
+      describe: "a guest's name or domain, or one of its devices: the way of its packets, too",
+    })
+    .option('watch', {
+      type: 'boolean',
+      default: false,
+      describe: 'count its packets at each hop every second, to follow a ping of it',
+    })
+    .option('count', { type: 'number', requiresArg: true, describe: 'end --watch after so many seconds' })
+    .option('json', { type: 'boolean', default: false, describe: 'as JSON' });
 }
 
 function reattachWords(y: Argv) {

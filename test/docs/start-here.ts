@@ -126,14 +126,33 @@ export const START_HERE: readonly Scenario[] = [
     document: 'docs/desk.md',
     headings: ['doctor: what is wrong'],
     async play(page, keep) {
-      const { host } = keep(await plainHost());
+      const net = keep(await plainHost());
+      const { host } = net;
       host.ok('/etc/xen/scripts/network-bridge', 'start');
-      await createGuest(host, 1, { bridge: 'xenbr0' });
+      const guest = await createGuest(host, 1, {
+        bridge: 'xenbr0',
+        mac: '00:16:3e:00:00:11',
+        ip: '192.0.2.11',
+      });
+      guest.ip('address add 192.0.2.11/24 dev eth0');
       for (const form of ['xen-network doctor [--json]', 'xen-network doctor GUEST [--json]'])
         page.ok(host, form, { as: [form.replace('GUEST', '1').replace('[--json]', '--json')] });
-      (await host.xenstore()).write({ '/local/domain/1/name': 'web' });
+      net.store.write({ '/local/domain/1/name': 'web', '/local/domain/1/device/vif/0/state': '4' });
       host.ip('link set vif1.0 nomaster');
       await page.shows(host, 'xen-network doctor');
+      host.ip('link set vif1.0 master xenbr0');
+      const volatile = /(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|\b\d+\b|(?<=, )(?:REACHABLE|STALE|DELAY|PROBE)/g;
+      host.ok('ping', '-c', '1', '-w', '60', '192.0.2.1');
+      expect(guest.run(['ping', '-c', '1', '-w', '60', '192.0.2.1']).status).toBe(0);
+      await page.shows(host, 'xen-network doctor web', { volatile });
+      net.outside.ok('iptables', '-A', 'OUTPUT', '-p', 'icmp', '-j', 'DROP');
+      const ping = guest.start(['ping', '-i', '0.2', '-w', '300', '192.0.2.1']);
+      await page.shows(host, 'xen-network doctor web --watch --count 1', { volatile });
+      page.ok(host, 'xen-network doctor GUEST --watch [--count N] [--json]', {
+        as: ['xen-network doctor web --watch --count 1 --json; test $? -le 1'],
+      });
+      guest.run(['pkill', 'ping']);
+      await ping;
     },
   },
   {

@@ -94,15 +94,19 @@ function isWithin({ range }: Use, { range: wide }: Use): boolean {
   );
 }
 
-/** Two files of one guest, and the running guest, are the same guest; two cards in one file are two cards. */
-function clash(one: Use, other: Use): boolean {
+/**
+ * Whether two uses exclude each other. Two files of one guest, and the running guest, are the same guest; two cards in
+ * one file are two cards, and so are two devices of a running guest.
+ * @param one a use
+ * @param other another one
+ */
+export function clash(one: Use, other: Use): boolean {
   if (one === other) return false;
   if (one.guest !== other.guest) return true;
-  return (
-    one.path !== undefined &&
-    one.path === other.path &&
-    (one.line !== other.line || one.column !== other.column)
-  );
+  if (one.path !== other.path) return false;
+  return one.path === undefined
+    ? one.where !== other.where
+    : one.line !== other.line || one.column !== other.column;
 }
 
 function otherText(one: Use, other: Use): string {

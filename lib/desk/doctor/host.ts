@@ -1,4 +1,3 @@
-import { listed } from '../../text.ts';
 import { complaint, type Rule } from './complaint.ts';
 
 /** Of the table of connections. */
@@ -17,30 +16,6 @@ const full: Rule = ({ settings }) => {
   ];
 };
 
-const leftBehind: Rule = ({ leftovers, interrupted, pending }) => [
-  ...(interrupted.length === 0
-    ? []
-    : [
-        complaint(
-          'host',
-          'error',
-          `${listed(interrupted)} ${interrupted.length === 1 ? 'was' : 'were'} interrupted half-way. Run "xen-network recover".`,
-        ),
-      ]),
-  ...(leftovers.length === 0
-    ? []
-    : [
-        complaint(
-          'host',
-          'warning',
-          `Something is left of devices that are gone: ${listed(leftovers)}. Run "xen-network recover".`,
-        ),
-      ]),
-  ...pending.map(({ id, seconds }) =>
-    complaint('host', 'warning', `${id} is undone in ${seconds} s. Run "xen-network confirm" to keep it.`),
-  ),
-];
-
 const owned: Rule = ({ owners }) => owners.map((text) => complaint('host', 'warning', text));
 
 const hookFiles: Rule = ({ hooks }) =>
@@ -55,4 +30,4 @@ const hookFiles: Rule = ({ hooks }) =>
   );
 
 /** What is wrong with the host itself. */
-export const HOST_RULES: readonly Rule[] = [full, leftBehind, owned, hookFiles];
+export const HOST_RULES: readonly Rule[] = [full, owned, hookFiles];

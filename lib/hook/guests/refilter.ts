@@ -15,8 +15,6 @@ import { planStrict, planStrictTable } from '../../plan/filter/strict.ts';
 import type { Step } from '../../plan/step.ts';
 import { recordStep } from '../../plan/vif/device.ts';
 import { journalPath, STRICT_LOCK_PATH, strictRecordPath, vifRecordPath } from '../../record/paths.ts';
-import type { Family } from '../../request/addresses.ts';
-import type { RunResult } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import { withXenstore } from '../../system/xenstore/open.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
@@ -26,7 +24,7 @@ import { account } from '../traffic/account.ts';
 import { learningSteps } from '../vif/learning.ts';
 import { sharedElements } from '../vif/port-filter.ts';
 import { collect, goneDevices } from './leftovers.ts';
-import { onceEach } from './once.ts';
+import { askedOnce } from './once.ts';
 import {
   listAllRules,
   type Restored,
@@ -269,23 +267,4 @@ function missing({ context: { system }, wanted }: Refilter): string[] {
         `The rules of ${device} are not in place after all steps: something else changes the firewall at the same time.`,
     ),
   ];
-}
-
-/**
- * Asks the host only once for what concerns all guests and grows with their number: the firewall's chains, the
- * addresses.
- */
-function askedOnce(system: System): System {
-  const answers = new Map<string, RunResult>();
-  return {
-    ...system,
-    ipv4Addresses: onceEach((device: string) => system.ipv4Addresses(device)),
-    forwardingChains: onceEach((family: Family) => system.forwardingChains?.(family)),
-    run(argv, options) {
-      const question = argv.join(' ');
-      const answer = answers.get(question) ?? system.run(argv, options);
-      answers.set(question, answer);
-      return answer;
-    },
-  };
 }

@@ -105,8 +105,12 @@ export function wordsOf(system: System, pid: number): string[] {
   return (system.readText(`/proc/${pid}/cmdline`) ?? '').split('\0').filter((word) => word !== '');
 }
 
-/** The fields of proc(5)'s stat after the program's name, which may contain anything. */
-function processFields(system: System, pid: number): string[] {
+/**
+ * The fields of proc(5)'s stat after the program's name, which may contain anything.
+ * @param system the way to /proc
+ * @param pid the process id
+ */
+export function processFields(system: System, pid: number): string[] {
   const stat = system.readText(`/proc/${pid}/stat`) ?? '';
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
@@ -149,8 +153,12 @@ export function beganWithin(system: System, pid: number, ms: number): boolean {
   return ageOf(system, pid) < ms + CLOCK_ERROR_MS;
 }
 
-/** How long a process has been running, in milliseconds, to a few hundredths of a second. */
-function ageOf(system: System, pid: number): number {
+/**
+ * How long a process has been running, in milliseconds, to a few hundredths of a second.
+ * @param system the way to /proc
+ * @param pid the process id
+ */
+export function ageOf(system: System, pid: number): number {
   const ticks = Number(processFields(system, pid)[START_TIME]);
   const uptime = Number((system.readText('/proc/uptime') ?? '').split(' ')[0]);
   return uptime * 1000 - ticks * CLOCK_TICK_MS;

@@ -11,6 +11,8 @@ import { withXenstore } from '../../../lib/system/xenstore/open.ts';
 /** The time limit of the request to xenstore: a user waits at the keyboard. */
 const ANSWER_MS = 500;
 const TOOL = 'xen-network';
+/** The commands that take a guest or one of its devices. */
+const OF_GUESTS = ['vif', 'reattach', 'doctor'];
 
 /**
  * Prints the possible next words, one in a line, each with a tab and its meaning. Prints nothing for file names.
@@ -56,7 +58,7 @@ async function completeTool(
     const options = current.startsWith('-') ? help.options : [];
     return [...help.commands, ...hooks, ...options].filter(({ word }) => word.startsWith(current));
   }
-  const { guestDevices } = await hostNames(context, command === 'vif' || command === 'reattach');
+  const { guestDevices } = await hostNames(context, OF_GUESTS.includes(command));
   return completeCommand(help, rest, current, (positional) => {
     if (positional === 'name') return guestDevices;
     if (positional === 'guest') return guestDevices.map(({ word, about }) => ({ word: about, about: word }));

@@ -63,12 +63,13 @@ export async function reportConnected(
   const { context, call, store } = run;
   for (const note of notes) context.log.warn(note);
   if (call.type !== 'vif' || store === undefined) return;
-  if (mtu !== undefined) await tellMtu(run, store, mtu);
+  // xenstored carries the requests of one connection out in their order, so nobody needs to wait for this answer first.
+  const told = mtu === undefined ? undefined : tellMtu(run, store, mtu);
   const path = `${call.path}/${ERROR_KEY}`;
   if (notes.length > 0)
     await store.write(path, errorText(context, aboutCommand(call.command, call.device, notes.join(' '))));
   else if (run.failedBefore === true) await store.remove(path);
-  await store.write(`${call.path}/hotplug-status`, 'connected');
+  await Promise.all([told, store.write(`${call.path}/hotplug-status`, 'connected')]);
 }
 
 /** Before Xen 4.15 a driver domain may not write there; the guest's driver then keeps its initial MTU. */

@@ -66,9 +66,10 @@ async function sourceText(name: string): Promise<string> {
 
 /**
  * Compiles the engine to a library, once for each version of its sources.
+ * @param cc the compiler
  * @returns the path of the library
  */
-async function engineLibrary(cc: string): Promise<string> {
+export async function engineLibrary(cc: string): Promise<string> {
   const hash = createHash('sha256')
     .update((await run`${cc} --version`).stdout)
     // Not the paths: what is made is the same wherever the project lies.

@@ -32,6 +32,18 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     because: 'it takes half an hour; npm test runs the core of it, test/lab/core.test.ts',
   },
   "npm run test:xen -- -t 'Xen (pv|vif-nat|network-)'": { because: 'it takes half an hour' },
+  'npm run check:engine': {
+    because: 'it takes long; the engine and the hooks are tested without it as well',
+  },
+  'npm run check:engine -- hostile': {
+    because: 'it takes long; the engine and the hooks are tested without it as well',
+  },
+  'npm run check:engine -- collection': {
+    because: 'it takes long; the engine and the hooks are tested without it as well',
+  },
+  'npm run check:engine -- tests': {
+    because: 'it takes long; the engine and the hooks are tested without it as well',
+  },
   'npm run bench': { because: 'it measures, and wants a machine of its own' },
   'npx vitest run --project host test/golden --update': { because: 'it writes the golden files anew' },
   'XEN_NETWORK_OVERLAP=all npx vitest run --project host test/netns/faults/overlap-guests.test.ts': {

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { PLAIN_ENV } from './namespace.ts';
 
-const PROGRAM = join(import.meta.dirname, '../../../dist/xen-network');
+/** The program that is tested; `npm run check:engine` names another build of it. */
+const PROGRAM = process.env['XEN_NETWORK_TESTED'] ?? join(import.meta.dirname, '../../../dist/xen-network');
 const UNSHARE = '--net --mount --pid --fork --kill-child --mount-proc --propagation private';
 
 // The host's own /etc and /var/log are seen, but what is written to them stays in here. IPv6's duplicate address

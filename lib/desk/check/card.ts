@@ -36,7 +36,7 @@ const XL_KEYS: readonly string[] = [
 /** Keys that only xend knew. */
 const XEND_KEYS: readonly string[] = ['policy', 'label', 'security', 'uuid', 'pvid'];
 /** Settings of our hooks that no toolstack passes on. */
-const OWN_SETTINGS: readonly string[] = ['antispoof', 'locking', 'notrack', 'filter', 'dhcp'];
+const OWN_SETTINGS: readonly string[] = ['antispoof', 'locking', 'notrack', 'account', 'filter', 'dhcp'];
 
 /** A guest's card to check. */
 export interface CardCheck {

@@ -12,7 +12,7 @@ import { withXenstore } from '../../../lib/system/xenstore/open.ts';
 const ANSWER_MS = 500;
 const TOOL = 'xen-network';
 /** The commands that take a guest or one of its devices. */
-const OF_GUESTS = ['vif', 'reattach', 'doctor'];
+const OF_GUESTS = ['vif', 'reattach', 'doctor', 'traffic'];
 
 /**
  * Prints the possible next words, one in a line, each with a tab and its meaning. Prints nothing for file names.

@@ -43,6 +43,7 @@ describe('xen-network complete', () => {
     expect(complete('xen-network', 'vif', '')).toEqual(['vif3.0']);
     expect(complete('xen-network', 'vif', 'vif3.0', 'l')).toEqual(['locked', 'log']);
     expect(complete('xen-network', 'reattach', '')).toEqual(['web']);
+    expect(complete('xen-network', 'traffic', '')).toEqual(['web']);
   });
 });
 

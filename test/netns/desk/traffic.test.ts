@@ -106,6 +106,32 @@ describe('the totals of a guest', () => {
     expectAll();
   });
 
+  test('lose nothing and count nothing twice where an offline is killed at any point', () => {
+    for (const [call, nth] of [
+      ['fsync', 1],
+      ['fsync', 2],
+      ['rename', 2],
+      ['rename', 3],
+      ['unlink', 3],
+    ] as const) {
+      comes(8);
+      exchange(8, 3);
+      net.unplug(8);
+      const strace = `strace -f -qq -o /dev/null -e trace=/^${call} -e inject=/^${call}:signal=SIGKILL:when=${nth}`;
+      const words = [...strace.split(' '), '/etc/xen/scripts/vif-bridge', 'offline', 'type_if=vif'];
+      const env = Object.entries(xlEnv(8)).map(([name, value]) => `${name}=${value}`);
+      expect(net.host.run(['env', ...env, ...words]).status).toBe(137);
+      net.store.forget(8);
+      expectAll();
+    }
+    net.save();
+    expectAll();
+    expect(net.tool('refilter').status).toBe(0);
+    net.save();
+    expectAll();
+    expect(net.host.ok('ls', '/run/xen-network/counted')).toBe('');
+  });
+
   test('go on after "nft flush ruleset" and a refilter, without what was not saved', () => {
     comes(5);
     exchange(5);

@@ -17,6 +17,7 @@ import {
 } from '../../wire/traffic/nf-counters-listing.ts';
 import { failureText, type RunResult } from '../processes/exec.ts';
 import type { System } from '../system.ts';
+import type { Native } from './native.ts';
 import { NETLINK, type NetlinkSocket, NLMSG_ERROR } from './netlink.ts';
 
 /** The counters of guests' devices, in the kernel. Devices are named by the kernel's names. */
@@ -41,7 +42,10 @@ const TOO_OLD = 'this kernel cannot count what a device sends; Linux 5.16 or new
  * The way to the counters. Only what counts loads this module.
  * @param system the way to the kernel, or to nft where this runtime has no sockets to the kernel
  */
-export async function openTraffic(system: Pick<System, 'native' | 'run'>): Promise<TrafficCounters> {
+export async function openTraffic(system: {
+  readonly native: () => Promise<Pick<Native, 'openNetlink'>>;
+  readonly run: System['run'];
+}): Promise<TrafficCounters> {
   const { openNetlink } = await system.native();
   return openNetlink === undefined
     ? countersByNft(system.run)

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openTraffic } from '../../../lib/system/kernel/nf-counters.ts';
 import { xlEnv } from '../../support/hosts/host.ts';
 import { type Counted, FILE, sumOf, TrafficHost } from '../../support/hosts/traffic-host.ts';
 import { startOpenVswitch } from '../../support/openvswitch.ts';
@@ -354,6 +355,24 @@ describe('account=', () => {
       status: 'connected',
       error: expect.stringContaining('The traffic of vif5.0 is not counted'),
     });
+    net.end(5);
+  });
+
+  test('counts by nft as well, where the runtime has no sockets to the kernel', async () => {
+    net.domain(5, 'plain', uuid(5));
+    net.card(5);
+    const run = (argv: readonly string[], { input = '' } = {}) => net.host.run(argv, { input });
+    const byNft = await openTraffic({ native: async () => ({}), run });
+    const sent = net.ping(5, 4);
+    const seen = byNft.read().get('vif5.0');
+    expect(seen).toMatchObject({ isCounting: true, flow: { sentPackets: 4, sentBytes: sent.bytes } });
+    expect(net.host.ok('cat', '/run/xen-network/counted/vif5.0')).toContain(`.${seen?.id}"`);
+    byNft.count('vif5.0', 'vif5.0');
+    net.ping(5, 4);
+    expect(byNft.read().get('vif5.0')).toMatchObject({ id: seen?.id, flow: { sentPackets: 8 } });
+    byNft.forget('vif5.0');
+    byNft.forget('vif5.0');
+    expect(byNft.read().size).toBe(0);
     net.end(5);
   });
 

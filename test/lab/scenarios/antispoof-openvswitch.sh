@@ -72,6 +72,21 @@ cannot_reach web 10.9.0.1
 address web 10.9.0.11/24
 reaches web 10.9.0.1
 
+# The switch itself takes off a port that somebody renames.
+ip link set "$vif" down
+ip link set "$vif" name moved
+ip link set moved up
+is_off() { [ -z "$(master moved)" ]; }
+soon is_off
+cannot_reach web 10.9.0.1
+ip link set moved down
+ip link set moved name "$vif"
+xen-network reattach web
+is "$(master "$vif")" ovs-system
+reaches web 10.9.0.1
+address web 10.9.0.99/24
+cannot_reach web 10.9.0.1
+
 # A switch in user space cannot be held, and says so of the guests that it has and of new ones.
 ovs-vsctl set bridge ovs0 datapath_type=netdev
 fails xen-network refilter

@@ -24,6 +24,8 @@ export function startOpenVswitch(host: Host, ...bridges: string[]): void {
 
 // What the kernel's switch does beside the database: a port's device gets the master ovs-system, and leaves it.
 const KERNEL = `#!/bin/sh
+# As one that was built for another folder.
+[ -d /run/openvswitch ] || export OVS_RUNDIR=/run/elsewhere
 /run/kernel/ovs-vsctl "$@" || exit
 for word; do
   [ "$last" != del-port ] || [ ! -e "/sys/class/net/$word" ] || ip link set "$word" nomaster

@@ -232,6 +232,18 @@ describe('an error that says why', () => {
     vsctl('remove', 'open_vswitch', '.', 'other_config', 'hw-offload');
   });
 
+  test('of all these where the sockets are in another folder, which ovs-vsctl knows', () => {
+    host.vif.host.ok('mv', '/run/openvswitch', '/run/elsewhere');
+    try {
+      expect(refused({ bridge: 'fakeuser' }, 'antispoof=strict')).toContain('datapath_type is netdev');
+      attach({ ip: '192.0.2.1', bridge: 'fake20' });
+      expect(passing(FEW)).toEqual(['ping']);
+      call('offline');
+    } finally {
+      host.vif.host.ok('mv', '/run/elsewhere', '/run/openvswitch');
+    }
+  });
+
   test('of a device that the kernel’s switch has not taken', () => {
     const real = host.vif.host.ok('sh', '-c', 'command -v ovs-vsctl').trim();
     host.vif.host.ok('mount', '--bind', '/run/kernel/ovs-vsctl', real);

@@ -24,6 +24,8 @@ const DEVICE_CHAINS: Readonly<Record<string, DeviceChain>> = {
     hook: 'ingress',
     rule: 'ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 goto refuse',
   },
+  // Of a port of a switch: before Linux 6.16 a device that somebody renames keeps its chains, which do not know its name.
+  named: { hook: 'ingress', rule: 'iifname != @refused drop' },
   // Of a guest that may not receive either (Linux 5.16).
   to: { hook: 'egress', rule: 'drop' },
 };
@@ -96,6 +98,14 @@ export function elementLine(verb: 'add' | 'delete', element: string): string {
 export function placeOf(element: string): readonly [table: string, prefix: string] {
   if (element.startsWith(INGRESS)) return [INGRESS_TABLE, INGRESS];
   return element.startsWith(ROUTED) ? [ROUTED_TABLE, ROUTED] : [STRICT_TABLE, ''];
+}
+
+/**
+ * Whether a port is one of a switch, which must not have another name.
+ * @param elements the elements of the port
+ */
+export function isNamed(elements: readonly string[]): boolean {
+  return elements.some((element) => element.startsWith(`${INGRESS}named `));
 }
 
 /**

@@ -108,9 +108,7 @@ export function strictElements(guest: StrictGuest): string[] {
   return [
     ...rightsOf(guest).map((each) => `${INGRESS}${each}`),
     ...deafnessOf(guest),
-    ...(guest.mode === 'unlocked'
-      ? []
-      : [guest.place === 'switched' ? groupsOfBridges(guest) : keptUnder(guest)]),
+    ...(guest.mode === 'unlocked' ? [] : moreOf(guest)),
     ...routedTrackingOf(guest).map((each) => `${ROUTED}${each}`),
     `${INGRESS}${element('from', guest.port)}`,
   ];
@@ -135,8 +133,11 @@ function linkLocalOf(guest: StrictGuest): string[] {
   return [`${INGRESS}${element('refused', guest.port)}`, groupsOfBridges(guest)];
 }
 
-/** What drops a routed guest's packets once its device has another name. */
-const keptUnder = ({ port }: StrictGuest): string => `${ROUTED}${element('held', port)}`;
+/** What drops a guest's packets once its device has another name; a switch's port has its groups besides. */
+function moreOf(guest: StrictGuest): string[] {
+  if (guest.place === 'routed') return [`${ROUTED}${element('held', guest.port)}`];
+  return [groupsOfBridges(guest), `${INGRESS}${element('named', guest.port)}`];
+}
 
 const groupsOfBridges = ({ port }: StrictGuest): string => `${INGRESS}${element('groups', port)}`;
 

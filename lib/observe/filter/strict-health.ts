@@ -1,4 +1,4 @@
-import { INGRESS, isKept, placeOf } from '../../filter/strict-elements.ts';
+import { INGRESS, isKept, isNamed, placeOf } from '../../filter/strict-elements.ts';
 import { BASES, BASES_ON_DEMAND } from '../../filter/strict-hooks.ts';
 import { CHAINS } from '../../filter/strict-rules.ts';
 import type { System } from '../../system/system.ts';
@@ -61,13 +61,14 @@ function tableDamage(system: System, bridges: readonly string[]): string | undef
 function renamedPorts(
   system: System,
   records: ReadonlyMap<string, StrictRecord>,
-): (readonly [port: string, name: string, now: 'dropped' | 'not filtered'])[] {
+): (readonly [port: string, name: string, now: string])[] {
   const find = deviceFinder(system);
   return [...records].flatMap(([port, { device, mode, elements }]) => {
     if (mode === 'unlocked' || deviceExists(system, port)) return [];
     const name = find(deviceCall(device));
     if (name === undefined || records.get(name)?.device === device) return [];
-    return [[port, name, isKept(elements) ? 'dropped' : 'not filtered'] as const];
+    const otherwise = isNamed(elements) ? 'not filtered since Linux 6.16, before it dropped' : 'not filtered';
+    return [[port, name, isKept(elements) ? 'dropped' : otherwise] as const];
   });
 }
 

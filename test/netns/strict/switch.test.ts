@@ -148,6 +148,20 @@ describe('a port of the kernel’s switch under the strict filter', () => {
     expect(table()).not.toContain('web');
   });
 
+  test('that somebody renames is named, and held again by a refilter', () => {
+    attach({ ip: '192.0.2.1', vifname: 'web' });
+    host.vif.host.ip('link set web down', 'link set web name moved', 'link set moved up');
+    expect(tool('vif').stderr).toContain(
+      'web is called moved by now, and what it sends is not filtered since Linux 6.16',
+    );
+    expect(tool('refilter')).toEqual({ ...FINE, stdout: 'The filters of 1 device are in place.\n' });
+    expect(passing(FEW)).toEqual(['ping']);
+    expect(tool('vif').stderr).toBe('');
+    call('offline');
+    vsctl('--if-exists', 'del-port', 'web');
+    expect(table()).not.toMatch(/web|moved/);
+  });
+
   test('has the modes, the log and the chain of the administrator', () => {
     attach({ ip: '192.0.2.1' });
     const mode = (word: string) => tool('vif', 'vif1.0', word).stdout;

@@ -66,7 +66,6 @@ testFaults(() => kernels, {
     host.card(2, { bridge: 'ovsbr0', antispoof: 'strict', mac: guestMac(2) });
     expect(host.call('online', 2).status).toBe(0);
   },
-  least: 9,
   whole: false,
   more: ({ host }) => [...strictElementsIn(host), switchPorts(host)].join('\n'),
 });

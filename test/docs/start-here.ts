@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { Host } from '../support/hosts/host.ts';
@@ -69,28 +67,12 @@ export const START_HERE: readonly Scenario[] = [
   },
   {
     document: 'CONTRIBUTING.md',
-    headings: ['Test one thing', 'Release'],
+    headings: ['Test one thing'],
     play(page) {
       const inRoot = (text: string) => page.ok(HERE, text, { as: [`cd '${ROOT}' && ${text}`], env });
       inRoot('npx vitest run --project host test/unit/plan/vlan.test.ts');
       const one = `npx vitest run --project host test/netns/vif-bridge/vlan.test.ts -t 'without vlan='`;
       expect(inRoot(one)).toMatch(/^1 passed, 0 failed/m);
-      const dir = mkdtempSync(join(tmpdir(), 'xen-network-release-'));
-      try {
-        const inCopy = (text: string) => page.ok(HERE, text, { as: [`cd '${dir}' && ${text}`], env });
-        HERE.ok('cp', `${ROOT}/package.json`, `${ROOT}/package-lock.json`, dir);
-        inCopy('npm version --no-git-tag-version 0.2.0');
-        for (const file of ['package.json', 'package-lock.json'])
-          expect(HERE.ok('cat', `${dir}/${file}`)).toContain('"version": "0.2.0"');
-        HERE.ok('git', 'init', '-q', dir);
-        HERE.ok('sh', '-c', `cd '${dir}' && git add . && git ${WHO} commit -qm x && git config user.name x`);
-        HERE.ok('git', '-C', dir, 'config', 'user.email', 'x@example.org');
-        inCopy('git tag -a v0.2.0 -m v0.2.0');
-        expect(HERE.ok('git', '-C', dir, 'tag')).toBe('v0.2.0\n');
-      } finally {
-        rmSync(dir, { recursive: true });
-      }
-      expect(inRoot('dist/xen-network --version')).toMatch(/^xen-network \d+\.\d+\.\d+$/m);
     },
   },
   {
@@ -191,5 +173,3 @@ function hooksTree(host: Host): { readonly options: string; readonly hook: strin
   host.ok('cp', '-L', '/etc/xen/scripts/xen-network', `/run/tree${program}`);
   return { options: `--root /run/tree --program ${program}`, hook, stock };
 }
-
-const WHO = '-c user.name=x -c user.email=x@example.org';

@@ -44,6 +44,8 @@ describe('xen-network complete', () => {
     expect(complete('xen-network', 'vif', 'vif3.0', 'l')).toEqual(['locked', 'log']);
     expect(complete('xen-network', 'reattach', '')).toEqual(['web']);
     expect(complete('xen-network', 'traffic', '')).toEqual(['web']);
+    expect(complete('xen-network', 'doctor', '')).toEqual(['web']);
+    expect(complete('xen-network', 'doctor', 'web', '--w')).toEqual(['--watch']);
   });
 });
 

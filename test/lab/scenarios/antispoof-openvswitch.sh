@@ -91,7 +91,7 @@ cannot_reach web 10.9.0.1
 ovs-vsctl set bridge ovs0 datapath_type=netdev
 fails xen-network refilter
 has "$said" "$vif is not held by the strict filter: Open vSwitch took it into user space"
-fails xl network-attach web mac=00:16:3e:00:00:12,bridge=ovs0,script=vif-strict
+fails xl network-attach web mac=00:16:3e:00:00:12 bridge=ovs0 script=vif-strict
 has "$said" 'whose datapath_type is netdev'
 ovs-vsctl set bridge ovs0 datapath_type=system
 is "$(master "$vif")" ovs-system

@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'host',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/lab/**', 'test/package/**'],
+          exclude: ['test/lab/**', 'test/package/**', 'test/arm64/**'],
           sequence: { groupOrder: 0 },
         },
       },

@@ -16,6 +16,7 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'npm run build:pkg': { in: 'package.json', as: 'npm run -s build:pkg' },
   'npm run man': { in: 'test/man/pages.test.ts', as: 'tools/man/main.ts' },
   'npm run package': { in: 'test/install/package.test.ts', as: 'await makeDeb(site)' },
+  'npm run test:arm64': { because: 'it builds for arm64, and runs that by qemu-user' },
   'npm run test:package': { because: 'it takes minutes and downloads Debian roots; npm run release runs it' },
   'npm run release': { in: 'test/release/release.test.ts', as: 'tools/release/main.ts' },
   'npm run release -- 1.0.0': { in: 'test/release/release.test.ts', as: 'tools/release/main.ts' },

@@ -15,7 +15,8 @@ pkgs.stdenv.mkDerivation {
     mkdir -p $out
     cp -r tree/usr/. $out
     mv $out/sbin $out/bin
-    substituteInPlace $out/lib/systemd/system/*.service --replace-fail /usr/sbin $out/bin
+    substituteInPlace $out/lib/systemd/system/xen-network.service --replace-fail /usr/sbin $out/bin
+    substituteInPlace $out/lib/systemd/system/xen-network-traffic.service --replace-fail /usr/sbin $out/bin
   '';
   meta = {
     description = "Network hook scripts of Xen as one compiled program";

@@ -2,6 +2,8 @@
 
 /usr/share/openvswitch/scripts/ovs-ctl start --system-id=lab
 later ip link del ovs-system
+# No network hook stops that would take the empty tables away.
+for family in bridge netdev inet; do later nft delete table $family xen_network; done
 later ovs-appctl -T 5 exit --cleanup
 ovs-vsctl add-br ovs0
 ovs-vsctl add-port ovs0 lan20 tag=20 -- set interface lan20 type=internal

@@ -20,6 +20,10 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'npm run test:package': { because: 'it takes minutes and downloads Debian roots; npm run release runs it' },
   'npm run release': { in: 'test/release/release.test.ts', as: 'tools/release/main.ts' },
   'npm run release -- 1.0.0': { in: 'test/release/release.test.ts', as: 'tools/release/main.ts' },
+  'sh tools/bun.sh test/formats/freeze.ts $PWD/dist/xen-network 1.0 networks dhcp pending killed killed-nat':
+    {
+      because: 'it writes what is frozen',
+    },
   'xen-network hooks enable': { in: 'test/install/package.test.ts', as: 'xen-network hooks enable' },
   'npm run demo': { in: 'package.json', as: 'npm run -s build && dist/xen-network sandbox' },
   'npm run lint': { in: 'package.json', as: 'npm run -s lint' },

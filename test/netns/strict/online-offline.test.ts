@@ -334,7 +334,10 @@ describe('xen-network vif', () => {
   test.each([
     [['vif', 'nosuch'], 'The strict filter covers no port'],
     [['vif', 'nosuch', 'locked'], 'The strict filter covers no port'],
-    [['vif', 'vif9.0', 'locked'], 'vif9.0 is not in use on a bridge of this host'],
+    [
+      ['vif', 'vif9.0', 'locked'],
+      'vif9.0 is not in use on a bridge or switch of this host, nor is it routed to',
+    ],
     [
       ['vif', 'vif1.0', 'open'],
       '"open" is nothing that can be set; say one of locked, unlocked, disabled, "log on" and "log off".',

@@ -1,7 +1,7 @@
 // Gets the engine's source: QuickJS as Debian has it, which one sha256 pins, wherever the file comes from.
 
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { BuildError, root, run } from './runtime.ts';
 
@@ -19,13 +19,7 @@ export const QUICKJS = {
 /** The variable that names the file by hand. */
 const BY_HAND = 'XEN_NETWORK_ENGINE';
 const POOL = 'pool/main/q/quickjs/';
-/** Debian's archives of what its mirrors no longer have. */
-const ARCHIVES = [
-  `http://snapshot.debian.org/archive/debian/20250601T000000Z/${POOL}`,
-  `http://archive.debian.org/debian/${POOL}`,
-];
 const APT_HELPER = '/usr/lib/apt/apt-helper';
-const PATIENCE_MS = 60_000;
 
 /** Not in node_modules, which npm ci empties, nor in dist, which anybody may remove. */
 const KEPT = join(root, '.engine');
@@ -108,7 +102,7 @@ export async function pinnedFile(
     await rm(work, { force: true });
   }
   throw new BuildError(
-    `The engine's source ${pinned.file} could not be fetched.\n${failures.map((why) => `  ${why}\n`).join('')}Any Debian mirror has it in ${POOL} for a machine that reaches one. Copy it from there and name it: ${BY_HAND}=/path/to/${pinned.file} npm run build`,
+    `The engine's source ${pinned.file} could not be fetched${failures.length === 0 ? ': apt has no mirror' : ''}.\n${failures.map((why) => `  ${why}\n`).join('')}Any Debian mirror has it in ${POOL}, and so has Debian's archive of snapshots. Copy it from there and name it: ${BY_HAND}=/path/to/${pinned.file} npm run build`,
   );
 }
 
@@ -123,20 +117,21 @@ async function fetched(place: Place, to: string, sha256: string): Promise<string
   return found === sha256 ? undefined : `what it has is another file, whose sha256 is ${found ?? 'unknown'}`;
 }
 
-/** The mirrors that this machine's apt uses, whatever release is installed: they have one pool for all. Then the archives. */
+/**
+ * The mirrors that this machine's apt uses, whatever release is installed: each has one pool for all. Asked for without
+ * regard to package lists, which a machine may not have yet.
+ */
 async function places(): Promise<Place[]> {
-  const format = '$(LABEL) $(REPO_URI)';
-  const asked = await run({ nothrow: true, quiet: true })`apt-get indextargets --format ${format}`;
-  const uris = asked.stdout.split('\n').flatMap((line) => /^Debian (\S+)$/.exec(line)?.[1] ?? []);
-  const mirrors = [...new Set(uris)].map((uri) => ({
+  const format = '$(REPO_URI)';
+  const asked = await run({
+    nothrow: true,
+    quiet: true,
+  })`apt-get indextargets --no-release-info --format ${format}`;
+  const uris = asked.stdout.split('\n').filter((uri) => uri !== '');
+  return [...new Set(uris)].map((uri) => ({
     name: `${uri}${POOL}`,
     get: (to: string) => getByApt(`${uri}${POOL}${QUICKJS.file}`, to),
   }));
-  const archives = ARCHIVES.map((uri) => ({
-    name: uri,
-    get: (to: string) => getByHttp(`${uri}${QUICKJS.file}`, to),
-  }));
-  return [...mirrors, ...archives];
 }
 
 /** By apt's own program, which knows the machine's proxies; what it downloads has nothing to do with what is installed. */
@@ -146,12 +141,6 @@ async function getByApt(uri: string, to: string): Promise<void> {
     const [why = `it ended with status ${done.exitCode}`] = done.stderr.match(/(?<=^E: ).*$/m) ?? [];
     throw new Error(why);
   }
-}
-
-async function getByHttp(uri: string, to: string): Promise<void> {
-  const answer = await fetch(uri, { signal: AbortSignal.timeout(PATIENCE_MS) });
-  if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-  await writeFile(to, new Uint8Array(await answer.arrayBuffer()));
 }
 
 /** The sha256 of a file; undefined when it cannot be read. */

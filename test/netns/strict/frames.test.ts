@@ -4,8 +4,9 @@ import { elementLine } from '../../../lib/filter/strict-elements.ts';
 import { parseAddressList } from '../../../lib/request/addresses.ts';
 import { borrowedFrames } from '../../support/frames/borrowed.ts';
 import { forgedFrames, UNFILTERED } from '../../support/frames/forged.ts';
-import { honestFrames, numbered } from '../../support/frames/honest.ts';
-import { ether, type Hex, inTag, TYPE, zeros } from '../../support/frames/packets.ts';
+import { honestFrames } from '../../support/frames/honest.ts';
+import { ether, inTag, TYPE, zeros } from '../../support/frames/packets.ts';
+import { arrivingNames, type NamedFrames, namesOf } from '../../support/frames/passing.ts';
 import { randomFrames } from '../../support/frames/random.ts';
 import type { Identity } from '../../support/frames/sender.ts';
 import type { End } from '../../support/frames/wire.ts';
@@ -26,16 +27,9 @@ beforeAll(async () => {
 afterAll(() => host.vif.host.close());
 
 /** Sends frames as guest 1, by one of its cards, and gives the names of those that arrive. */
-function passing(frames: Readonly<Record<string, Hex>>, card?: End): string[] {
-  const sent = Object.entries(frames).map(([name, frame], i) => [numbered(frame, i), name] as const);
-  const names = new Map(sent);
-  return host
-    .send(1, [...names.keys()], card)
-    .map((frame) => names.get(frame) ?? '')
-    .toSorted();
+function passing(frames: NamedFrames, card?: End): string[] {
+  return arrivingNames(frames, (sent) => host.send(1, sent, card));
 }
-
-const namesOf = (frames: Readonly<Record<string, Hex>>): string[] => Object.keys(frames).toSorted();
 
 describe.each([
   ['single addresses', '192.0.2.1 2001:db8::1'],

@@ -4,6 +4,7 @@ import { borrowedFrames } from '../../support/frames/borrowed.ts';
 import { forgedFrames } from '../../support/frames/forged.ts';
 import { honestFrames, numbered } from '../../support/frames/honest.ts';
 import { type Hex, PROTO, udp } from '../../support/frames/packets.ts';
+import { arrivingNames, type NamedFrames, namesOf } from '../../support/frames/passing.ts';
 import { type Identity, ipv4Frame } from '../../support/frames/sender.ts';
 import type { End } from '../../support/frames/wire.ts';
 import { xlEnv } from '../../support/hosts/host.ts';
@@ -75,16 +76,9 @@ function copied(): void {
 const nft = (line: string): string => host.vif.host.ok('nft', line);
 
 /** Sends frames as guest 1, by one of its cards, and gives the names of those that pass the filter. */
-function passing(frames: Readonly<Record<string, Hex>>, card?: End): string[] {
-  const sent = Object.entries(frames).map(([name, frame], i) => [numbered(frame, i), name] as const);
-  const names = new Map(sent);
-  return host
-    .send(1, [...names.keys()], card)
-    .map((frame) => names.get(frame) ?? '')
-    .toSorted();
+function passing(frames: NamedFrames, card?: End): string[] {
+  return arrivingNames(frames, (sent) => host.send(1, sent, card));
 }
-
-const namesOf = (frames: Readonly<Record<string, Hex>>): string[] => Object.keys(frames).toSorted();
 
 /** How many packets of a port were dropped. */
 function drops(port: string): number {

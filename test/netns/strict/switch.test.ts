@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { borrowedFrames } from '../../support/frames/borrowed.ts';
 import { forgedFrames } from '../../support/frames/forged.ts';
-import { honestFrames, numbered } from '../../support/frames/honest.ts';
-import { type Hex, inTag, TYPE } from '../../support/frames/packets.ts';
+import { honestFrames } from '../../support/frames/honest.ts';
+import { inTag, TYPE } from '../../support/frames/packets.ts';
+import { arrivingNames, type NamedFrames, namesOf } from '../../support/frames/passing.ts';
 import type { Identity } from '../../support/frames/sender.ts';
 import type { End } from '../../support/frames/wire.ts';
 import { xlEnv } from '../../support/hosts/host.ts';
@@ -60,16 +61,9 @@ function attach(values: Readonly<Record<string, string>>): void {
 }
 
 /** Sends frames as guest 1, by one of its cards, and gives the names of those that arrive. */
-function passing(frames: Readonly<Record<string, Hex>>, card?: End): string[] {
-  const sent = Object.entries(frames).map(([name, frame], i) => [numbered(frame, i), name] as const);
-  const names = new Map(sent);
-  return host
-    .send(1, [...names.keys()], card)
-    .map((frame) => names.get(frame) ?? '')
-    .toSorted();
+function passing(frames: NamedFrames, card?: End): string[] {
+  return arrivingNames(frames, (sent) => host.send(1, sent, card));
 }
-
-const namesOf = (frames: Readonly<Record<string, Hex>>): string[] => Object.keys(frames).toSorted();
 
 const FEW = { ping: HONEST['an IPv4 ping'] ?? '', forged: FORGED["another's MAC address"] ?? '' };
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Host, xlEnv } from '../../support/hosts/host.ts';
+import { withIptables } from '../../support/hosts/iptables.ts';
 import { VifHost } from '../../support/hosts/vif-host.ts';
 
 let vif: VifHost;
@@ -72,40 +73,39 @@ describe('rules', () => {
     vif.unplug(1, 1);
   });
 
-  test('with addresses given, a host without iptables is an error that xenstore is told', () => {
+  test.each(['absent', 'broken'] as const)(
+    'with addresses given, a host whose iptables is %s is an error that xenstore is told',
+    (kind) => {
+      vif.card(1, { ip: '192.0.2.7' });
+      host.ok('nft', 'flush', 'ruleset');
+      withIptables(host, kind, () => {
+        expect(vif.online(1).status).toBe(1);
+        const { status, error } = vif.store.told(1);
+        expect(status).toBe('error');
+        expect(error).toMatch(
+          /^vif-bridge online vif1\.0: Could not let packets of vif1\.0 pass FORWARD: "iptables -w -I FORWARD /,
+        );
+        expect(vif.link('vif1.0')).not.toContain('master');
+      });
+    },
+  );
+
+  test('are made by the kernel alone where iptables-nft is there, whether it runs or not', () => {
     vif.card(1, { ip: '192.0.2.7' });
     host.ok('nft', 'flush', 'ruleset');
     host.ok('mount', '--bind', '/bin/false', '/usr/sbin/xtables-nft-multi');
     try {
-      expect(vif.online(1).status).toBe(1);
-      const { status, error } = vif.store.told(1);
-      expect(status).toBe('error');
-      expect(error).toMatch(
-        /^vif-bridge online vif1\.0: Could not let packets of vif1\.0 pass FORWARD: "iptables -w -I FORWARD /,
-      );
-      expect(vif.link('vif1.0')).not.toContain('master');
+      expect(vif.online(1)).toEqual({ status: 0, stdout: '', stderr: '' });
     } finally {
       host.ok('umount', '/usr/sbin/xtables-nft-multi');
     }
+    expect(vif.forward()).toHaveLength(4);
+    expect(vif.offline(1)).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(vif.forward()).toEqual(['-P FORWARD ACCEPT']);
   });
 
   test('the legacy tables serve as well', () => {
-    const names = [
-      'iptables',
-      'iptables-restore',
-      'iptables-save',
-      'ip6tables',
-      'ip6tables-restore',
-      'ip6tables-save',
-    ];
-    for (const name of names)
-      host.ok(
-        'ln',
-        '-sf',
-        `/usr/sbin/${name.replace('tables', 'tables-legacy')}`,
-        `/etc/alternatives/${name}`,
-      );
-    try {
+    withIptables(host, 'legacy', () => {
       vif.card(1, { ip: '192.0.2.7 2001:db8::7' });
       expect(vif.online(1)).toEqual({ status: 0, stdout: '', stderr: '' });
       expect(host.snapshot()['iptables-legacy']).toHaveLength(3);
@@ -116,14 +116,6 @@ describe('rules', () => {
       expect(vif.offline(1)).toEqual({ status: 0, stdout: '', stderr: '' });
       expect(host.snapshot()['iptables-legacy']).toEqual([]);
       expect(host.snapshot()['ip6tables-legacy']).toEqual([]);
-    } finally {
-      for (const name of names)
-        host.ok(
-          'ln',
-          '-sf',
-          `/usr/sbin/${name.replace('tables', 'tables-nft')}`,
-          `/etc/alternatives/${name}`,
-        );
-    }
+    });
   });
 });

@@ -89,7 +89,7 @@ export function mustHaveNft(system: System): void {
 export function hasEgressHook(system: System): boolean {
   const table = 'netdev xen_network_try';
   const input = `add table ${table}; add chain ${table} to { type filter hook egress device "lo" priority 0; }\n`;
-  return system.run(['nft', '--check', '-f', '-'], { input }).status === 0;
+  return system.run(['nft', '-c', '-f', '-'], { input }).status === 0;
 }
 
 function isStrictRecord(value: unknown): value is StrictRecord {

@@ -58,14 +58,19 @@ export function planStart(facts: StartFacts): Plan {
 }
 
 function spanningTreeOf(facts: StartFacts): Step[] {
-  const { layout, spanningTree } = facts;
+  const { layout, link, spanningTree } = facts;
   const there = bridgeThere(facts);
+  const ports = [
+    ...(link.flags.has('LOWER_UP') ? [layout.nic] : []),
+    ...(layout.topology === 'classic' ? [layout.vif0] : []),
+  ];
   const device = there === undefined ? NEW(layout.bridge) : { name: layout.bridge, index: there.index };
   return spanningTreeSteps(
     layout.bridge,
     device,
     spanningTree?.wanted,
     there === undefined ? undefined : spanningTree?.now,
+    ports,
   );
 }
 

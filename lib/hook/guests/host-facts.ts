@@ -4,11 +4,11 @@ import { type HostState, type Link, observeHost } from '../../observe/host/host.
 import { readSharedFile } from '../../observe/shared-settings.ts';
 import { bridgeHolder, virtualHolder } from '../../record/shared-settings.ts';
 import { type Prefix, parsePrefix } from '../../request/addresses.ts';
+import { onceEach } from '../../system/remembering.ts';
 import type { System } from '../../system/system.ts';
 import { textOf, USUAL_VIF_SCRIPT, XL_CONF } from '../../wire/config/xl-conf.ts';
 import { parseXlFile } from '../../wire/config/xl-config.ts';
 import { SCRIPTS } from '../scripts.ts';
-import { onceEach } from './once.ts';
 import { strictBridges } from './strict-table.ts';
 
 /** libxl's bridge where neither the guest's file nor xl.conf names one. */

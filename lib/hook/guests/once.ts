@@ -1,19 +1,7 @@
 import type { Family } from '../../request/addresses.ts';
 import type { RunResult } from '../../system/processes/exec.ts';
+import { onceEach } from '../../system/remembering.ts';
 import type { System } from '../../system/system.ts';
-
-/**
- * Asks a question once for each key, however often its answer is needed.
- * @param look gives the answer
- */
-export function onceEach<K, V>(look: (key: K) => V): (key: K) => V {
-  const known = new Map<K, { readonly value: V }>();
-  return (key) => {
-    const found = known.get(key) ?? { value: look(key) };
-    known.set(key, found);
-    return found.value;
-  };
-}
 
 /**
  * The system, which asks the host only once for what concerns all guests and grows with their number: the firewall's

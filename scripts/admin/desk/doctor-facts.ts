@@ -7,7 +7,7 @@ import type { DoctorFacts, LeftFacts } from '../../../lib/desk/doctor/facts.ts';
 import type { MapFacts } from '../../../lib/desk/map/map.ts';
 import type { Context } from '../../../lib/hook/context.ts';
 import { goneDevices } from '../../../lib/hook/guests/leftovers.ts';
-import { askedOnce, onceEach } from '../../../lib/hook/guests/once.ts';
+import { askedOnce } from '../../../lib/hook/guests/once.ts';
 import { lockOf } from '../../../lib/hook/locks.ts';
 import { SCRIPTS } from '../../../lib/hook/scripts.ts';
 import { bridgeOwners } from '../../../lib/observe/bridge/owners.ts';
@@ -31,6 +31,7 @@ import { PORT_MAC } from '../../../lib/plan/vif/device.ts';
 import { natRecordPath, virtualRecordPath } from '../../../lib/record/paths.ts';
 import { parseAddressList } from '../../../lib/request/addresses.ts';
 import { isGuestDevice } from '../../../lib/request/names.ts';
+import { remembering } from '../../../lib/system/remembering.ts';
 import type { System } from '../../../lib/system/system.ts';
 import { listed } from '../../../lib/text.ts';
 import { parseGuestFile } from '../../../lib/wire/config/guest-file.ts';
@@ -51,7 +52,8 @@ const SETTINGS = [
  * @throws HostError where the host cannot be looked at
  */
 export async function readDoctorFacts(given: Context): Promise<DoctorFacts> {
-  const context = { ...given, system: readOnce(askedOnce(given.system)) };
+  // All rules are about one moment, and a thousand guests have many records.
+  const context = { ...given, system: remembering(askedOnce(given.system)) };
   const { system } = context;
   const facts = await readMapFacts(context);
   const { state } = facts;
@@ -74,11 +76,6 @@ export async function readDoctorFacts(given: Context): Promise<DoctorFacts> {
     servers: serversOf(system, facts),
     switchRuns: switchRuns(system),
   };
-}
-
-/** All rules are about one moment, and a thousand guests have many records. */
-function readOnce(system: System): System {
-  return { ...system, readText: onceEach(system.readText), list: onceEach(system.list) };
 }
 
 function readSettings(system: System, uplink: string | undefined): Record<string, string> {

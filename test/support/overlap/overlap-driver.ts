@@ -15,12 +15,11 @@ import { adminTool } from '../../../scripts/admin/tool.ts';
 import { driverNative } from '../faults/driver-native.ts';
 import { faultySystem, type StepWatch } from '../faults/faulty-system.ts';
 import { mortal } from '../faults/mortal.ts';
-import { xlEnv } from '../hosts/host.ts';
-import { Namespace, PLAIN_ENV } from '../hosts/namespace.ts';
-import { guestMac, strictElementsIn } from '../hosts/strict-host.ts';
+import { Namespace } from '../hosts/namespace.ts';
 import { differences } from '../models/bridge-state.ts';
-import { type Snapshot, takeSnapshot } from '../models/snapshot.ts';
-import { switchPorts } from '../openvswitch.ts';
+import type { Snapshot } from '../models/snapshot.ts';
+import { commandOf, envOf, nameOf } from './commands.ts';
+import { look } from './look.ts';
 import type { Act, Overlap, OverlapOutcome } from './overlap.ts';
 
 const MOST_STEPS = 400;
@@ -141,55 +140,9 @@ async function runHere(act: Act, system: System, said: string[]): Promise<number
   }
 }
 
-function script(act: Act): { readonly argv: readonly string[]; readonly env: Record<string, string> } {
-  const { run: [hook = '', ...words] = [], guest, emulated, card, tap, unplug, shell } = act;
-  if (card !== undefined) return { argv: ['sh', '-ec', cardScript(card, act.values ?? {})], env: PLAIN_ENV };
-  if (tap !== undefined) return { argv: ['sh', '-ec', tapScript(tap)], env: PLAIN_ENV };
-  if (unplug !== undefined) return { argv: ['sh', '-c', unplugScript(unplug)], env: PLAIN_ENV };
-  if (shell !== undefined) return { argv: ['sh', '-c', shell], env: PLAIN_ENV };
-  const env = guest === undefined ? PLAIN_ENV : { ...PLAIN_ENV, ...envOf(guest, emulated) };
-  return { argv: [`/etc/xen/scripts/${hook}`, ...words], env };
-}
-
-/** What xl sets when it calls a hook for a guest's card, or for the emulated one. */
-function envOf(guest: number, emulated?: true): Record<string, string> {
-  return xlEnv(guest, 0, emulated === true ? { INTERFACE: `vif${guest}.0-emu` } : {});
-}
-
-function cardScript(domid: number, values: Readonly<Record<string, string>>): string {
-  const [backend, frontend] = [
-    `/local/domain/0/backend/vif/${domid}/0`,
-    `/local/domain/${domid}/device/vif/0`,
-  ];
-  const entries = Object.entries({
-    mac: guestMac(domid),
-    handle: '0',
-    'frontend-id': `${domid}`,
-    frontend,
-    online: '1',
-    state: '1',
-    script: '/etc/xen/scripts/vif-bridge',
-    ...values,
-  }).map(([key, value]) => `${backend}/${key} '${value}'`);
-  return `
-[ -e /run/netns/guest${domid} ] || ip netns add guest${domid}
-ip link add vif${domid}.0 address ${guestMac(domid).replace('00:16:3e', '02:00:5e')} type veth peer name eth0 \
-  address ${guestMac(domid)} netns guest${domid}
-xenstore-write -R ${entries.join(' ')} ${frontend}/backend ${backend}`;
-}
-
-const tapScript = (domid: number): string => `
-ip tuntap add dev vif${domid}.0-emu mode tap
-ip link set dev vif${domid}.0-emu address ${guestMac(domid).replace('00:16:3e', '02:00:5f')}`;
-
-const unplugScript = (domid: number): string => `
-ip link del dev vif${domid}.0-emu 2>/dev/null
-ip netns exec guest${domid} ip link del dev eth0
-xenstore-rm /local/domain/0/backend/vif/${domid}/0 /local/domain/${domid}/device/vif/0 2>/dev/null`;
-
 /** Runs something as the program itself, to its end. */
 function runAway(act: Act): string {
-  const { argv, env } = script(act);
+  const { argv, env } = commandOf(act);
   const { status, stderr } = here.run(argv, { env });
   return `${status} ${stderr.trim()}`;
 }
@@ -205,7 +158,7 @@ function letIn(act: Act): LetIn {
   const {
     argv: [file = '', ...args],
     env,
-  } = script(act);
+  } = commandOf(act);
   const child = spawn(file, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
@@ -227,71 +180,11 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** What a look finds beside the snapshot: the strict filter's elements, and what xenstore says of guests. */
-function look(): Snapshot {
-  const {
-    sysctl = [],
-    iptables = [],
-    ip6tables = [],
-    addresses = [],
-    routes = [],
-    files = [],
-    ...rest
-  } = takeSnapshot(here);
-  // The order of devices is that in which they came; that of one device's addresses counts.
-  const deviceOf = (line: string) => line.split(' ', 1)[0] ?? '';
-  // What a killed online noted for a guest that is not connected goes with the guest.
-  const isMark = (line: string) => {
-    const [, path] = /^(.*)\/xen-network = /.exec(line) ?? [];
-    return path !== undefined && store.includes(`${path}/hotplug-status = "connected"`);
-  };
-  const store = here.run(['xenstore-ls', '-f', '/local/domain/0/backend/vif']).stdout.split('\n');
-  return {
-    ...rest,
-    routes: routes.filter(isSettled),
-    addresses: addresses.filter(isSettled).toSorted((a, b) => deviceOf(a).localeCompare(deviceOf(b))),
-    iptables: inAnyOrder(iptables),
-    ip6tables: inAnyOrder(ip6tables),
-    files: files.map(sharedInAnyOrder),
-    sysctl: sysctl.filter((line) => !/\/(stable_secret|retrans)/.test(line)),
-    strict: strictElementsIn(here),
-    switch: existsSync('/run/openvswitch/db.sock') ? switchPorts(here).split('\n') : [],
-    store: store.filter((line) => /\/(hotplug-status|hotplug-error|locking) = /.test(line) || isMark(line)),
-  };
-}
-
-/** What the kernel gives a bridge without a card comes and goes with the carrier of its guests, some time later. */
-const isSettled = (line: string): boolean => !/^(vmnet8 |.*"dev":"vmnet8").*"(fe80:|ff00:)/.test(line);
-
-/** Which holder came first, and which shared setting was needed first, makes no difference. */
-function sharedInAnyOrder(line: string): string {
-  const [, name = '', text = ''] = /^(xen-network\/ledger) (.*)$/.exec(line) ?? [];
-  if (name === '') return line;
-  const sorted = (value: unknown): unknown =>
-    Array.isArray(value) ? value.map((each) => JSON.stringify(sorted(each))).sort() : value;
-  const entries: Record<string, unknown>[] = JSON.parse(text);
-  const held = entries.map(({ holders, ...entry }) => ({ ...entry, holders: sorted(holders) }));
-  return `${name} ${JSON.stringify(sorted(held))}`;
-}
-
-/** Neighbours among a chain's rules that end alike are sorted: which of them comes first makes no difference. */
-function inAnyOrder(lines: readonly string[]): string[] {
-  const runs: string[][] = [];
-  let kind = '';
-  for (const line of lines) {
-    const now = `${/^\S+ -A \S+/.exec(line)?.[0]} ${/ -j \S+/.exec(line)?.[0]}`;
-    if (now !== kind) runs.push([]);
-    kind = now;
-    runs.at(-1)?.push(line);
-  }
-  return runs.flatMap((run) => run.sort());
-}
-
 /** Looks until it is one of the expected; otherwise tells how it differs from the one that is nearest. */
 function wrongAfter(expected: readonly Snapshot[]): string[] {
   const texts = expected.map((each) => JSON.stringify(each));
   for (const end = performance.now() + CALM_MS; ; Bun.sleepSync(20)) {
-    const now = look();
+    const now = look(here, existsSync('/run/openvswitch/db.sock'));
     if (texts.includes(JSON.stringify(now))) return [];
     if (performance.now() < end) continue;
     const all = expected.map((each) => differences(each, now));
@@ -303,7 +196,7 @@ function wrongAfter(expected: readonly Snapshot[]): string[] {
 function settled(): Snapshot {
   let before = '';
   for (let tries = 0; ; tries++) {
-    const now = look();
+    const now = look(here, existsSync('/run/openvswitch/db.sock'));
     const text = JSON.stringify(now);
     if ((text === before && !text.includes('tentative')) || tries > 50) return now;
     before = text;
@@ -324,12 +217,6 @@ function inTurn(
   for (const act of overlap.end) runAway(act);
   const wrong = wrongAfter([stage]);
   return { state, wrong: wrong.length === 0 ? [] : ['left at the end:', ...wrong, 'of:', ...said], said };
-}
-
-function nameOf({ run, guest, card, tap, unplug, shell }: Act): string {
-  if (run !== undefined) return `${run.join(' ')}${guest === undefined ? '' : ` of guest ${guest}`}`;
-  if (tap !== undefined) return `guest ${tap} gets an emulated card`;
-  return shell ?? `guest ${card ?? unplug} ${card === undefined ? 'goes' : 'comes'}`;
 }
 
 /** How one overlap ended. */

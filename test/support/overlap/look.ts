@@ -1,0 +1,69 @@
+import type { Namespace } from '../hosts/namespace.ts';
+import { strictElementsIn } from '../hosts/strict-host.ts';
+import { type Snapshot, takeSnapshot } from '../models/snapshot.ts';
+import { switchPorts } from '../openvswitch.ts';
+
+/**
+ * Looks at a host on which runs may come in another order: a snapshot, the strict filter's elements, and what xenstore says
+ * of guests.
+ * @param host whose network
+ * @param hasSwitch whether it has an Open vSwitch
+ */
+export function look(host: Namespace, hasSwitch: boolean): Snapshot {
+  const {
+    sysctl = [],
+    iptables = [],
+    ip6tables = [],
+    addresses = [],
+    routes = [],
+    files = [],
+    ...rest
+  } = takeSnapshot(host);
+  // The order of devices is that in which they came; that of one device's addresses counts.
+  const deviceOf = (line: string) => line.split(' ', 1)[0] ?? '';
+  // What a killed online noted for a guest that is not connected goes with the guest.
+  const isMark = (line: string) => {
+    const [, path] = /^(.*)\/xen-network = /.exec(line) ?? [];
+    return path !== undefined && store.includes(`${path}/hotplug-status = "connected"`);
+  };
+  const store = host.run(['xenstore-ls', '-f', '/local/domain/0/backend/vif']).stdout.split('\n');
+  return {
+    ...rest,
+    routes: routes.filter(isSettled),
+    addresses: addresses.filter(isSettled).toSorted((a, b) => deviceOf(a).localeCompare(deviceOf(b))),
+    iptables: inAnyOrder(iptables),
+    ip6tables: inAnyOrder(ip6tables),
+    files: files.map(sharedInAnyOrder),
+    sysctl: sysctl.filter((line) => !/\/(stable_secret|retrans)/.test(line)),
+    strict: strictElementsIn(host),
+    switch: hasSwitch ? switchPorts(host).split('\n') : [],
+    store: store.filter((line) => /\/(hotplug-status|hotplug-error|locking) = /.test(line) || isMark(line)),
+  };
+}
+
+/** What the kernel gives a bridge without a card comes and goes with the carrier of its guests, some time later. */
+const isSettled = (line: string): boolean => !/^(vmnet8 |.*"dev":"vmnet8").*"(fe80:|ff00:)/.test(line);
+
+/** Which holder came first, and which shared setting was needed first, makes no difference. */
+function sharedInAnyOrder(line: string): string {
+  const [, name = '', text = ''] = /^(xen-network\/ledger) (.*)$/.exec(line) ?? [];
+  if (name === '') return line;
+  const sorted = (value: unknown): unknown =>
+    Array.isArray(value) ? value.map((each) => JSON.stringify(sorted(each))).sort() : value;
+  const entries: Record<string, unknown>[] = JSON.parse(text);
+  const held = entries.map(({ holders, ...entry }) => ({ ...entry, holders: sorted(holders) }));
+  return `${name} ${JSON.stringify(sorted(held))}`;
+}
+
+/** Neighbours among a chain's rules that end alike are sorted: which of them comes first makes no difference. */
+function inAnyOrder(lines: readonly string[]): string[] {
+  const runs: string[][] = [];
+  let kind = '';
+  for (const line of lines) {
+    const now = `${/^\S+ -A \S+/.exec(line)?.[0]} ${/ -j \S+/.exec(line)?.[0]}`;
+    if (now !== kind) runs.push([]);
+    kind = now;
+    runs.at(-1)?.push(line);
+  }
+  return runs.flatMap((run) => run.sort());
+}

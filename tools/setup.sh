@@ -142,8 +142,8 @@ case $what in
   lab) set -- $compiler $lab ;;
   test)
     set -- $compiler $demo bridge-utils strace xen-utils-common 'xen-utils-4.*' ebtables dnsmasq-base \
-      isc-dhcp-server isc-dhcp-client procps openvswitch-switch net-tools ethtool iputils-arping shellcheck udev \
-      binutils scdoc man-db groff-base
+      isc-dhcp-server isc-dhcp-client procps openvswitch-switch ovn-central ovn-host net-tools ethtool iputils-arping \
+      shellcheck udev binutils scdoc man-db groff-base
     ;;
 esac
 install_packages "$@" || die "the $what cannot do without these packages."

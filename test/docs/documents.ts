@@ -32,7 +32,7 @@ export interface Section {
 
 /** The programs that documents call. */
 const PROGRAM =
-  /^(?:[A-Z_]+=\S+ )*(?:network-(?:bridge|nat|route|virtual|multi-bridge)|vif-(?:bridge|nat|route|openvswitch|setup)|xen-network|\.\/install\.sh|dist\/xen-network|npm|npx|git|ip|bridge|brctl|nft|ip6?tables|sysctl|ovs-\w+|ovn-nbctl|journalctl|systemctl|rc-update|update-rc\.d|chkconfig|nmcli|virsh|apt-get|dpkg|xl|sh)(?: |$)/;
+  /^(?:[A-Z_]+=\S+ )*(?:network-(?:bridge|nat|route|virtual|multi-bridge)|vif-(?:bridge|nat|route|openvswitch|setup)|xen-network|\.\/install\.sh|dist\/xen-network|npm|npx|git|ip|bridge|brctl|nft|ip6?tables|sysctl|ovs-\w+|ovn-\w+|journalctl|systemctl|rc-update|update-rc\.d|chkconfig|nmcli|virsh|apt-get|dpkg|xl|sh)(?: |$)/;
 
 /** Lines that are no commands: configuration, and the beginnings of what programs print or say. */
 const NO_COMMAND = [

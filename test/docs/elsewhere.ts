@@ -73,10 +73,32 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'rc-update add xen-network default': { because: NO_INIT },
   'update-rc.d xen-network defaults': { because: NO_INIT },
   'chkconfig --add xen-network': { because: NO_INIT },
-  'ovn-nbctl lsp-add sw0 00:16:3e:00:00:11': { because: 'OVN is not installed for the tests' },
-  "ovn-nbctl lsp-set-port-security 00:16:3e:00:00:11 '00:16:3e:00:00:11 192.0.2.11'": {
-    because: 'OVN is not installed for the tests',
+  'ovs-vsctl set open . external-ids:system-id=host1 external-ids:ovn-remote=tcp:172.31.0.1:6642': {
+    in: 'test/support/ovn.ts',
+    as: 'external-ids:system-id="$1" external-ids:ovn-remote=',
   },
+  'ovs-vsctl set open . external-ids:ovn-encap-type=geneve external-ids:ovn-encap-ip=172.31.0.1': {
+    in: 'test/support/ovn.ts',
+    as: 'external-ids:ovn-encap-type=geneve',
+  },
+  'ovn-nbctl ls-add sw0': { in: 'test/netns/networks/ovn.test.ts', as: "'ls-add', SWITCH" },
+  'ovn-nbctl lsp-add sw0 00:16:3e:00:00:11': {
+    in: 'test/netns/networks/ovn.test.ts',
+    as: "'lsp-add', SWITCH, mac",
+  },
+  "ovn-nbctl lsp-set-addresses 00:16:3e:00:00:11 '00:16:3e:00:00:11 192.0.2.11'": {
+    in: 'test/netns/networks/ovn.test.ts',
+    as: "'lsp-set-addresses', mac",
+  },
+  "ovn-nbctl lsp-set-port-security 00:16:3e:00:00:11 '00:16:3e:00:00:11 192.0.2.11'": {
+    in: 'test/netns/networks/ovn.test.ts',
+    as: "'lsp-set-port-security', mac",
+  },
+  'ovn-nbctl lsp-set-options 00:16:3e:00:00:11 requested-chassis=host2': {
+    in: 'test/netns/networks/ovn.test.ts',
+    as: "'lsp-set-options', WEB.mac, 'requested-chassis=two'",
+  },
+  'ovn-sbctl show': { in: 'test/netns/networks/ovn.test.ts', as: "'ovn-sbctl', 'show'" },
   'iptables -i eth0': { because: 'no command: words of a rule' },
   'bridge xen_network_wrapped_xenbr0': { because: 'no command: the name of a table' },
   'nft -f': { because: 'no command: an option' },

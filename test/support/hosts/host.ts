@@ -1,4 +1,4 @@
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { type Snapshot, takeSnapshot } from '../models/snapshot.ts';
 import { sleep } from '../wait.ts';
@@ -127,6 +127,18 @@ export class Host extends Namespace {
         .map(([, via]) => `route add default via ${via} dev ${name}`),
     );
     return gateway;
+  }
+
+  /**
+   * A cable to another host; its ends are down.
+   * @param device what the end is called, on both
+   * @param other the other host
+   */
+  cable(device: string, other: Host): void {
+    const [here, there] = [this, other].map((host) => `${host.#holder.pid}`);
+    const veth = `link add ${device} type veth peer name ${device} netns ${there}`;
+    // Not from within, where a process of another host has no number.
+    execFileSync(NSENTER, ['-t', `${here}`, '--net', 'ip', ...veth.split(' ')]);
   }
 
   /**

@@ -107,12 +107,15 @@ export function strictRecordPath(device: string): string {
   return `${STRICT_RECORDS}/${device}`;
 }
 
+/** The folder of the notes that bridges learned addresses from unfiltered frames before strict guests joined them. */
+export const LEARNING_NOTES = `${RUN_FOLDER}/learning`;
+
 /**
  * The path of the note that a bridge learned addresses from unfiltered frames before strict guests joined it.
  * @param bridge the bridge's name
  */
 export function learningNotePath(bridge: string): string {
-  return `${RUN_FOLDER}/learning/${bridge}`;
+  return `${LEARNING_NOTES}/${bridge}`;
 }
 
 /** The folder of the records of guests' devices whose traffic is counted. */

@@ -20,6 +20,7 @@ import { withXenstore } from '../../system/xenstore/open.ts';
 import type { Context } from '../context.ts';
 import { deviceKeys, withFreeLocks } from '../locks.ts';
 import { endCounting } from '../traffic/counting.ts';
+import { unlearnedBridges } from '../vif/learning.ts';
 import { releaseOf } from '../vif/lease.ts';
 import { unnamedPortSteps } from '../vif/named-port.ts';
 import { letGoOfPort, portFilterRemoval } from '../vif/port-filter.ts';
@@ -32,7 +33,7 @@ import { listAllRules } from './refilter-records.ts';
 /**
  * Removes what devices have left whose offline was interrupted or never came: rules, elements of the strict table,
  * proxy entries, DHCP entries, a switch's port, records. The steps are planned for the present host. A device whose
- * lock is held is left to the holder.
+ * lock is held is left to the holder. Bridges without strict guests learn addresses again as before them.
  * @param context the call
  * @param devices the kernel's names of the devices
  * @returns a sentence for each device that had left something
@@ -49,6 +50,8 @@ export async function collect(context: Context, devices: readonly string[]): Pro
       sentences.push(...(await recoverRun(system, device)), ...(await finish(context, device)));
     });
   }
+  for (const bridge of unlearnedBridges(system))
+    sentences.push(...(await letGoOfPort(system, bridge, () => [])));
   return sentences;
 }
 

@@ -1,5 +1,5 @@
 import { applyParts, applyTeardown, type Part, UNDONE } from '../../apply/apply.ts';
-import { StepError } from '../../errors.ts';
+import { StepError, XenNetworkError } from '../../errors.ts';
 import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
 import { isDeviceChain } from '../../filter/strict-elements.ts';
 import { listRules, unrestrictedFamilies } from '../../observe/filter/rules.ts';
@@ -118,8 +118,20 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
       });
     } catch (thrown) {
       means = otherMeans(run, attachment, means, thrown);
-      if (means === undefined) throw thrown;
+      if (means !== undefined) continue;
+      if (attachment.portFilter !== undefined) await leaveBridge(run, attachment.bridge);
+      throw thrown;
     }
+  }
+}
+
+/** The guest of an attach that was undone may have been the only strict one of its bridge. */
+async function leaveBridge({ context: { system, log } }: VifRun, bridge: string): Promise<void> {
+  try {
+    for (const failure of await letGoOfPort(system, bridge, () => [])) log.warn(failure);
+  } catch (failure) {
+    if (!(failure instanceof XenNetworkError)) throw failure;
+    log.warn(failure.message);
   }
 }
 

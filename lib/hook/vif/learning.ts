@@ -1,7 +1,7 @@
 import { readBridgeRecords } from '../../observe/bridge/uplink.ts';
 import { readVirtualRecords } from '../../observe/forward/virtual.ts';
 import { lastingStep, record, type Step, setting } from '../../plan/step.ts';
-import { learningNotePath, strictRecordPath } from '../../record/paths.ts';
+import { LEARNING_NOTES, learningNotePath, strictRecordPath } from '../../record/paths.ts';
 import type { System } from '../../system/system.ts';
 
 const switchOf = (bridge: string): string => `/sys/class/net/${bridge}/bridge/no_linklocal_learn`;
@@ -10,8 +10,8 @@ const switchOf = (bridge: string): string => `/sys/class/net/${bridge}/bridge/no
  * The steps that stop a bridge from learning addresses from unfiltered frames. Frames to 01:80:c2:00:00:00 and 0e pass
  * no filter of the bridge family, but the bridge learns their source address: one such frame sends another guest's
  * packets to the wrong port (net/bridge/br_input.c; ip-link(8), no_linklocal_learn). The steps stay when the run is
- * undone, since the bridge's other guests may rely on them by then. For an administrator's bridge a note records the
- * change.
+ * undone, since the bridge's other guests may rely on them by then; `unlearningSteps` takes them back where none does. For
+ * an administrator's bridge a note records the change.
  * @param system the way to the bridge
  * @param bridge the bridge's name
  */
@@ -21,13 +21,7 @@ export function learningSteps(system: System, bridge: string): Step[] {
   const path = learningNotePath(bridge);
   const noted = isOurs(system, bridge)
     ? []
-    : [
-        {
-          do: record(path, '0'),
-          undo: [record(path, undefined)],
-          why: `record that ${bridge} learned from them`,
-        },
-      ];
+    : [lastingStep(record(path, '0'), `record that ${bridge} learned from them`)];
   return [...noted, lastingStep(setting(switchOf(bridge), '1'), why)];
 }
 
@@ -52,4 +46,12 @@ export function unlearningSteps(system: System, bridge: string): Step[] {
   const why = `let ${bridge} learn addresses as it did before`;
   const back = system.readText(switchOf(bridge)) === '1' ? [setting(switchOf(bridge), '0')] : [];
   return [...back, record(path, undefined)].map((command) => lastingStep(command, why));
+}
+
+/**
+ * The bridges of the administrator that learn less than before, because of strict guests.
+ * @param system the way to the notes
+ */
+export function unlearnedBridges(system: System): string[] {
+  return system.list(LEARNING_NOTES);
 }

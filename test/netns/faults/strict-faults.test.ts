@@ -17,6 +17,7 @@ const more = ({ host, store }: HookHost): string =>
   [
     ...strictElementsIn(host),
     ...store.list(PATH).filter((line) => line.startsWith(`${PATH}/xen-network = `)),
+    `learns less: ${host.ok('cat', '/sys/class/net/xenbr0/bridge/no_linklocal_learn')}`,
   ].join('\n');
 
 const strict = { antispoof: 'strict', mac: guestMac(1) };

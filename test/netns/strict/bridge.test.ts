@@ -108,6 +108,7 @@ describe.each([
 describe('a bridge of the administrator', () => {
   const PATH = '/sys/class/net/adm0/bridge/no_linklocal_learn';
   const learned = () => net.host.ok('cat', PATH).trim();
+  const noted = () => net.host.run(['test', '-e', '/run/xen-network/learning/adm0']).status === 0;
 
   test.each(['0', '1'])(
     'learns from frames that pass no filter as it did (%s) once the last strict guest has left',
@@ -124,9 +125,24 @@ describe('a bridge of the administrator', () => {
       net.store.forget(2, 0);
       expect(tool('recover').stdout).toContain('vif2.0');
       expect(learned()).toBe(before);
-      expect(net.host.run(['test', '-e', '/run/xen-network/learning/adm0']).status).not.toBe(0);
+      expect(noted()).toBe(false);
     },
   );
+
+  test('learns as it did too when its only strict guest does not come about, or its online is killed', () => {
+    net.host.ip('link add adm0 type bridge', 'link set adm0 up');
+    net.card(1, { bridge: 'adm0', ip: '192.0.2.51' });
+    const hook = '/etc/xen/scripts/vif-post.d/10-ends.hook';
+    net.host.write(hook, `cat ${PATH} >/run/learned; false\n`, '755');
+    expect(net.call('vif-bridge', 'online', 1, ['antispoof=strict']).status).toBe(1);
+    expect(net.host.ok('cat', '/run/learned')).toBe('1\n');
+    expect([learned(), noted()]).toEqual(['0', false]);
+    net.host.write(hook, 'kill -KILL $PPID\n', '755');
+    expect(net.call('vif-bridge', 'online', 1, ['antispoof=strict']).status).toBe(137);
+    expect([learned(), noted()]).toEqual(['1', true]);
+    expect(tool('recover').status).toBe(0);
+    expect([learned(), noted()]).toEqual(['0', false]);
+  });
 });
 
 describe('the table', () => {

@@ -66,7 +66,7 @@ const STEP_COUNTS: Readonly<Record<string, number>> = {
   'vif-bridge, attach: a vif under the strict filter, with a vifname': 16,
   'vif-bridge, attach: a vif whose addresses and mode change': 3,
   'vif-bridge, attach: a vif with a vifname that is cut, and rules in both families': 16,
-  'vif-bridge, attach: the first vif under the strict filter': 13,
+  'vif-bridge, attach: the first vif under the strict filter': 15,
   'vif-bridge, detach: a tap with a vifname': 7,
   'vif-bridge, detach: a vif': 7,
   'vif-bridge, detach: a vif that is on the bridge with other addresses': 7,

@@ -65,6 +65,9 @@ const PORT_OPTIONS = {
   unicast_flood: '1',
 } as const;
 
+/** Flags of a port that have no file, and are off on a port that has just joined (bridge(8)). mab needs locked. */
+const PORT_FLAGS = ['locked', 'mab', 'vlan_tunnel', 'neigh_vlan_suppress'] as const;
+
 /** A port's default path cost by its speed in Mbit/s (br_if.c, port_cost); 100 where the speed is unknown. */
 const COSTS: Readonly<Record<string, string>> = { 10000: '2', 5000: '3', 2500: '4', 1000: '4', 100: '19' };
 
@@ -80,6 +83,8 @@ export interface StaticEntry {
 export interface KeptPort {
   /** Options that differ from the defaults: file below /sys/class/net/PORT/brport, and value. */
   readonly options: ReadonlyMap<string, string>;
+  /** Those flags that are on and have no file, as bridge(8) calls them. */
+  readonly flags: readonly string[];
   /** Undefined where the port has only the VLANs that the bridge gives to every port. */
   readonly vlans: readonly VlanRange[] | undefined;
   readonly entries: readonly StaticEntry[];
@@ -114,10 +119,12 @@ export function readKept(system: System, links: readonly Link[], bridge: string)
   const usual = defaultPvid === 0 ? [] : [{ from: defaultPvid, to: defaultPvid, pvid: true, untagged: true }];
   const table = system.run(['bridge', '-j', 'fdb', 'show', 'br', bridge], { isListing: true }).stdout;
   const entries = parseEntries(table, bridge, new Set(members.map(({ mac }) => mac)));
+  const flags = parseFlags(system.run(['bridge', '-j', '-d', 'link', 'show'], { isListing: true }).stdout);
   const kept = members.map(({ name }) => {
     const own = vlans.get(name);
     const port: KeptPort = {
       options: name === bridge ? new Map<string, string>() : portOptions(system, name),
+      flags: flags.get(name) ?? [],
       vlans: own === undefined || sameRanges(own, usual) ? undefined : own,
       entries: entries.get(name) ?? [],
     };
@@ -143,6 +150,18 @@ function differing(
     ([file, value]) => [file, system.readText(`${folder}/${file}`) ?? value] as const,
   );
   return new Map(options.filter(([file, value]) => value !== usual[file]));
+}
+
+/** The flags in `bridge -j -d link show`. A card with a switch of its own is listed twice, by its bridge first. */
+function parseFlags(text: string): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const { ifname, ...port } of jsonList(text))
+    if (typeof ifname === 'string' && !found.has(ifname))
+      found.set(
+        ifname,
+        PORT_FLAGS.filter((flag) => port[flag] === true),
+      );
+  return found;
 }
 
 function sameRanges(some: readonly VlanRange[], others: readonly VlanRange[]): boolean {

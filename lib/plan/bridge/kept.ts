@@ -34,6 +34,7 @@ export function portAgain(kept: KeptBridge, port: string, name: string = port): 
         });
   return [
     ...[...had.options].map(([file, value]) => setting(`/sys/class/net/${name}/brport/${file}`, value)),
+    ...had.flags.map((flag): Command => ({ tool: 'bridge', args: ['link', 'set', 'dev', name, flag, 'on'] })),
     ...vlans.map((command) =>
       command.tool === 'bridge' ? { ...command, args: [...command.args, ...self] } : command,
     ),

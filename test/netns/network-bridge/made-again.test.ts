@@ -71,6 +71,9 @@ function dress(bridge: string, ports: readonly string[]): string[] {
     ...write(`${bridge}/bridge`, OPTIONS),
     ...[...ports, 'tap5'].flatMap((port) => write(`${port}/brport`, FLAGS)),
     'echo tap6 > /sys/class/net/tap5/brport/backup_port',
+    ...[...ports, 'tap5'].flatMap((port) =>
+      ['locked', 'vlan_tunnel'].map((flag) => `bridge link set dev ${port} ${flag} on`),
+    ),
     ...[...ports, 'tap6'].flatMap((port, i) => [
       `bridge fdb add 02:00:00:00:01:0${i} dev ${port} master static`,
       `bridge fdb add 02:00:00:00:02:0${i} dev ${port} master static sticky`,

@@ -233,6 +233,7 @@ export function stopPlan(topology: Topology, antispoof = false): Plan {
 /** What the administrator has told the bridge of the card. */
 const KEPT_PORT: KeptPort = {
   options: new Map([['hairpin_mode', '1']]),
+  flags: ['locked'],
   vlans: [{ from: 7, to: 9, pvid: false, untagged: true }],
   entries: [{ mac: '02:00:00:00:00:09', state: 'static', vlan: 7, isSticky: true }],
 };

@@ -13,6 +13,7 @@ part policy4 ip -4 -d rule
 part policy6 ip -6 -d rule
 part options find -L /sys/class/net -mindepth 3 -maxdepth 3 -path '/sys/class/net/*/br*/*' -type f -perm -600 -exec grep -s . {} +
 part fdb sh -c 'bridge fdb show | grep " master .*(permanent|static)"'
+part flags bridge -d link show
 part tables nft list tables bridge
 part fixed4 ip -4 neigh show nud permanent
 part fixed6 ip -6 neigh show nud permanent
@@ -22,7 +23,7 @@ cd /proc/sys/net && part settings grep -rs . ipv4/conf ipv6/conf ipv4/neigh ipv6
 exit 0
 `;
 /** What the kernel lists in no order of its own. */
-const SETS = new Set(['details6', 'settings', 'options', 'fdb']);
+const SETS = new Set(['details6', 'settings', 'options', 'fdb', 'flags']);
 /** What the kernel counts or derives. */
 const DERIVED = /\/path_cost:2$|\/(mc_forwarding|mtu|stable_secret|base_reachable_time|retrans_time):/;
 /** Remaining lifetimes, indexes, and what becomes of a route with the carrier. */

@@ -5,7 +5,7 @@ import { type Command, commandText, type Plan, type Refusable, type Step } from 
 import { planUndo } from '../plan/undo.ts';
 import { reserveTime } from '../system/processes/deadline.ts';
 import type { System } from '../system/system.ts';
-import { failuresOf } from './already.ts';
+import { existsAlready, failuresOf, isUnfit } from './already.ts';
 import { type Batch, batches, type Outcome, quickRuns, stepError } from './execute.ts';
 import { closeJournal, extendJournal, type Journal, noteBatch, openJournal } from './journal.ts';
 import { executeLocked, locked } from './locked.ts';
@@ -136,9 +136,6 @@ function enter(system: System, run: Run, steps: readonly Step[], needsIndexes: b
   run.steps.push(...steps);
 }
 
-/** The kernel's errors when a device does not support a value, as opposed to failures of the device. */
-const REFUSED = /Invalid argument|not supported|out of range|mtu (less|greater) than device/i;
-
 /** @returns how many of the steps were done, or may have been, and why the next one failed */
 async function carryOut(
   system: System,
@@ -146,21 +143,13 @@ async function carryOut(
   options: ApplyOptions,
   held: string | undefined,
 ): Promise<Pick<Outcome, 'done' | 'notes'> & { readonly failure?: StepError }> {
-  const {
-    done,
-    exact,
-    error,
-    notes = [],
-  } = await executeLocked(
-    system,
-    tool,
-    items.map((step) => step.do),
-    { held },
-  );
+  const commands = items.map((step) => step.do);
+  const outcome = await executeLocked(system, tool, commands, { held });
+  const { done, exact, error, notes = [] } = outcome;
   const failed = error === undefined ? undefined : items[done];
   if (failed === undefined) return { done: items.length, notes };
-  const exists = failed.mayExist === true && /File exists/.test(error ?? '');
-  const refuses = failed.mayRefuse !== undefined && REFUSED.test(error ?? '');
+  const exists = failed.mayExist === true && existsAlready(outcome);
+  const refuses = failed.mayRefuse !== undefined && isUnfit(outcome);
   if (!exact || !(exists || refuses))
     return { done: exact ? done : items.length, failure: stepError(failed, error ?? '', UNDONE) };
   if (refuses) {

@@ -67,7 +67,7 @@ export interface Outcome {
   /** Whether `done` is exact; it is not when a child was killed half-way. */
   readonly exact: boolean;
   readonly error?: string;
-  /** The same failures one by one, where the kernel gave a number with each. */
+  /** The same failures one by one, where it is known of each whether its work was done already. */
   readonly refusals?: readonly Refusal[];
   /** Sentences about optional commands that failed. */
   readonly notes?: readonly string[];
@@ -139,8 +139,12 @@ function runLines(
 }
 
 function gathered(outcomes: readonly Outcome[]): Outcome {
-  const errors = outcomes.flatMap(({ error }) => (error === undefined ? [] : [error]));
-  return { done: outcomes.length, exact: true, ...(errors.length === 0 ? {} : { error: errors.join('; ') }) };
+  const failed = outcomes.filter(({ error }) => error !== undefined);
+  const done = { done: outcomes.length, exact: true };
+  if (failed.length === 0) return done;
+  const error = failed.map((outcome) => outcome.error).join('; ');
+  if (failed.some(({ refusals }) => refusals === undefined)) return { ...done, error };
+  return { ...done, error, refusals: failed.flatMap(({ refusals = [] }) => refusals) };
 }
 
 function runRules(system: System, tool: 'iptables' | 'ip6tables', commands: readonly Command[]): Outcome {
@@ -157,6 +161,8 @@ function timeFor(commands: readonly Command[]): { readonly timeoutMs: number } {
   return { timeoutMs: Math.max(DEFAULT_TIMEOUT_MS, commands.length * 10) };
 }
 
+/** The errno of a failure that never means that the work was done already. */
+const NO_NUMBER = 0;
 /** nft's message when the object of a command does not exist (ENOENT). */
 const IS_GONE = /Error: (Could not process rule: )?No such file or directory$/;
 
@@ -192,10 +198,12 @@ function runNft(system: System, commands: readonly Command[], force: boolean): O
     const parts = [commands.slice(0, half), commands.slice(half)];
     return { ...gathered(parts.map((part) => runNft(system, part, true))), done: commands.length };
   }
-  const [error = ''] = failureText(result, /^\s*$/gm).split('; ');
-  if (force && IS_GONE.test(error) && /^(delete|flush) /.test(input))
+  const [said = ''] = failureText(result, /^\s*$/gm).split('; ');
+  if (force && IS_GONE.test(said) && /^(delete|flush) /.test(input))
     return { done: commands.length, exact: true };
-  return { done: 0, exact: true, error: error.replace(/^\/dev\/stdin:[\d:-]+: Error: /, '') };
+  const error = said.replace(/^\/dev\/stdin:[\d:-]+: Error: /, '');
+  // What could not be put in again has no place any more; that is no work done.
+  return { done: 0, exact: true, error, refusals: [{ errno: NO_NUMBER, text: error }] };
 }
 
 function runSingles(system: System, commands: readonly Command[]): Outcome {

@@ -16,7 +16,7 @@ import {
 export interface RtOutcome {
   readonly done: number;
   readonly error?: string;
-  /** Every failure of a run that goes on after failures. */
+  /** Every failure; one, unless the run goes on after failures. */
   readonly refusals?: readonly Refusal[];
 }
 
@@ -75,7 +75,7 @@ export function runRtnetlink(
       const error = message === undefined ? runOne(socket, args, indexOf) : perform(socket, message);
       if (error === undefined) continue;
       errors.push(error);
-      if (!force) return { done, error: error.text };
+      if (!force) return { done, error: error.text, refusals: errors };
     }
   } finally {
     socket.close();

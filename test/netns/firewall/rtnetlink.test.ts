@@ -147,18 +147,18 @@ describe('what the kernel is asked for is what ip would have done', () => {
     const first = byIp([line])
       .stderr.split('\n')[0]
       ?.replace(/^Error: (argument .*)$/, '$1');
-    expect(byKernel([line])).toEqual({ done: 0, error: first });
+    expect(byKernel([line])).toMatchObject({ done: 0, error: first, refusals: [{ text: first }] });
   });
 
   test('a bridge that is not there is named, in clearer words than those of ip', () => {
     const line = 'link set dev vif1.0 master xenbr9';
-    expect(byKernel([line])).toEqual({ done: 0, error: 'Cannot find device "xenbr9"' });
+    expect(byKernel([line])).toMatchObject({ done: 0, error: 'Cannot find device "xenbr9"' });
     expect(byIp([line]).stderr).toMatch(/xenbr9/);
   });
 
   test('it stops at the command that fails, and with force goes on', () => {
     const lines = ['link set dev vif1.0 mtu 1300', 'link set dev vif9.0 up', 'link set dev vif1.0 mtu 1280'];
-    expect(byKernel(lines)).toEqual({ done: 1, error: 'Cannot find device "vif9.0"' });
+    expect(byKernel(lines)).toMatchObject({ done: 1, refusals: [{ errno: 19 }] });
     expect(asked.ok('cat', '/sys/class/net/vif1.0/mtu')).toBe('1300\n');
     expect(byKernel(lines, true)).toMatchObject({
       done: 3,

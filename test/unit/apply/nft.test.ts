@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { failuresOf } from '../../../lib/apply/already.ts';
 import { execute } from '../../../lib/apply/execute.ts';
 import type { Command } from '../../../lib/plan/step.ts';
 import { nodeNative } from '../../../lib/system/node/native-node.ts';
@@ -40,17 +41,23 @@ test('an element that is gone keeps no other from being taken out', () => {
 test('what is refused for another reason is an error, and only that', () => {
   const there = new Set(['a', 'b', 'c', 'd']);
   const outcome = execute(systemWith(there, 'b'), 'nft', COMMANDS, true);
-  expect(outcome).toEqual({
-    done: 5,
-    exact: true,
-    error: 'Could not process rule: Device or resource busy',
-  });
+  expect(outcome).toMatchObject({ done: 5, error: 'Could not process rule: Device or resource busy' });
+  expect(failuresOf(outcome)).toEqual(['Could not process rule: Device or resource busy']);
   expect([...there]).toEqual(['b']);
 });
 
-test('what is to be put in and has no place is no work done', () => {
-  const outcome = execute(systemWith(new Set()), 'nft', [element('a', 'add')], true);
-  expect(outcome.error).toBe('Could not process rule: No such file or directory');
+test.each([
+  ['alone', []],
+  ['among what is gone', ['b', 'c', 'd'].map((name) => element(name))],
+  ['beside what is refused', [element('e', 'add')]],
+])('what is to be put in and has no place is no work done, %s', (_where, others) => {
+  const commands = [...others, element('a', 'add')];
+  const failures = failuresOf(execute(systemWith(new Set()), 'nft', commands, true));
+  expect(failures).toEqual(
+    commands
+      .filter((command) => command.tool === 'nft' && command.line.startsWith('add'))
+      .map(() => 'Could not process rule: No such file or directory'),
+  );
 });
 
 test('a start stays all or nothing', () => {

@@ -33,6 +33,7 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     because: 'it takes half an hour; npm test runs the core of it, test/lab/core.test.ts',
   },
   "npm run test:xen -- -t 'Xen (pv|vif-nat|network-)'": { because: 'it takes half an hour' },
+  'npm run test:xen -- --suite trixie': { because: 'it takes half an hour' },
   'npm run check:engine': {
     because: 'it takes long; the engine and the hooks are tested without it as well',
   },

@@ -15,20 +15,23 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startMachine } from './machine.ts';
+import { type SuiteName, suiteSettings } from './suites.ts';
 
 const HERE = import.meta.dirname;
 const PROJECT = join(HERE, '../..');
-const IMAGES = join(PROJECT, 'node_modules/.cache/xen-lab');
-const LOGS = join(PROJECT, 'dist/xen-lab');
 /** How long the images may take, and dom0's start. */
 const BUILD_MS = 15 * 60_000;
 const START_MS = 8 * 60_000;
 /** What must be free: in GiB on disk for the images, in MiB of memory beside the machine's own. */
-const DISK_GIB = 3;
+const DISK_GIB = 4;
 const MEMORY_MARGIN = 512;
 
 /** image/build.sh's status where the machine has no way to Debian's packages. */
 const NO_MIRROR = 75;
+
+/** Where a release's images are kept, and the logs of its last run. */
+const imagesOf = (suite: SuiteName) => join(PROJECT, 'node_modules/.cache/xen-lab', suite);
+const logsOf = (suite: SuiteName) => join(PROJECT, 'dist/xen-lab', suite);
 
 /** This machine cannot run the lab; the message says why. */
 export class NoLabError extends Error {}
@@ -37,46 +40,51 @@ export class NoLabError extends Error {}
 export interface Lab {
   /**
    * Runs test/lab/scenarios/NAME.sh, for so many seconds at most.
+   * @returns its notes
    * @throws Error with the scenario's reason, and what the console printed since it began, when it fails
    */
-  readonly run: (name: string, seconds: number) => Promise<void>;
+  readonly run: (name: string, seconds: number) => Promise<string[]>;
   /** Switches the machine off. */
   readonly end: () => Promise<void>;
 }
 
 /**
  * Why this machine cannot run the lab.
+ * @param suite the Debian release that Xen is to run on
  * @param memory what the lab's machine has, in MiB
  * @returns a sentence, or undefined when it can
  */
-export function whyNoLab(memory: number): string | undefined {
+export function whyNoLab(suite: SuiteName, memory: number): string | undefined {
   if (process.arch !== 'x64') return `the Xen lab needs an x86-64 machine, and this one is ${process.arch}.`;
-  const commands = ['qemu-system-x86_64', 'mmdebstrap', 'mke2fs', 'xz', 'setpriv'];
+  const commands = ['qemu-system-x86_64', 'mmdebstrap', 'mke2fs', 'xz', 'zstd', 'setpriv'];
   const missing = commands.filter((command) => spawnSync('which', [command]).status !== 0);
   if (missing.length > 0) return `the Xen lab needs ${missing.join(', ')}, which apt did not install.`;
   const needed = memory + MEMORY_MARGIN;
   const free = Math.round(process.availableMemory() / 2 ** 20);
   if (free < needed) return `the Xen lab needs ${needed} MiB of memory, and ${free} MiB are free.`;
   const { bavail, bsize } = statfsSync(PROJECT);
-  if (!existsSync(join(IMAGES, 'disk.stamp')) && bavail * bsize < DISK_GIB * 2 ** 30)
-    return `the Xen lab needs ${DISK_GIB} GiB of disk for its images in ${IMAGES}, and there is less.`;
+  const images = imagesOf(suite);
+  if (!existsSync(join(images, 'disk.stamp')) && bavail * bsize < DISK_GIB * 2 ** 30)
+    return `the Xen lab needs ${DISK_GIB} GiB of disk for its images in ${images}, and there is less.`;
   return undefined;
 }
 
 /**
  * Makes the images, unless they are there, and boots them with the build in dist/ installed.
+ * @param suite the Debian release that Xen runs on
  * @param memory of the machine, in MiB
  * @throws NoLabError where the images cannot be made on this machine; Error when there is no dom0 in the end
  */
-export async function startLab(memory: number): Promise<Lab> {
-  mkdirSync(LOGS, { recursive: true });
-  buildImages();
+export async function startLab(suite: SuiteName, memory: number): Promise<Lab> {
   const folder = mkdtempSync(join(tmpdir(), 'xen-lab-'));
-  const payload = makePayload(folder);
-  const log = join(LOGS, 'console.log');
+  const settings = join(folder, 'settings');
+  writeFileSync(settings, suiteSettings(suite));
+  buildImages(suite, settings);
+  const payload = makePayload(folder, settings);
+  const log = join(logsOf(suite), 'console.log');
   let said: string[] = [];
   let listener: (line: string) => void = () => undefined;
-  const machine = startMachine(IMAGES, payload, memory, log, (line) => {
+  const machine = startMachine(imagesOf(suite), payload, memory, log, (line) => {
     said.push(line);
     listener(line);
   });
@@ -95,6 +103,8 @@ export async function startLab(memory: number): Promise<Lab> {
       machine.type(`${name} ${seconds}`);
       const line = await hear(/^lab: (ok|FAILED) /);
       if (!line.startsWith('lab: ok')) throw new Error(`${line}\n${said.join('\n')}`);
+      const note = 'lab: note ';
+      return said.filter((text) => text.startsWith(note)).map((text) => text.slice(note.length));
     },
     end: async () => {
       machine.type('end');
@@ -104,12 +114,13 @@ export async function startLab(memory: number): Promise<Lab> {
   };
 }
 
-function buildImages(): void {
-  const log = join(LOGS, 'build.log');
+function buildImages(suite: SuiteName, settings: string): void {
+  mkdirSync(logsOf(suite), { recursive: true });
+  const log = join(logsOf(suite), 'build.log');
   const file = openSync(log, 'w');
   // In namespaces of its own, so that neither a process nor a mount of it outlives it, whoever kills it.
   const alone = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
-  const build = [...alone, join(HERE, 'image/build.sh'), IMAGES];
+  const build = [...alone, join(HERE, 'image/build.sh'), imagesOf(suite), settings];
   const { status } = spawnSync('setpriv', ['--pdeathsig', 'KILL', ...build], {
     stdio: ['ignore', file, file],
     timeout: BUILD_MS,
@@ -125,9 +136,10 @@ function buildImages(): void {
 }
 
 /** The disk with what this run brings along: the scenarios, and the project as install.sh wants it. */
-function makePayload(folder: string): string {
+function makePayload(folder: string, settings: string): string {
   const tree = join(folder, 'payload');
   const disk = join(folder, 'payload.img');
+  cpSync(settings, join(tree, 'settings'));
   for (const part of ['dom0', 'scenarios']) cpSync(join(HERE, part), join(tree, part), { recursive: true });
   for (const part of ['install.sh', 'dist/xen-network', 'dist/share'])
     cpSync(join(PROJECT, part), join(tree, 'project', part), { recursive: true });

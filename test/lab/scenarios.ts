@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { type Lab, NoLabError, startLab, whyNoLab } from './lab.ts';
+import { SUITES, type Suite, type SuiteName } from './suites.ts';
 
 const FOLDER = join(import.meta.dirname, 'scenarios');
 /** More than what the images and dom0's start may take by themselves. */
@@ -24,12 +25,18 @@ export function listScenarios(): string[] {
 }
 
 /**
- * Makes a test of each scenario, all in one boot.
+ * Makes a test of each scenario, all in one boot. Those that the release cannot run are skipped, with the reason.
+ * @param suite the Debian release that Xen runs on
  * @param names of the scenarios
  * @param terms what they need
  */
-export function testScenarios(names: readonly string[], { memory, minutes, unable }: Terms): void {
-  const cannot = whyNoLab(memory);
+export function testScenarios(
+  suite: SuiteName,
+  names: readonly string[],
+  { memory, minutes, unable }: Terms,
+): void {
+  const cannot = whyNoLab(suite, memory);
+  const { cannot: reasons }: Suite = SUITES[suite];
   describe('the real xl on a real Xen', () => {
     if (cannot !== undefined && unable === 'skip') {
       test('is tried', (context) => context.skip(cannot));
@@ -39,7 +46,7 @@ export function testScenarios(names: readonly string[], { memory, minutes, unabl
     let why = cannot;
     beforeAll(async () => {
       if (why !== undefined) return;
-      lab = await startLab(memory).catch((thrown) => {
+      lab = await startLab(suite, memory).catch((thrown) => {
         if (!(thrown instanceof NoLabError)) throw thrown;
         why = thrown.message;
         return undefined;
@@ -49,8 +56,10 @@ export function testScenarios(names: readonly string[], { memory, minutes, unabl
     for (const name of names) {
       test(titleOf(name), { timeout: (minutes + 1) * 60_000 }, async (context) => {
         if (why !== undefined && unable === 'skip') context.skip(why);
+        const reason = reasons[name];
+        if (reason !== undefined) context.skip(`${suite}: ${reason}`);
         if (lab === undefined) throw new Error(why);
-        await lab.run(name, minutes * 60);
+        for (const note of await lab.run(name, minutes * 60)) await context.annotate(note);
       });
     }
   });

@@ -5,7 +5,9 @@ import type { Reporter } from 'vitest/node';
 const progress: Reporter = {
   onTestCaseResult: (test) => {
     const { state } = test.result();
-    if (state !== 'skipped') process.stdout.write(`${state}: ${test.name}\n`);
+    if (state === 'skipped') return; // the summary has them, with their reasons
+    process.stdout.write(`${state}: ${test.name}\n`);
+    for (const { message } of test.annotations()) process.stdout.write(`  ${message}\n`);
   },
 };
 

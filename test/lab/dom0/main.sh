@@ -23,7 +23,7 @@ ip link set eth0 up
 ip route add default via 192.0.2.1
 
 # Where this file is, guests behind vif-nat have DHCP: they have it in the scenario that says so.
-mv /etc/dhcp/dhcpd.conf /etc/dhcp/dhcpd.conf.off
+if [ -e /etc/dhcp/dhcpd.conf ]; then mv /etc/dhcp/dhcpd.conf /etc/dhcp/dhcpd.conf.off; fi
 
 # iptables makes a table when it is first used, and never takes it away: that is no difference that counts.
 for tables in iptables ip6tables; do
@@ -50,7 +50,11 @@ END
 done
 sh /payload/project/install.sh || exit
 xl info | grep -E '^(release|xen_version|xen_caps|free_memory)'
-echo "lab: xl of $(dpkg-query -W -f '${Package} ${Version}' xen-utils-4.17), $(xen-network --version)"
+# shellcheck disable=SC2154 # the settings have it
+echo "lab: xl of $(dpkg-query -W -f '${Package} ${Version}' "xen-utils-$xen"), $(xen-network --version)"
+for package in linux-image-amd64 iptables nftables iproute2 openvswitch-switch udev; do
+  echo "lab: $(dpkg-query -W -f '${Package} ${Version}' "$package")"
+done
 echo 'lab: ready'
 
 while read -r name bound && [ "$name" != end ]; do

@@ -1,13 +1,16 @@
 #!/bin/bash
-# Usage: root.sh DIR
-# Unpacks dom0's root file system into DIR: Debian with Xen, its kernel, and what network hooks work with.
+# Usage: root.sh DIR SETTINGS
+# Unpacks dom0's root file system into DIR: the Debian release of the file SETTINGS (suites.ts) with Xen, its kernel, and what network hooks work with.
 set -euo pipefail
 
-suite=bookworm # the Debian release that has Xen 4.17
+# shellcheck source=/dev/null
+. "$2"
+# shellcheck disable=SC2154,SC2206 # SETTINGS assigns them; its packages are one word each
 packages=(
-  linux-image-amd64 xen-hypervisor-4.17-amd64 xen-utils-4.17 xen-utils-common xenstore-utils qemu-system-xen
-  bridge-utils busybox-static dnsmasq-base ebtables ethtool ifupdown iproute2 iptables iputils-arping iputils-ping
-  isc-dhcp-server kmod mount nftables openvswitch-switch procps psmisc tcpdump udev util-linux
+  $packages linux-image-amd64 "xen-hypervisor-$xen-amd64" "xen-utils-$xen" xen-utils-common xenstore-utils
+  bridge-utils busybox-static cpio dnsmasq-base ebtables ethtool ifupdown initramfs-tools iproute2 iptables iputils-arping
+  iputils-ping kmod libvirt-clients libvirt-daemon libvirt-daemon-driver-xen mount nftables openvswitch-switch procps psmisc
+  systemd-sysv tcpdump udev util-linux
 )
 # Left out of the packages, as no run needs them: they are most of the time and of the disk that the image takes.
 drivers=(gpu hid hwmon iio infiniband input media mmc mtd net/ethernet net/wireless platform scsi staging thermal usb video)
@@ -26,9 +29,12 @@ if ! /usr/lib/apt/apt-helper -q download-file "${mirror}dists/$codename/InReleas
 fi
 # What this machine's apt says of proxies and of how old a mirror may be.
 apt-config dump | grep -E '^Acquire::(Check|http|https)' >"$work/apt" || true
-options=(--aptopt="$work/apt" --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/lib/modules/*/kernel/sound/*')
-for driver in "${drivers[@]}"; do options+=(--dpkgopt="path-exclude=/lib/modules/*/kernel/drivers/$driver/*"); done
-for card in "${cards[@]}"; do options+=(--dpkgopt="path-include=/lib/modules/*/kernel/drivers/net/ethernet/$card/*"); done
+options=(--aptopt="$work/apt" --dpkgopt=force-unsafe-io)
+for modules in /lib/modules /usr/lib/modules; do # by the age of the release
+  options+=(--dpkgopt="path-exclude=$modules/*/kernel/sound/*")
+  for driver in "${drivers[@]}"; do options+=(--dpkgopt="path-exclude=$modules/*/kernel/drivers/$driver/*"); done
+  for card in "${cards[@]}"; do options+=(--dpkgopt="path-include=$modules/*/kernel/drivers/net/ethernet/$card/*"); done
+done
 for text in "${texts[@]}"; do options+=(--dpkgopt="path-exclude=/usr/share/$text/*"); done
 
 # INITRD=No: the kernel's package makes no initramfs, the lab has its own.

@@ -36,8 +36,12 @@ export function whyNoRealXenstored(): string | undefined {
   return undefined;
 }
 
-/** The stand-in for the hypervisor, compiled once for each version of its source. */
-function buildPreload(): string {
+/**
+ * The stand-in for the hypervisor, compiled once for each version of its source.
+ * @returns the file
+ * @throws Error with what gcc said
+ */
+export function buildPreload(): string {
   const version = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16);
   const library = join(buildDir, `nohyp-${version}.so`);
   if (existsSync(library)) return library;
@@ -66,7 +70,10 @@ export async function startRealXenstored(
 ): Promise<RunningXenstored> {
   const daemon = findDaemon();
   if (daemon === undefined) throw new Error(whyNoRealXenstored());
-  const script = 'mkdir -p "$XENSTORED_RUNDIR" && LD_PRELOAD="$1" exec "$2" --no-fork --output-pid';
+  // Xen 4.20's daemon no longer tells when its socket listens; the kernel does, by a flag in this file (unix(7)).
+  const listens = 'grep -q " 00010000 .* $XENSTORED_RUNDIR/socket$" /proc/net/unix';
+  const tell = `until ${listens}; do kill -0 $$ || exit; sleep 0.01; done 2>/dev/null; echo`;
+  const script = `mkdir -p "$XENSTORED_RUNDIR"; (${tell}) & LD_PRELOAD="$1" exec "$2" --no-fork`;
   const [file = '', ...args] = [...enter, 'sh', '-c', script, 'sh', buildPreload(), daemon];
   const child = spawn(file, args, {
     env: { ...PLAIN_ENV, XENSTORED_RUNDIR: dir },
@@ -75,7 +82,6 @@ export async function startRealXenstored(
   let said = '';
   child.stderr.on('data', (text) => (said += text));
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  // It prints its process id once its socket listens.
   await new Promise<void>((resolve, reject) => {
     child.stdout.once('data', () => resolve());
     child.once('error', reject);

@@ -19,7 +19,10 @@ copy_modules() {
   chroot "$root" modprobe --set-version "$kernel" --all --show-depends "$@" |
     awk '$1 == "insmod" { print $2 }' | sort -u | while read -r file; do
     install -D -m 644 "$root$file" "$tree$file"
-    case $file in *.xz) xz -d "$tree$file" ;; esac # QEMU's processor takes long over it
+    case $file in # QEMU's processor takes long over it
+      *.xz) xz -d "$tree$file" ;;
+      *.zst) zstd -q -d --rm "$tree$file" ;;
+    esac
   done
   cp "$root/lib/modules/$kernel"/modules.{order,builtin,builtin.modinfo} "$tree/lib/modules/$kernel/"
 }
@@ -53,7 +56,10 @@ number_at() { od -A n -t "u$3" -j "$(($2))" -N "$3" "$1" | tr -d ' '; }
 # shellcheck disable=SC2154 # SETTINGS assigns it
 zcat "$root/boot/xen-$xen-amd64.gz" >"$out/xen"
 unpack_kernel "$root/boot/vmlinuz-$kernel" >"$out/vmlinux"
-make_initramfs initrd-init virtio_blk virtio_pci ext4 crc32c_generic >"$out/initrd.img"
+# Newer kernels have it in themselves.
+crc32c=$(chroot "$root" modinfo -k "$kernel" -F name crc32c_generic 2>/dev/null || true)
+# shellcheck disable=SC2086 # one word or none
+make_initramfs initrd-init virtio_blk virtio_pci ext4 $crc32c >"$out/initrd.img"
 
 rm -rf "$root/guest" "$root/lab" && mkdir -p "$root/guest" "$root/lab" "$root/payload"
 make_initramfs guest-init xen-netfront virtio_pci virtio_net e1000 8139cp af_packet 8021q | gzip -1 >"$root/guest/initrd.img"

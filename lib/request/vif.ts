@@ -142,7 +142,8 @@ export function parseBackendPath(path: string): BackendPath | undefined {
 
 /**
  * A vif's path is XENBUS_PATH, or follows from its name where that is not set. A tap's path follows from its name, or
- * is XENBUS_PATH where a vifname has changed the name.
+ * is XENBUS_PATH where a vifname has changed the name. What follows is relative, since a driver domain has its backends
+ * below its own number.
  */
 function backendPath(type: 'vif' | 'tap', device: string, path: string | undefined): BackendPath {
   const named = /^vif(\d{1,5})\.(\d{1,5})(-emu)?$/.exec(device);
@@ -162,7 +163,7 @@ function backendPath(type: 'vif' | 'tap', device: string, path: string | undefin
     );
   }
   const [domid, devid] = [Number(named[1]), Number(named[2])];
-  return { path: `/local/domain/0/backend/vif/${domid}/${devid}`, domid, devid };
+  return { path: `backend/vif/${domid}/${devid}`, domid, devid };
 }
 
 /** The settings of a guest's NIC; every value has been checked. */

@@ -25,7 +25,7 @@ describe('a call', () => {
       type: 'tap',
       acts: true,
       device: 'vif7.1-emu',
-      path: '/local/domain/0/backend/vif/7/1',
+      path: 'backend/vif/7/1',
       domid: 7,
       devid: 1,
       hasTap: true,
@@ -41,7 +41,7 @@ describe('a call', () => {
   });
 
   test('with no path: the place is that of the name', () => {
-    expect(parseVifCall('offline', { vif: 'vif7.1' }).path).toBe('/local/domain/0/backend/vif/7/1');
+    expect(parseVifCall('offline', { vif: 'vif7.1' }).path).toBe('backend/vif/7/1');
   });
 
   test('a vif that has an emulated twin', () => {

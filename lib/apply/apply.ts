@@ -1,5 +1,6 @@
 import { messageOf, type StepError, XenNetworkError } from '../errors.ts';
 import { isRuleInPlace } from '../observe/filter/rules.ts';
+import { readPort } from '../observe/host/port.ts';
 import { pendingRules } from '../plan/filter/pending-rules.ts';
 import { type Command, commandText, type Plan, type Refusable, type Step } from '../plan/step.ts';
 import { planUndo } from '../plan/undo.ts';
@@ -199,7 +200,10 @@ function undoneBut(failures: readonly string[]): string {
  * @returns the failures, except of commands that found their work done already
  */
 export async function undoJournal(system: System, journal: Journal): Promise<string[]> {
-  const commands = planUndo(journal.steps.slice(0, journal.begun), deviceIndexes(system), journal.indexes);
+  const steps = journal.steps.slice(0, journal.begun);
+  const lost = steps.flatMap(({ ports = [] }) => ports);
+  const ports = lost.flatMap(({ name }) => readPort(system, name) ?? []);
+  const commands = planUndo(steps, deviceIndexes(system), journal.indexes, ports);
   const failures: string[] = [];
   for (const batch of batches(commands, (command) => command)) {
     // A batch that hangs, such as the restart of a server, must not take the time of the others.

@@ -151,7 +151,20 @@ function isStep(value: unknown): value is Step {
     isCommand(value['do']) &&
     Array.isArray(value['undo']) &&
     value['undo'].every(isCommand) &&
-    typeof value['why'] === 'string'
+    typeof value['why'] === 'string' &&
+    (value['ports'] === undefined || (Array.isArray(value['ports']) && value['ports'].every(isLostPort)))
+  );
+}
+
+function isLostPort(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    typeof value['name'] === 'string' &&
+    typeof value['index'] === 'number' &&
+    typeof value['up'] === 'boolean' &&
+    isCommand(value['join']) &&
+    Array.isArray(value['settings']) &&
+    value['settings'].every(isCommand)
   );
 }
 

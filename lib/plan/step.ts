@@ -71,6 +71,22 @@ export interface Step {
   readonly mayExist?: boolean;
   /** The setting that the device may refuse; the run then goes on. */
   readonly mayRefuse?: Refusable;
+  /** The ports that lose their bridge by the step. */
+  readonly ports?: readonly LostPort[];
+}
+
+/**
+ * A port that loses its bridge by a step. Its guest's hook, or the administrator, may take it away until the step is undone:
+ * the undo is for a port that still is as the step left it.
+ */
+export interface LostPort {
+  readonly name: string;
+  readonly index: number;
+  readonly up: boolean;
+  /** Puts it on the bridge again. */
+  readonly join: Command;
+  /** Gives it back what it was told there; run once all ports have joined, since a port may be another's backup. */
+  readonly settings: readonly Command[];
 }
 
 /**

@@ -1,6 +1,8 @@
 import type { KeptBridge } from '../../observe/bridge/kept.ts';
-import { type Command, setting } from '../step.ts';
+import type { Link } from '../../observe/host/host.ts';
+import { type Command, type LostPort, setting } from '../step.ts';
 import { vlanCommands } from '../vif/vlan.ts';
+import { set } from './parts.ts';
 
 /**
  * The commands that restore the options of a bridge that was made again.
@@ -49,6 +51,22 @@ export function portAgain(kept: KeptBridge, port: string, name: string = port): 
       }),
     ),
   ];
+}
+
+/**
+ * The ports that lose a bridge that goes.
+ * @param kept the state of bridge and ports from before
+ * @param ports the ports
+ * @param bridge the bridge's name when it goes
+ */
+export function lostPorts(kept: KeptBridge, ports: readonly Link[], bridge: string): LostPort[] {
+  return ports.map(({ name, index, flags }) => ({
+    name,
+    index,
+    up: flags.has('UP'),
+    join: set(name, 'master', bridge),
+    settings: portAgain(kept, name),
+  }));
 }
 
 function holds(vlan: number): (range: { readonly from: number; readonly to: number }) => boolean {

@@ -4,7 +4,7 @@ import { DISABLE_IPV6 } from '../addressing/source.ts';
 import { differingSettings } from '../addressing/target.ts';
 import { type Command, ip, type Step, setting } from '../step.ts';
 import { PORT_MAC } from '../vif/device.ts';
-import { optionsAgain, portAgain } from './kept.ts';
+import { lostPorts, optionsAgain, portAgain } from './kept.ts';
 import { newBridge, newPair, set } from './parts.ts';
 import { spanningTreeBack } from './spanning-tree.ts';
 import { guestsOf, presentMark, type StopFacts, settingsOf, spareName } from './stop-facts.ts';
@@ -35,6 +35,7 @@ export function removeBridge(facts: StopFacts): Step[] {
     undo: bridgeAgain(facts, bridge, name),
     why: `take away the bridge ${name}`,
     device: { name, index: bridge.index, gone: [name, bridge.name] },
+    ports: lostPorts(facts.kept, guestsOf(facts), name),
   });
   return steps;
 }
@@ -54,7 +55,6 @@ function pairAgain(facts: StopFacts, top: Link, veth: string, vif0: string): Com
 
 function bridgeAgain(facts: StopFacts, bridge: Link, name: string): Command[] {
   const { record: saved, kept } = facts;
-  const guests = guestsOf(facts).map((guest) => guest.name);
   return [
     newBridge(name, bridge.mac),
     set(name, 'mtu', `${bridge.mtu}`),
@@ -63,8 +63,6 @@ function bridgeAgain(facts: StopFacts, bridge: Link, name: string): Command[] {
     ...portAgain(kept, bridge.name, name),
     ...flagsAgain(bridge, name),
     ...(saved.topology === 'rename' ? [] : [set(name, 'up')]),
-    ...guests.map((guest) => set(guest, 'master', name)),
-    ...guests.flatMap((guest) => portAgain(kept, guest)),
   ];
 }
 

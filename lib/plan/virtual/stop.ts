@@ -5,7 +5,7 @@ import type { HostState, Link } from '../../observe/host/host.ts';
 import { settingPath } from '../../record/paths.ts';
 import { addressCommand, ownAddresses, ownRoutes, routeCommand } from '../addressing/addressing.ts';
 import { differingSettings } from '../addressing/target.ts';
-import { optionsAgain, portAgain } from '../bridge/kept.ts';
+import { lostPorts, optionsAgain, portAgain } from '../bridge/kept.ts';
 import { set } from '../bridge/parts.ts';
 import { ip, type Plan, type Step, setting } from '../step.ts';
 import { bridgeMac } from './start.ts';
@@ -52,7 +52,7 @@ export function planVirtualStop(facts: VirtualStopFacts): Plan {
       ],
     };
   const { name } = link;
-  const guests = state.links.filter((port) => port.master === name).map((port) => port.name);
+  const guests = state.links.filter((port) => port.master === name);
   const removal: Step = {
     do: ip('link', 'del', 'dev', name),
     undo: [
@@ -83,17 +83,16 @@ export function planVirtualStop(facts: VirtualStopFacts): Plan {
       ...families.flatMap((family) =>
         ownRoutes(state, name, family).map((route) => routeCommand('append', route, name, name)),
       ),
-      ...guests.map((guest) => set(guest, 'master', name)),
-      ...guests.flatMap((guest) => portAgain(facts.kept, guest)),
     ],
     why: `take away the bridge ${name}`,
     device: { name, index: link.index, gone: [name] },
+    ports: lostPorts(facts.kept, guests, name),
   };
   const warnings =
     guests.length === 0
       ? []
       : [
-          `${name} goes away with ${guests.join(', ')} still on it: these have no network until it is started again or they join another bridge.`,
+          `${name} goes away with ${guests.map((guest) => guest.name).join(', ')} still on it: these have no network until it is started again or they join another bridge.`,
         ];
   return { steps: [removal], warnings };
 }

@@ -1,6 +1,7 @@
 import { batches } from '../../../lib/apply/execute.ts';
 import { pendingRules } from '../../../lib/plan/filter/pending-rules.ts';
 import type { Command } from '../../../lib/plan/step.ts';
+import type { PresentPort } from '../../../lib/plan/undo.ts';
 
 interface Device {
   readonly index: number;
@@ -55,6 +56,11 @@ export class ModelHost {
 
   names(): string[] {
     return [...this.#devices.keys()];
+  }
+
+  /** What an undo asks about ports. */
+  ports(): PresentPort[] {
+    return [...this.#devices].map(([name, { index, up, master }]) => ({ name, index, up, master }));
   }
 
   get(name: string): Readonly<Device> | undefined {

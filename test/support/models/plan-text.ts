@@ -13,6 +13,11 @@ export function planText(plan: Plan): string {
     `# ${step.why}`,
     commandText(step.do),
     ...step.undo.map((command) => `    undo: ${commandText(command)}`),
+    ...(step.ports ?? []).flatMap(({ name, join, settings }) =>
+      [join, ...settings].map(
+        (command) => `    undo while ${name} is as it was left: ${commandText(command)}`,
+      ),
+    ),
   ]);
   return [...plan.warnings.map((warning) => `# ${warning}`), ...steps, ''].join('\n');
 }

@@ -37,7 +37,9 @@ export function look(host: Namespace, hasSwitch: boolean): Snapshot {
     sysctl: sysctl.filter((line) => !/\/(stable_secret|retrans)/.test(line)),
     strict: strictElementsIn(host),
     switch: hasSwitch ? switchPorts(host).split('\n') : [],
-    store: store.filter((line) => /\/(hotplug-status|hotplug-error|locking) = /.test(line) || isMark(line)),
+    store: store
+      .filter((line) => /\/(hotplug-status|hotplug-error|locking) = /.test(line) || isMark(line))
+      .sort(),
   };
 }
 

@@ -209,14 +209,21 @@ function inTurn(
   overlap: Overlap,
   acts: readonly Act[],
   stage: Snapshot,
-): { state: Snapshot; wrong: string[]; said: string[] } {
+): { state: Snapshot; wrong: string[]; said: string[]; failed: boolean[] } {
   const said: string[] = [];
-  const play = (act: Act) => void said.push(`${nameOf(act)}: ${runAway(act)}`);
-  for (const act of [...overlap.before, ...acts, ...overlap.after]) play(act);
+  const play = (act: Act): boolean => {
+    const answer = runAway(act);
+    said.push(`${nameOf(act)}: ${answer}`);
+    return hasFailed(answer);
+  };
+  overlap.before.forEach(play);
+  const failed = acts.map(play);
+  overlap.after.forEach(play);
   const state = settled();
   for (const act of overlap.end) runAway(act);
   const wrong = wrongAfter([stage]);
-  return { state, wrong: wrong.length === 0 ? [] : ['left at the end:', ...wrong, 'of:', ...said], said };
+  const faults = wrong.length === 0 ? [] : ['left at the end:', ...wrong, 'of:', ...said];
+  return { state, wrong: faults, said, failed };
 }
 
 /** How one overlap ended. */
@@ -252,10 +259,13 @@ async function overlapAt(overlap: Overlap, at: number): Promise<Ended> {
   const said = [`first: ${dead ? 'killed' : status} ${heard.join(' ')}`, `second: ${answer}`];
   return {
     waited: second?.waits === true,
-    failed: [dead || status !== 0, /^[1-9S]/.test(answer)],
+    failed: [dead || status !== 0, hasFailed(answer)],
     said,
   };
 }
+
+/** Whether an answer begins with an exit status that is not 0, or with a signal. */
+const hasFailed = (answer: string): boolean => /^[1-9S]/.test(answer);
 
 const doorAt = (at: number): 'kernel' | 'ip' => (at % 2 === 0 ? 'kernel' : 'ip');
 
@@ -284,7 +294,10 @@ function nextAfter(at: number, { every }: Overlap, held: readonly string[], wait
   return Math.max(at + every, (end < 0 ? held.length : end) - 1);
 }
 
-/** What may come of both: one after the other, or, where one of them says that it failed, the other alone. */
+/**
+ * What may come of both: one after the other, or, where one of them says that it failed, the other alone. The second may also
+ * fail since it finds what the first did, and the first be taken back then: nothing comes of both but the second's word.
+ */
 interface Model {
   readonly state: Snapshot;
   readonly may: (ended: Ended) => boolean;
@@ -301,17 +314,33 @@ function modelsOf(overlap: Overlap, stage: Snapshot): { readonly models: Model[]
   ];
   const played: Model[] = [];
   const heard: string[][] = [];
+  const failures: boolean[][] = [];
   for (const [acts, may] of cases) {
-    const { state, wrong, said } = inTurn(overlap, acts, stage);
+    const { state, wrong, said, failed } = inTurn(overlap, acts, stage);
     if (wrong.length > 0) return { models: [], wrong };
     played.push({ may, state });
     heard.push(said);
+    failures.push(failed);
+  }
+  const [after] = played;
+  if (failures[0]?.[1] === true && after !== undefined) {
+    const { state, wrong } = inTurn(overlap, [], stage);
+    if (wrong.length > 0) return { models: [], wrong };
+    const word = { ...state, store: storeOf(second.guest, after.state, state) };
+    played.push({ may: ({ failed }) => failed[0] && failed[1], state: word });
   }
   const [one, other] = played.map(({ state: { files: _ours, ...rest } }) => rest);
   const orders = overlap.anyOrder && one !== undefined && other !== undefined ? differences(one, other) : [];
   if (orders.length === 0) return { models: played, wrong: [] };
   const both = [...(heard[0] ?? []), 'the other order:', ...(heard[1] ?? [])];
   return { models: played, wrong: ['the other order comes to something else:', ...orders, 'of:', ...both] };
+}
+
+/** What xenstore says of a guest in one state, and of all others in another. */
+function storeOf(guest: number | undefined, of: Snapshot, others: Snapshot): string[] {
+  const isHis = (line: string) => line.startsWith(`/local/domain/0/backend/vif/${guest}/`);
+  const [its = [], rest = []] = [of['store'], others['store']];
+  return [...its.filter(isHis), ...rest.filter((line) => !isHis(line))].sort();
 }
 
 async function tryAll(overlap: Overlap): Promise<OverlapOutcome> {

@@ -3,11 +3,13 @@ import { batches, quickRuns } from '../../../lib/apply/execute.ts';
 import { NO_RULES, type RuleSet } from '../../../lib/filter/forward.ts';
 import type { Port } from '../../../lib/observe/host/port.ts';
 import type { VifRecord } from '../../../lib/observe/records.ts';
-import { type Command, ip, type Plan, type Step } from '../../../lib/plan/step.ts';
+import { type Command, commandText, ip, type Plan, type Step } from '../../../lib/plan/step.ts';
 import { planUndo } from '../../../lib/plan/undo.ts';
 import { planLeave } from '../../../lib/plan/vif/bridge.ts';
 import { joinPlan, port, recordOf, rulesOf, state, type Wanted } from '../../support/cases/vif-cases.ts';
 import { ModelHost } from '../../support/models/model-host.ts';
+
+const set = (name: string, ...rest: string[]) => ip('link', 'set', 'dev', name, ...rest);
 
 /** How far a run came: `done` steps took effect, and its journal says that `begun` may have. */
 interface Progress {
@@ -37,7 +39,7 @@ function progresses(plan: Plan): Progress[] {
 function runAndUndo(host: ModelHost, plan: Plan, { done, begun }: Progress): void {
   const before = [...host.indexes().values()];
   for (const step of plan.steps.slice(0, done)) host.run(step.do);
-  host.force(planUndo(plan.steps.slice(0, begun), host.indexes(), before));
+  host.force(planUndo(plan.steps.slice(0, begun), host.indexes(), before, host.ports()));
 }
 
 interface Case {
@@ -130,7 +132,7 @@ describe.each(Object.entries(CASES))('joining a bridge, %s', (_name, given) => {
     host.run(ip('link', 'del', 'dev', name));
     host.device(name, { index: 99, up: true, master: 'xenbr0' });
     const stranger = { ...host.get(name) };
-    host.force(planUndo(plan.steps, host.indexes(), [1, 3, 4, given.found.index]));
+    host.force(planUndo(plan.steps, host.indexes(), [1, 3, 4, given.found.index], host.ports()));
     expect(host.get(name)).toEqual(stranger);
   });
 });
@@ -164,6 +166,78 @@ describe('leaving a bridge', () => {
   });
 });
 
+describe('a bridge that goes with its ports', () => {
+  const lose = (name: string, index: number, up: boolean) => ({
+    name,
+    index,
+    up,
+    join: set(name, 'master', 'br0'),
+    settings: [set(name, 'alias', 'mine')],
+  });
+  const step: Step = {
+    do: ip('link', 'del', 'dev', 'br0'),
+    undo: [ip('link', 'add', 'name', 'br0')],
+    why: 'take away the bridge br0',
+    device: { name: 'br0', index: 2, gone: ['br0'] },
+    ports: [lose('vif1.0', 3, true), lose('vif2.0', 4, false)],
+  };
+
+  /** The host on which the bridge went away a moment ago, and what comes back after something happened to the ports. */
+  function backAfter(happens: (host: ModelHost) => void): (string | undefined)[] {
+    const host = new ModelHost();
+    host.device('lo', { index: 1 });
+    host.device('vif1.0', { index: 3, up: true });
+    host.device('vif2.0', { index: 4 });
+    host.device('br9', { index: 5, up: true });
+    happens(host);
+    host.force(planUndo([step], host.indexes(), [1, 2, 3, 4, 5], host.ports()));
+    return ['vif1.0', 'vif2.0'].map((name) => {
+      const { master, alias } = host.get(name) ?? {};
+      expect(alias).toBe(master === 'br0' ? 'mine' : '');
+      return master;
+    });
+  }
+
+  test.each<[what: string, happens: (host: ModelHost) => void, masters: (string | undefined)[]]>([
+    ['nothing', () => {}, ['br0', 'br0']],
+    ['one was taken down', (host) => host.run(set('vif1.0', 'down')), [undefined, 'br0']],
+    ['one was brought up', (host) => host.run(set('vif2.0', 'up')), ['br0', 'br0']],
+    ['one joined another bridge', (host) => host.run(set('vif1.0', 'master', 'br9')), ['br9', 'br0']],
+    [
+      'another device got the name of one',
+      (host) => host.device('vif2.0', { index: 9, up: true }),
+      ['br0', undefined],
+    ],
+    [
+      'an undo that was killed made the bridge, and put one on it',
+      (host) => {
+        host.run(ip('link', 'add', 'name', 'br0'));
+        host.run(set('vif1.0', 'master', 'br0'));
+      },
+      ['br0', 'br0'],
+    ],
+  ])('puts back the ports that are as it left them: %s', (_what, happens, masters) => {
+    expect(backAfter(happens)).toEqual(masters);
+  });
+
+  test('leaves ports alone where the bridge never went', () => {
+    const joined = backAfter((host) => host.device('br0', { index: 2, up: true }));
+    expect(joined).toEqual([undefined, undefined]);
+  });
+
+  test('makes the bridge before its ports join, and gives them what they were told once all have joined', () => {
+    const now = [3, 4].map((index) => ({ name: `vif${index - 2}.0`, index, up: true, master: undefined }));
+    const commands = planUndo([step], new Map(), [1, 2, 3, 4], now).map(commandText);
+    expect(commands).toEqual([
+      'ip link add name br0',
+      'ip link set dev vif1.0 master br0',
+      'ip link set dev vif2.0 master br0',
+      'ip link set dev vif1.0 alias mine',
+      'ip link set dev vif2.0 alias mine',
+    ]);
+  });
+});
+
 /** A small generator of numbers, the same in every run (mulberry32). */
 function dice(seed: number): (sides: number) => number {
   let at = seed;
@@ -181,7 +255,6 @@ function baseHost(): ModelHost {
   return host;
 }
 
-const set = (name: string, ...rest: string[]) => ip('link', 'set', 'dev', name, ...rest);
 const NAMES = ['eth0', 'eth1', 'peth0', 'peth1', 'br0', 'br1', 'veth0'];
 
 /** One change that can be made to the host as it is, with what takes it back: what real plans consist of. */

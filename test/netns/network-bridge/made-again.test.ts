@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { runFaulty } from '../../support/faults/faults.ts';
 import { runTrial } from '../../support/faults/trials.ts';
 import { Host } from '../../support/hosts/host.ts';
 import { plugCard } from '../../support/models/bridge-state.ts';
@@ -123,3 +124,31 @@ test.each(['fail', 'recover'] as const)(
     expect(outcomes.length).toBeGreaterThan(2);
   },
 );
+
+test('what left a bridge after it was taken away by a killed stop does not come back to it', () => {
+  host.ip('tuntap add dev tap7 mode tap', 'tuntap add dev tap8 mode tap', 'link add br9 type bridge');
+  expect(host.hook('network-virtual', ['start', 'bridgeip=10.1.1.1/24'])).toMatchObject({ status: 0 });
+  const taps = ['tap5', 'tap6', 'tap7', 'tap8'];
+  host.ip(...taps.map((tap) => `link set ${tap} master xenbr0 up`));
+  const isGone = () => host.run(['ip', 'link', 'show', 'xenbr0']).status !== 0;
+  for (let at = 1; !isGone(); at++) {
+    const struck = runFaulty(host, {
+      hook: 'network-virtual',
+      mode: 'kill',
+      at,
+      args: ['stop', 'bridgeip=10.1.1.1/24'],
+    });
+    expect(struck).toBeDefined();
+    if (!isGone()) expect(host.hook('xen-network', ['recover'])).toMatchObject({ status: 0 });
+  }
+  host.ip(
+    'link set tap5 down',
+    'link set tap6 master br9',
+    'link del tap7',
+    'tuntap add dev tap7 mode tap',
+    'link set tap7 up',
+  );
+  expect(host.hook('xen-network', ['recover'])).toMatchObject({ status: 0 });
+  const masters = taps.map((tap) => / master (\S+)/.exec(host.ok('ip', 'link', 'show', tap))?.[1]);
+  expect(masters).toEqual([undefined, 'br9', undefined, 'xenbr0']);
+});

@@ -110,7 +110,7 @@ const HEADERS = [
     'string.h',
     'unistd.h',
   ],
-  ...['file', 'ioctl', 'mman', 'socket', 'stat', 'syscall', 'time', 'wait', 'xattr'].map(
+  ...['file', 'ioctl', 'mman', 'resource', 'socket', 'stat', 'syscall', 'time', 'wait', 'xattr'].map(
     (name) => `sys/${name}.h`,
   ),
 ];

@@ -2,7 +2,8 @@ import { XenNetworkError } from '../errors.ts';
 import type { TableLine } from '../filter/nf-rules.ts';
 import { RUN_FOLDER, temporaryPath } from '../record/paths.ts';
 import type { Family } from '../request/addresses.ts';
-import { type FileKind, type FileSystem, kindOf, type WriteOptions } from './files/files.ts';
+import { type FileKind, type FileSystem, kindOf } from './files/files.ts';
+import { folderOf, replace, rewrite } from './files/rewrite.ts';
 import type { Native } from './kernel/native.ts';
 import { errnoName, errnoWords } from './kernel/native-errors.ts';
 import { NETLINK, type NetlinkProtocol, type NetlinkSocket } from './kernel/netlink.ts';
@@ -15,6 +16,7 @@ import {
   runRtnetlink,
 } from './kernel/rtnetlink.ts';
 import type { Environment, PassResult, RunOptions, RunResult } from './processes/exec.ts';
+import { hasteOf } from './processes/haste.ts';
 
 /** Every effect that a hook has on the outside, and every look at it; tests pass one that fails on demand. */
 export interface System {
@@ -94,6 +96,11 @@ export interface System {
   ownIpv4(among?: readonly string[]): readonly DeviceAddress[];
 }
 
+function indexIn(fs: FileSystem, name: string): number | undefined {
+  const index = attempt(() => fs.readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
+  return index === undefined ? undefined : Number(index);
+}
+
 const [SIGKILL, SIGTERM] = [9, 15];
 
 /**
@@ -104,6 +111,7 @@ const [SIGKILL, SIGTERM] = [9, 15];
 export function openSystem(native: Native, fs = native.files): System {
   const { run, print, pass, startDetached, userId, terminalWidth, openNetlink, hurry } = native;
   const trust = folderTrust(fs);
+  const haste = hasteOf(hurry);
   const makeFolder = (path: string) => {
     fs.mkdirSync(folderOf(path), { recursive: true, mode: 0o755 });
     trust(folderOf(path));
@@ -112,10 +120,7 @@ export function openSystem(native: Native, fs = native.files): System {
     trust(folderOf(path));
     return attempt(() => fs.readFileSync(path, encoding), path);
   };
-  const indexOf = (name: string) => {
-    const index = attempt(() => fs.readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
-    return index === undefined ? undefined : Number(index);
-  };
+  const indexOf = (name: string) => indexIn(fs, name);
   return {
     run,
     print,
@@ -139,7 +144,8 @@ export function openSystem(native: Native, fs = native.files): System {
       }
     },
     rewriteFile: (path, bytes) => inWords(path, 'written', () => rewrite(fs, path, bytes)),
-    writeText: (path, text) => inWords(path, 'set', () => fs.writeFileSync(path, text, { flag: 'r+' })),
+    writeText: (path, text) =>
+      inWords(path, 'set', () => haste.yielding(() => fs.writeFileSync(path, text, { flag: 'r+' }))),
     replaceFile(path, text) {
       inWords(path, 'written', () => {
         makeFolder(path);
@@ -175,16 +181,12 @@ export function openSystem(native: Native, fs = native.files): System {
     kindOf: (path) => attempt(() => kindOf(fs.statSync(path))),
     native: async () => native,
     ...(openNetlink === undefined ? waysByIp(run) : kernelWays(openNetlink, indexOf)),
-    ...(hurry === undefined ? {} : { hurry }),
+    ...(hurry === undefined ? {} : { hurry: haste.set }),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
 }
 
 const OTHERS_WRITE = 0o022;
-
-function folderOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('/'));
-}
 
 /** What lies in our folder is carried out as root, so root alone may write there. Each folder is checked once. */
 function folderTrust(fs: FileSystem): (folder: string) => void {
@@ -240,40 +242,6 @@ function waysByIp(run: Native['run']): AddressWays {
     ipv4Addresses: (device) => list('dev', device).map(({ address }) => address),
     ownIpv4: (among) => list().filter(({ address }) => among?.includes(address) !== false),
   };
-}
-
-function replace(fs: FileSystem, path: string, text: string): void {
-  // Files in RUN_FOLDER are gone after a boot anyway, so they need not survive a power loss.
-  const stays = !path.startsWith(`${RUN_FOLDER}/`);
-  const fresh = temporaryPath(path);
-  writeFresh(fs, fresh, text, { mode: 0o644 });
-  if (stays) fs.sync?.(fresh);
-  fs.renameSync(fresh, path);
-  if (stays) fs.sync?.(folderOf(path));
-}
-
-function rewrite(fs: FileSystem, path: string, bytes: string): void {
-  const file = fs.realpathSync(path);
-  const { mode, uid, gid } = fs.statSync(file);
-  const fresh = temporaryPath(file);
-  writeFresh(fs, fresh, bytes, { encoding: 'latin1', mode: 0o600 });
-  // The order matters: a new owner removes attributes, and an access list sets the group part of the mode.
-  fs.chownSync(fresh, uid, gid);
-  fs.copyAttributes?.(file, fresh);
-  fs.chmodSync(fresh, mode & 0o7777);
-  fs.sync?.(fresh);
-  fs.renameSync(fresh, file);
-  fs.sync?.(folderOf(file));
-}
-
-/** Makes a new file. What a killed run left there is removed first, and a link that somebody made is not followed. */
-function writeFresh(fs: FileSystem, path: string, text: string, options: WriteOptions): void {
-  try {
-    fs.unlinkSync(path);
-  } catch (thrown) {
-    if (errnoName(thrown) !== 'ENOENT') throw thrown;
-  }
-  fs.writeFileSync(path, text, { ...options, flag: 'wx' });
 }
 
 /** Makes a change to a file; throws XenNetworkError with the reason when it fails. */

@@ -8,7 +8,7 @@ import { passByLibc, runByLibc, startDetachedByLibc } from '../processes/child-l
 import { areWaitsInterrupted } from '../processes/deadline.ts';
 import { FdChannel, openFdDevice } from '../xenstore/fd-channel.ts';
 import { AF_UNIX, CallError, checked, lastErrno, libc, unixAddress } from './libc.ts';
-import type { ByteChannel, Native, StreamService } from './native.ts';
+import type { ByteChannel, Hurry, Native, StreamService } from './native.ts';
 import { errnoWords, OPEN } from './native-errors.ts';
 import type { NetlinkProtocol, NetlinkSocket } from './netlink.ts';
 
@@ -30,6 +30,8 @@ const POLLIN = 1;
 const POLLOUT = 4;
 const [LOCK_EX, LOCK_NB] = [2, 4];
 const [EINTR, EAGAIN] = [4, 11];
+const [PRIO_PROCESS, GREATEST_NICE] = [0, -20];
+let usualNice: number | undefined;
 const [SCHED_OTHER, SCHED_FIFO, SCHED_RESET_ON_FORK] = [0, 1, 0x40000000];
 const [SIGINT, SIGALRM, SIGTERM] = [2, 14, 15];
 const PIPE_BUF = 4096;
@@ -188,8 +190,10 @@ function openNetlink(protocol: NetlinkProtocol): NetlinkSocket {
 }
 
 /** Some containers do not allow this; the run then goes on without it. */
-function hurry(on: boolean): void {
-  const [policy, priority] = on ? [SCHED_FIFO, 1] : [SCHED_OTHER, 0];
+function hurry(how: Hurry): void {
+  const [policy, priority] = how === 'first' ? [SCHED_FIFO, 1] : [SCHED_OTHER, 0];
+  usualNice ??= libc().getpriority(PRIO_PROCESS, 0);
+  libc().setpriority(PRIO_PROCESS, 0, how === 'usual' ? usualNice : GREATEST_NICE);
   libc().sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, new Int32Array([priority]));
 }
 

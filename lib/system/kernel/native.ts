@@ -30,6 +30,12 @@ export interface FileLock {
   release(): void;
 }
 
+/**
+ * first: before all processes without real-time priority (SCHED_FIFO, sched(7)). ahead: most of the time goes to this one, and
+ * none waits for ever (nice -20). usual: as at the beginning.
+ */
+export type Hurry = 'first' | 'ahead' | 'usual';
+
 /** Times are milliseconds, paths are absolute. No child inherits a file that this port opens. */
 export interface Native {
   /**
@@ -73,8 +79,8 @@ export interface Native {
   pass(argv: readonly string[], env: Environment, waiting?: (pid: number) => void): Promise<PassResult>;
   /** See System. */
   startDetached(argv: readonly string[], name: string): void;
-  /** Gives this process real-time priority, or its normal one; children never inherit it. Never throws. */
-  readonly hurry?: (on: boolean) => void;
+  /** Gives this process a priority; children never inherit it. Never throws. */
+  readonly hurry?: (how: Hurry) => void;
   /** Sends a signal, given by its number. Throws an Error with a code such as ESRCH. */
   kill(pid: number, signal: number): void;
   /** Writes to standard output or standard error. Never throws. */

@@ -213,14 +213,29 @@ async function xenstore(native: Native, path = ''): Promise<unknown> {
   return said;
 }
 
-/** Tells by which policy (sched(7)) it is scheduled: in a hurry, a child that it starts then, and later. */
+/**
+ * Tells by which policy (sched(7)) it is scheduled, and how nice it is: before, in a hurry, while it sets a setting of the kernel
+ * then, a child that it starts then, and later.
+ */
 async function hurry(native: Native): Promise<unknown> {
-  const policy = (stat: string) => Number(stat.split(') ')[1]?.split(' ')[POLICY_FIELD]);
-  native.hurry?.(true);
-  const hurried = policy(readFileSync('/proc/self/stat', 'utf8'));
-  const child = policy(native.run?.(['cat', '/proc/self/stat']).stdout ?? '');
-  native.hurry?.(false);
-  return { hurried, child, later: policy(readFileSync('/proc/self/stat', 'utf8')) };
+  const priority = (stat = readFileSync('/proc/self/stat', 'utf8')) => {
+    const fields = stat.split(') ')[1]?.split(' ') ?? [];
+    return [POLICY_FIELD, NICE_FIELD].map((field) => Number(fields[field]));
+  };
+  let setting: readonly number[] = [];
+  const writeFileSync = () => {
+    setting = priority();
+  };
+  const system = openSystem(native, { ...native.files, writeFileSync });
+  const before = priority();
+  system.hurry?.(true);
+  system.writeText('/proc/sys/net/ipv4/ip_forward', '1');
+  const hurried = priority();
+  const child = priority(system.run(['cat', '/proc/self/stat']).stdout);
+  const setsThen = setting;
+  system.hurry?.(false);
+  system.writeText('/proc/sys/net/ipv4/ip_forward', '1');
+  return { before, hurried, setsThen, child, later: priority(), setsLater: setting };
 }
 
 /** Rewrites a file as the administrator's are. */
@@ -269,8 +284,8 @@ async function child(native: Native, script = '', timeoutMs = '', isListing = ''
   return { status, length: stdout.length, end: stdout.slice(-8), stderr: stderr.trim().slice(-200) };
 }
 
-/** Where proc(5) has the policy, counted from behind the program's name. */
-const POLICY_FIELD = 38;
+/** Where proc(5) has the policy and the nice value, counted from behind the program's name. */
+const [POLICY_FIELD, NICE_FIELD] = [38, 16];
 
 const scenarios = {
   echo,

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buildPreload } from '../support/xenstore/xenstored.ts';
 import { startMachine } from './machine.ts';
 import { type SuiteName, suiteSettings } from './suites.ts';
 
@@ -80,11 +81,12 @@ export async function startLab(suite: SuiteName, memory: number): Promise<Lab> {
   const settings = join(folder, 'settings');
   writeFileSync(settings, suiteSettings(suite));
   buildImages(suite, settings);
+  buildPreload(); // dom0 has no compiler for the tests that it runs
   const payload = makePayload(folder, settings);
   const log = join(logsOf(suite), 'console.log');
   let said: string[] = [];
   let listener: (line: string) => void = () => undefined;
-  const machine = startMachine(imagesOf(suite), payload, memory, log, (line) => {
+  const machine = startMachine(imagesOf(suite), payload, PROJECT, memory, log, (line) => {
     said.push(line);
     listener(line);
   });

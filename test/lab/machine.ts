@@ -19,6 +19,7 @@ export interface Machine {
  * Starts QEMU without hardware virtualisation, so that any x86-64 machine will do.
  * @param images the folder with what image/build.sh makes
  * @param payload the disk with this run's files
+ * @param shared a folder that dom0 may mount, to read it, by the name "project"
  * @param memory in MiB
  * @param log where the console is kept
  * @param heard is called with every line of the console
@@ -26,6 +27,7 @@ export interface Machine {
 export function startMachine(
   images: string,
   payload: string,
+  shared: string,
   memory: number,
   log: string,
   heard: (line: string) => void,
@@ -33,7 +35,7 @@ export function startMachine(
   // When this process dies, however, QEMU dies with it.
   const child = spawn(
     'setpriv',
-    ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...qemu(images, payload, memory)],
+    ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...qemu(images, payload, shared, memory)],
     {
       stdio: ['pipe', 'pipe', 'inherit'],
     },
@@ -71,7 +73,7 @@ function follow(
   });
 }
 
-function qemu(images: string, payload: string, memory: number): string[] {
+function qemu(images: string, payload: string, shared: string, memory: number): string[] {
   // QEMU 7.2 stops a PV dom0 at its first return to user mode where SMAP is on, tells Xen of an intercepted RDTSC where
   // an HVM guest ran RDTSCP, and now and then denies an HVM or PVH guest the AVX that it has.
   const cpu = 'max,-smap,-rdtscp,-xsave,-avx,-avx2';
@@ -89,6 +91,7 @@ function qemu(images: string, payload: string, memory: number): string[] {
     ['-drive', `file=${join(images, 'dom0.img')},format=raw,if=virtio,snapshot=on`],
     ['-drive', `file=${payload},format=raw,if=virtio,cache=unsafe`],
   ];
+  const share = `local,path=${shared},mount_tag=project,security_model=none,readonly=on,multidevs=remap`;
   // Three cards on one switch; which is which is in dom0/main.sh.
   const cards = [0, 1, 2].map((card) => [
     '-netdev',
@@ -97,5 +100,5 @@ function qemu(images: string, payload: string, memory: number): string[] {
     `virtio-net-pci,netdev=port${card},mac=52:54:00:00:00:0${card}`,
   ]);
   const boot = ['-serial', 'stdio', '-kernel', join(images, 'xen'), '-append', xen, '-initrd', modules];
-  return [...machine, ...size, ...screenless, ...boot, ...disks.flat(), ...cards.flat()];
+  return [...machine, ...size, ...screenless, ...boot, ...disks.flat(), '-virtfs', share, ...cards.flat()];
 }

@@ -31,6 +31,9 @@ export class HostError extends XenNetworkError {}
 /** xenstore cannot be reached, refused a request or sent an invalid answer. */
 export class XenstoreError extends XenNetworkError {}
 
+/** The other side of a connection has closed it. */
+export class ClosedError extends XenNetworkError {}
+
 /** Another process holds a lock for longer than a hook may wait. */
 export class LockError extends XenNetworkError {}
 

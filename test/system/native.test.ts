@@ -92,15 +92,13 @@ describe.each(['node', 'bun'] as const)('the native port in %s', (twin) => {
   test('a peer that hangs up is an error', async () => {
     const path = await serve((socket) => socket.end());
     expect(await runScenario(twin, 'receive', path, '20000')).toBe(
-      `XenNetworkError: The other side of ${path} has closed the connection.`,
+      `ClosedError: The other side of ${path} has closed the connection.`,
     );
   });
 
   test('sending to a peer that has gone is an error, not a signal', async () => {
     const path = await serve((socket) => socket.destroy());
-    expect(await runScenario(twin, 'sendMuch', path)).toMatch(
-      /^XenNetworkError: .*the other side has closed/,
-    );
+    expect(await runScenario(twin, 'sendMuch', path)).toMatch(/^ClosedError: .*the other side has closed/);
   });
 
   test('no socket, a dead socket and too long a path are errors that say so', async () => {

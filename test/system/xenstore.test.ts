@@ -160,6 +160,21 @@ for (const { name, skip, start } of servers) {
       other.close();
     });
 
+    test('a client goes on when xenstored is restarted, in the order of its requests', async () => {
+      const store = await openXenstore(await loadNative(), { XENSTORED_PATH: path });
+      await store.write('/before', '1');
+      await stop();
+      rmSync(path, { force: true });
+      ({ path, stop } = await start());
+      await Promise.all([
+        store.write('/after/a', 'first'),
+        store.write('/after/a', 'last'),
+        store.writeAll([['/after/b', '1']]),
+      ]);
+      expect(await store.readMany(['/before', '/after/a', '/after/b'])).toEqual([undefined, 'last', '1']);
+      store.close();
+    });
+
     test('many clients at once are all served', async () => {
       const names = ['bun1', 'bun2', 'bun3', ...Array.from({ length: 8 }, (_, index) => `node${index}`)];
       const results = await Promise.all(

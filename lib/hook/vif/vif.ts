@@ -13,6 +13,7 @@ import { TAP_SUFFIX, twinOf } from '../../request/names.ts';
 import { parseBackendPath, parseVifCall, VIF_KEYS, VIF_VARIABLES, type VifCall } from '../../request/vif.ts';
 import { reserveTime } from '../../system/processes/deadline.ts';
 import type { System } from '../../system/system.ts';
+import { lenient } from '../../system/xenstore/lenient.ts';
 import { openXenstore } from '../../system/xenstore/open.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import { about, aboutCommand } from '../../text.ts';
@@ -20,6 +21,7 @@ import { type Context, isDryRun } from '../context.ts';
 import { forgetLeaving, noteLeaving } from '../guests/leaving.ts';
 import { sweepLeft } from '../guests/sweep.ts';
 import { deviceKeys, withLocks } from '../locks.ts';
+
 import { ERROR_KEY, errorText, type VifRun } from './run.ts';
 
 /** This key exists when libxl runs the hooks itself; udev's call is then not needed (docs/contract.md, "Callers"). */
@@ -51,7 +53,8 @@ export async function runVifHook(context: Context, work: VifWork): Promise<numbe
   const call = await readCall(context, args, given);
   if (call === undefined || !call.acts) return 0;
   const leaving = isLeaving(call.command);
-  const store = await openStore(context, leaving || isDryRun(context, args.options));
+  const opened = await openStore(context, leaving || isDryRun(context, args.options));
+  const store = leaving && opened !== undefined ? lenient(opened, context.log.warn) : opened;
   const dryRun = isDryRun(context, args.options);
   try {
     if (await isUdevsCallTooMany(context, store)) return 0;

@@ -1,5 +1,7 @@
 // Shared by both implementations of the native port: Linux's error numbers in words, and the flags of open(2).
 
+import { ClosedError, XenNetworkError } from '../../errors.ts';
+
 /** Flags of open(2), by Linux's numbers, the same on x86-64 and arm64. */
 export const OPEN = {
   writeOnly: 1,
@@ -58,4 +60,15 @@ export function errnoWords(error: unknown): string {
   const known = errnoName(error);
   const words = REASONS.find(([, name]) => name === known)?.[2];
   return words === undefined ? String(error) : `${words} (${known})`;
+}
+
+/**
+ * What a call on a connection throws when it fails.
+ * @param what what could not be done, as "PATH cannot be read"
+ * @param cause a Node error, or the number from errno
+ * @returns ClosedError where the other side is gone
+ */
+export function connectionError(what: string, cause: unknown): XenNetworkError {
+  const isClosed = ['EPIPE', 'ECONNRESET'].includes(errnoName(cause) ?? '');
+  return new (isClosed ? ClosedError : XenNetworkError)(`${what}: ${errnoWords(cause)}.`, { cause });
 }

@@ -1,12 +1,12 @@
 // The native port in Node, which has neither flock nor Unix datagrams: helper programs do these two.
 
 import type { Socket } from 'node:net';
-import { XenNetworkError } from '../../errors.ts';
+import { ClosedError, XenNetworkError } from '../../errors.ts';
 import { decodeText } from '../../wire/xenstore.ts';
 import { type Taken, takeLock } from '../files/file-lock.ts';
 import type { FileSystem, OpenFiles } from '../files/files.ts';
 import type { ByteChannel, Native, StreamService } from '../kernel/native.ts';
-import { errnoName, errnoWords } from '../kernel/native-errors.ts';
+import { connectionError, errnoName, errnoWords } from '../kernel/native-errors.ts';
 import { CHILD_ENVIRONMENT } from '../processes/exec.ts';
 import { openFdDevice } from '../xenstore/fd-channel.ts';
 import { passByNode, runByNode, startDetachedByNode } from './child-node.ts';
@@ -48,7 +48,7 @@ class SocketChannel implements ByteChannel {
   async receive(): Promise<Uint8Array> {
     const piece = await inTime(this.#pieces.next(), this.#path, this.#timeoutMs);
     if (piece.done === true) {
-      throw new XenNetworkError(`The other side of ${this.#path} has closed the connection.`);
+      throw new ClosedError(`The other side of ${this.#path} has closed the connection.`);
     }
     return piece.value;
   }
@@ -70,7 +70,7 @@ async function inTime<T>(work: Promise<T>, path: string, timeoutMs: number): Pro
     if (error instanceof XenNetworkError) {
       throw error;
     }
-    throw new XenNetworkError(`${path} cannot be reached: ${errnoWords(error)}.`, { cause: error });
+    throw connectionError(`${path} cannot be reached`, error);
   } finally {
     over.catch(() => undefined);
     timer.abort();

@@ -1,7 +1,7 @@
-import { XenNetworkError } from '../../errors.ts';
+import { ClosedError, XenNetworkError } from '../../errors.ts';
 import type { OpenFiles } from '../files/files.ts';
 import type { ByteChannel } from '../kernel/native.ts';
-import { errnoName, errnoWords, OPEN } from '../kernel/native-errors.ts';
+import { connectionError, errnoName, errnoWords, OPEN } from '../kernel/native-errors.ts';
 import { waitText, within } from '../processes/deadline.ts';
 
 /** Waits until an open file is ready for reading or writing, at most for the given time. */
@@ -76,7 +76,7 @@ export class FdChannel implements ByteChannel {
 
   #received(buffer: Uint8Array, length: number): Uint8Array {
     if (length === 0) {
-      throw new XenNetworkError(`The other side of ${this.#path} has closed the connection.`);
+      throw new ClosedError(`The other side of ${this.#path} has closed the connection.`);
     }
     this.#isHeard = true;
     return buffer.subarray(0, length);
@@ -93,7 +93,7 @@ export class FdChannel implements ByteChannel {
     } catch (error) {
       const name = errnoName(error);
       if (name === 'EAGAIN' || name === 'EINTR') return undefined;
-      throw new XenNetworkError(`${this.#path} cannot be ${what}: ${errnoWords(error)}.`, { cause: error });
+      throw connectionError(`${this.#path} cannot be ${what}`, error);
     }
   }
 

@@ -2,6 +2,7 @@ import { messageOf, XenstoreError } from '../../errors.ts';
 import type { Native } from '../kernel/native.ts';
 import { XenstoreClient } from './client.ts';
 import { XenstoreConnection } from './connection.ts';
+import { LastingXenstore } from './lasting.ts';
 import type { Xenstore } from './xenstore.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -19,6 +20,7 @@ export type XenstoreEnvironment = Readonly<Record<string, string | undefined>>;
 /**
  * Connects to xenstored. Where XENSTORED_PATH or XENSTORED_RUNDIR is set, only that socket is tried; otherwise the
  * usual sockets, then the kernel's device, which reaches a xenstored in another domain (docs/contract.md, "xenstore").
+ * Where xenstored is restarted later, the connection is made anew.
  * @param native the port to sockets and devices
  * @param env the process's environment
  * @param timeoutMs how long to wait for each answer of xenstored, in milliseconds
@@ -29,6 +31,11 @@ export async function openXenstore(
   env: XenstoreEnvironment,
   timeoutMs = ANSWER_TIMEOUT_MS,
 ): Promise<Xenstore> {
+  const open = () => openOnce(native, env, timeoutMs);
+  return new LastingXenstore(await open(), open);
+}
+
+async function openOnce(native: Ways, env: XenstoreEnvironment, timeoutMs: number): Promise<Xenstore> {
   const reasons: string[] = [];
   for (const place of places(env)) {
     try {

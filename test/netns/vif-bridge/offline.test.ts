@@ -72,3 +72,34 @@ describe('without an xenstore', () => {
     expect(vif.link('web')).not.toMatch(/UP|master/);
   });
 });
+
+describe('with an xenstored that ends each connection', () => {
+  const closing = { XENSTORED_PATH: '/run/closing' };
+
+  beforeAll(() => {
+    const serve = `
+      socket(S, AF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un("/run/closing")); listen(S, 5); exit if fork;
+      close(C) while accept(C, S);`;
+    host.ok('sh', '-c', 'exec perl -MSocket -e "$1" >/dev/null 2>&1', 'sh', serve);
+  });
+
+  test('an online fails, and leaves nothing', async () => {
+    vif.card(1);
+    const before = await host.settled();
+    const { status, stderr } = vif.online(1, closing);
+    expect(status).toBe(1);
+    expect(stderr).toContain('xenstored at /run/closing gave no proper answer.');
+    expect(await host.snapshotLike(before)).toEqual(before);
+  });
+
+  test('an offline cleans all the same', () => {
+    vif.card(1, { ip: '192.0.2.7 2001:db8::7', vifname: 'web' });
+    expect(vif.online(1).status).toBe(0);
+    const { status, stderr } = vif.offline(1, closing);
+    expect(status).toBe(0);
+    expect(stderr).toContain('xenstored at /run/closing gave no proper answer.');
+    expect([...vif.forward(), ...vif.forward(6)]).toEqual(['-P FORWARD ACCEPT', '-P FORWARD ACCEPT']);
+    expect(vif.link('web')).not.toMatch(/UP|master/);
+    expect(host.snapshot()['files']).toEqual([]);
+  });
+});

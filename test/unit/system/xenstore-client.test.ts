@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { XenNetworkError, XenstoreError } from '../../../lib/errors.ts';
+import { ClosedError, XenNetworkError, XenstoreError } from '../../../lib/errors.ts';
 import type { Native } from '../../../lib/system/kernel/native.ts';
+import { setDeadline } from '../../../lib/system/processes/deadline.ts';
 import { openXenstore } from '../../../lib/system/xenstore/open.ts';
 import {
   encodeFrame,
@@ -159,6 +160,63 @@ describe('the xenstore client', () => {
     expect(await store.list('/long')).toEqual(['a', 'b', 'c']);
     const offsets = host.writes.slice(1).map(([request]) => new TextDecoder().decode(request?.payload));
     expect(offsets).toEqual(['/long\x000\0', '/long\x004\0', '/long\x000\0', '/long\x004\0']);
+  });
+
+  test('when the connection ends and nobody listens any more, each request says so, and waits but once', async () => {
+    const host = fakeHost('/s', () => {
+      throw new ClosedError('The other side of /s has closed the connection.');
+    });
+    let isThere = true;
+    const native = {
+      ...host.native,
+      connectStream: (path: string) => host.native.connectStream(isThere ? path : '/gone', 1000),
+    };
+    const store = await openXenstore(native, { XENSTORED_PATH: '/s' });
+    isThere = false;
+    setDeadline(0);
+    try {
+      await expect(store.readMany(['/a'])).rejects.toThrow('xenstore cannot be reached. /gone is not there.');
+      const tried = host.tried.length;
+      await expect(store.write('/a', '1')).rejects.toThrow('xenstored at /s gave no proper answer.');
+      expect(host.tried).toHaveLength(tried);
+    } finally {
+      setDeadline(Number.POSITIVE_INFINITY);
+    }
+  });
+
+  test('a request is made again where xenstored listens again later', async () => {
+    let hasGone = false;
+    const host = fakeHost('/s', (requests) => {
+      if (!hasGone) {
+        hasGone = true;
+        throw new ClosedError('The other side of /s has closed the connection.');
+      }
+      return requests.map(readReply);
+    });
+    let refusals = 0;
+    const connectStream = async (path: string) => {
+      if (hasGone && refusals < 3) {
+        refusals += 1;
+        throw new XenNetworkError(`${path} cannot be reached.`);
+      }
+      return host.native.connectStream(path, 1000);
+    };
+    const store = await openXenstore({ ...host.native, connectStream }, { XENSTORED_PATH: '/s' });
+    expect(await Promise.all([store.readMany(['/a/1', '/a/2']), store.readMany(['/a/3'])])).toEqual([
+      ['1', '2'],
+      ['3'],
+    ]);
+    expect(refusals).toBe(3);
+    expect(host.tried).toEqual(['/s', '/s']);
+  });
+
+  test('a request that ends its connection each time is an error after the second', async () => {
+    const host = fakeHost('/s', () => {
+      throw new ClosedError('The other side of /s has closed the connection.');
+    });
+    const store = await openXenstore(host.native, { XENSTORED_PATH: '/s' });
+    await expect(store.readMany(['/a'])).rejects.toThrow('has closed the connection.');
+    expect(host.writes).toHaveLength(2);
   });
 
   test('closing twice closes once', async () => {

@@ -48,9 +48,10 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   },
   'npm run bench': { because: 'it measures, and wants a machine of its own' },
   'npx vitest run --project host test/golden --update': { because: 'it writes the golden files anew' },
-  'XEN_NETWORK_OVERLAP=all npx vitest run --project host test/netns/faults/overlap-guests.test.ts': {
-    because: 'it takes hours; without the variable npm test runs a choice of it',
-  },
+  'XEN_NETWORK_OVERLAP=all npx vitest run --project host test/netns/faults/overlap-guests.test.ts test/netns/faults/overlap-networks.test.ts':
+    {
+      because: 'it takes hours; without the variable npm test runs a choice of it',
+    },
   './install.sh': { in: 'test/install/dpkg.test.ts', as: 'install "$1" >/mnt/log' },
   './install.sh --uninstall': { in: 'test/install/dpkg.test.ts', as: 'install "$1" --uninstall' },
   './install.sh --boot KIND': { in: 'test/install/install.test.ts', as: "'--boot', kind" },

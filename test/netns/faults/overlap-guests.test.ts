@@ -13,6 +13,8 @@ testOverlaps('strict', [
   { first: 'offline', second: 'refilter', how: 'killed' },
   { first: 'vif disabled', second: 'online again', how: 'paused' },
   { first: 'vif disabled', second: 'offline', how: 'paused' },
+  { first: 'online', second: 'xenstored restarts', how: 'paused' },
+  { first: 'offline', second: 'xenstored restarts', how: 'paused' },
   { first: 'tap add', second: 'offline', how: 'paused' },
   { first: 'tap add', second: 'refilter', how: 'killed' },
 ]);

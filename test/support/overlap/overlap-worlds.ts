@@ -66,6 +66,26 @@ const values = (domid: number, more: Readonly<Record<string, string>> = {}) => (
 /** Sets the clock of every start that waits for its confirmation to its end. */
 const DUE = 'for f in /run/xen-network/pending/*.deadline; do echo 0 >"$f"; done';
 const flush = shell('nft flush ruleset');
+/** Who is connected to xenstored loses that, while all entries stay: as when oxenstored is restarted. */
+const RESTART_XENSTORED = `
+pid=$(pgrep -x xenstored)
+daemon=$(readlink /proc/$pid/exe)
+settings=$(tr '\\0' '\\n' </proc/$pid/environ | grep -E '^(LD_PRELOAD|XENSTORED_RUNDIR)=')
+xenstore-ls -f >/run/xenstored.entries
+kill $pid
+while [ -e /proc/$pid ]; do sleep 0.01; done
+env $settings $daemon </dev/null >/dev/null 2>&1
+until xenstore-exists /tool 2>/dev/null; do sleep 0.01; done
+sed 's/ = "/\\n/; s/"$//' /run/xenstored.entries | tr '\\n' '\\0' | xargs -0 xenstore-write
+`;
+
+/** What may overlap with anything on any host. */
+const ANYWHERE: Readonly<Record<string, Role>> = {
+  refilter: { act: tool('refilter') },
+  recover: { act: tool('recover') },
+  flush: { act: flush },
+  'xenstored restarts': { act: shell(RESTART_XENSTORED) },
+};
 
 const PLAIN_BRIDGE = ['network-bridge', 'start', 'topology=plain', 'netdev=eth0'];
 const STOP_BRIDGE = hook('network-bridge', 'stop', 'netdev=eth0');
@@ -85,9 +105,7 @@ function bridged(antispoof: string): World {
       'online again': { act: online(1), of: 'guest 1' },
       'tap add': { needs: [tap(1)], act: add(1), of: 'guest 1' },
       'tap remove': { needs: [tap(1), add(1)], act: remove(1), of: 'guest 1' },
-      refilter: { act: tool('refilter') },
-      recover: { act: tool('recover') },
-      flush: { act: flush },
+      ...ANYWHERE,
       ...(antispoof === 'strict'
         ? {
             'vif disabled': { act: tool('vif', 'vif1.0', 'disabled'), of: 'guest 1' },
@@ -137,9 +155,7 @@ function twoBridges(antispoof: string): World {
             },
           }
         : {}),
-      refilter: { act: tool('refilter') },
-      recover: { act: tool('recover') },
-      flush: { act: flush },
+      ...ANYWHERE,
     },
   };
 }
@@ -224,9 +240,7 @@ function routed(): World {
         act: offline(3),
         of: 'virtual',
       },
-      refilter: { act: tool('refilter') },
-      recover: { act: tool('recover') },
-      flush: { act: flush },
+      ...ANYWHERE,
     },
   };
 }
@@ -277,9 +291,7 @@ function multi(): World {
       },
       online: { needs: [list('start', ...both), guest], act: online(1), of: 'lists' },
       offline: { needs: [list('start', ...both), guest, online(1)], act: offline(1), of: 'lists' },
-      refilter: { act: tool('refilter') },
-      recover: { act: tool('recover') },
-      flush: { act: flush },
+      ...ANYWHERE,
     },
   };
 }
@@ -315,9 +327,7 @@ function switched(): World {
       'vif-bridge offline': { needs: [bridge, card(4, values(4)), online(4)], act: offline(4), of: 'bridge' },
       start: { act: bridge, of: 'bridge' },
       stop: { needs: [bridge], act: STOP_BRIDGE, of: 'bridge' },
-      refilter: { act: tool('refilter') },
-      recover: { act: tool('recover') },
-      flush: { act: flush },
+      ...ANYWHERE,
     },
   };
 }

@@ -239,8 +239,11 @@ function hasVerdict(system: System, { port, fresh }: PortFilter): boolean {
   if (wanted === undefined) return true;
   const [ingress, verdict] = wanted;
   const table = ingress === undefined ? STRICT_TABLE : INGRESS_TABLE;
-  const found = system.mapVerdict?.(table, 'guests', port);
-  return found === undefined || found.verdict === verdict;
+  const found = system.mapVerdict?.(table, 'guests', port) ?? {
+    // Where the kernel cannot be asked.
+    verdict: listStrictTable(system)?.verdicts.get(port),
+  };
+  return found.verdict === verdict;
 }
 
 const VERDICT = new RegExp(`^(${INGRESS})?guests \\{ "[^"]+" : (.+) \\}$`);

@@ -71,9 +71,18 @@ static int open_tap(const char *space, const char *device)
 	return tap;
 }
 
+/* In a user namespace there is only as much as everybody may have. */
+static int make_room(int s, int forced, int usual)
+{
+	int size = QUEUE;
+	if (setsockopt(s, SOL_SOCKET, forced, &size, sizeof size) == 0)
+		return 0;
+	return setsockopt(s, SOL_SOCKET, usual, &size, sizeof size);
+}
+
 static int open_in(const char *space, const char *device, int protocol)
 {
-	int size = QUEUE, on = 1;
+	int on = 1;
 	enter(space);
 	int s = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	struct sockaddr_ll where = {.sll_family = AF_PACKET, .sll_protocol = htons(protocol)};
@@ -81,8 +90,7 @@ static int open_in(const char *space, const char *device, int protocol)
 	if (s < 0 || where.sll_ifindex == 0 || bind(s, (struct sockaddr *)&where, sizeof where) < 0)
 		die(device);
 	struct packet_mreq all = {.mr_ifindex = where.sll_ifindex, .mr_type = PACKET_MR_PROMISC};
-	if (setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0 ||
-	    setsockopt(s, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0 ||
+	if (make_room(s, SO_RCVBUFFORCE, SO_RCVBUF) < 0 || make_room(s, SO_SNDBUFFORCE, SO_SNDBUF) < 0 ||
 	    setsockopt(s, SOL_PACKET, PACKET_AUXDATA, &on, sizeof on) < 0 ||
 	    setsockopt(s, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof all) < 0)
 		die("setsockopt");
@@ -107,14 +115,6 @@ static size_t next_frame(unsigned char *frame)
 static int open_sender(const char *space, const char *device)
 {
 	return strncmp(device, "tap:", 4) == 0 ? open_tap(space, device + 4) : open_in(space, device, 0);
-}
-
-static void send_all(int s)
-{
-	static unsigned char frame[LONGEST];
-	for (size_t length; (length = next_frame(frame)) > 0;)
-		if (write(s, frame, length) != (ssize_t)length)
-			die("write");
 }
 
 static void send_for_ever(int s)
@@ -152,31 +152,60 @@ static void send_mark(int s)
 		die("send");
 }
 
-static void print_arrivals(int s, int marker)
+/* Prints a frame that arrived, unless it is the mark; returns whether it is. */
+static int take_arrival(int s)
 {
 	static unsigned char frame[LONGEST];
 	char control[256];
+	struct sockaddr_ll from;
+	struct iovec part = {frame, sizeof frame};
+	struct msghdr message = {&from, sizeof from, &part, 1, control, sizeof control, 0};
+	ssize_t length = recvmsg(s, &message, 0);
+	if (length < 0)
+		die("recvmsg");
+	if (from.sll_pkttype == PACKET_OUTGOING)
+		return 0;
+	if (length == sizeof mark - 1 && memcmp(frame, mark, sizeof mark - 1) == 0)
+		return 1;
+	print(frame, length, &message);
+	return 0;
+}
+
+static int has_arrived(int s, int patience_ms)
+{
+	struct pollfd ready = {.fd = s, .events = POLLIN};
+	return poll(&ready, 1, patience_ms) == 1;
+}
+
+/* What has arrived meanwhile is taken, since the watcher may have little room. */
+static void send_all(int s, int watcher)
+{
+	static unsigned char frame[LONGEST];
+	for (size_t length; (length = next_frame(frame)) > 0;) {
+		if (write(s, frame, length) != (ssize_t)length)
+			die("write");
+		while (has_arrived(watcher, 0))
+			take_arrival(watcher);
+	}
+}
+
+static void print_arrivals(int s, int marker)
+{
 	for (int waits = 0;;) {
-		struct pollfd ready = {.fd = s, .events = POLLIN};
-		struct sockaddr_ll from;
-		struct iovec part = {frame, sizeof frame};
-		struct msghdr message = {&from, sizeof from, &part, 1, control, sizeof control, 0};
-		if (poll(&ready, 1, AGAIN_MS) != 1) {
-			errno = ETIMEDOUT;
-			if (++waits > MOST_WAITS)
-				die("the mark");
-			send_mark(marker);
+		if (has_arrived(s, AGAIN_MS)) {
+			if (take_arrival(s))
+				break;
 			continue;
 		}
-		ssize_t length = recvmsg(s, &message, 0);
-		if (length < 0)
-			die("recvmsg");
-		if (from.sll_pkttype == PACKET_OUTGOING)
-			continue;
-		if (length == sizeof mark - 1 && memcmp(frame, mark, sizeof mark - 1) == 0)
-			return;
-		print(frame, length, &message);
+		errno = ETIMEDOUT;
+		if (++waits > MOST_WAITS)
+			die("the mark");
+		send_mark(marker);
 	}
+	struct tpacket_stats count = {0};
+	socklen_t size = sizeof count;
+	if (getsockopt(s, SOL_PACKET, PACKET_STATISTICS, &count, &size) < 0 || (errno = ENOBUFS, count.tp_drops > 0))
+		die("the watcher");
 }
 
 int main(int count, char **word)
@@ -195,7 +224,7 @@ int main(int count, char **word)
 	int sender = open_sender(word[1], word[2]);
 	int marker = open_in(word[5], word[6], 0);
 	int watcher = open_in(word[3], word[4], ETH_P_ALL);
-	send_all(sender);
+	send_all(sender, watcher);
 	send_mark(marker);
 	print_arrivals(watcher, marker);
 	return 0;

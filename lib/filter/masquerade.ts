@@ -51,7 +51,7 @@ export function natForwardRules(netdev: string): string[] {
  * @returns undefined for any other rule
  */
 export function natForwardDevice(rule: string): string | undefined {
-  return /^FORWARD -i vif\+ -o (\S+) -j ACCEPT$/.exec(rule)?.[1];
+  return /^FORWARD -i vif\+ -o (?!vif\+)(\S+) -j ACCEPT$/.exec(rule)?.[1];
 }
 
 /**

@@ -130,6 +130,7 @@ describe('packets', () => {
         guest.ip(`route add 10.0.${other}.1 via 10.0.${i + 1}.128`);
       return guest;
     });
+    expect(net.rules()).toEqual([...new Set(net.rules())]);
     for (const [i, guest] of guests.entries()) {
       expect(guest.reaches('192.0.2.1')).toBe(true);
       for (const other of [1, 2, 3].filter((each) => each !== i + 1))

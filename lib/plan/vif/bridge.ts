@@ -63,7 +63,9 @@ export function planJoin(state: PresentVif, request: JoinRequest): Plan {
     steps: [
       ...replaceForwardRules(target, request.inPlace, request.rules),
       ...(request.named ?? []),
-      ...(isJoined(state.port, target, request) && sameVlans ? [] : portSteps(state, target, request)),
+      ...(isJoined(state.port, target, request) && sameVlans
+        ? ignoreRouterSteps(markOf(state.port, target), request.heard, state.port.name)
+        : portSteps(state, target, request)),
       recordStep(request.recordPath, state.record, saved),
     ],
   };

@@ -63,7 +63,9 @@ export function planSwitchJoin(state: PresentVif, request: SwitchRequest): Plan 
   return {
     warnings: nameWarnings(call.device, rename),
     steps: [
-      ...(isReady(port, name, request.mtu) ? [] : deviceSteps(port, name, request)),
+      ...(isReady(port, name, request.mtu)
+        ? ignoreRouterSteps(markOf(port, name), request.heard, port.name)
+        : deviceSteps(port, name, request)),
       join,
       recordStep(request.recordPath, record, {
         name,

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ether, icmp6, ip6, ipv6, lladdr, NDP, num, PROTO6, TYPE } from '../../support/frames/packets.ts';
 import { flood } from '../../support/frames/wire.ts';
 import { xlEnv } from '../../support/hosts/host.ts';
+import { FINE } from '../../support/hosts/namespace.ts';
 import { NetHost } from '../../support/hosts/net-host.ts';
 import { startOpenVswitch } from '../../support/openvswitch.ts';
 import { sleep, waitUntil } from '../../support/wait.ts';
@@ -125,6 +126,26 @@ test.each([
   expect(found).toEqual(heard.map(() => '0'));
 });
 
+test.each([
+  ['vif-bridge', { bridge: 'xenbr0' }, []],
+  ['vif-nat', {}, ['dhcp=no']],
+  ['vif-route', { ip: '192.0.2.77' }, ['netdev=xenbr0']],
+] as const)('a running device that hears them ends that with the next online (%s)', (hook, values, words) => {
+  const { host } = net;
+  net.ok('network-bridge', 'start', 'topology=plain');
+  net.guest(hook, 1, values, words);
+  const changes = () => host.ok('cat', '/sys/class/net/vif1.0/carrier_changes');
+  const heard = ['ipv4/conf/vif1.0/accept_redirects'].concat(
+    ['accept_ra', 'autoconf', 'accept_redirects'].map((name) => `ipv6/conf/vif1.0/${name}`),
+  );
+  // As the stock scripts leave it.
+  for (const name of heard) host.ok('sysctl', '-qw', `net/${name}=1`);
+  const before = changes();
+  expect(net.call(hook, 'online', 1, words)).toEqual(FINE);
+  expect(heard.map((name) => host.ok('cat', `/proc/sys/net/${name}`).trim())).toEqual(heard.map(() => '0'));
+  expect(changes()).toBe(before);
+});
+
 /** Where a guest's advertisement starts from, and the group that it goes to. */
 interface Sender {
   readonly netns: string;
@@ -201,4 +222,8 @@ test('nor does one that comes by a port of Open vSwitch', async () => {
   expect(host.hook('vif-openvswitch', ['add', 'type_if=tap'], env).status).toBe(0);
   const senders = [1, 2].map((domid) => ({ netns: `guest${domid}`, device: 'eth0' }));
   expect(await heardFrom(plain, [...senders, tap])).toEqual([]);
+  // Nor once somebody has switched it on again, and the port is attached once more.
+  host.ok('sysctl', '-qw', 'net/ipv6/conf/vif1.0/accept_ra=1');
+  expect(net.call('vif-openvswitch', 'online', 1)).toEqual(FINE);
+  expect(host.ok('cat', '/proc/sys/net/ipv6/conf/vif1.0/accept_ra')).toBe('0\n');
 });

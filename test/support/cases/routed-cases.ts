@@ -208,6 +208,7 @@ function joinSwitch(
   bridge: string,
   more: { vifname?: string; mtu?: number; before?: VifRecord } = {},
 ): Plan {
+  const isPort = found.address === ready.address;
   return planSwitchJoin(
     { ...state(found, more.before), port: found },
     {
@@ -215,9 +216,9 @@ function joinSwitch(
       rename: renameOf(found, more.vifname),
       target: parseOvsBridge(bridge),
       mtu: more.mtu,
-      heard: Object.fromEntries(routerSettingPaths(found.name).map((path) => [path, '1'])),
+      heard: Object.fromEntries(routerSettingPaths(found.name).map((path) => [path, isPort ? '0' : '1'])),
       ids: IDS,
-      isPort: found.address === ready.address,
+      isPort,
       recordPath,
     },
   );

@@ -76,7 +76,10 @@ export function joinPlan(
       rename: settings.rename,
       bridge: BRIDGE,
       mtu: wanted.mtu ?? BRIDGE.mtu,
-      heard: Object.fromEntries(routerSettingPaths(found.name).map((path) => [path, '1'])),
+      // An online has switched them off on a port.
+      heard: Object.fromEntries(
+        routerSettingPaths(found.name).map((path) => [path, found.master === BRIDGE.name ? '0' : '1']),
+      ),
       inPlace: before?.inPlace ?? NO_RULES,
       rules: vifForwardRules(name, parseAddressList(wanted.ip ?? ''), [4], OWNER),
       recordPath: `/run/xen-network/vif/${call.device}`,

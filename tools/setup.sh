@@ -129,7 +129,7 @@ trap 'exit 143' HUP TERM
 log=$(mktemp)
 
 package='scdoc gcc-aarch64-linux-gnu libc6-dev-arm64-cross rpm lintian rpmlint binutils'
-release='mmdebstrap debian-archive-keyring strace openssh-server ansible-core ansible-lint qemu-user-static'
+release='mmdebstrap debian-archive-keyring strace openssh-server ansible-core ansible-lint qemu-user-static arch-test'
 lab='debian-archive-keyring e2fsprogs gpg mmdebstrap mount qemu-system-x86 seabios util-linux xz-utils zstd'
 demo='iproute2 iptables nftables iputils-ping xenstore-utils util-linux'
 # shellcheck disable=SC2086 # package names, one word each

@@ -17,7 +17,7 @@ set -e
 mkdir -p /run/over ${ROOT}
 mount -t tmpfs tmpfs /run/over
 mkdir /run/over/upper /run/over/work
-mount -t overlay overlay -o "lowerdir=$1,upperdir=/run/over/upper,workdir=/run/over/work" ${ROOT}
+mount -t overlay overlay -o "lowerdir=$1,upperdir=/run/over/upper,workdir=/run/over/work$2" ${ROOT}
 mount --bind /run ${ROOT}/run
 mount -t proc proc ${ROOT}/proc
 mount --rbind /sys ${ROOT}/sys
@@ -36,13 +36,19 @@ export class RootHost {
    * Makes one; close its net's host when done.
    * @param suite the Debian release
    * @param bridged whether its card is in a bridge already
+   * @param architecture another than this machine's, which has to run its programs
    */
-  static async create(suite: string, bridged = true): Promise<RootHost> {
-    const dir = join(REPOSITORY, 'dist/roots', suite);
-    const made = spawnSync(join(import.meta.dirname, 'root.sh'), [suite, dir], { encoding: 'utf8' });
+  static async create(suite: string, bridged = true, architecture?: string): Promise<RootHost> {
+    const [name, ...words] =
+      architecture === undefined ? [suite] : [`${suite}-${architecture}`, architecture];
+    const dir = join(REPOSITORY, 'dist/roots', name);
+    const made = spawnSync(join(import.meta.dirname, 'root.sh'), [suite, dir, ...words], {
+      encoding: 'utf8',
+    });
     if (made.status !== 0) throw new Error(`There is no root of ${suite}: ${made.stderr}`);
     const net = await NetHost.create();
-    net.host.ok('sh', '-c', MOUNT, 'mount', dir);
+    // Where a foreign program runs, in a user namespace, overlayfs may keep nothing in other attributes.
+    net.host.ok('sh', '-c', MOUNT, 'mount', dir, architecture === undefined ? '' : ',userxattr');
     const root = new RootHost(net);
     if (!bridged) return root;
     net.host.ip(

@@ -47,6 +47,9 @@ describe('the manual', () => {
     expect(stderr).toBe('');
     expect(text).toMatch(new RegExp(`^NAME\n +${page.slice(0, -2)} - \\S.*`, 'm'));
     expect(text).not.toMatch(/@[A-Z]/);
+    // Brackets are closed in the line that opens them.
+    const inBrackets = /\[[^[\]\n]*\]/g;
+    expect(text.replace(inBrackets, '').replace(inBrackets, '')).not.toMatch(/[[\]]/);
   });
 
   test.each(Object.entries(DESCRIBED_HOOKS))('%s: its page has every variable', (hook, { variables }) => {

@@ -10,7 +10,7 @@ export interface CommandWord {
   /** A text stands behind it. */
   readonly takesText: boolean;
   readonly choices: readonly string[];
-  /** Absent where it is not set, or has nothing but yes and no. */
+  /** Absent where it is not set, is an empty list, or has nothing but yes and no. */
   readonly unless?: string;
 }
 
@@ -63,15 +63,20 @@ export function entries(text: string, part: string): [form: string, means: strin
   return found.map(([form, means]) => [form, means.replace(/ +/g, ' ')]);
 }
 
+/** What yargs says of a word in brackets; a default may itself be in brackets. */
+const TAG = / ?\[((?:[^[\]]|\[[^\]]*\])*)\]/g;
+/** Defaults that nobody has to be told. */
+const NOTHING = ['false', '[]'];
+
 function commandWord([form, text]: readonly [string, string]): CommandWord {
-  const tags = [...text.matchAll(/\[([^\]]*)\]/g)].map(([, tag = '']) => tag);
+  const tags = [...text.matchAll(TAG)].map(([, tag = '']) => tag);
   const tagged = (key: string) => tags.find((tag) => tag.startsWith(`${key}: `))?.slice(key.length + 2);
   const unless = tagged('default')?.replaceAll('"', '');
   return {
     form,
-    means: text.replace(/ ?\[[^\]]*\]/g, '').trim(),
+    means: text.replace(TAG, '').trim(),
     takesText: tags.includes('string') && form.startsWith('-'),
     choices: [...(tagged('choices') ?? '').matchAll(/"([^"]+)"/g)].map(([, word = '']) => word),
-    ...(unless === undefined || unless === 'false' ? {} : { unless }),
+    ...(unless === undefined || NOTHING.includes(unless) ? {} : { unless }),
   };
 }

@@ -11,6 +11,8 @@ testOverlaps('routed', [
   { first: 'nat start', second: 'route start', how: 'paused' },
   { first: 'nat start', second: 'virtual start', how: 'paused' },
   { first: 'virtual start', second: 'route expiry', how: 'paused' },
+  { first: 'virtual expiry', second: 'recover', how: 'killed' },
+  { first: 'virtual stop', second: 'offline on the virtual network', how: 'killed' },
   { first: 'vif-nat online', second: 'refilter', how: 'paused' },
   { first: 'nat stop', second: 'virtual start', how: 'paused' },
   { first: 'vif-route tap add', second: 'vif-route online', how: 'paused' },

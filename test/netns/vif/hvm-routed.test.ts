@@ -29,6 +29,7 @@ const NATTED: Hook = {
   gateways: ['10.77.0.130', '2001:db8::2'],
   name: 'vif1.0',
 };
+const CARD_MAC = '00:16:3e:00:00:01';
 const named = (hook: Hook): Hook => ({ ...hook, values: { ...hook.values, vifname: 'web' }, name: 'web' });
 const OUTSIDE = ['198.51.100.1', '2001:db8::1'] as const;
 const ROUTES_COUNT = ['ipv4', 'ipv6'].map((family) => `${family}/conf/NAME/ignore_routes_with_linkdown`);
@@ -70,9 +71,11 @@ function filter(value: number): void {
 }
 
 /** A guest with an emulated card, which QEMU has plugged in, and a vif to which no driver of the guest's is connected. */
-function boot({ hook, values }: Hook): Namespace {
+function boot({ hook, values }: Hook, mac?: string): Namespace {
   const guest = hosts[hook].card(1, values);
   host.ip('link add vif1.0-emu type veth peer name emu0 netns guest1');
+  // Both of a card's devices have its MAC address.
+  if (mac !== undefined) guest.ip(`link set emu0 address ${mac}`, `link set eth0 address ${mac}`);
   guest.ip('link set emu0 up');
   return guest;
 }
@@ -140,6 +143,28 @@ describe.each([ROUTED, NATTED, named(ROUTED)])('an HVM guest behind $hook as $na
       expect(lost(guest, hook)).toEqual([]);
     },
   );
+
+  test.each([
+    ['under the strict filter', { antispoof: 'strict' }, 'ACCEPT'],
+    ['where FORWARD drops the rest', {}, 'DROP'],
+  ])('is reached before and after the change %s', async (_where, more, policy) => {
+    for (const tool of ['iptables', 'ip6tables']) host.ok(tool, '-P', 'FORWARD', policy);
+    try {
+      const guest = boot(hook, CARD_MAC);
+      const { store } = hosts[hook.hook];
+      store.vif(1, 0, { ...hook.values, ...more, mac: CARD_MAC });
+      call(hook, 'online', 'add');
+      use(guest, 'emu0', hook);
+      expect(lost(guest, hook)).toEqual([]);
+      change(guest, hook);
+      await waitUntil('the vif’s carrier', () => carrier(hook.name) === '1');
+      expect(lost(guest, hook)).toEqual([]);
+      const held = host.run(['nft', 'list', 'table', 'netdev', 'xen_network']).stdout;
+      expect(held.includes(`"${hook.name}-emu"`)).toBe('antispoof' in more);
+    } finally {
+      for (const tool of ['iptables', 'ip6tables']) host.ok(tool, '-P', 'FORWARD', 'ACCEPT');
+    }
+  });
 
   test('that is attached again after the change is reached still', async () => {
     const guest = boot(hook);

@@ -53,8 +53,8 @@ export async function bridgedRules(
   // A started hook's policy is assumed even if somebody has changed FORWARD meanwhile, since a refilter restores the
   // policy.
   const dropped = filtersBridged(system) ? families(system) : familiesOf(drops);
-  if (strict) return limited(vifForwardRules(port, addresses, [4, 6], owner), dropped);
   const sources = sourcesOf(system, joining.bridge);
+  if (strict) return limited(vifForwardRules(port, addresses, [4, 6], owner, sources), dropped);
   const pass = vifForwardRules(port, addresses, unrestrictedFamilies(system), owner, sources);
   const untracked = untrackedFamilies(run, settings, joining, pass);
   const untrack = untrackRules(port, isCardUntracked(system, joining) ? [] : addresses, untracked, owner);

@@ -26,6 +26,12 @@ testOverlaps('yes', [
 
 testOverlaps('no', [{ first: 'online', second: 'offline', how: 'killed' }]);
 
+testOverlaps('routed strict', [
+  { first: 'online', second: 'offline', how: 'killed' },
+  { first: 'online', second: 'refilter', how: 'paused' },
+  { first: 'offline', second: 'refilter', how: 'killed' },
+]);
+
 testOverlaps('switched', [
   { first: 'online', second: 'offline of another', how: 'paused' },
   { first: 'online', second: 'online again', how: 'killed' },

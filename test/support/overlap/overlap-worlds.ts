@@ -96,21 +96,42 @@ const ANYWHERE: Readonly<Record<string, Role>> = {
 const PLAIN_BRIDGE = ['network-bridge', 'start', 'topology=plain', 'netdev=eth0'];
 const STOP_BRIDGE = hook('network-bridge', 'stop', 'netdev=eth0');
 
-function bridged(antispoof: string): World {
+const NAT = ['network-nat', 'start', 'ipv6=yes', 'antispoof=yes', 'dhcp=no'];
+const ROUTE = ['network-route', 'start', 'ipv6=yes'];
+const VIRTUAL = [
+  'network-virtual',
+  'start',
+  'bridge=vmnet8',
+  'bridgeip=10.1.1.1/24',
+  'masquerade=yes',
+  'antispoof=yes',
+];
+const stopOf = (words: readonly string[]) =>
+  hook(words[0] ?? '', 'stop', ...words.slice(2).filter((w) => /^(bridge|ipv6|dhcp)=/.test(w)));
+
+/** What running guests of one network do, all of them by one hook. */
+function guestsOf(
+  vif: string,
+  antispoof: string,
+  network: Pick<World, 'what' | 'stage' | 'strike'>,
+  cardOf: (domid: number) => Act,
+): World {
   return {
-    what: `a bridge with antispoof=${antispoof}`,
+    ...network,
     make,
-    stage: [hook(...PLAIN_BRIDGE, `antispoof=${antispoof}`)],
-    strike: [STOP_BRIDGE],
-    before: [card(1, values(1)), online(1), card(2, values(2)), card(3, values(3)), online(3)],
-    end: [remove(1), ...[1, 2, 3].flatMap((domid) => [offline(domid), unplug(domid)]), tool('recover')],
+    before: [cardOf(1), online(1, vif), cardOf(2), cardOf(3), online(3, vif)],
+    end: [
+      remove(1, vif),
+      ...[1, 2, 3].flatMap((domid) => [offline(domid, vif), unplug(domid)]),
+      tool('recover'),
+    ],
     acts: {
-      online: { act: online(2), of: 'guest 2' },
-      offline: { act: offline(1), of: 'guest 1' },
-      'offline of another': { act: offline(3), of: 'guest 3' },
-      'online again': { act: online(1), of: 'guest 1' },
-      'tap add': { needs: [tap(1)], act: add(1), of: 'guest 1' },
-      'tap remove': { needs: [tap(1), add(1)], act: remove(1), of: 'guest 1' },
+      online: { act: online(2, vif), of: 'guest 2' },
+      offline: { act: offline(1, vif), of: 'guest 1' },
+      'offline of another': { act: offline(3, vif), of: 'guest 3' },
+      'online again': { act: online(1, vif), of: 'guest 1' },
+      'tap add': { needs: [tap(1)], act: add(1, vif), of: 'guest 1' },
+      'tap remove': { needs: [tap(1), add(1, vif)], act: remove(1, vif), of: 'guest 1' },
       ...ANYWHERE,
       ...(antispoof === 'strict'
         ? {
@@ -121,6 +142,27 @@ function bridged(antispoof: string): World {
         : {}),
     },
   };
+}
+
+function bridged(antispoof: string): World {
+  const network = {
+    what: `a bridge with antispoof=${antispoof}`,
+    stage: [hook(...PLAIN_BRIDGE, `antispoof=${antispoof}`)],
+    strike: [STOP_BRIDGE],
+  };
+  return guestsOf('vif-bridge', antispoof, network, (domid) => card(domid, values(domid)));
+}
+
+/** Guests under the strict filter that the host routes for. */
+function routedStrict(): World {
+  const network = {
+    what: 'network-route with antispoof=strict',
+    stage: [hook(...ROUTE, 'antispoof=strict')],
+    strike: [stopOf(ROUTE)],
+  };
+  const ip = (domid: number) => `198.51.100.${domid} 2001:db8:7::${domid}`;
+  const script = '/etc/xen/scripts/vif-route';
+  return guestsOf('vif-route', 'strict', network, (domid) => card(domid, { ip: ip(domid), script }));
 }
 
 /** Two bridges, of which each may start, stop and expire while the other does. */
@@ -165,19 +207,6 @@ function twoBridges(antispoof: string): World {
     },
   };
 }
-
-const NAT = ['network-nat', 'start', 'ipv6=yes', 'antispoof=yes', 'dhcp=no'];
-const ROUTE = ['network-route', 'start', 'ipv6=yes'];
-const VIRTUAL = [
-  'network-virtual',
-  'start',
-  'bridge=vmnet8',
-  'bridgeip=10.1.1.1/24',
-  'masquerade=yes',
-  'antispoof=yes',
-];
-const stopOf = (words: readonly string[]) =>
-  hook(words[0] ?? '', 'stop', ...words.slice(2).filter((w) => /^(bridge|ipv6|dhcp)=/.test(w)));
 
 /** The emulated card of a guest whose packets are routed: first without, then beside its vif. */
 function tapActs(vif: string, needs: readonly Act[], domid: number, of: string): Record<string, Role> {
@@ -347,6 +376,7 @@ export const WORLDS: Readonly<Record<string, World>> = {
   'two yes': twoBridges('yes'),
   'two no': twoBridges('no'),
   routed: routed(),
+  'routed strict': routedStrict(),
   multi: multi(),
   switched: switched(),
 };

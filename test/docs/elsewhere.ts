@@ -46,6 +46,11 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'npm run check:engine -- tests': {
     because: 'it takes long; the engine and the hooks are tested without it as well',
   },
+  'npm run soak': { because: 'it takes minutes; npm test runs some seeds, test/soak/soak.test.ts' },
+  'npm run soak -- 30': { because: 'it takes minutes; npm test runs some seeds, test/soak/soak.test.ts' },
+  'npm run soak -- --seed 7 --acts 40': {
+    because: 'it takes a minute; npm test runs some seeds, test/soak/soak.test.ts',
+  },
   'npm run bench': { because: 'it measures, and wants a machine of its own' },
   'npx vitest run --project host test/golden --update': { because: 'it writes the golden files anew' },
   'XEN_NETWORK_OVERLAP=all npx vitest run --project host test/netns/faults/overlap-guests.test.ts test/netns/faults/overlap-networks.test.ts':

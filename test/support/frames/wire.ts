@@ -47,6 +47,8 @@ export function flood(host: Host, sender: End, frames: readonly Hex[]): () => vo
     sender.device,
   ];
   const child = spawn(file, args, { stdio: ['pipe', 'ignore', 'ignore'] });
+  // It may be ended before it has read them.
+  child.stdin.on('error', () => {});
   child.stdin.end(`${frames.join('\n')}\n`);
   return () => void child.kill('SIGKILL');
 }

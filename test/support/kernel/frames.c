@@ -17,10 +17,12 @@
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -210,8 +212,12 @@ static void print_arrivals(int s, int marker)
 
 int main(int count, char **word)
 {
-	if (count == 3)
+	if (count == 3) {
+		/* Who ends it can only end nsenter, whose child this is. */
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+			die("prctl");
 		send_for_ever(open_in(word[1], word[2], 0));
+	}
 	if (count != 7) {
 		fprintf(stderr, "usage: frames SENDER DEVICE [WATCHER DEVICE MARKER DEVICE]\n");
 		return 2;

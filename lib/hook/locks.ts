@@ -141,6 +141,36 @@ export async function withFreeLocks(
 }
 
 /**
+ * Does something for those of several things whose locks are free, while it holds the locks of all of these.
+ * @param system the way to the locks
+ * @param all the things
+ * @param keysOf the keys of the locks of a thing
+ * @param work what to do, given the things whose locks were free
+ * @returns the things whose locks were not free
+ */
+export async function withFreeOnes<T>(
+  system: System,
+  all: readonly T[],
+  keysOf: (one: T) => readonly string[],
+  work: (free: readonly T[]) => Promise<void>,
+): Promise<T[]> {
+  const free: T[] = [];
+  const busy: T[] = [];
+  const goOn = async ([one, ...rest]: readonly T[]): Promise<void> => {
+    if (one === undefined) return work(free);
+    const isFree = await withFreeLocks(system, keysOf(one), () => {
+      free.push(one);
+      return goOn(rest);
+    });
+    if (isFree) return;
+    busy.push(one);
+    await goOn(rest);
+  };
+  await goOn(all);
+  return busy;
+}
+
+/**
  * Does something while holding several runs' locks.
  * @param system the way to the locks
  * @param keys the runs' keys, in the order in which everybody takes them

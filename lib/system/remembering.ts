@@ -13,26 +13,36 @@ export function onceEach<K, V>(look: (key: K) => V): (key: K) => V {
   };
 }
 
+/** A system that keeps what it has read. */
+export interface Remembering extends System {
+  /** From now on everything is read again. */
+  forget(): void;
+}
+
 /**
  * A system that reads each file and each folder once, for a look at the host that asks for the same records many times
  * and shall see one state of them. Not for a look that waits for a change.
  * @param system the way to the host
  */
-export function remembering(system: System): System {
+export function remembering(system: System): Remembering {
   const fresh = () => ({
     readText: onceEach((path: string) => system.readText(path)),
     list: onceEach((path: string) => system.list(path)),
     exists: onceEach((path: string) => system.exists(path)),
   });
   let known = fresh();
+  const forget = () => {
+    known = fresh();
+  };
   return {
     ...system,
+    forget,
     readText: (path) => known.readText(path),
     list: (path) => known.list(path),
     exists: (path) => known.exists(path),
     // Whoever reads a record that cannot be understood renames it.
     rename(path, to) {
-      known = fresh();
+      forget();
       system.rename(path, to);
     },
   };

@@ -9,17 +9,18 @@ import { damagedChains, isWhole, strictDamage, unheldPorts } from '../../observe
 import { listStrictTable, type StrictListing } from '../../observe/filter/strict-listing.ts';
 import { readVifRecord } from '../../observe/records.ts';
 import { type Backend, deviceNames, listBackends } from '../../observe/vif/backends.ts';
-import { deviceFinder, hereFinder } from '../../observe/vif/vif.ts';
+import { type DeviceFinder, deviceFinder, hereFinder } from '../../observe/vif/vif.ts';
 import { replaceForwardRules } from '../../plan/filter/rules.ts';
 import { planStrict, planStrictTable } from '../../plan/filter/strict.ts';
 import type { Step } from '../../plan/step.ts';
 import { recordStep } from '../../plan/vif/device.ts';
 import { journalPath, STRICT_LOCK_PATH, strictRecordPath, vifRecordPath } from '../../record/paths.ts';
+import { type Remembering, remembering } from '../../system/remembering.ts';
 import type { System } from '../../system/system.ts';
 import { withXenstore } from '../../system/xenstore/open.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
-import { isHeldForUs, withFreeLocks, withLocks } from '../locks.ts';
+import { isHeldForUs, withFreeOnes, withLocks } from '../locks.ts';
 import { account } from '../traffic/account.ts';
 import { learningSteps } from '../vif/learning.ts';
 import { sharedElements } from '../vif/port-filter.ts';
@@ -37,6 +38,12 @@ import {
 import { type RunningVif, runningVifs, wantedFilter, wantsAccountRunning } from './running.ts';
 import { strictUsers } from './strict-table.ts';
 
+/**
+ * So many guests are looked at together: what they have in common is read once, and xenstore is asked once. Their locks
+ * take two descriptors for each, far fewer than a process may have.
+ */
+const GUESTS_AT_ONCE = 8;
+
 /** Less than a hook may hold its device's lock. A hook that hangs is reported, after all other devices are done. */
 const BUSY_WAIT_MS = 30_000;
 
@@ -49,8 +56,12 @@ interface Look {
 /** A refilter under way. */
 interface Refilter {
   readonly context: Context;
-  /** The system, which asks the host only once for what concerns all guests. */
-  readonly shared: System;
+  /**
+   * The system, which asks the host only once for what concerns all guests, and reads files once for the guests that are
+   * looked at together. Whoever changes what concerns all guests refilters them afterwards, for which it needs the
+   * locks that are held meanwhile.
+   */
+  readonly shared: Remembering;
   look: Look;
   /** The rules that devices must have, by the kernel's names of the devices. */
   readonly wanted: Map<string, RuleSet>;
@@ -76,7 +87,7 @@ export async function refilter(context: Context): Promise<number> {
   const failures = [...strict.failures, ...rules.failures];
   const run: Refilter = {
     context,
-    shared: askedOnce(system),
+    shared: remembering(askedOnce(system)),
     look: {
       rules: rules.found ?? listAllRules(system),
       listing: 'found' in strict ? strict.found : listStrictTable(system),
@@ -116,11 +127,11 @@ async function restoreGuests(run: Refilter): Promise<Restored<never>> {
       if (fresh.length === 0) return { failures: [] };
       const busy: Backend[] = [];
       const find = deviceFinder(system);
-      for (const backend of fresh) {
-        const names = deviceNames(backend);
-        known.add(names[0]);
-        const isDone = await withFreeLocks(system, names, () => restoreGuest(run, store, backend, find));
-        if (!isDone) busy.push(backend);
+      for (let at = 0; at < fresh.length; at += GUESTS_AT_ONCE) {
+        const some = fresh.slice(at, at + GUESTS_AT_ONCE);
+        for (const backend of some) known.add(deviceNames(backend)[0]);
+        const work = (free: readonly Backend[]) => restoreLocked(run, store, free, find);
+        busy.push(...(await withFreeOnes(system, some, deviceNames, work)));
       }
       for (const backend of busy) await restoreBusyGuest(run, store, backend, end - performance.now());
     }
@@ -137,7 +148,7 @@ async function restoreBusyGuest(
     await withLocks(
       run.context.system,
       deviceNames(backend),
-      () => restoreGuest(run, store, backend, deviceFinder(run.context.system)),
+      () => restoreLocked(run, store, [backend], deviceFinder(run.context.system)),
       Math.max(0, waitMs),
     );
   } catch (thrown) {
@@ -148,16 +159,19 @@ async function restoreBusyGuest(
   }
 }
 
-/** The caller must hold the locks of the card's devices. */
-async function restoreGuest(
+/** The caller must hold the locks of the cards' devices. */
+async function restoreLocked(
   run: Refilter,
   store: Xenstore,
-  backend: Backend,
-  find: ReturnType<typeof deviceFinder>,
+  backends: readonly Backend[],
+  find: DeviceFinder,
 ): Promise<void> {
+  let isTakenBack = false;
+  for (const backend of backends) if (await takeBackEnded(run, backend)) isTakenBack = true;
+  const finder = isTakenBack ? deviceFinder(run.context.system) : find;
+  run.shared.forget();
   const context = { ...run.context, system: run.shared };
-  const finder = (await takeBackEnded(run, backend)) ? deviceFinder(run.context.system) : find;
-  for (const vif of await runningVifs(context, store, [backend], finder)) {
+  for (const vif of await runningVifs(context, store, backends, finder)) {
     // The card has gone from xenstore since it was listed; its record tells more.
     if (Object.values(vif.run.stored).every((value) => value === undefined)) continue;
     try {
@@ -188,10 +202,11 @@ async function restoreDevice(run: Refilter, vif: RunningVif): Promise<void> {
   const { rules, strict } = await wantedFilter(vif);
   const ruleSteps = rulesSteps(run, vif, rules);
   const failures = await applyTeardown(run.context.system, { steps: ruleSteps, warnings: [] });
+  if (ruleSteps.length > 0) run.shared.forget();
   const port = vif.state.port.name;
   if (!isHeldAs(run.context.system, run.look.listing, port, strict))
     failures.push(...(await strictSteps(run, vif, strict)));
-  failures.push(...(await account(vif.run, port, wantsAccountRunning(vif))));
+  failures.push(...(await account({ ...vif.run, context: run.context }, port, wantsAccountRunning(vif))));
   if (failures.length > 0) throw new HostError(failures.join(' '));
   run.wanted.set(device, rules);
 }
@@ -234,6 +249,7 @@ function strictSteps(
 ): Promise<string[]> {
   const { system } = run.context;
   run.changed = true;
+  run.shared.forget();
   return locked(system, STRICT_LOCK_PATH, async () => {
     const listing = listStrictTable(system);
     const old = readStrictRecord(system, port.name);

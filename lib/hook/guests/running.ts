@@ -69,19 +69,19 @@ export async function runningVifs(
   backends: readonly Backend[],
   find = deviceFinder(context.system),
 ): Promise<RunningVif[]> {
-  const found: RunningVif[] = [];
-  for (const backend of backends) found.push(...(await devicesOf(context, store, backend, find)));
-  return found;
+  // Requests that are made together are sent together.
+  const stored = await Promise.all(backends.map((backend) => readBackend(store, backend, VIF_KEYS)));
+  return backends.flatMap((backend, i) => devicesOf(context, store, backend, stored[i] ?? {}, find));
 }
 
-async function devicesOf(
+function devicesOf(
   context: Context,
   store: Xenstore,
   backend: Backend,
+  stored: BackendValues,
   find: DeviceFinder,
-): Promise<RunningVif[]> {
+): RunningVif[] {
   const { system } = context;
-  const stored = await readBackend(store, backend, VIF_KEYS);
   return cardDevices(system, backend, stored, find).flatMap(({ call, given, state }) => {
     const run: VifRun = { context, call, given, stored, store, dryRun: false };
     const { port } = state;

@@ -36,6 +36,8 @@ const MFD_CLOEXEC = 1;
 const SYS_PIDFD_OPEN = 434n;
 /** How often to ask whether a child has ended, where the kernel has no descriptor for processes (before Linux 5.3). */
 const ASK_AGAIN_MS = 10;
+/** How often the output of a listing is read; a pipe has room for what a program writes meanwhile. */
+const LISTING_MS = 2;
 /**
  * Shells put descriptors from 10 on out of their scripts' way; even a low limit of open files (ulimit -n) has room
  * there.
@@ -63,7 +65,12 @@ export function runByLibc(argv: readonly string[], options: RunOptions = {}): Ru
   }
   const timeoutMs = Math.ceil(within(options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
   const most = options.isListing === true ? MOST_LISTED : MOST_SAID;
-  const { late, isCut, ...result } = attend(child, performance.now() + timeoutMs, most);
+  const { late, isCut, ...result } = attend(
+    child,
+    performance.now() + timeoutMs,
+    most,
+    options.isListing === true,
+  );
   if (late) return { ...result, stderr: `${result.stderr}\n${timeOutText(argv, options, timeoutMs)}` };
   if (!isCut || options.isListing !== true) return result;
   return { status: result.status || 1, stdout: '', stderr: tooLongText(argv) };
@@ -235,13 +242,14 @@ interface Attended extends RunResult {
 
 /**
  * Reads the child's output until the child has ended or its time is over, even if another process still has the output
- * open.
+ * open. nft writes a listing word by word; whoever waits for the next word is woken a hundred thousand times for the
+ * tables of a thousand guests, so a listing is only looked after now and then.
  */
-function attend({ pid, outputs }: Child, deadline: number, most: number): Attended {
+function attend({ pid, outputs }: Child, deadline: number, most: number, isListing: boolean): Attended {
   const lib = libc();
   const pidfd = Number(lib.syscall(SYS_PIDFD_OPEN, BigInt(pid), 0n));
   // struct pollfd: the descriptor; then the wanted events, in the lower half of the second number.
-  const watched = new Int32Array([outputs[0], POLLIN, outputs[1], POLLIN, pidfd, POLLIN]);
+  const watched = new Int32Array([isListing ? -1 : outputs[0], POLLIN, outputs[1], POLLIN, pidfd, POLLIN]);
   const [out, err] = [outputUpTo(most), outputUpTo(most)];
   const status = new Int32Array([SIGKILL]);
   let late = false;
@@ -258,7 +266,7 @@ function attend({ pid, outputs }: Child, deadline: number, most: number): Attend
       // The child may have left its process group, or may have none of its own yet.
       for (const target of [-pid, pid]) lib.kill(target, SIGKILL);
     }
-    const again = late ? ASK_AGAIN_MS : rest;
+    const again = late ? ASK_AGAIN_MS : isListing ? Math.min(rest, LISTING_MS) : rest;
     lib.poll(watched, 3, Math.ceil(pidfd < 0 ? Math.min(again, ASK_AGAIN_MS) : again));
   }
   for (const fd of [...outputs, ...(pidfd < 0 ? [] : [pidfd])]) libcOpenFiles.close(fd);

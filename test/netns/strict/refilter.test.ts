@@ -47,6 +47,15 @@ function programs(): string[] {
   return [...calls].map(([, words = '']) => words.replaceAll(/[",]/g, '')).slice(1);
 }
 
+/** How often a refilter opens what concerns all guests: records of networks, and the bridge in sysfs. */
+function commonReads(): number {
+  const strace = 'strace -f -qq -e trace=openat -e signal=none -o /run/trace /etc/xen/scripts/xen-network';
+  ok(...strace.split(' '), 'refilter');
+  const common =
+    /"\/run\/xen-network\/(?:bridge|virtual)\b|"\/run\/xen-network\/ledger"|"\/sys\/class\/net\/xenbr0\//g;
+  return [...ok('cat', '/run/trace').matchAll(common)].length;
+}
+
 /** A strict guest with a vifname, one with a range and a mode, and one with iptables rules of both families. */
 function threeGuests(): void {
   host.guest(1, { ip: '192.0.2.1 2001:db8::1', vifname: 'web' });
@@ -116,16 +125,19 @@ describe('xen-network refilter', () => {
     expect(host.drops('web')).toBe(drops);
   });
 
-  test('starts no more programs for many guests than for one, and none for rules that are in place', () => {
+  test('starts no more programs and reads no more records of networks for many guests than for one, and starts none for rules that are in place', () => {
     host.bridgeNf(true);
     try {
       host.guest(1, { ip: '192.0.2.1', locking: 'locked' });
       const alone = programs();
+      const aloneReads = commonReads();
       host.guest(2, { ip: '192.0.2.2', locking: 'locked' });
       host.vif.card(3, { ip: '192.0.2.3 2001:db8::3', mac: guestMac(3) });
       expect(host.vif.host.hook('vif-bridge', ['online', 'notrack=yes'], xlEnv(3)).status).toBe(0);
       expect(rules().join()).toContain('--notrack');
       expect(programs()).toEqual(alone);
+      expect(commonReads()).toBe(aloneReads);
+      expect(aloneReads).toBeGreaterThan(0);
       expect(alone).toContain('nft list table bridge xen_network');
       expect(alone.join()).not.toContain('list ruleset');
       expect(alone.join()).not.toContain('restore');

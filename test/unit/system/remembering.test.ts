@@ -36,3 +36,13 @@ test('each file and folder is read once, also one that does not exist, until a f
   expect([look(), look()]).toEqual(Array(2).fill([undefined, undefined, [], false, false]));
   expect(asked).toHaveLength(10);
 });
+
+test('everything is read again once the system is told to forget', () => {
+  let content = 'before';
+  const system = remembering({ ...openSystem(nodeNative), readText: () => content });
+  expect(system.readText('/a')).toBe('before');
+  content = 'after';
+  expect(system.readText('/a')).toBe('before');
+  system.forget();
+  expect(system.readText('/a')).toBe('after');
+});

@@ -5,8 +5,8 @@ import { listed } from '../../text.ts';
 import { complaint, type Rule } from './complaint.ts';
 import type { DoctorFacts } from './facts.ts';
 
-/** From so many guests on the compatible rules in FORWARD cost each packet noticeably (docs/speed.md). */
-const MANY_GUESTS = 200;
+/** From so many devices on the compatible rules in FORWARD cost each packet noticeably (docs/speed.md). */
+const MANY_DEVICES = 200;
 
 const takenApart: Rule = ({ damages }) =>
   damages.map((text) =>
@@ -144,16 +144,22 @@ const differingMtu: Rule = (facts, networks) =>
       ];
     });
 
-const manyGuests: Rule = (_, networks) =>
-  networks
-    .filter(({ guests, antispoof }) => antispoof !== 'strict' && guests.length >= MANY_GUESTS)
-    .map(({ name, guests }) =>
-      complaint(
-        'network',
-        'warning',
-        `${name} has ${guests.length} guests, whose rules in FORWARD each packet passes one by one. Start it with antispoof=strict, whose cost does not grow.`,
-      ),
-    );
+/** FORWARD is one list for all bridges. A guest of antispoof=strict has no rules there, and neither has one of filter=no. */
+const manyGuests: Rule = (_, networks) => {
+  const crowded = networks
+    .filter(({ kind }) => kind === 'bridge')
+    .map(({ name, guests }) => ({ name, count: guests.filter(({ filter }) => filter === 'rules').length }))
+    .filter(({ count }) => count > 0);
+  const count = crowded.reduce((sum, network) => sum + network.count, 0);
+  if (count < MANY_DEVICES) return [];
+  return [
+    complaint(
+      'network',
+      'warning',
+      `${count} guests' devices on ${listed(crowded.map(({ name }) => name))} have rules in FORWARD, which each packet passes one by one. Start ${crowded.length === 1 ? 'the bridge' : 'the bridges'} with antispoof=strict, whose cost does not grow.`,
+    ),
+  ];
+};
 
 const servers: Rule = ({ servers: sentences }) =>
   sentences.map((text) => complaint('network', 'error', text));

@@ -94,33 +94,72 @@ describe('what no host in a test can have', () => {
     ]);
   });
 
-  test('200 guests on one bridge without antispoof=strict', () => {
-    const crowd = (count: number) => {
-      const domids = Array.from({ length: count }, (_, i) => i + 1);
+  describe('many guests with the compatible rules', () => {
+    type Filter = 'rules' | 'no' | 'strict';
+
+    /** A host with bridges of so many guests each. */
+    const crowd = (bridges: Readonly<Record<string, number>>, filter: (domid: number) => Filter) => {
+      const places = Object.entries(bridges).flatMap(([bridge, count]) => Array<string>(count).fill(bridge));
+      const guests = places.map((bridge, i) => ({
+        bridge,
+        domid: i + 1,
+        device: `vif${i + 1}.0`,
+        filter: filter(i + 1),
+      }));
+      const rules = (device: string) => ({ 4: [`FORWARD -i ${device} -j ACCEPT`], 6: [] });
+      const held = { mode: 'locked', elements: [] } as const;
       return said({
         state: {
           ...NO_FACTS.state,
           links: [
-            link('br0', { kind: 'bridge' }),
-            ...domids.map((domid) => link(`vif${domid}.0`, { master: 'br0' })),
+            ...Object.keys(bridges).map((name) => link(name, { kind: 'bridge' })),
+            ...guests.map(({ device, bridge }) => link(device, { master: bridge })),
           ],
         },
-        guests: domids.map((domid) => ({
+        guests: guests.map(({ domid, bridge, device }) => ({
           guest: `g${domid}`,
           domid,
           devid: 0,
           mac: `00:16:3e:00:00:${domid}`,
-          addresses: [],
-          bridge: 'br0',
+          addresses: ['192.0.2.1'],
+          bridge,
           script: undefined,
           hotplug: 'connected',
           error: undefined,
-          devices: [{ device: `vif${domid}.0`, name: `vif${domid}.0` }],
+          devices: [{ device, name: device }],
         })),
+        records: new Map(
+          guests.map(({ device, bridge, filter: has }) => [
+            device,
+            { name: device, bridge, rules: has === 'rules' ? rules(device) : { 4: [], 6: [] } },
+          ]),
+        ),
+        strict: new Map(
+          guests
+            .filter(({ filter: has }) => has === 'strict')
+            .map(({ device }) => [device, { ...held, device }]),
+        ),
       });
     };
-    expect(crowd(199)).toEqual([]);
-    expect(crowd(200)).toEqual([expect.stringMatching(/br0 has 200 guests.*antispoof=strict/)]);
+
+    test('antispoof=strict is named from 200 on', () => {
+      expect(crowd({ br0: 199 }, () => 'rules')).toEqual([]);
+      expect(crowd({ br0: 200 }, () => 'rules')).toEqual([
+        expect.stringMatching(/200 guests' devices on br0 .*Start the bridge with antispoof=strict/),
+      ]);
+    });
+
+    test('of several bridges together, whose packets all go through FORWARD', () => {
+      expect(crowd({ br0: 120, br1: 80 }, () => 'rules')).toEqual([
+        expect.stringMatching(/200 guests' devices on br0 and br1 .*Start the bridges with antispoof=strict/),
+      ]);
+    });
+
+    test('those without rules there are not counted', () => {
+      expect(crowd({ br0: 300 }, () => 'strict')).toEqual([]);
+      expect(crowd({ br0: 300 }, () => 'no')).toEqual([]);
+      expect(crowd({ br0: 300 }, (domid) => (domid < 200 ? 'rules' : 'strict'))).toEqual([]);
+    });
   });
 
   test('a VLAN on a card with a smaller MTU', () => {

@@ -106,6 +106,34 @@ export function straySteps(
   return planStrays((listing?.elements.get(port) ?? []).filter((element) => !isCounted(element)));
 }
 
+/**
+ * Removes the elements that name no port and that no record contains: their record was lost, or went with a device that is
+ * gone.
+ * @param system the way to the records and nft
+ * @param listing the table as it was; nothing is done where it has no such elements
+ * @throws LockError when another process holds the lock for too long
+ */
+export async function removeOwnerless(
+  system: System,
+  listing: StrictListing | undefined,
+): Promise<Restored<never>> {
+  if (ownerless(system, listing).length === 0) return { failures: [] };
+  // A hook that was adding a guest has written its record by the time it gives the lock back.
+  return locked(system, STRICT_LOCK_PATH, async () => {
+    const steps = planStrays(ownerless(system, listStrictTable(system)));
+    return {
+      failures: await applyTeardown(system, { steps, warnings: [] }, { held: STRICT_LOCK_PATH }),
+    };
+  });
+}
+
+function ownerless(system: System, listing: StrictListing | undefined): string[] {
+  const all = listing?.common ?? [];
+  if (all.length === 0) return [];
+  const owned = new Set([...readStrictRecords(system).values()].flatMap(({ elements }) => elements));
+  return all.filter((element) => !owned.has(element));
+}
+
 /** Existing elements are added again, which is no failure. */
 function holdSteps(records: readonly (readonly [string, StrictRecord])[]): Step[] {
   return records

@@ -30,6 +30,7 @@ import {
   listAllRules,
   type Restored,
   type RulesInPlace,
+  removeOwnerless,
   restoreRules,
   restoreStrict,
   rulesIn,
@@ -98,6 +99,7 @@ export async function refilter(context: Context): Promise<number> {
   };
   failures.push(...(await attempted(() => restoreGuests(run))).failures);
   for (const sentence of await collect(context, goneDevices(system))) context.log.info(sentence);
+  failures.push(...(await attempted(() => removeOwnerless(system, run.look.listing))).failures);
   failures.push(...(run.changed ? missing(run) : unheldPorts(system)));
   if (failures.length > 0) throw new HostError([...new Set(failures)].join(' '));
   return run.wanted.size;

@@ -1,6 +1,7 @@
 import { deviceChainElement, INGRESS, ROUTED } from '../../filter/strict-elements.ts';
 import { ROUTED_TABLE } from '../../filter/strict-hooks.ts';
 import { CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
+import { parsePrefix, prefixText } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 
 /** The content of the strict table, as nft lists it. */
@@ -12,6 +13,8 @@ export interface StrictListing {
   readonly chains: ReadonlyMap<string, readonly string[]>;
   /** The elements of sets and maps, by the port in their key, as `elementLine` takes them. */
   readonly elements: ReadonlyMap<string, readonly string[]>;
+  /** The elements of sets that several ports share, as their records have them: `untracked_macs { 00:16:3e:00:00:01 }`. */
+  readonly common: readonly string[];
   /** The verdict for each port's frames, from the map of all guests: "jump guest". */
   readonly verdicts: ReadonlyMap<string, string>;
 }
@@ -22,7 +25,7 @@ export interface StrictListing {
  * @returns undefined where there is none
  */
 export function listStrictTable(system: System): StrictListing | undefined {
-  const found: Found = { chains: new Map(), elements: new Map(), verdicts: new Map() };
+  const found: Found = { chains: new Map(), elements: new Map(), common: [], verdicts: new Map() };
   if (!addListing(system, STRICT_TABLE, '', found)) return undefined;
   addListing(system, INGRESS_TABLE, INGRESS, found);
   addListing(system, ROUTED_TABLE, ROUTED, found);
@@ -33,6 +36,7 @@ export function listStrictTable(system: System): StrictListing | undefined {
 interface Found {
   readonly chains: Map<string, readonly string[]>;
   readonly elements: Map<string, readonly string[]>;
+  readonly common: string[];
   readonly verdicts: Map<string, string>;
 }
 
@@ -59,12 +63,27 @@ function addListing(system: System, table: string, prefix: string, found: Found)
       continue;
     }
     const [, inside = ''] = /elements = \{([\s\S]*)\}/.exec(body) ?? [];
+    if (COMMON_SETS.has(name))
+      found.common.push(...keysIn(inside).map((key) => `${prefix}${name} { ${key} }`));
     for (const [, port = '', rest = ''] of inside.matchAll(/"([^"]+)"((?: \. [^\s,]+)*)/g))
       add(port, `${prefix}${name} { "${port}"${rest} }`);
     for (const [, port = '', verdict = ''] of inside.matchAll(/"([^"]+)" : (\w+ [\w-]+)/g))
       found.verdicts.set(port, verdict);
   }
   return true;
+}
+
+/** The sets whose elements name no port: a guest's cards, and a card's names before and after, share them. */
+const COMMON_SETS: ReadonlySet<string> = new Set(['untracked_macs', 'untracked4', 'untracked6']);
+
+/** MAC addresses as they are, addresses with their length, which nft leaves out for a single one. */
+function keysIn(inside: string): string[] {
+  const words = inside.split(/[\s,]+/).filter(Boolean);
+  return words.flatMap((word) => {
+    if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(word)) return [word];
+    const prefix = parsePrefix(word);
+    return prefix === undefined ? [] : [prefixText(prefix)];
+  });
 }
 
 /** How many packets of a guest were dropped. */

@@ -258,6 +258,45 @@ describe('where our records are lost, and the table is not', () => {
   });
 });
 
+/** The record of a guest's elements, and what an offline says that cannot read it. */
+const RECORD = '/run/xen-network/strict/vif1.0';
+const CANNOT_READ =
+  'vif-bridge: /run/xen-network/strict/vif1.0 cannot be read: the process has too many open files (EMFILE).\n';
+
+describe('an element that names no device', () => {
+  const online = (domid: number) => {
+    host.vif.card(domid, { ip: `192.0.2.${domid}`, mac: guestMac(domid) });
+    const words = ['online', 'antispoof=strict', 'notrack=yes'];
+    expect(host.vif.host.hook('vif-bridge', words, xlEnv(domid))).toMatchObject({ status: 0 });
+  };
+
+  test.each([
+    [
+      'an offline that could not read a file',
+      () => {
+        const inject = 'inject=openat:error=EMFILE';
+        const strace = ['strace', '-qq', '-o', '/dev/null', '-P', RECORD, '-e', inject];
+        const ran = host.vif.host.run([...strace, '/etc/xen/scripts/vif-bridge', 'offline'], {
+          env: xlEnv(1),
+        });
+        expect(ran).toEqual({ status: 0, stdout: '', stderr: CANNOT_READ });
+      },
+    ],
+    ['no offline at all', () => {}],
+    ['no offline, and its records are lost', () => ok('rm', RECORD)],
+  ])('goes with the refilter after %s', (_, leave) => {
+    online(2);
+    const kept = host.elements();
+    online(1);
+    expect(host.elements()).toContain(`untracked_macs ${JSON.stringify(guestMac(1))}`);
+    leave();
+    host.vif.unplug(1);
+    expect(refilter()).toMatchObject({ status: 0, stderr: '' });
+    expect(host.elements()).toEqual(kept);
+    expect(kept).toContain(`untracked_macs ${JSON.stringify(guestMac(2))}`);
+  });
+});
+
 /** Cards of many guests, each with an address and a network of its own, put to use by the hook as fast as it goes. */
 function manyGuests(domids: readonly number[]): void {
   const backend = (domid: number) => `/local/domain/0/backend/vif/${domid}/0`;

@@ -88,6 +88,20 @@ function drops(port: string): number {
 
 const FORGED = { ...forgedFrames(SELF, OTHER), ...borrowedFrames(SELF, OTHER) };
 
+test('addresses whose packets are not tracked go with the guest whose record is lost, and no others', () => {
+  attach('vif-route', { ip: '192.0.2.2 203.0.113.0/24 2001:db8::2 2001:db8:8::/64', notrack: 'yes' }, 2);
+  const kept = host.elements();
+  expect(kept.join()).toContain('inet untracked6 "2001:db8::2"');
+  attach('vif-route', { ip: '192.0.2.1 2001:db8::1', notrack: 'yes' });
+  expect(host.elements().join()).toContain('inet untracked4 "192.0.2.1"');
+  host.vif.unplug(1);
+  host.vif.host.ok('rm', '/run/xen-network/strict/vif1.0');
+  expect(host.vif.host.hook('xen-network', ['refilter'])).toMatchObject({ status: 0, stderr: '' });
+  expect(host.elements()).toEqual(kept);
+  call('vif-route', 'offline', [], 2);
+  host.vif.unplug(2);
+});
+
 describe.each([
   ['vif-route', '192.0.2.1 2001:db8::1'],
   ['vif-route', '192.0.2.0/31 2001:db8::/127'],

@@ -42,7 +42,9 @@ const MESSAGES = [
   '140000001100010003000000000000000000000a',
 ];
 
-const hexOf = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString('hex');
+const hexOf = (bytes: Uint8Array | undefined): string =>
+  [...(bytes ?? [])].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+const bytesOf = (hex: string): number[] => (hex.match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16));
 
 test('a batch is what iptables-nft sends', () => {
   const batch = encodeRules(4, [RULE], NO_RULES_FOUND);
@@ -128,11 +130,11 @@ const COUNTED = hexOf(rulesToFind(4, [DELETE])?.[0]?.bytes).replace(
 
 /** A message that nf_tables answers with. */
 function message(type: number, attributes: string): Uint8Array {
-  const bytes = Buffer.alloc(20 + attributes.length / 2);
-  bytes.writeUInt32LE(bytes.length);
-  bytes.writeUInt16LE(type, 4);
-  bytes.write(attributes, 20, 'hex');
-  return new Uint8Array(bytes);
+  const bytes = new Uint8Array([...new Uint8Array(20), ...bytesOf(attributes)]);
+  const header = new DataView(bytes.buffer);
+  header.setUint32(0, bytes.length, true);
+  header.setUint16(4, type, true);
+  return bytes;
 }
 
 /** A kernel with one rule, whose rulesets others change before the first few batches come. */
@@ -160,8 +162,8 @@ class BusyKernel {
     const type = new DataView(question.buffer).getUint16(4, true);
     if (type === 0xa10) return message(0xa0f, `08000100${hex32(this.#generation)}`);
     if (type === 0xa07) {
-      const length = Buffer.from([0, 0, 4, 0]);
-      length.writeUInt16LE(4 + COUNTED.length / 2);
+      const length = new Uint8Array([0, 0, 4, 0]);
+      new DataView(length.buffer).setUint16(0, 4 + COUNTED.length / 2, true);
       return message(0xa06, `0c00030000000000000000a7${hexOf(length)}${COUNTED}`);
     }
     this.batches.push(hexOf(question));

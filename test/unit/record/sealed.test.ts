@@ -9,7 +9,7 @@ describe('a sealed line', () => {
   });
 
   test('keeps the form that runs of before have left', () => {
-    expect(seal('{"a":[1,2,3]}')).toMatchInlineSnapshot(`"2 3b38432e {"a":[1,2,3]}"`);
+    expect(seal('{"a":[1,2,3]}')).toBe('2 3b38432e {"a":[1,2,3]}');
   });
 
   test('of which any character was changed is damaged, or nothing that has the form of one', () => {

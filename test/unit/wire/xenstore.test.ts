@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { XenstoreError } from '../../../lib/errors.ts';
 import {
+  concatBytes,
   decodeStrings,
   decodeText,
   encodeFrame,
@@ -34,7 +35,7 @@ describe('frames', () => {
     for (let seed = 1; seed <= 60; seed += 1) {
       const random = randomNumbers(seed);
       const frames = Array.from({ length: 1 + random(8) }, () => randomFrame(random));
-      const stream = Buffer.concat(frames.map(encodeFrame));
+      const stream = concatBytes(frames.map(encodeFrame));
       const decoder = new FrameDecoder();
       const decoded: Frame[] = [];
       for (let offset = 0; offset < stream.length; ) {
@@ -59,7 +60,7 @@ describe('frames', () => {
     const decoder = new FrameDecoder();
     const got: Frame[] = [];
     expect(() => {
-      for (const frame of decoder.push(Buffer.concat([encodeFrame(whole), header]))) got.push(frame);
+      for (const frame of decoder.push(concatBytes([encodeFrame(whole), header]))) got.push(frame);
     }).toThrow('announces 4097 bytes');
     expect(got).toEqual([whole]);
   });

@@ -139,20 +139,34 @@ function functionTable(): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** What is used in place of modules: paths, by the end of the name that the modules are imported by. */
+type StandIns = Readonly<Record<string, string>>;
+
 /** yargs gets everything that depends on the runtime from one module. */
-const platform: Plugin = {
-  name: 'platform',
-  setup({ onResolve }) {
-    onResolve({ filter: /\/platform-shims\/esm\.mjs$/ }, () => ({ path: join(own, 'yargs-platform.ts') }));
-  },
-};
+const PLATFORM: StandIns = { '/platform-shims/esm.mjs': join(own, 'yargs-platform.ts') };
+
+function standingIn(standIns: StandIns): Plugin {
+  return {
+    name: 'stand-ins',
+    setup({ onResolve }) {
+      onResolve({ filter: /./ }, ({ path }) => {
+        const found = Object.entries(standIns).find(([end]) => path.endsWith(end));
+        return found && { path: found[1] };
+      });
+    },
+  };
+}
 
 /**
  * Turns TypeScript into modules for the engine. Modules that are imported lazily stay separate, so that a hook loads
  * only what it uses.
  * @returns the modules' names, the entry first; the sources that came to be part of them
  */
-async function bundle(entry: string, folder: string): Promise<{ modules: string[]; inputs: string[] }> {
+async function bundle(
+  entry: string,
+  folder: string,
+  standIns: StandIns,
+): Promise<{ modules: string[]; inputs: string[] }> {
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: { program: entry },
@@ -170,7 +184,7 @@ async function bundle(entry: string, folder: string): Promise<{ modules: string[
       // The part of it that does not depend on a runtime.
       cliui: join(root, 'node_modules/cliui/build/lib/index.js'),
     },
-    plugins: [platform],
+    plugins: [standingIn({ ...PLATFORM, ...standIns })],
     external: ['node:*'],
     logLevel: 'warning',
     metafile: true,
@@ -189,13 +203,22 @@ async function bundle(entry: string, folder: string): Promise<{ modules: string[
  * @param out the program's path, in an existing folder; a file there is replaced in one atomic step
  * @param snapshot whether to put a snapshot into it; the entry then sets engine.main, and nothing runs before that
  * @param target the compiler for the machine that is to run it; this one's unless told
+ * @param standIns what is used in place of modules besides
  * @returns what is linked into it besides our own
  * @throws BuildError when the compiler is missing; ProcessOutput when it refuses something; as engineSource
  */
 export async function compileProgram(
   entry: string,
   out: string,
-  { snapshot, target }: { readonly snapshot: boolean; readonly target?: string | undefined },
+  {
+    snapshot,
+    target,
+    standIns = {},
+  }: {
+    readonly snapshot: boolean;
+    readonly target?: string | undefined;
+    readonly standIns?: StandIns;
+  },
 ): Promise<Part[]> {
   const here = await findCompiler();
   await engineSource();
@@ -208,7 +231,7 @@ export async function compileProgram(
     const flags = [...compileFlags(folder), ...WARNINGS];
     const tool = [join(root, 'tools/compile-modules.c'), await engineLibrary(here), ...LIBRARIES];
     await run`${here} ${flags} ${tool} -o ${compile}`;
-    const { modules, inputs } = await bundle(entry, folder);
+    const { modules, inputs } = await bundle(entry, folder, standIns);
     const table = await run({ cwd: folder })`${compile} ${modules}`;
     await writeFile(join(folder, 'modules.c'), table.stdout);
     await writeFile(join(folder, 'functions.c'), functionTable());

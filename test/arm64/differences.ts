@@ -70,10 +70,29 @@ export const DIFFERENCES: readonly Difference[] = [
 
 /** What is not tried under qemu-user at all, and why. */
 export const NOT_TRIED: Readonly<Record<string, string>> = {
-  'test/unit, test/golden, test/netns/faults, test/netns/firewall, test/model':
+  'test/golden, test/netns/faults, test/netns/firewall, test/model':
     'Node.js or Bun runs them in its own process, and not the compiled program',
   'test/netns/vif/memory.test.ts': 'qemu-user takes 128 MB for itself where a hook is to have a few',
-  'the other tests of test/netns': 'they would take an hour under qemu-user, by the same ways to the system',
+  'the other tests of test/netns':
+    'they would take an hour under qemu-user, by the same ways to the system',
+};
+
+const FILES = 'its files are those of memfs, which is made of modules of Node.js';
+const SOURCE = 'it reads the source by modules of Node.js';
+
+/** The files of test/unit that the program's engine cannot run, and why. */
+export const NOT_BY_ENGINE: Readonly<Record<string, string>> = {
+  'test/unit/apply/confirm.test.ts': FILES,
+  'test/unit/apply/journal.test.ts': FILES,
+  'test/unit/house-rules.test.ts': SOURCE,
+  'test/unit/observe/dhcp-gone.test.ts': FILES,
+  'test/unit/observe/vif.test.ts': FILES,
+  'test/unit/package/watched.test.ts':
+    'it follows paths by a module of Node.js, as the tests of the package do',
+  'test/unit/plan/vif-route.test.ts': FILES,
+  'test/unit/plan/vif-told.test.ts': FILES,
+  'test/unit/plan/vlan.test.ts': FILES,
+  'test/unit/request/described.test.ts': SOURCE,
 };
 
 /**

@@ -22,7 +22,11 @@ export function makeFolder(): string {
 export function compileWith(
   source: string,
   to: string,
-  options: { readonly snapshot: boolean; readonly target?: string },
+  options: {
+    readonly snapshot: boolean;
+    readonly target?: string;
+    readonly standIns?: Readonly<Record<string, string>>;
+  },
 ): string {
   const script = `const { compileProgram } = await import('./tools/engine.ts');
     await compileProgram('${source}', '${to}', ${JSON.stringify(options)})`;

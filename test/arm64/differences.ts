@@ -74,7 +74,7 @@ export const NOT_TRIED: Readonly<Record<string, string>> = {
     'Node.js or Bun runs them in its own process, and not the compiled program',
   'test/netns/vif/memory.test.ts': 'qemu-user takes 128 MB for itself where a hook is to have a few',
   'the other tests of test/netns':
-    'they would take an hour under qemu-user, by the same ways to the system',
+    'they are many, and go the same ways to the system as those that are tried',
 };
 
 const FILES = 'its files are those of memfs, which is made of modules of Node.js';

@@ -2,6 +2,10 @@ import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 const HOOKS = [
+  'desk/check',
+  'network-bridge/start-stop',
+  'networks/network-nat',
+  'networks/network-route',
   'strict/online-offline',
   'strict/routed',
   'vif-bridge/*',

@@ -1,5 +1,5 @@
 import { HostError, XenNetworkError } from '../../errors.ts';
-import { failureText } from '../../system/processes/exec.ts';
+import { failureText, type RunResult } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import { isPromiscuous, type Port, readPort } from '../host/port.ts';
 import { isRecord, readVifRecord } from '../records.ts';
@@ -79,10 +79,22 @@ function isUserPort(system: System, port: Port): boolean {
   if (!isPromiscuous(system, port.name)) return false;
   // The daemon writes the index of the device that it has opened; a device that was removed and made again has another
   // index.
-  const row = ['get', 'interface', port.name, 'ifindex', 'ofport'];
-  const { status, stdout } = system.run(['ovs-vsctl', '--timeout=2', '--no-wait', '--if-exists', ...row]);
+  const { status, stdout } = askPort(system, '--timeout=2', [
+    ...['--if-exists', 'get', 'interface', port.name, 'ifindex', 'ofport'],
+  ]);
   const [index, number] = stdout.trim().split('\n');
-  return status === 0 && Number(index) === port.index && Number(number) > 0;
+  if (status !== 0 || !(Number(number) > 0)) return false;
+  if (index !== NOT_WRITTEN) return Number(index) === port.index;
+  // A port that was replaced by one of its name keeps its device, and gets the index in its new row a moment later.
+  const written = ['wait-until', 'interface', port.name, `ifindex=${port.index}`];
+  return askPort(system, '--timeout=5', written).status === 0;
+}
+
+/** What ovs-vsctl prints of a column without a value. */
+const NOT_WRITTEN = '[]';
+
+function askPort(system: System, timeout: string, words: readonly string[]): RunResult {
+  return system.run(['ovs-vsctl', timeout, '--no-wait', ...words]);
 }
 
 const INSTEAD = 'port security of OVN, or flows that match the MAC and IP addresses of the guest';

@@ -92,8 +92,12 @@ static void *fresh(size_t rounded) {
   return piece->bytes;
 }
 
+// A large piece comes from the arena as long as that has room: its pages are there already, malloc(3)'s would
+// cost a fault each.
 static void *large(size_t size) {
-  if (making) return fresh((size + STEP - 1) / STEP * STEP);
+  const size_t rounded = (size + STEP - 1) / STEP * STEP;
+  if (making || (in_arena(supply.block) && (size_t)(supply.block_end - supply.block) >= HEADER + rounded))
+    return fresh(rounded);
   struct piece *piece = malloc(HEADER + size);
   if (piece == NULL) return none();
   piece->size = size;

@@ -18,8 +18,13 @@ const NAME_AT = 19;
 const PATH_MAX = 4096;
 /** How many bytes are decoded at once: each becomes one argument of a call. */
 const CHARACTERS = 4096;
-/** A buffer for every read; it keeps nothing from one call to the next. */
-const buffer = new Uint8Array(65_536);
+/** A buffer for every read; it keeps nothing from one call to the next. Not in the snapshot, which each call copies. */
+let made: Uint8Array | undefined;
+
+function sharedBuffer(): Uint8Array {
+  made ??= new Uint8Array(65_536);
+  return made;
+}
 
 /** Open files by the C library. */
 export const libcOpenFiles: OpenFiles = {
@@ -63,7 +68,7 @@ function readWhole(path: string, most = Number.POSITIVE_INFINITY): Uint8Array {
   const isAtOnce = AT_ONCE.test(path);
   const fd = libcOpenFiles.open(path, 0, 0);
   try {
-    for (let whole = buffer, length = 0; ; ) {
+    for (let whole = sharedBuffer(), length = 0; ; ) {
       const got = libcOpenFiles.read(fd, whole.subarray(length, Math.min(whole.length, most)));
       length += got;
       if (got === 0 || length >= most || (isAtOnce && length < whole.length))
@@ -122,7 +127,8 @@ function namesIn(path: string): string[] {
 }
 
 function linkTarget(path: string): string {
-  return decodeText(buffer.subarray(0, checked(libc().readlink(cString(path), buffer, buffer.length))));
+  const target = sharedBuffer();
+  return decodeText(target.subarray(0, checked(libc().readlink(cString(path), target, target.length))));
 }
 
 /** The path with all links resolved. */
@@ -141,12 +147,13 @@ function copyAttributes(from: string, to: string): void {
     const value = attribute(from, name);
     // Some programs may make a file but not set a label, not even the one that the file already has.
     if (value === undefined || sameBytes(value, attribute(to, name))) continue;
-    const bytes = value.length === 0 ? buffer : value;
+    const bytes = value.length === 0 ? sharedBuffer() : value;
     checked(libc().setxattr(cString(to), cString(name), bytes, value.length, 0));
   }
 }
 
 function attributeNames(path: string): string[] {
+  const buffer = sharedBuffer();
   const length = Number(libc().listxattr(cString(path), buffer, buffer.length));
   if (length >= 0) return decodeText(buffer.subarray(0, length)).split('\0').slice(0, -1);
   if (lastErrno() === ENOTSUP) return [];
@@ -154,6 +161,7 @@ function attributeNames(path: string): string[] {
 }
 
 function attribute(path: string, name: string): Uint8Array | undefined {
+  const buffer = sharedBuffer();
   const length = Number(libc().getxattr(cString(path), cString(name), buffer, buffer.length));
   if (length >= 0) return buffer.slice(0, length);
   if (lastErrno() === ENODATA) return undefined;

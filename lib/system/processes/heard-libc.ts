@@ -6,8 +6,8 @@ import { libc } from '../kernel/libc.ts';
  * holds less than this.
  */
 const MOST_PIECES = 32;
-/** A buffer for every read; it keeps nothing from one call to the next. */
-const piece = new Uint8Array(65_536);
+/** A buffer for every read; it keeps nothing from one call to the next. Not in the snapshot, which each call copies. */
+let piece: Uint8Array | undefined;
 
 /** The last bytes of one output, in pieces. */
 export interface ChildOutput {
@@ -33,6 +33,7 @@ export function outputUpTo(most: number): ChildOutput {
  */
 export function hear(fd: number, heard: ChildOutput): boolean {
   for (let count = 0; count < MOST_PIECES; count++) {
+    piece ??= new Uint8Array(65_536);
     const got = Number(libc().read(fd, piece, piece.length));
     if (got <= 0) return got < 0;
     heard.pieces.push(piece.slice(0, got));

@@ -18,17 +18,15 @@ export interface ReadBackend extends Backend {
 }
 
 /**
- * The cards of all guests.
+ * The cards of all guests. Requests that are made together are sent together.
  * @param store xenstore
  */
 export async function listBackends(store: Xenstore): Promise<Backend[]> {
-  const isNumber = (name: string) => /^\d{1,5}$/.test(name);
-  const found: Backend[] = [];
-  for (const domid of ((await store.list('backend/vif')) ?? []).filter(isNumber)) {
-    const devids = ((await store.list(`backend/vif/${domid}`)) ?? []).filter(isNumber);
-    found.push(...devids.map((devid) => ({ domid, devid })));
-  }
-  return found;
+  const numbersBelow = async (path: string) =>
+    ((await store.list(path)) ?? []).filter((name) => /^\d{1,5}$/.test(name));
+  const domids = await numbersBelow('backend/vif');
+  const devids = await Promise.all(domids.map((domid) => numbersBelow(`backend/vif/${domid}`)));
+  return domids.flatMap((domid, i) => (devids[i] ?? []).map((devid) => ({ domid, devid })));
 }
 
 /**
@@ -48,7 +46,8 @@ export function deviceNames({ domid, devid }: Backend): readonly [vif: string, t
 }
 
 /**
- * Reads a card's entries in one round trip.
+ * Reads a card's entries. It asks first which there are: most cards have few of those that hooks know, and each answer
+ * costs the time of xenstored, which all wait for.
  * @param store xenstore
  * @param backend the card
  * @param keys their names
@@ -58,8 +57,10 @@ export async function readBackend(
   backend: Backend,
   keys: readonly string[],
 ): Promise<BackendValues> {
-  const values = await store.readMany(keys.map((key) => `${backendPath(backend)}/${key}`));
-  return byKey(keys, values);
+  const path = backendPath(backend);
+  const there = new Set(await store.list(path));
+  const wanted = keys.filter((key) => there.has(key));
+  return byKey(wanted, await store.readMany(wanted.map((key) => `${path}/${key}`)));
 }
 
 /**

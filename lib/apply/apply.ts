@@ -172,8 +172,16 @@ async function stopIfInterrupted(options: ApplyOptions): Promise<void> {
 
 async function undoAfter(thrown: unknown, system: System, journal: Journal): Promise<XenNetworkError> {
   reserveTime(UNDO_MS);
-  const failures = await undoJournal(system, journal);
   const said = messageOf(thrown);
+  let failures: string[];
+  try {
+    failures = await undoJournal(system, journal);
+  } catch (failed) {
+    if (!(failed instanceof XenNetworkError)) throw failed;
+    // The journal is there yet.
+    const rest = `The undo failed as well: ${failed.message} The next call takes back what is left.`;
+    return new XenNetworkError(`${said.replace(` ${UNDONE}`, '')} ${rest}`, { cause: thrown });
+  }
   const text = said.includes(UNDONE) ? said : `${said} ${UNDONE}`;
   if (failures.length === 0)
     return thrown instanceof XenNetworkError && text === said

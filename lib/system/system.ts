@@ -97,7 +97,8 @@ export interface System {
 }
 
 function indexIn(fs: FileSystem, name: string): number | undefined {
-  const index = attempt(() => fs.readFileSync(`/sys/class/net/${name}/ifindex`, 'utf8'));
+  const path = `/sys/class/net/${name}/ifindex`;
+  const index = attempt(() => fs.readFileSync(path, 'utf8'), path);
   return index === undefined ? undefined : Number(index);
 }
 
@@ -131,8 +132,8 @@ export function openSystem(native: Native, fs = native.files): System {
     readText: (path) => read(path, 'utf8')?.replace(/\n$/, ''),
     readBytes: (path) => read(path, 'latin1'),
     readStart: (path, bytes) =>
-      attempt(() => fs.readStart?.(path, bytes) ?? fs.readFileSync(path, 'latin1').slice(0, bytes)),
-    modifiedAt: (path) => attempt(() => fs.statSync(path).mtimeMs),
+      attempt(() => fs.readStart?.(path, bytes) ?? fs.readFileSync(path, 'latin1').slice(0, bytes), path),
+    modifiedAt: (path) => attempt(() => fs.statSync(path).mtimeMs, path),
     endProcess(pid, how = 'asked') {
       try {
         native.kill(pid, how === 'killed' ? SIGKILL : SIGTERM);
@@ -176,9 +177,9 @@ export function openSystem(native: Native, fs = native.files): System {
       trust(path);
       return (attempt(() => fs.readdirSync(path), path) ?? []).map(String).sort();
     },
-    linkTarget: (path) => attempt(() => fs.readlinkSync(path, 'utf8')),
+    linkTarget: (path) => attempt(() => fs.readlinkSync(path, 'utf8'), path),
     exists: (path) => fs.existsSync(path),
-    kindOf: (path) => attempt(() => kindOf(fs.statSync(path))),
+    kindOf: (path) => attempt(() => kindOf(fs.statSync(path)), path),
     native: async () => native,
     ...(openNetlink === undefined ? waysByIp(run) : kernelWays(openNetlink, indexOf)),
     ...(hurry === undefined ? {} : { hurry: haste.set }),
@@ -194,7 +195,7 @@ function folderTrust(fs: FileSystem): (folder: string) => void {
   const trust = (folder: string): void => {
     if (trusted.has(folder) || !(folder === RUN_FOLDER || folder.startsWith(`${RUN_FOLDER}/`))) return;
     trust(folderOf(folder));
-    const stat = attempt(() => fs.lstatSync(folder));
+    const stat = attempt(() => fs.lstatSync(folder), folder);
     if (stat === undefined) return;
     const isFolder = kindOf(stat) === 'folder';
     if (!isFolder || stat.uid !== 0 || (stat.mode & OTHERS_WRITE) !== 0) {
@@ -253,16 +254,23 @@ function inWords(path: string, what: string, change: () => void): void {
   }
 }
 
+/** Errors that tell nothing about the file: this process or the host is short of something. */
+const SHORTAGES: readonly (string | undefined)[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC'];
+
 /**
- * Reads a file; undefined when it cannot be read, since files in /sys vanish under a reader and some answer EINVAL. A
- * file of ours counts as missing only where it does not exist: otherwise an unreadable record would be forgotten.
+ * Reads a file; undefined when it cannot be read, since files in /sys vanish under a reader and some answer EINVAL. No
+ * file counts as missing because of a shortage: what was read of the host would be wrong, and somebody else be blamed
+ * for it. A file of ours counts as missing only where it does not exist: otherwise an unreadable record would be
+ * forgotten.
  */
-function attempt<T>(read: () => T, path = ''): T | undefined {
+function attempt<T>(read: () => T, path: string): T | undefined {
   try {
     return read();
   } catch (thrown) {
     const isOurs = path.startsWith(`${RUN_FOLDER}/`);
-    if (!isOurs || ['ENOENT', 'ENOTDIR'].includes(errnoName(thrown) ?? '')) return undefined;
+    const name = errnoName(thrown);
+    const isMissing = isOurs ? name === 'ENOENT' || name === 'ENOTDIR' : !SHORTAGES.includes(name);
+    if (isMissing) return undefined;
     throw new XenNetworkError(`${path} cannot be read: ${errnoWords(thrown)}.`, { cause: thrown });
   }
 }

@@ -23,6 +23,7 @@ const REASONS: readonly (readonly [number: number, name: string, words: string])
   [6, 'ENXIO', 'there is no such device'],
   [4, 'EINTR', 'a signal came'],
   [11, 'EAGAIN', 'it is too busy'],
+  [12, 'ENOMEM', 'there is not enough memory'],
   [13, 'EACCES', 'permission is denied'],
   [17, 'EEXIST', 'it is there already'],
   [19, 'ENODEV', 'there is no such device'],

@@ -1,3 +1,4 @@
+import { XenNetworkError } from '../../errors.ts';
 import { encodeIp, isKernelRequest, RTM, type RtFlush, type RtMessage } from '../../wire/rtnetlink.ts';
 import { IFA } from '../../wire/rtnetlink-address.ts';
 import { AF_INET } from '../../wire/rtnetlink-bytes.ts';
@@ -112,12 +113,12 @@ function prepare(
   return ready;
 }
 
-/** @returns also undefined while a device does not exist */
+/** @returns also undefined while a device does not exist, or its index could not be read */
 function encodedYet(args: readonly string[], indexOf: IndexOf): RtMessage | RtFlush | undefined {
   try {
     return encoded(args, indexOf);
   } catch (thrown) {
-    if (thrown instanceof NoSuchDevice) return undefined;
+    if (thrown instanceof NoSuchDevice || thrown instanceof XenNetworkError) return undefined;
     throw thrown;
   }
 }
@@ -142,15 +143,17 @@ function encoded(args: readonly string[], indexOf: IndexOf): RtMessage | RtFlush
 }
 
 function runOne(socket: NetlinkSocket, args: readonly string[], indexOf: IndexOf): Refusal | undefined {
+  let message: RtMessage | RtFlush | undefined;
   try {
-    const message = encoded(args, indexOf);
-    return message === undefined
-      ? { errno: 0, text: 'this command needs ip itself' }
-      : perform(socket, message);
+    message = encoded(args, indexOf);
   } catch (thrown) {
     if (thrown instanceof NoSuchDevice) return { errno: ENODEV, text: thrown.message };
+    if (thrown instanceof XenNetworkError) return { errno: 0, text: thrown.message.replace(/\.$/, '') };
     throw thrown;
   }
+  return message === undefined
+    ? { errno: 0, text: 'this command needs ip itself' }
+    : perform(socket, message);
 }
 
 function perform(socket: NetlinkSocket, message: RtMessage | RtFlush): Refusal | undefined {

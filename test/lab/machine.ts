@@ -87,10 +87,9 @@ function qemu(images: string, payload: string, shared: string, memory: number): 
     'sched=credit noreboot=1 loglvl=info guest_loglvl=warning spec-ctrl=no xpti=no pv-l1tf=no';
   const linux = 'console=hvc0 rw net.ifnames=0 mitigations=off panic=1 loglevel=4';
   const modules = `${join(images, 'vmlinux')} ${linux},${join(images, 'initrd.img')}`;
-  const disks = [
-    ['-drive', `file=${join(images, 'dom0.img')},format=raw,if=virtio,snapshot=on`],
-    ['-drive', `file=${payload},format=raw,if=virtio,cache=unsafe`],
-  ];
+  const system = ['-drive', `file=${join(images, 'dom0.img')},format=raw,if=virtio,snapshot=on`];
+  // Dom0's, this run's, and another like dom0's for a driver domain.
+  const disks = [system, ['-drive', `file=${payload},format=raw,if=virtio,cache=unsafe`], system];
   const share = `local,path=${shared},mount_tag=project,security_model=none,readonly=on,multidevs=remap`;
   // Three cards on one switch; which is which is in dom0/main.sh.
   const cards = [0, 1, 2].map((card) => [

@@ -113,7 +113,8 @@ function makeFolders(path: string, mode: number): void {
   const above = path.slice(0, path.lastIndexOf('/'));
   if (errno !== ENOENT || above === '') throw new CallError(errno);
   makeFolders(above, mode);
-  checked(libc().mkdir(cString(path), mode));
+  // Another hook may have made it meanwhile: many start together after a boot.
+  if (libc().mkdir(cString(path), mode) !== 0 && lastErrno() !== EEXIST) throw new CallError(lastErrno());
 }
 
 function namesIn(path: string): string[] {

@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Host, xlEnv } from '../../support/hosts/host.ts';
 import type { Ran } from '../../support/hosts/namespace.ts';
-import { FINE } from '../../support/hosts/namespace.ts';
+import { FINE, PLAIN_ENV } from '../../support/hosts/namespace.ts';
 import { NetHost } from '../../support/hosts/net-host.ts';
 import { guestMac, StrictHost } from '../../support/hosts/strict-host.ts';
+import { VifHost } from '../../support/hosts/vif-host.ts';
 import { waitUntil } from '../../support/wait.ts';
 
 /** Runs that wait for a lock in the order in which they came, until it is let go. */
@@ -256,5 +257,24 @@ test('two starts of network-multi-bridge at once are both remembered, and one st
     expect(await net.host.snapshotLike(before)).toEqual(before);
   } finally {
     await net.host.close();
+  }
+});
+
+test('a hook that finds the folder of the locks just made by another one goes on', async () => {
+  const vif = await VifHost.create();
+  try {
+    vif.card(1, { bridge: 'xenbr0' });
+    vif.host.ok('rm', '-rf', '/run/xen-network');
+    // The folder above is the second that it makes: it stops there.
+    const pause = '-e trace=mkdir,mkdirat -e inject=mkdir,mkdirat:signal=SIGSTOP:when=2';
+    const strace = `strace -qq -o /run/trace ${pause} /etc/xen/scripts/vif-bridge online type_if=vif`;
+    const ran = vif.host.start(strace.split(' '), { env: { ...PLAIN_ENV, ...xlEnv(1) } });
+    await waitUntil('the folder above', () => vif.host.run(['test', '-e', '/run/xen-network']).status === 0);
+    vif.host.ok('mkdir', '/run/xen-network/lock');
+    vif.host.ok('pkill', '-CONT', '-x', 'vif-bridge');
+    expect(await ran).toEqual(FINE);
+    expect(vif.host.ok('grep', 'xen-network/lock"', '/run/trace')).toContain('EEXIST');
+  } finally {
+    await vif.host.close();
   }
 });

@@ -3,6 +3,8 @@
 
 #include "engine.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { XS_WRITE = 11, MOST = 1024, PATIENCE_S = 2 };
+enum { XS_WRITE = 11, MOST = 1024, PATIENCE_S = 5 };
 
 // struct xsd_sockmsg of Xen's io/xs_wire.h.
 struct head {
@@ -38,7 +40,16 @@ static int xenstored(void) {
   return connected(socket);
 }
 
-// Waits for the answer, since bytes for a closed connection may be lost.
+static bool receive(int fd, void *to, size_t size) {
+  for (size_t length = 0; length < size;) {
+    const ssize_t more = read(fd, (char *)to + length, size - length);
+    if (more == 0 || (more < 0 && errno != EINTR)) return false;
+    if (more > 0) length += more;
+  }
+  return true;
+}
+
+// Waits for the whole answer, since bytes for a closed connection may be lost. xenstored sends it in pieces.
 static void write_entry(int fd, const char *backend, const char *key, const char *value) {
   char frame[MOST];
   struct head head = {.type = XS_WRITE};
@@ -46,7 +57,8 @@ static void write_entry(int fd, const char *backend, const char *key, const char
   const int length = snprintf(frame + sizeof head, most, "%s/%s%c%s", backend, key, 0, value);
   head.length = length < (int)most ? length : (int)most - 1;
   memcpy(frame, &head, sizeof head);
-  if (write(fd, frame, sizeof head + head.length) < 0 || read(fd, frame, sizeof frame) < 0) return;
+  if (write(fd, frame, sizeof head + head.length) < 0 || !receive(fd, &head, sizeof head)) return;
+  receive(fd, frame, head.length < sizeof frame ? head.length : sizeof frame);
 }
 
 static const char *variable(char **words, const char *name) {

@@ -1,3 +1,5 @@
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { xlEnv } from '../../support/hosts/host.ts';
 import { VifHost } from '../../support/hosts/vif-host.ts';
@@ -13,17 +15,23 @@ afterEach(() => vif.host.close());
 const HOOK = '/etc/xen/scripts/vif-bridge';
 const [STEP_KB, STEPS] = [100, 30];
 
-/** Runs the hook with so much address space. */
-function run(kB: number, ...words: string[]) {
-  const env = Object.entries(xlEnv(1)).map(([name, value]) => `${name}=${value}`);
-  const script = `ulimit -v ${kB}; exec "$@"`;
-  return vif.host.run(['bash', '-c', script, 'bash', 'env', '-i', ...env, HOOK, ...words]);
+/** The hook's call with so much address space. */
+function call(kB: number, words: readonly string[], more: Readonly<Record<string, string>> = {}): string[] {
+  const env = Object.entries({ ...xlEnv(1), ...more }).map(([name, value]) => `${name}=${value}`);
+  return ['sh', '-c', `ulimit -v ${kB}; exec "$@"`, 'sh', 'env', '-i', ...env, HOOK, ...words];
+}
+
+const run = (kB: number, ...words: string[]) => vif.host.run(call(kB, words));
+
+/** The least address space with which the program can be loaded at all. */
+function leastKb(): number {
+  let least = 2000;
+  while (run(least, '--version').status !== 0) least += STEP_KB;
+  return least;
 }
 
 test('whatever memory there is, xenstore is told how an online ended', () => {
-  let least = 2000;
-  // With less the program cannot even be loaded.
-  while (run(least, '--version').status !== 0) least += STEP_KB;
+  const least = leastKb();
   const outcomes = Array.from({ length: STEPS }, (_, i) => {
     vif.card(1);
     const { status, stderr } = run(least + i * STEP_KB, 'online');
@@ -37,4 +45,37 @@ test('whatever memory there is, xenstore is told how an online ended', () => {
     status: 1,
     error: expect.stringContaining('There is not enough memory for this program.'),
   });
+});
+
+test('last words wait for the whole of an answer that comes in pieces', async () => {
+  const [HEADER, OK] = [16, Buffer.from('OK\0')];
+  const heard: string[] = [];
+  let early = false;
+  const server = createServer((socket) => {
+    let waiting = false;
+    socket.on('close', () => {
+      early ||= waiting;
+    });
+    socket.on('data', async (request) => {
+      early ||= waiting;
+      waiting = true;
+      heard.push(request.subarray(HEADER).toString().replace('\0', ' '));
+      const header = Buffer.from(request.subarray(0, HEADER));
+      header.writeUInt32LE(OK.length, 12);
+      socket.write(header);
+      // Enough for a second request, or an end, that does not wait for the rest.
+      await sleep(200);
+      waiting = false;
+      socket.write(OK);
+    });
+  });
+  await new Promise<void>((done) => server.listen(vif.host.path('/tmp/odd'), done));
+  const path = { XENSTORED_PATH: '/tmp/odd' };
+  const { status, stderr } = await vif.host.start(call(leastKb(), ['online'], path));
+  await new Promise((done) => server.close(done));
+  expect({ status, early }, stderr).toEqual({ status: 1, early: false });
+  expect(heard).toEqual([
+    expect.stringMatching(/hotplug-error .*not enough memory/),
+    expect.stringMatching(/hotplug-status error$/),
+  ]);
 });

@@ -9,10 +9,17 @@ import { readVifRecords } from '../../observe/records.ts';
 import { replaceForwardRules } from '../../plan/filter/rules.ts';
 import { isCounter, planStrays, planStrict, planStrictTable } from '../../plan/filter/strict.ts';
 import { lastingStep, record, type Step } from '../../plan/step.ts';
-import { SHARED_LOCK, STRICT_LOCK_PATH, strictRecordPath } from '../../record/paths.ts';
+import {
+  isRecordName,
+  SHARED_LOCK,
+  STRICT_LOCK_PATH,
+  STRICT_RECORDS,
+  strictRecordPath,
+} from '../../record/paths.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import { restoreShared } from '../network/shared-settings.ts';
+import { letGoOfPort, portFilterRemoval } from '../vif/port-filter.ts';
 import { strictUsers } from './strict-table.ts';
 
 /** The present rules of all devices, by the kernel's names of the devices. */
@@ -104,6 +111,30 @@ export function straySteps(
 ): Step[] {
   const isCounted = (element: string) => isCounter(element) && fresh?.elements.includes(element) === true;
   return planStrays((listing?.elements.get(port) ?? []).filter((element) => !isCounted(element)));
+}
+
+/**
+ * Removes the records and the elements of devices under names that they no longer have, once they are recorded under
+ * their present ones: somebody renamed them by hand, and a refilter followed.
+ * @param system the way to the records and nft
+ * @throws LockError when another process holds the lock of the strict table for too long
+ */
+export async function removeFormerNames(system: System): Promise<Restored<never>> {
+  const steps = () =>
+    formerNames(system).flatMap(([port, device]) => portFilterRemoval(system, device, [port]));
+  return { failures: await letGoOfPort(system, '', steps) };
+}
+
+function formerNames(system: System): (readonly [port: string, device: string])[] {
+  const nobodys = system
+    .list(STRICT_RECORDS)
+    .filter((name) => isRecordName(name) && !deviceExists(system, name));
+  if (nobodys.length === 0) return [];
+  const records = [...readStrictRecords(system)];
+  const here = new Set(records.filter(([port]) => !nobodys.includes(port)).map(([, { device }]) => device));
+  return records
+    .filter(([port, { device }]) => nobodys.includes(port) && here.has(device))
+    .map(([port, { device }]) => [port, device] as const);
 }
 
 /**

@@ -30,6 +30,7 @@ import {
   listAllRules,
   type Restored,
   type RulesInPlace,
+  removeFormerNames,
   removeOwnerless,
   restoreRules,
   restoreStrict,
@@ -99,6 +100,7 @@ export async function refilter(context: Context): Promise<number> {
   };
   failures.push(...(await attempted(() => restoreGuests(run))).failures);
   for (const sentence of await collect(context, goneDevices(system))) context.log.info(sentence);
+  failures.push(...(await attempted(() => removeFormerNames(system))).failures);
   failures.push(...(await attempted(() => removeOwnerless(system, run.look.listing))).failures);
   failures.push(...(run.changed ? missing(run) : unheldPorts(system)));
   if (failures.length > 0) throw new HostError([...new Set(failures)].join(' '));

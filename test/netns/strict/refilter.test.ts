@@ -112,6 +112,22 @@ describe.each([
 });
 
 describe('xen-network refilter', () => {
+  // Found by `npm run soak -- --seed 1 --acts 19`.
+  test('leaves nothing under the name that somebody gave a running device for a while', () => {
+    threeGuests();
+    const elements = host.elements();
+    const renamed = (from: string, to: string) => ok('ip', 'link', 'set', 'dev', from, 'name', to);
+    renamed('web', 'lost');
+    expect(refilter().status).toBe(0);
+    expect(host.elements().filter((line) => /"web"|\/web /.test(line))).toEqual([]);
+    expect(mayBe(1, '192.0.2.1', '192.0.2.9')).toEqual(['192.0.2.1']);
+    renamed('lost', 'web');
+    expect(refilter().status).toBe(0);
+    expect(host.elements()).toEqual(elements);
+    expect(mayBe(1, '192.0.2.1', '192.0.2.9')).toEqual(['192.0.2.1']);
+    expect(ok('ls', '/run/xen-network/strict').trim().split('\n')).toEqual(['vif2.0', 'web']);
+  });
+
   test('changes nothing where nothing is missing', () => {
     threeGuests();
     ok('iptables', '-I', 'FORWARD', '-s', '203.0.113.9', '-j', 'DROP');

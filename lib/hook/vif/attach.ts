@@ -1,3 +1,4 @@
+import { failuresOf } from '../../apply/already.ts';
 import { applyParts, applyTeardown, type Part, UNDONE } from '../../apply/apply.ts';
 import { StepError, XenNetworkError } from '../../errors.ts';
 import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
@@ -9,6 +10,7 @@ import type { Plan, Refusable } from '../../plan/step.ts';
 import { stepsToName } from '../../plan/vif/device.ts';
 import { STRICT_LOCK_PATH } from '../../record/paths.ts';
 import type { VifSettings } from '../../request/vif.ts';
+import type { Log } from '../../system/files/log.ts';
 import { about } from '../../text.ts';
 import { printPlan } from '../context.ts';
 import { deviceKeys } from '../locks.ts';
@@ -237,7 +239,7 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
   const failures = await applyTeardown(system, { steps, warnings }, { note: log.warn });
   if (failures.length > 0) {
     // Somebody may have flushed some of the rules: the remaining ones are listed and deleted.
-    await applyTeardown(system, plan(listRules(system, device)));
+    warnOf(log, await applyTeardown(system, plan(listRules(system, device))));
   }
   for (const sentence of await noAccount(run)) log.warn(sentence);
   await unfilter(run, state.port?.name, names, state.record?.bridge ?? detachment.bridge);
@@ -263,11 +265,19 @@ async function unfilter(
   const port = own === undefined ? undefined : readPort(system, own);
   if (port?.up && port.master !== undefined)
     return log.warn(`${own} could not be taken off ${port.master}, so its filter stays.`);
-  await letGoOfPort(system, bridge, () => [
-    ...portFilterRemoval(system, device, names),
-    ...strayFilterSteps(run, names),
-  ]);
+  const steps = () => [...portFilterRemoval(system, device, names), ...strayFilterSteps(run, names)];
+  warnOf(log, await letGoOfPort(system, bridge, steps));
   await markSettings(run, undefined, false);
+}
+
+/** Warns of what could not be removed, and not of what was gone already. */
+function warnOf(log: Log, failures: readonly string[]): void {
+  for (const sentence of failures) {
+    // A tool that fails for all of its lines says so for each.
+    const real = [...new Set(failuresOf({ error: sentence.replace(/\.$/, '') }))];
+    if (real.length > 0)
+      log.warn(`${real.join('; ')}. Mend the cause, then "xen-network refilter" removes what is left.`);
+  }
 }
 
 /** The call's variables; xl sets all of them. */

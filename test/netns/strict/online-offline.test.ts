@@ -236,6 +236,27 @@ describe('a card under the strict filter', () => {
     }
   });
 
+  // Found by `npm run soak -- --seed 202 --acts 7`.
+  test('says at its offline what could not be taken out of the filter, and a refilter does it', () => {
+    host.guest(1, { ip: '192.0.2.1' });
+    host.vif.host.write(
+      '/run/broken-nft',
+      '#!/bin/sh\necho "Memory allocation failure" >&2\nexit 1\n',
+      '755',
+    );
+    host.vif.host.ok('mount', '--bind', '/run/broken-nft', '/usr/sbin/nft');
+    const ran = host.vif.offline(1);
+    host.vif.host.ok('umount', '/usr/sbin/nft');
+    expect(ran.status).toBe(0);
+    expect(ran.stderr).toMatch(
+      /^vif-bridge: Could not remove old elements of vif1\.0: Memory allocation failure.*"xen-network refilter" removes what is left\.$/m,
+    );
+    expect(heldOf('vif1.0')).toBeGreaterThan(0);
+    host.vif.unplug(1);
+    expect(tool('refilter').status).toBe(0);
+    expect(heldOf('vif1.0')).toBe(0);
+  });
+
   test('needs one child, and neither iptables nor br_netfilter', () => {
     host.guest(2);
     host.vif.card(1, { mac: guestMac(1), ip: '192.0.2.1 2001:db8::1 198.51.100.0/24' });

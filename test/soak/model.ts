@@ -3,6 +3,7 @@ export type Place = 'bridged' | 'virtual' | 'nat' | 'routed';
 export type Network = 'bridge' | 'virtual' | 'nat' | 'route';
 /** What holds a guest that says to be somebody else: nothing, the rules in FORWARD, or the strict filter. */
 export type Antispoof = 'no' | 'yes' | 'strict';
+export type Topology = 'plain' | 'rename' | 'classic';
 export type Mode = 'locked' | 'unlocked' | 'disabled';
 
 /** A guest's network card. */
@@ -11,9 +12,8 @@ export interface Guest {
   /** What xenstore says of antispoof; undefined where it says nothing. */
   readonly antispoof: Antispoof | undefined;
   readonly vifname: boolean;
-  readonly isOnline: boolean;
-  /** Its emulated card: none, made by QEMU, or attached by the hook. */
-  readonly tap: 'none' | 'made' | 'added';
+  /** Its emulated card: none, or attached by the hook. */
+  readonly tap: 'none' | 'added';
   readonly mode: Mode | undefined;
 }
 
@@ -21,10 +21,14 @@ export interface Guest {
 export interface Model {
   /** The networks that are started, each with its antispoof. */
   readonly networks: Readonly<Partial<Record<Network, Antispoof>>>;
+  /** Whether network-multi-bridge started those that it can. */
+  readonly isListed: boolean;
+  /** That of network-bridge, where it is started. */
+  readonly topology: Topology;
   readonly guests: Readonly<Record<number, Guest>>;
 }
 
-export const NOTHING: Model = { networks: {}, guests: {} };
+export const NOTHING: Model = { networks: {}, isListed: false, topology: 'plain', guests: {} };
 
 /** The network that guests at a place are on; guests that are routed need none. */
 export const NETWORK_OF: Readonly<Record<Place, Network | undefined>> = {
@@ -46,14 +50,18 @@ export function withGuest(model: Model, domid: number, guest: Guest | undefined)
 }
 
 /**
- * A model with one network changed.
+ * A model with networks changed.
  * @param model the model
- * @param network which
- * @param antispoof what it was started with; undefined when it is stopped
+ * @param changes what each is started with; undefined when it is stopped
+ * @param how by whom, and in which topology
  */
-export function withNetwork(model: Model, network: Network, antispoof: Antispoof | undefined): Model {
-  const { [network]: _old, ...others } = model.networks;
-  return { ...model, networks: antispoof === undefined ? others : { ...others, [network]: antispoof } };
+export function withNetworks(
+  model: Model,
+  changes: Readonly<Partial<Record<Network, Antispoof | undefined>>>,
+  how: Partial<Pick<Model, 'isListed' | 'topology'>> = {},
+): Model {
+  const all = Object.entries({ ...model.networks, ...changes });
+  return { ...model, ...how, networks: Object.fromEntries(all.filter(([, value]) => value !== undefined)) };
 }
 
 /** What holds a guest, after its own setting and that of its network (docs/contract.md, "Filter rules"). */
@@ -68,30 +76,60 @@ export function isForwardClosed({ networks }: Model): boolean {
   return Object.values(networks).includes('yes');
 }
 
-/** What becomes of a guest's packets; undefined where nothing is promised. */
+/** What a filter lets nobody forge: nothing, the sources of IP packets, or anything of a frame. */
+export type Refused = 'nothing' | 'IP' | 'all';
+
+/** What has to become of a guest's frames on one of its ways out. */
 export interface Passage {
-  /** Those with its own address. */
+  /** Those that are its own; undefined where nothing is promised. */
   readonly honest: boolean | undefined;
-  /** Those with another's. */
-  readonly forged: boolean | undefined;
+  readonly refused: Refused;
+}
+
+const CUT_OFF: Passage = { honest: false, refused: 'all' };
+
+/** Whether a guest's card is a port of a bridge. */
+export function isPort({ place }: Guest): boolean {
+  return NETWORK_OF[place] !== undefined;
 }
 
 /**
- * What has to become of packets that a guest sends to machines beyond the host's card.
+ * What has to become of frames that a guest sends to others on its bridge.
  * @param model the host
  * @param domid the guest's domain
+ * @returns undefined where it is on none
  */
-export function passageOf(model: Model, domid: number): Passage {
+export function passageOnBridge(model: Model, domid: number): Passage | undefined {
   const guest = model.guests[domid];
-  if (guest === undefined || !guest.isOnline || guest.mode === 'disabled')
-    return { honest: false, forged: false };
-  const { nat, route, virtual } = model.networks;
-  const isForwarded = nat !== undefined || route !== undefined || virtual !== undefined;
-  const leads = guest.place === 'bridged' || isForwarded;
-  if (!leads) return { honest: undefined, forged: undefined };
+  if (guest === undefined || !isPort(guest)) return undefined;
+  if (guest.mode === 'disabled') return CUT_OFF;
   const filter = holds(model, guest);
-  if (filter === 'strict') return { honest: true, forged: guest.mode === 'unlocked' ? undefined : false };
-  // Packets of routed guests pass FORWARD always, those on a bridge where it has antispoof=yes.
-  const isHeld = guest.place === 'bridged' ? filter === 'yes' : isForwardClosed(model);
-  return { honest: true, forged: isHeld ? false : undefined };
+  return { honest: true, refused: filter === 'yes' ? 'IP' : refusedByStrict(filter, guest) };
+}
+
+/**
+ * What has to become of packets that a guest sends to machines beyond the host, which routes them.
+ * @param model the host
+ * @param domid the guest's domain
+ * @returns undefined where the host routes nothing for it
+ */
+export function passageBeyond(model: Model, domid: number): Passage | undefined {
+  const guest = model.guests[domid];
+  if (guest === undefined || guest.place === 'bridged') return undefined;
+  if (guest.mode === 'disabled') return CUT_OFF;
+  const { nat, route, virtual } = model.networks;
+  if (nat === undefined && route === undefined && virtual === undefined) return undefined;
+  const strict = refusedByStrict(holds(model, guest), guest);
+  // Packets of routed guests pass FORWARD always.
+  return { honest: true, refused: strict === 'nothing' && isForwardClosed(model) ? 'IP' : strict };
+}
+
+/** Whether the strict filter holds what a guest sends, so that the host learns nothing false of it either. */
+export function isHeldStrictly(model: Model, domid: number): boolean {
+  const guest = model.guests[domid];
+  return guest !== undefined && refusedByStrict(holds(model, guest), guest) === 'all';
+}
+
+function refusedByStrict(filter: Antispoof, { mode }: Guest): Refused {
+  return filter === 'strict' && mode !== 'unlocked' ? 'all' : 'nothing';
 }

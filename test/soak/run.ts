@@ -1,13 +1,13 @@
 import type { Host } from '../support/hosts/host.ts';
-import { nameOf } from '../support/overlap/commands.ts';
-import type { Act } from '../support/overlap/overlap.ts';
 import { online, tool } from '../support/overlap/overlap.ts';
-import { differencesOf } from './checks.ts';
-import type { Deed } from './deeds.ts';
-import { NOTHING } from './model.ts';
+import { differencesFrom, differencesOf, lookAround } from './checks.ts';
+import type { Deed } from './deed.ts';
+import { endOf, fullHouse } from './deeds.ts';
+import { EVENTS, type Harm, harmText } from './harm.ts';
+import { type Model, NOTHING } from './model.ts';
 import { wrongPackets } from './packets.ts';
-import { endOf, type Harm, type Item, schedule } from './schedule.ts';
-import { makeHost, play } from './world.ts';
+import { type Item, schedule } from './schedule.ts';
+import { makeHost, mustPlay, play } from './world.ts';
 
 /** How a run ended. */
 export interface Outcome {
@@ -29,79 +29,167 @@ export interface Wish {
   readonly tell: (line: string) => void;
 }
 
+/** Two hosts on which the same is done: on the first it is disturbed, and the second tells what must come of it. */
+export interface Pair {
+  readonly tried: Host;
+  readonly calm: Host;
+}
+
+/** What a step found. */
+interface Found {
+  readonly said: readonly string[];
+  readonly wrong: readonly string[];
+}
+
 /** Does things at random on a host and the same undisturbed on another one, which tells what must come of them. */
 export async function soak({ seed, items, mayGoOn, tell }: Wish): Promise<Outcome> {
   const [tried, calm] = await Promise.all([makeHost(), makeHost()]);
+  const pair = { tried, calm };
   let [done, looks, harmed] = [0, 0, 0];
+  const end = (wrong: readonly string[]): Outcome => ({ done, looks, harmed, wrong });
   try {
     let model = NOTHING;
-    const all = schedule(seed, items);
-    for (const item of all) {
+    for (const item of schedule(seed, items)) {
       if (!mayGoOn()) break;
       done++;
       model = item.model;
       tell(`${done} ${item.deeds.map(({ what }) => what).join(' | ')}${harmText(item.harm)}`);
       harmed += item.harm === undefined ? 0 : 1;
-      const undisturbed = inTurn(calm, item.deeds);
-      const said = await doItem(tried, item);
-      await undisturbed;
+      const { said, wrong } = await asFound(() => doItem(pair, item));
       for (const line of said) tell(`    ${line}`);
+      if (wrong.length > 0) return end(wrong);
       if (!item.isQuiet && done < items) continue;
       looks++;
-      const wrong = await differencesOf(tried, calm);
-      const packets = wrong.length === 0 ? await wrongPackets(tried, model) : [];
-      if (wrong.length + packets.length > 0) return { done, looks, harmed, wrong: [...wrong, ...packets] };
+      const differing = await wrongAt(pair, model);
+      if (differing.length > 0) return end(differing);
     }
-    for (const deed of endOf(model)) for (const host of [tried, calm]) await inTurn(host, [deed]);
-    const left = await differencesOf(tried, calm);
-    return { done, looks, harmed, wrong: left.length === 0 ? [] : ['left at the end:', ...left] };
+    for (const part of ending(model)) {
+      tell(part.what);
+      const { wrong } = await asFound(() => inTurnOnBoth(pair, part.deeds));
+      if (wrong.length > 0) return end([`${part.what}:`, ...wrong]);
+      looks++;
+      const differing = await wrongAt(pair, part.deeds.at(-1)?.model ?? model);
+      if (differing.length > 0) return end([`${part.what}:`, ...differing]);
+    }
+    return end([]);
   } finally {
     await Promise.all([tried.close(), calm.close()]);
   }
 }
 
-/** One after the other, each of which has to succeed. */
-async function inTurn(host: Host, deeds: readonly Deed[]): Promise<void> {
-  for (const { acts, then } of deeds) for (const act of [...acts, ...then]) await mustPlay(host, act);
+/** What is done last: the host is filled, emptied, filled otherwise and emptied. */
+export function ending(from: Model): { readonly what: string; readonly deeds: readonly Deed[] }[] {
+  const parts: { what: string; deeds: readonly Deed[] }[] = [];
+  let model = from;
+  const add = (what: string, deeds: readonly Deed[]) => {
+    parts.push({ what, deeds });
+    model = deeds.at(-1)?.model ?? model;
+  };
+  add('a full house under the strict filter', fullHouse(model, 'strict'));
+  add('all that goes again', endOf(model));
+  add('a full house with antispoof=yes', fullHouse(model, 'yes'));
+  add('all that goes at last', endOf(model));
+  return parts;
 }
 
-async function mustPlay(host: Host, act: Act): Promise<void> {
-  const { status, stderr } = await play(host, act);
-  if (status !== 0) throw new Error(`${nameOf(act)} ended with status ${status}: ${stderr}`);
+async function wrongAt({ tried, calm }: Pair, model: Model): Promise<string[]> {
+  const wrong = await differencesOf(tried, calm);
+  return wrong.length === 0 ? wrongPackets(tried, model) : wrong;
+}
+
+/** One after the other, each of which has to succeed. */
+async function inTurn(host: Host, deeds: readonly Deed[]): Promise<void> {
+  for (const { acts, later } of deeds) for (const act of [...acts, ...later]) await mustPlay(host, act);
+}
+
+async function inTurnOnBoth({ tried, calm }: Pair, deeds: readonly Deed[]): Promise<Found> {
+  await Promise.all([inTurn(tried, deeds), inTurn(calm, deeds)]);
+  return { said: [], wrong: [] };
+}
+
+/** What has to succeed and does not is a difference, too. */
+async function asFound(work: () => Promise<Found>): Promise<Found> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (!(thrown instanceof Error)) throw thrown;
+    return { said: [], wrong: [thrown.message] };
+  }
 }
 
 /** Does what an item says, with its harm, and after that what a toolstack or an administrator does then. */
-async function doItem(host: Host, { deeds, harm }: Item): Promise<string[]> {
+async function doItem(pair: Pair, { deeds, harm }: Item): Promise<Found> {
+  const [deed] = deeds;
   if (harm === undefined) {
-    await Promise.all(deeds.map((deed) => inTurn(host, [deed])));
-    return [];
+    const isMishap = deed.isMishap === true;
+    await Promise.all([
+      ...deeds.map((each) => inTurn(pair.tried, [each])),
+      ...(isMishap ? [] : [inTurn(pair.calm, deeds)]),
+    ]);
+    return { said: [], wrong: [] };
   }
-  const [{ acts, then }] = deeds;
-  const before = acts.slice(0, -1);
-  for (const act of before) await mustPlay(host, act);
-  const said: string[] = [];
-  for (const act of acts.slice(-1)) {
-    const { status, stderr } = await play(host, act, harm);
-    said.push(`${status} ${stderr.trim()}`);
-    if (status !== 0 || harm.how === 'signal') await mustPlay(host, act);
-    // A failed add has told that the guest's card failed, and the toolstack begins with it again.
-    if (act.emulated === true && act.guest !== undefined)
-      await mustPlay(host, online(act.guest, act.run?.[0]));
-    if (harm.how === 'flush') await mustPlay(host, tool('refilter'));
-  }
-  for (const act of then) await mustPlay(host, act);
+  const finish = harm.how === 'signal' ? harm.finish : 'again';
+  if (finish === 'recover' || finish === 'refilter') return doUnfinished(pair, deed, harm, finish);
+  const back = finish === 'opposite' && deed.opposite !== undefined ? [deed.opposite] : [];
+  const [said] = await Promise.all([
+    back.length > 0 ? doTakenBack(pair.tried, deed, harm, back) : doAgain(pair.tried, deed, harm),
+    inTurn(pair.calm, [deed, ...back]),
+  ]);
+  return { said, wrong: [] };
+}
+
+/** The acts but the program's, then that with its harm. */
+async function harmedPart(host: Host, { acts }: Deed, harm: Harm) {
+  for (const act of acts.slice(0, -1)) await mustPlay(host, act);
+  const [act] = acts.slice(-1);
+  if (act === undefined) throw new Error('A deed without an act cannot be disturbed.');
+  const { status, stderr } = await play(host, act, harm);
+  return { act, status, stderr, said: [`${status} ${stderr.trim()}`] };
+}
+
+async function doAgain(host: Host, deed: Deed, harm: Harm): Promise<string[]> {
+  const { act, status, stderr, said } = await harmedPart(host, deed, harm);
+  const event = harm.how === 'meanwhile' ? EVENTS[harm.what] : undefined;
+  for (const mend of event?.mends ?? []) await mustPlay(host, mend);
+  if (status !== 0 || harm.how === 'signal' || event?.isCalledAgain === true) await mustPlay(host, act);
+  // A failed add has told that the guest's card failed, and the toolstack begins with it again.
+  if (act.emulated === true && act.guest !== undefined) await mustPlay(host, online(act.guest, act.run?.[0]));
+  for (const last of deed.later) await mustPlay(host, last);
+  // The end of a guest never fails: it says what it has to leave to others.
+  if (deed.isLast === true && stderr !== '') await mustPlay(host, tool('refilter'));
   return said;
 }
 
-function harmText(harm: Harm | undefined): string {
-  switch (harm?.how) {
-    case undefined:
-      return '';
-    case 'signal':
-      return `; SIG${harm.signal} after ${harm.stops} moments`;
-    case 'error':
-      return `; ${harm.call} number ${harm.nth} fails with ${harm.error}`;
-    case 'flush':
-      return `; the rules are flushed after ${harm.afterUs} µs`;
+async function doTakenBack(host: Host, deed: Deed, harm: Harm, back: readonly Deed[]): Promise<string[]> {
+  const { said } = await harmedPart(host, deed, harm);
+  await inTurn(host, back);
+  return said;
+}
+
+/**
+ * Nobody calls the program again before the host is looked at, but recover or refilter: the host is as if the killed call
+ * had not been, or as if it had ended.
+ */
+async function doUnfinished(
+  { tried, calm }: Pair,
+  deed: Deed,
+  harm: Harm,
+  finish: 'recover' | 'refilter',
+): Promise<Found> {
+  const { act, said } = await harmedPart(tried, deed, harm);
+  const isLast = deed.isLast === true;
+  for (const last of isLast ? deed.later : []) await mustPlay(tried, last);
+  await mustPlay(tried, tool(finish));
+  for (const each of deed.acts.slice(0, -1)) await mustPlay(calm, each);
+  const before = lookAround(calm);
+  await mustPlay(calm, act);
+  for (const last of isLast ? deed.later : []) await mustPlay(calm, last);
+  const after = lookAround(calm);
+  const wrong = await differencesFrom(tried, () => (isLast ? [after] : [after, before]));
+  if (wrong.length > 0) return { said, wrong: [`after ${finish} alone:`, ...wrong] };
+  if (!isLast) {
+    await mustPlay(tried, act);
+    for (const each of deed.later) await Promise.all([mustPlay(tried, each), mustPlay(calm, each)]);
   }
+  return { said, wrong };
 }

@@ -1,15 +1,8 @@
 import { pick, type Random, randomNumbers } from '../support/random.ts';
-import { type Deed, KINDS } from './deeds.ts';
+import type { Deed } from './deed.ts';
+import { KINDS } from './deeds.ts';
+import { type Harm, nextHarm } from './harm.ts';
 import { type Model, NOTHING } from './model.ts';
-
-/** What goes wrong while something is done. */
-export type Harm =
-  /** The program gets a signal after so many beginnings and ends of its system calls. */
-  | { readonly how: 'signal'; readonly signal: 'KILL' | 'TERM'; readonly stops: number }
-  /** The n-th system call of a kind fails. */
-  | { readonly how: 'error'; readonly call: string; readonly error: string; readonly nth: number }
-  /** Somebody flushes all rules, before it, or while it runs after so many microseconds. */
-  | { readonly how: 'flush'; readonly afterUs: number };
 
 /** One item of a run. */
 export interface Item {
@@ -26,21 +19,6 @@ const HARMED = 45;
 const TOGETHER = 20;
 const QUIET = 40;
 const MOST_TOGETHER = 4;
-/** A vif hook has some 300 such moments, a start of a bridge some 1000. */
-const STOPS = { guest: 400, host: 1400 } as const;
-
-/** Which errors a system call may give, and up to which call of its kind. */
-const ERRORS: readonly [...(readonly [call: string, error: string, most: number])[]] = [
-  ['openat', 'ENOSPC', 25],
-  ['openat', 'EMFILE', 25],
-  ['write', 'ENOSPC', 12],
-  ['rename', 'ENOSPC', 4],
-  ['sendto', 'ENOBUFS', 12],
-  ['recvmsg', 'ENOMEM', 12],
-  ['socket', 'ENFILE', 5],
-  ['mmap', 'ENOMEM', 6],
-  ['flock', 'EINTR', 6],
-];
 
 /**
  * The items of a run; the same for each run with this seed.
@@ -69,13 +47,11 @@ function nextItem(random: Random, model: Model): Item {
     }
   }
   const isQuiet = random(100) < QUIET;
-  const harm = random(100) < HARMED ? nextHarm(random, deeds[0]) : undefined;
-  return {
-    deeds,
-    harm: deeds.length === 1 ? harm : undefined,
-    isQuiet,
-    model: (deeds.at(-1) ?? deeds[0]).model,
-  };
+  const isHarmed = random(100) < HARMED && deeds.length === 1 && deeds[0].isMishap !== true;
+  const harm = isHarmed ? nextHarm(random, deeds[0]) : undefined;
+  const isTakenBack = harm?.how === 'signal' && harm.finish === 'opposite';
+  const { model: after } = (isTakenBack ? deeds[0].opposite : deeds.at(-1)) ?? deeds[0];
+  return { deeds, harm, isQuiet, model: after };
 }
 
 /**
@@ -101,30 +77,4 @@ function nextDeed(random: Random, model: Model): Deed {
     at -= weight;
   }
   throw new Error('Nothing can be done on this host.');
-}
-
-function nextHarm(random: Random, deed: Deed): Harm {
-  const kind = random(10);
-  if (kind < 6) {
-    const most = deed.about.startsWith('guest') ? STOPS.guest : STOPS.host;
-    return { how: 'signal', signal: random(4) === 0 ? 'TERM' : 'KILL', stops: 1 + random(most) };
-  }
-  if (kind < 8) return { how: 'flush', afterUs: random(3) === 0 ? 0 : random(6000) };
-  const [call, error, most] = ERRORS[random(ERRORS.length)] ?? ['write', 'ENOSPC', 12];
-  return { how: 'error', call, error, nth: 1 + random(most) };
-}
-
-/** What takes everything away that a model has, in a fixed order. */
-export function endOf(model: Model): Deed[] {
-  const deeds: Deed[] = [];
-  let now = model;
-  for (const kind of ['a guest goes', 'a network stops'] as const) {
-    for (;;) {
-      const [next] = KINDS[kind]?.all(now) ?? [];
-      if (next === undefined) break;
-      deeds.push(next);
-      now = next.model;
-    }
-  }
-  return deeds;
 }

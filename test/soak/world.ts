@@ -2,18 +2,33 @@ import { constants } from 'node:os';
 import { Host } from '../support/hosts/host.ts';
 import type { Ran } from '../support/hosts/namespace.ts';
 import { compile } from '../support/kernel/compile.ts';
-import { commandOf } from '../support/overlap/commands.ts';
+import { commandOf, nameOf } from '../support/overlap/commands.ts';
 import type { Act } from '../support/overlap/overlap.ts';
 import { sleep } from '../support/wait.ts';
-import { DOMIDS } from './deeds.ts';
-import type { Harm } from './schedule.ts';
+import { ADMIN_RULES, EVENTS, type Harm } from './harm.ts';
+import { DOMIDS } from './places.ts';
 
 /** The cards, and how they and the gateways behind them are addressed. */
 const CARDS = ['eth0', 'eth1'] as const;
-const FLUSH = ['nft', 'flush', 'ruleset'];
+/** Rules of the administrator, which no hook may touch. */
+const RULES = `*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -p tcp -m tcp --dport 25 -j REJECT
+-A FORWARD -p tcp -m tcp --dport 25 -j DROP
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A PREROUTING -p tcp -m tcp --dport 8080 -j REDIRECT --to-ports 80
+COMMIT
+`;
 
 /**
- * A host with two cards, its xenstored, and namespaces for guests; close it when done.
+ * A host with two cards, its xenstored, rules of its administrator, and namespaces for guests; close it when done.
  * @throws Error when this machine refuses namespaces
  */
 export async function makeHost(): Promise<Host> {
@@ -35,7 +50,10 @@ export async function makeHost(): Promise<Host> {
   host.ok('rm', '-f', '/etc/dhcp/dhcpd.conf');
   // Tables that are made by looking at them are there from the first.
   host.ok('sh', '-c', 'for f in /proc/sys/net/bridge/bridge-nf-call-*; do echo 0 >$f; done');
-  for (const t of ['iptables', 'ip6tables']) host.ok('sh', '-c', `${t} -S; ${t} -t nat -S; ${t} -t raw -S`);
+  for (const name of ADMIN_RULES) {
+    host.write(`/etc/${name}.rules`, RULES);
+    host.ok('sh', '-c', `${name}-restore </etc/${name}.rules; ${name} -t raw -S`);
+  }
   for (const domid of DOMIDS) host.netns(`guest${domid}`);
   await host.xenstore();
   return host;
@@ -50,8 +68,9 @@ export async function makeHost(): Promise<Host> {
  */
 export async function play(host: Host, act: Act, harm?: Harm): Promise<Ran> {
   const { argv, env } = commandOf(act);
-  if (harm === undefined) return host.start(argv, { env });
-  switch (harm.how) {
+  switch (harm?.how) {
+    case undefined:
+      return host.start(argv, { env });
     case 'signal': {
       const signal = `${constants.signals[`SIG${harm.signal}`]}`;
       return host.start([compile('kill-at', []), `${harm.stops}`, signal, ...argv], { env });
@@ -60,12 +79,36 @@ export async function play(host: Host, act: Act, harm?: Harm): Promise<Ran> {
       const inject = `inject=${harm.call}:error=${harm.error}:when=${harm.nth}`;
       return host.start(['strace', '-qq', '-o', '/dev/null', '-e', inject, ...argv], { env });
     }
-    case 'flush': {
+    case 'memory': {
+      const limit = `ulimit -v ${harm.kib} && exec "$@"`;
+      return host.start(['sh', '-c', limit, 'sh', ...argv], { env });
+    }
+    case 'full': {
+      host.ok('sh', '-c', fill(harm.pages));
+      const ran = await host.start(argv, { env });
+      host.ok('mount', '-o', 'remount,size=50%', '/run');
+      return ran;
+    }
+    case 'meanwhile': {
       const ran = host.start(argv, { env });
       await sleep(harm.afterUs / 1000);
-      const flushed = await host.start(FLUSH);
-      if (flushed.status !== 0) throw new Error(`nft: ${flushed.stderr}`);
+      await mustPlay(host, { shell: EVENTS[harm.what]?.script ?? '' });
       return ran;
     }
   }
+}
+
+/** Leaves room for so many pages in /run. */
+const fill = (pages: number): string =>
+  `used=$(df --output=used -k /run | tail -n 1); mount -o remount,size=$((used + ${pages} * 4))k /run`;
+
+/**
+ * Does something that has to succeed.
+ * @param host where
+ * @param act what
+ * @throws Error with what it said
+ */
+export async function mustPlay(host: Host, act: Act): Promise<void> {
+  const { status, stderr } = await play(host, act);
+  if (status !== 0) throw new Error(`${nameOf(act)} ended with status ${status}: ${stderr}`);
 }

@@ -36,7 +36,7 @@ export function arrivals(host: Host, { sender, watcher, marker }: Wire, frames: 
  * Sends frames over and over, whether the device runs or not.
  * @param host where the namespace is
  * @param sender from where
- * @param frames at most 16 Ethernet frames of at most 2048 bytes
+ * @param frames at most 1024 Ethernet frames of at most 2048 bytes
  * @returns ends it
  */
 export function flood(host: Host, sender: End, frames: readonly Hex[]): () => void {

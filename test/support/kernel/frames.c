@@ -27,7 +27,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { LONGEST = 65536, PATIENCE_MS = 60000, AGAIN_MS = 2000, MOST_WAITS = 60, QUEUE = 64 << 20, TAG = 4, ADDRESSES = 12 };
+enum { LONGEST = 65536, MOST = 1024, PATIENCE_MS = 60000, AGAIN_MS = 2000, MOST_WAITS = 60, QUEUE = 64 << 20, TAG = 4, ADDRESSES = 12 };
 
 static const unsigned char mark[] = "\xff\xff\xff\xff\xff\xff\x02\x00\x00\x00\xfe\xed\x88\xb5xen-network: all sent";
 
@@ -121,10 +121,11 @@ static int open_sender(const char *space, const char *device)
 
 static void send_for_ever(int s)
 {
-	static unsigned char frames[16][2048];
-	size_t lengths[16], count = 0;
+	static unsigned char frames[MOST][2048];
+	static size_t lengths[MOST];
+	size_t count = 0;
 	static unsigned char frame[LONGEST];
-	for (size_t length; count < 16 && (length = next_frame(frame)) > 0 && length <= sizeof frames[0]; count++)
+	for (size_t length; count < MOST && (length = next_frame(frame)) > 0 && length <= sizeof frames[0]; count++)
 		memcpy(frames[count], frame, lengths[count] = length);
 	for (size_t i = 0; count > 0; i = (i + 1) % count) {
 		send(s, frames[i], lengths[i], 0);

@@ -43,7 +43,9 @@ describe('the systemd unit', () => {
         'ExecReload=/usr/sbin/xen-network refilter',
       ]),
     );
-    expect(lines.find((line) => line.startsWith('After='))).toContain('network-online.target');
+    // Upstream's units that the conditions and xenstore depend on, and Debian's.
+    for (const unit of ['network-online.target', 'proc-xen.mount', 'xenstored.service', 'xen.service'])
+      expect(lines.find((line) => line.startsWith('After='))?.split(/[= ]/)).toContain(unit);
     const traffic = readFileSync(join(init, 'xen-network-traffic.service'), 'utf8');
     expect(traffic).toContain('\nExecStart=/usr/sbin/xen-network traffic --save --textfile /var/lib/');
     expect(lines.find((line) => line.startsWith('Before='))).toMatch(

@@ -1,4 +1,4 @@
-import { messageOf, type StepError, XenNetworkError } from '../errors.ts';
+import { LockError, messageOf, XenNetworkError } from '../errors.ts';
 import { isRuleInPlace } from '../observe/filter/rules.ts';
 import { readPort } from '../observe/host/port.ts';
 import { pendingRules } from '../plan/filter/pending-rules.ts';
@@ -83,12 +83,12 @@ export async function applyParts(
     }
     if (run.steps.length === 0) return;
     await options.check();
+    closeJournal(system, options.key);
   } catch (thrown) {
     throw run.steps.length === 0 ? thrown : await undoAfter(thrown, system, run);
   } finally {
     if (options.hurried === true) system.hurry?.(false);
   }
-  closeJournal(system, options.key);
 }
 
 async function doPart(
@@ -137,15 +137,23 @@ function enter(system: System, run: Run, steps: readonly Step[], needsIndexes: b
   run.steps.push(...steps);
 }
 
-/** @returns how many of the steps were done, or may have been, and why the next one failed */
+/** How many of the steps were done, or may have been, and why the next one failed. */
+type CarriedOut = Pick<Outcome, 'done' | 'notes'> & { readonly failure?: unknown };
+
 async function carryOut(
   system: System,
   { tool, items }: Batch<Step>,
   options: ApplyOptions,
   held: string | undefined,
-): Promise<Pick<Outcome, 'done' | 'notes'> & { readonly failure?: StepError }> {
+): Promise<CarriedOut> {
   const commands = items.map((step) => step.do);
-  const outcome = await executeLocked(system, tool, commands, { held });
+  let outcome: Outcome;
+  try {
+    outcome = await executeLocked(system, tool, commands, { held });
+  } catch (failure) {
+    // Without its lock nothing was done; anything else may have come after some of the commands.
+    return { done: failure instanceof LockError ? 0 : items.length, failure };
+  }
   const { done, exact, error, notes = [] } = outcome;
   const failed = error === undefined ? undefined : items[done];
   if (failed === undefined) return { done: items.length, notes };

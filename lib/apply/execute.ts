@@ -108,7 +108,8 @@ function runIp(system: System, commands: readonly Command[], force: boolean): Ou
   const first = odd < 0 ? all : all.slice(0, odd);
   const direct = first.length === 0 ? undefined : system.rtnetlink?.(first, force);
   if (direct === undefined) return runLines(system, 'ip', commands, force);
-  const before: Outcome = { ...direct, exact: true };
+  const { isUnknown = false, ...outcome } = direct;
+  const before: Outcome = { ...outcome, exact: !isUnknown };
   if (first.length === all.length || (before.error !== undefined && !force)) return before;
   const rest = runLines(system, 'ip', commands.slice(first.length), force);
   return { ...gathered([before, rest]), done: before.done + rest.done, exact: rest.exact };

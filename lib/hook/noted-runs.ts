@@ -16,9 +16,9 @@ export function noteRun(
   status: number,
   ms: number,
 ): void {
-  if (!system.exists(HOOK_RUNS)) return;
   const word = command !== undefined && /^[a-z]{1,20}$/.test(command) ? command : 'other';
   try {
+    if (!system.exists(HOOK_RUNS)) return;
     system.appendText(HOOK_RUNS, `${hook} ${word} ${status} ${(ms / 1000).toFixed(6)}\n`);
   } catch {
     // The hook's own work is done.

@@ -8,23 +8,24 @@ import type { Native } from './kernel/native.ts';
 import { errnoName, errnoWords } from './kernel/native-errors.ts';
 import { NETLINK, type NetlinkProtocol, type NetlinkSocket } from './kernel/netlink.ts';
 import * as nfTables from './kernel/nf-tables.ts';
+import { type RtOutcome, runRtnetlink } from './kernel/rtnetlink.ts';
+import { type DeviceAddress, readIpv4Addresses, readOwnIpv4 } from './kernel/rtnetlink-addresses.ts';
 import {
-  type DeviceAddress,
-  type RtOutcome,
-  readIpv4Addresses,
-  readOwnIpv4,
-  runRtnetlink,
-} from './kernel/rtnetlink.ts';
-import type { Environment, PassResult, RunOptions, RunResult } from './processes/exec.ts';
+  type Environment,
+  type PassResult,
+  type RunOptions,
+  type RunResult,
+  wholeListings,
+} from './processes/exec.ts';
 import { hasteOf } from './processes/haste.ts';
 
 /** Every effect that a hook has on the outside, and every look at it; tests pass one that fails on demand. */
 export interface System {
-  /** A file's text without a final newline; undefined when it cannot be read. */
+  /** A file's text without a final newline; undefined where there is none. Throws XenNetworkError where nobody can tell. */
   readText(path: string): string | undefined;
-  /** A file's bytes, each as one character, for writing them again unchanged; undefined when it cannot be read. */
+  /** A file's bytes, each as one character, for writing them again unchanged; undefined as in readText. */
   readBytes(path: string): string | undefined;
-  /** The first `bytes` bytes of a long file, each as one character; undefined when it cannot be read. */
+  /** The first `bytes` bytes of a long file, each as one character; undefined as in readText. */
   readStart(path: string, bytes: number): string | undefined;
   /** When a file or folder was last changed, in milliseconds since 1970; undefined when it does not exist. */
   modifiedAt(path: string): number | undefined;
@@ -46,6 +47,7 @@ export interface System {
   /** The names in a folder, sorted by bytes; empty when there is no such folder. */
   list(path: string): string[];
   linkTarget(path: string): string | undefined;
+  /** Whether something is at a path, links followed. Throws XenNetworkError where nobody can tell. */
   exists(path: string): boolean;
   /** The kind of the file at a path, links followed; 'other' is a device, a pipe or a socket; undefined for no file. */
   kindOf(path: string): FileKind | undefined;
@@ -96,9 +98,9 @@ export interface System {
   ownIpv4(among?: readonly string[]): readonly DeviceAddress[];
 }
 
-function indexIn(fs: FileSystem, name: string): number | undefined {
+function indexIn(fs: FileSystem, look: Look, name: string): number | undefined {
   const path = `/sys/class/net/${name}/ifindex`;
-  const index = attempt(() => fs.readFileSync(path, 'utf8'), path);
+  const index = look(() => fs.readFileSync(path, 'utf8'), path);
   return index === undefined ? undefined : Number(index);
 }
 
@@ -110,8 +112,10 @@ const [SIGKILL, SIGTERM] = [9, 15];
  * @param fs the file system, the runtime's own where it is not given
  */
 export function openSystem(native: Native, fs = native.files): System {
-  const { run, print, pass, startDetached, userId, terminalWidth, openNetlink, hurry } = native;
-  const trust = folderTrust(fs);
+  const { print, pass, startDetached, userId, terminalWidth, openNetlink, hurry } = native;
+  const run = wholeListings(native.run);
+  const look: Look = (read, path) => attempt(read, path, userId);
+  const trust = folderTrust(fs, look);
   const haste = hasteOf(hurry);
   const makeFolder = (path: string) => {
     fs.mkdirSync(folderOf(path), { recursive: true, mode: 0o755 });
@@ -119,9 +123,8 @@ export function openSystem(native: Native, fs = native.files): System {
   };
   const read = (path: string, encoding: 'utf8' | 'latin1') => {
     trust(folderOf(path));
-    return attempt(() => fs.readFileSync(path, encoding), path);
+    return look(() => fs.readFileSync(path, encoding), path);
   };
-  const indexOf = (name: string) => indexIn(fs, name);
   return {
     run,
     print,
@@ -132,18 +135,9 @@ export function openSystem(native: Native, fs = native.files): System {
     readText: (path) => read(path, 'utf8')?.replace(/\n$/, ''),
     readBytes: (path) => read(path, 'latin1'),
     readStart: (path, bytes) =>
-      attempt(() => fs.readStart?.(path, bytes) ?? fs.readFileSync(path, 'latin1').slice(0, bytes), path),
-    modifiedAt: (path) => attempt(() => fs.statSync(path).mtimeMs, path),
-    endProcess(pid, how = 'asked') {
-      try {
-        native.kill(pid, how === 'killed' ? SIGKILL : SIGTERM);
-      } catch (thrown) {
-        if (errnoName(thrown) === 'ESRCH') return;
-        throw new XenNetworkError(`Process ${pid} cannot be ended: ${errnoWords(thrown)}.`, {
-          cause: thrown,
-        });
-      }
-    },
+      look(() => fs.readStart?.(path, bytes) ?? fs.readFileSync(path, 'latin1').slice(0, bytes), path),
+    modifiedAt: (path) => look(() => fs.statSync(path).mtimeMs, path),
+    endProcess: (pid, how) => endProcess(native, pid, how === 'killed' ? SIGKILL : SIGTERM),
     rewriteFile: (path, bytes) => inWords(path, 'written', () => rewrite(fs, path, bytes)),
     writeText: (path, text) =>
       inWords(path, 'set', () => haste.yielding(() => fs.writeFileSync(path, text, { flag: 'r+' }))),
@@ -170,32 +164,43 @@ export function openSystem(native: Native, fs = native.files): System {
       });
     },
     remove(path) {
-      for (const file of [path, temporaryPath(path)].filter((name) => fs.existsSync(name)))
-        inWords(file, 'removed', () => fs.unlinkSync(file));
+      for (const file of [path, temporaryPath(path)])
+        inWords(file, 'removed', () => fs.existsSync(file) && fs.unlinkSync(file));
     },
     list(path) {
       trust(path);
-      return (attempt(() => fs.readdirSync(path), path) ?? []).map(String).sort();
+      return (look(() => fs.readdirSync(path), path) ?? []).map(String).sort();
     },
-    linkTarget: (path) => attempt(() => fs.readlinkSync(path, 'utf8'), path),
-    exists: (path) => fs.existsSync(path),
-    kindOf: (path) => attempt(() => kindOf(fs.statSync(path)), path),
+    linkTarget: (path) => look(() => fs.readlinkSync(path, 'utf8'), path),
+    exists: (path) => look(() => fs.existsSync(path), path) ?? false,
+    kindOf: (path) => look(() => kindOf(fs.statSync(path)), path),
     native: async () => native,
-    ...(openNetlink === undefined ? waysByIp(run) : kernelWays(openNetlink, indexOf)),
+    ...(openNetlink === undefined
+      ? waysByIp(run)
+      : kernelWays(openNetlink, (name) => indexIn(fs, look, name))),
     ...(hurry === undefined ? {} : { hurry: haste.set }),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
 }
 
+function endProcess(native: Native, pid: number, signal: number): void {
+  try {
+    native.kill(pid, signal);
+  } catch (thrown) {
+    if (errnoName(thrown) === 'ESRCH') return;
+    throw new XenNetworkError(`Process ${pid} cannot be ended: ${errnoWords(thrown)}.`, { cause: thrown });
+  }
+}
+
 const OTHERS_WRITE = 0o022;
 
 /** What lies in our folder is carried out as root, so root alone may write there. Each folder is checked once. */
-function folderTrust(fs: FileSystem): (folder: string) => void {
+function folderTrust(fs: FileSystem, look: Look): (folder: string) => void {
   const trusted = new Set<string>();
   const trust = (folder: string): void => {
     if (trusted.has(folder) || !(folder === RUN_FOLDER || folder.startsWith(`${RUN_FOLDER}/`))) return;
     trust(folderOf(folder));
-    const stat = attempt(() => fs.lstatSync(folder), folder);
+    const stat = look(() => fs.lstatSync(folder), folder);
     if (stat === undefined) return;
     const isFolder = kindOf(stat) === 'folder';
     if (!isFolder || stat.uid !== 0 || (stat.mode & OTHERS_WRITE) !== 0) {
@@ -245,32 +250,46 @@ function waysByIp(run: Native['run']): AddressWays {
   };
 }
 
-/** Makes a change to a file; throws XenNetworkError with the reason when it fails. */
-function inWords(path: string, what: string, change: () => void): void {
+/** Does something with a file; throws XenNetworkError with the reason when it fails. */
+function inWords<T>(path: string, what: string, work: () => T): T {
   try {
-    change();
+    return work();
   } catch (thrown) {
     throw new XenNetworkError(`${path} cannot be ${what}: ${errnoWords(thrown)}.`, { cause: thrown });
   }
 }
 
-/** Errors that tell nothing about the file: this process or the host is short of something. */
-const SHORTAGES: readonly (string | undefined)[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC'];
+/** What a path answers where nothing is: it is not there, or not any more. */
+const MISSING: readonly (string | undefined)[] = ['ENOENT', 'ENOTDIR'];
+/**
+ * What files of the kernel answer besides where they have nothing to tell: the device or process has gone meanwhile, or
+ * has no such value.
+ */
+const EMPTY: readonly (string | undefined)[] = ['ENODEV', 'ENXIO', 'ESRCH', 'EINVAL', 'EOPNOTSUPP', 'EISDIR'];
+/** What root alone may see is not there for other users; and a process that not even root may see does not matter here. */
+const HIDDEN: readonly (string | undefined)[] = ['EACCES', 'EPERM'];
+
+function hasNothing(path: string, name: string | undefined, isRoot: boolean): boolean {
+  if (MISSING.includes(name)) return true;
+  if (path.startsWith(`${RUN_FOLDER}/`)) return false;
+  // The kernel's answer until somebody sets the secret (net/ipv6/addrconf.c).
+  const isUnset = name === 'EIO' && path.endsWith('/stable_secret');
+  const isHidden = HIDDEN.includes(name) && (!isRoot || /^\/proc\/\d+\//.test(path));
+  return EMPTY.includes(name) || isUnset || isHidden;
+}
+
+/** Looks at a file; undefined where there is nothing. */
+type Look = <T>(read: () => T, path: string) => T | undefined;
 
 /**
- * Reads a file; undefined when it cannot be read, since files in /sys vanish under a reader and some answer EINVAL. No
- * file counts as missing because of a shortage: what was read of the host would be wrong, and somebody else be blamed
- * for it. A file of ours counts as missing only where it does not exist: otherwise an unreadable record would be
- * forgotten.
+ * Reads a file; undefined where there is nothing to read. Any other error is told: what was read of the host would be
+ * wrong, and somebody else be blamed for it. An unreadable record would be forgotten.
  */
-function attempt<T>(read: () => T, path: string): T | undefined {
+function attempt<T>(read: () => T, path: string, userId: () => number): T | undefined {
   try {
     return read();
   } catch (thrown) {
-    const isOurs = path.startsWith(`${RUN_FOLDER}/`);
-    const name = errnoName(thrown);
-    const isMissing = isOurs ? name === 'ENOENT' || name === 'ENOTDIR' : !SHORTAGES.includes(name);
-    if (isMissing) return undefined;
+    if (hasNothing(path, errnoName(thrown), userId() === 0)) return undefined;
     throw new XenNetworkError(`${path} cannot be read: ${errnoWords(thrown)}.`, { cause: thrown });
   }
 }

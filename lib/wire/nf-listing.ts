@@ -17,6 +17,8 @@ const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLM_F_REQUEST = 1;
 const NLM_F_DUMP = 0x300;
+/** What is listed changed while the kernel sent it. */
+const NLM_F_DUMP_INTR = 0x10;
 const NFT_MSG_NEWCHAIN = 0xa03;
 const NFT_MSG_GETCHAIN = 0xa04;
 const NFT_MSG_NEWRULE = 0xa06;
@@ -31,6 +33,8 @@ const [HOOK_NUMBER, FORWARD, DROP] = [1, 2, 0];
 /** The data, the verdict and its code, 1, with which a rule ends that accepts; a TCP reset ends with the last two as well. */
 const ACCEPT_TAIL = [0x2_0010, 0x2_000c, 0x1_0008, 0x100_0000] as const;
 const GENERATION = 1;
+/** -EINVAL, -EOPNOTSUPP: the answers of a kernel without nf_tables, or without it for a family. */
+const NO_TABLES: readonly number[] = [-22, -95];
 /** Length of the netlink header plus the nfnetlink header. */
 const HEADERS = 20;
 
@@ -95,11 +99,14 @@ export interface ForwardChain {
  * Finds the chains on the hook forward in a part of the answer to chainsQuestion.
  * @param datagram the part
  * @param found the list to which the function adds them
- * @returns whether more parts of the answer follow
+ * @returns whether more parts of the answer follow; 'torn' where the list is not whole, since it changed meanwhile or the
+ * kernel refused the rest
  */
-export function findForwardChains(datagram: Uint8Array, found: ForwardChain[]): boolean {
+export function findForwardChains(datagram: Uint8Array, found: ForwardChain[]): boolean | 'torn' {
   const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
-  for (const { type, at, end } of messagesIn(view)) {
+  for (const { type, flags, at, end } of messagesIn(view)) {
+    if ((flags & NLM_F_DUMP_INTR) !== 0) return 'torn';
+    if (type === NLMSG_ERROR) return NO_TABLES.includes(view.getInt32(at - 4, true)) ? false : 'torn';
     if (type !== NFT_MSG_NEWCHAIN) return false;
     const parts = attributesIn(view, at, end);
     const hook = parts.get(CHAIN_HAS.hook);
@@ -119,7 +126,7 @@ export function findForwardChains(datagram: Uint8Array, found: ForwardChain[]): 
 
 /**
  * Whether a part of the answer to rulesQuestion has a rule that may do anything else than let packets pass, judged by
- * the last words of the rule tell.
+ * the last words of the rule tell. It may have one too where the list is not whole.
  * @param datagram the part
  * @returns undefined if it has none and more parts of the answer follow
  */
@@ -128,7 +135,9 @@ export function mayStop(datagram: Uint8Array): boolean | undefined {
   const words = new Uint32Array(datagram.buffer, datagram.byteOffset, datagram.length >> 2);
   const [data, verdict, code, accept] = ACCEPT_TAIL;
   for (let at = 0; at + 1 < words.length; ) {
-    if (((words[at + 1] ?? 0) & 0xffff) !== NFT_MSG_NEWRULE) return false;
+    const [type, flags] = [(words[at + 1] ?? 0) & 0xffff, (words[at + 1] ?? 0) >>> 16];
+    if (type === NLMSG_ERROR || (flags & NLM_F_DUMP_INTR) !== 0) return true;
+    if (type !== NFT_MSG_NEWRULE) return false;
     at += ((words[at] ?? 0) + 3) >> 2;
     if (words[at - 1] !== accept || words[at - 2] !== code) return true;
     if (words[at - 3] !== verdict || words[at - 4] !== data) return true;
@@ -181,11 +190,22 @@ export interface Span {
   readonly end: number;
 }
 
-function messagesIn(view: DataView): (Span & { readonly type: number })[] {
-  const found: (Span & { readonly type: number })[] = [];
+/** A message of a datagram; the span is that of its attributes. */
+interface Message extends Span {
+  readonly type: number;
+  readonly flags: number;
+}
+
+function messagesIn(view: DataView): Message[] {
+  const found: Message[] = [];
   for (let at = 0; at + HEADERS <= view.byteLength; ) {
     const end = at + view.getUint32(at, true);
-    found.push({ type: view.getUint16(at + 4, true), at: at + HEADERS, end });
+    found.push({
+      type: view.getUint16(at + 4, true),
+      flags: view.getUint16(at + 6, true),
+      at: at + HEADERS,
+      end,
+    });
     at = (end + 3) & ~3;
   }
   return found;

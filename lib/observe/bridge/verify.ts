@@ -111,6 +111,6 @@ export function muteGateways(system: System, gateways: readonly string[], dev: s
 }
 
 function isKnown(system: System, address: string, dev: string): boolean {
-  const { stdout } = system.run(['ip', 'neigh', 'show', 'to', address, 'dev', dev]);
+  const { stdout } = system.run(['ip', 'neigh', 'show', 'to', address, 'dev', dev], { isListing: true });
   return stdout.includes(' lladdr ') && !stdout.includes('FAILED');
 }

@@ -66,7 +66,8 @@ const NOWHERE = { 4: ['240.0.0.1'], 6: ['4000::1', '2000::1'] } as const;
 /** One child for each listing, so that the kernel sends only that part; in a batch ip would be sent the whole table. */
 function askedRoutes(system: System, family: Family, { prefixes, devices }: RouteQuestion): KernelRoute[] {
   const argv = ['ip', `-${family}`, '-d', '-o'];
-  const show = (...which: string[]) => system.run([...argv, 'route', 'show', ...which]).stdout;
+  const show = (...which: string[]) =>
+    system.run([...argv, 'route', 'show', ...which], { isListing: true }).stdout;
   const parsed = (text: string, device?: string) =>
     parseRoutes(family, text)
       .filter(({ table }) => table === 'main' || table === 'local')

@@ -1,11 +1,10 @@
 import { CString } from 'bun:ffi';
 import { concatBytes, decodeText, encodeText } from '../../wire/xenstore.ts';
-import { CallError, checked, cString, lastErrno, libc } from '../kernel/libc.ts';
+import { CallError, checked, cString, lastErrno, libc, uninterrupted } from '../kernel/libc.ts';
 import { OPEN } from '../kernel/native-errors.ts';
 import type { FileStat, FileSystem, OpenFiles, WriteOptions } from './files.ts';
 
-const ENOENT = 2;
-const EEXIST = 17;
+const [ENOENT, EINTR, EEXIST, ENOTDIR] = [2, 4, 17, 20];
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
@@ -28,10 +27,14 @@ function sharedBuffer(): Uint8Array {
 
 /** Open files by the C library. */
 export const libcOpenFiles: OpenFiles = {
-  open: (path, flags, mode) => checked(libc().open(cString(path), flags | OPEN.closeOnExec, mode)),
-  read: (fd, buffer) => checked(libc().read(fd, buffer, buffer.length)),
-  write: (fd, bytes) => (bytes.length === 0 ? 0 : checked(libc().write(fd, bytes, bytes.length))),
-  close: (fd) => void checked(libc().close(fd)),
+  open: (path, flags, mode) =>
+    uninterrupted(() => libc().open(cString(path), flags | OPEN.closeOnExec, mode)),
+  read: (fd, buffer) => uninterrupted(() => libc().read(fd, buffer, buffer.length)),
+  write: (fd, bytes) => (bytes.length === 0 ? 0 : uninterrupted(() => libc().write(fd, bytes, bytes.length))),
+  close(fd) {
+    // Linux closes a file also where a signal came meanwhile; after a second call another file may be closed (close(2)).
+    if (libc().close(fd) !== 0 && lastErrno() !== EINTR) throw new CallError(lastErrno());
+  },
   isAt(fd, path) {
     const ours = identity(fd, '', AT_EMPTY_PATH);
     return ours !== undefined && ours === identity(AT_FDCWD, path, 0);
@@ -117,14 +120,31 @@ function makeFolders(path: string, mode: number): void {
   if (libc().mkdir(cString(path), mode) !== 0 && lastErrno() !== EEXIST) throw new CallError(lastErrno());
 }
 
+/** EIO, ENOMEM, ESTALE: what a folder cannot be listed to its end for. */
+const UNLISTED: readonly number[] = [5, 12, 116];
+
 function namesIn(path: string): string[] {
   const folder = libc().opendir(cString(path));
-  if (folder === null) throw new CallError(lastErrno());
+  if (folder === null) {
+    if (lastErrno() === EINTR) return namesIn(path);
+    throw new CallError(lastErrno());
+  }
+  // Only errno tells whether the last answer was the end or an error, and at the end it stays as it was (readdir(3)).
+  libc().close(-1);
   const names: string[] = [];
   for (let entry = libc().readdir(folder); entry !== null; entry = libc().readdir(folder))
     names.push(`${new CString(entry, NAME_AT)}`);
+  const errno = lastErrno();
   libc().closedir(folder);
+  if (UNLISTED.includes(errno)) throw new CallError(errno);
   return names.filter((name) => name !== '.' && name !== '..');
+}
+
+function isThere(path: string): boolean {
+  if (libc().access(cString(path), 0) === 0) return true;
+  const errno = lastErrno();
+  if (errno === ENOENT || errno === ENOTDIR) return false;
+  throw new CallError(errno);
 }
 
 function linkTarget(path: string): string {
@@ -176,7 +196,7 @@ function sameBytes(one: Uint8Array, other: Uint8Array | undefined): boolean {
 function syncFile(path: string): void {
   const fd = libcOpenFiles.open(path, 0, 0);
   try {
-    checked(libc().fsync(fd));
+    uninterrupted(() => libc().fsync(fd));
   } finally {
     libcOpenFiles.close(fd);
   }
@@ -195,7 +215,7 @@ export const libcFiles: FileSystem = {
     writeWhole(path, OPEN.writeOnly | OPEN.create | OPEN.append | OPEN.nonBlocking, 0o666, encodeText(text)),
   readdirSync: namesIn,
   readlinkSync: linkTarget,
-  existsSync: (path) => libc().access(cString(path), 0) === 0,
+  existsSync: isThere,
   mkdirSync: (path, { mode }) => makeFolders(path, mode ?? 0o777),
   renameSync: (path, to) => void checked(libc().rename(cString(path), cString(to))),
   symlinkSync: (target, path) => void checked(libc().symlink(cString(target), cString(path))),

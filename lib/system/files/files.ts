@@ -10,6 +10,7 @@ export interface FileSystem {
   appendFileSync(path: string, text: string): void;
   readdirSync(path: string): string[];
   readlinkSync(path: string, encoding: 'utf8'): string;
+  /** False only where there is no file; fails where nobody can tell. */
   existsSync(path: string): boolean;
   mkdirSync(path: string, options: { readonly recursive: true; readonly mode?: number }): unknown;
   renameSync(path: string, to: string): void;

@@ -42,8 +42,8 @@ export function openLog(system: System, tag: string): Log {
 }
 
 function toHotplugLog(system: System, line: string): void {
-  if (!system.exists(HOTPLUG_LOG_FOLDER)) return;
   try {
+    if (!system.exists(HOTPLUG_LOG_FOLDER)) return;
     system.appendText(`${HOTPLUG_LOG_FOLDER}/xen-hotplug.log`, line);
   } catch {
     return;

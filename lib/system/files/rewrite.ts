@@ -21,9 +21,11 @@ export function replace(fs: FileSystem, path: string, text: string): void {
   // Files in RUN_FOLDER are gone after a boot anyway, so they need not survive a power loss.
   const stays = !path.startsWith(`${RUN_FOLDER}/`);
   const fresh = temporaryPath(path);
-  writeFresh(fs, fresh, text, { mode: 0o644 });
-  if (stays) fs.sync?.(fresh);
-  fs.renameSync(fresh, path);
+  orGone(fs, fresh, () => {
+    writeFresh(fs, fresh, text, { mode: 0o644 });
+    if (stays) fs.sync?.(fresh);
+    fs.renameSync(fresh, path);
+  });
   if (stays) fs.sync?.(folderOf(path));
 }
 
@@ -38,14 +40,30 @@ export function rewrite(fs: FileSystem, path: string, bytes: string): void {
   const file = fs.realpathSync(path);
   const { mode, uid, gid } = fs.statSync(file);
   const fresh = temporaryPath(file);
-  writeFresh(fs, fresh, bytes, { encoding: 'latin1', mode: 0o600 });
-  // The order matters: a new owner removes attributes, and an access list sets the group part of the mode.
-  fs.chownSync(fresh, uid, gid);
-  fs.copyAttributes?.(file, fresh);
-  fs.chmodSync(fresh, mode & 0o7777);
-  fs.sync?.(fresh);
-  fs.renameSync(fresh, file);
+  orGone(fs, fresh, () => {
+    writeFresh(fs, fresh, bytes, { encoding: 'latin1', mode: 0o600 });
+    // The order matters: a new owner removes attributes, and an access list sets the group part of the mode.
+    fs.chownSync(fresh, uid, gid);
+    fs.copyAttributes?.(file, fresh);
+    fs.chmodSync(fresh, mode & 0o7777);
+    fs.sync?.(fresh);
+    fs.renameSync(fresh, file);
+  });
   fs.sync?.(folderOf(file));
+}
+
+/** A file that could not be finished, as on a full disk, must not stay. */
+function orGone(fs: FileSystem, fresh: string, make: () => void): void {
+  try {
+    make();
+  } catch (thrown) {
+    try {
+      fs.unlinkSync(fresh);
+    } catch {
+      // The next call that makes it removes it first.
+    }
+    throw thrown;
+  }
 }
 
 /** Makes a new file. What a killed run left there is removed first, and a link that somebody made is not followed. */

@@ -77,6 +77,8 @@ const openLibrary = (name: string) => dlopen(name, FUNCTIONS).symbols;
 export type Libc = ReturnType<typeof openLibrary>;
 let opened: Libc | undefined;
 
+const EINTR = 4;
+
 /** The address family of Unix sockets, for socket(2). */
 export const AF_UNIX = 1;
 
@@ -131,6 +133,20 @@ Object.setPrototypeOf(CallError.prototype, Error.prototype);
 export function checked(result: number | bigint): number {
   if (result < 0) throw new CallError(lastErrno());
   return Number(result);
+}
+
+/**
+ * Makes a call, again where a signal interrupted it, and checks its result.
+ * @param call makes the call
+ * @returns the value that the call returned
+ * @throws CallError when that is negative
+ */
+export function uninterrupted(call: () => number | bigint): number {
+  for (;;) {
+    const result = call();
+    if (result >= 0) return Number(result);
+    if (lastErrno() !== EINTR) throw new CallError(lastErrno());
+  }
 }
 
 /**

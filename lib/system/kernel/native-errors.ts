@@ -25,6 +25,7 @@ const REASONS: readonly (readonly [number: number, name: string, words: string])
   [11, 'EAGAIN', 'it is too busy'],
   [12, 'ENOMEM', 'there is not enough memory'],
   [13, 'EACCES', 'permission is denied'],
+  [16, 'EBUSY', 'something else uses it'],
   [17, 'EEXIST', 'it is there already'],
   [19, 'ENODEV', 'there is no such device'],
   [20, 'ENOTDIR', 'a part of the path is not a directory'],
@@ -34,6 +35,12 @@ const REASONS: readonly (readonly [number: number, name: string, words: string])
   [24, 'EMFILE', 'the process has too many open files'],
   [28, 'ENOSPC', 'no space is left'],
   [30, 'EROFS', 'the file system is read-only'],
+  [34, 'ERANGE', 'the value is out of range'],
+  [36, 'ENAMETOOLONG', 'the path is too long'],
+  [40, 'ELOOP', 'too many links follow each other'],
+  [95, 'EOPNOTSUPP', 'it is not supported'],
+  [105, 'ENOBUFS', 'the kernel has no room for the answer'],
+  [116, 'ESTALE', 'the server of the file does not know it any more'],
   [32, 'EPIPE', 'the other side has closed the connection'],
   [37, 'ENOLCK', 'no lock is available'],
   [98, 'EADDRINUSE', 'there is one already'],
@@ -60,7 +67,8 @@ export function errnoName(error: unknown): string | undefined {
 export function errnoWords(error: unknown): string {
   const known = errnoName(error);
   const words = REASONS.find(([, name]) => name === known)?.[2];
-  return words === undefined ? String(error) : `${words} (${known})`;
+  if (words !== undefined) return `${words} (${known})`;
+  return error instanceof Error ? `${error.message} (${known ?? error.name})` : `error ${error}`;
 }
 
 /**

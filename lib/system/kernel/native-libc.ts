@@ -70,7 +70,7 @@ function connectUnix(type: number, path: string, timeoutMs: number): Connected {
   if (fd >= 0) {
     libcOpenFiles.close(fd);
   }
-  return { error };
+  return error === EINTR ? connectUnix(type, path, timeoutMs) : { error };
 }
 
 /** The timer's interval after its first signal. */
@@ -137,7 +137,7 @@ async function sendDatagram(path: string, bytes: Uint8Array): Promise<boolean> {
 async function flock(fd: number, timeoutMs: number): Promise<Taken> {
   const lib = libc();
   if (lib.flock(fd, LOCK_EX | LOCK_NB) === 0) return 'free';
-  if (lastErrno() !== EAGAIN) throw new CallError(lastErrno());
+  if (lastErrno() !== EAGAIN && lastErrno() !== EINTR) throw new CallError(lastErrno());
   const end = performance.now() + timeoutMs;
   process.on('SIGALRM', () => {});
   // Otherwise the call would start again after a signal.
@@ -204,12 +204,14 @@ function print(text: string, to: 'out' | 'err'): void {
     // A write to a full pipe would block; one that is ready has room for PIPE_BUF bytes (pipe(7)).
     const began = performance.now();
     const isReady = waitByPoll(fd, 'out', Math.max(0, printWaitsMs[to]));
+    const isInterrupted = !isReady && lastErrno() === EINTR;
     printWaitsMs[to] -= performance.now() - began;
+    if (isInterrupted && printWaitsMs[to] > 0) continue;
     if (!isReady) return;
     const piece = rest.subarray(0, PIPE_BUF);
     const written = Number(libc().write(fd, piece, piece.length));
     if (written >= 0) rest = rest.subarray(written);
-    else if (lastErrno() !== EAGAIN) return;
+    else if (lastErrno() !== EAGAIN && lastErrno() !== EINTR) return;
   }
 }
 

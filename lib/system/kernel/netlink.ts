@@ -14,6 +14,9 @@ export interface NetlinkSocket {
 }
 
 export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+/** What is listed changed while the kernel sent it. */
+export const NLM_F_DUMP_INTR = 0x10;
 /** The length of a message's header. */
 export const HEADER = 16;
 const NLA_TYPE_MASK = 0x3fff;

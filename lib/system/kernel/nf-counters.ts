@@ -113,6 +113,8 @@ function listed(socket: NetlinkSocket): readonly Counter[] | 'torn' {
     const part = readCounters(socket.receive());
     found.push(...part.counters);
     goesOn = part.goesOn;
+    if (part.errno !== 0 && part.errno !== ENOENT)
+      throw new HostError(`nf_tables does not tell its counters: ${socket.errorText(part.errno)}.`);
     isTorn ||= part.isTorn;
   }
   return isTorn ? 'torn' : found;

@@ -98,9 +98,7 @@ export function forwardingChains(
 ): readonly ForwardingChain[] | undefined {
   return attempt(open, (socket) =>
     [AF[family], NFPROTO_INET].flatMap((own) => {
-      const found: ForwardChain[] = [];
-      socket.send(chainsQuestion(own));
-      while (findForwardChains(socket.receive(), found));
+      const found = listForwardChains(socket, own);
       const word = own === NFPROTO_INET ? 'inet' : family === 4 ? 'ip' : 'ip6';
       return found.map(({ table, name, policy, rules }) => ({
         table: `${word} ${table}`,
@@ -110,6 +108,17 @@ export function forwardingChains(
       }));
     }),
   );
+}
+
+/** @throws Error where the list is not whole, so that nft is asked, which tries again */
+function listForwardChains(socket: NetlinkSocket, family: number): readonly ForwardChain[] {
+  const found: ForwardChain[] = [];
+  socket.send(chainsQuestion(family));
+  for (let goesOn: boolean | 'torn' = true; goesOn; ) {
+    goesOn = findForwardChains(socket.receive(), found);
+    if (goesOn === 'torn') throw new Error('The list of chains is not whole.');
+  }
+  return found;
 }
 
 /** Reads up to the first such rule; if that fails, true, since there may be one. */

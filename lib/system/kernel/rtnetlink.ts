@@ -1,8 +1,5 @@
-import { XenNetworkError } from '../../errors.ts';
+import { messageOf, XenNetworkError } from '../../errors.ts';
 import { encodeIp, isKernelRequest, RTM, type RtFlush, type RtMessage } from '../../wire/rtnetlink.ts';
-import { IFA } from '../../wire/rtnetlink-address.ts';
-import { AF_INET } from '../../wire/rtnetlink-bytes.ts';
-import { encodeLookup } from '../../wire/rtnetlink-route.ts';
 import {
   attributes,
   framed,
@@ -12,10 +9,13 @@ import {
   type NetlinkSocket,
   NLMSG_ERROR,
 } from './netlink.ts';
+import { dumpAddresses, unanswered } from './rtnetlink-addresses.ts';
 
 /** How many commands were done; `error` tells why the rest were not. */
 export interface RtOutcome {
   readonly done: number;
+  /** Whether the kernel may have done more: the answer to the last request did not arrive. */
+  readonly isUnknown?: boolean;
   readonly error?: string;
   /** Every failure; one, unless the run goes on after failures. */
   readonly refusals?: readonly Refusal[];
@@ -26,30 +26,17 @@ export interface Refusal {
   /** 0 where the kernel gave no error number. */
   readonly errno: number;
   readonly text: string;
+  /** The kernel's answer did not arrive, so it may have done the command. */
+  readonly isUnanswered?: boolean;
 }
 
-/** An address of one of the host's devices. */
-export interface DeviceAddress {
-  readonly device: string;
-  /** Without the prefix length. */
-  readonly address: string;
-}
-
-const NLMSG_DONE = 3;
-const NLM_F_REQUEST = 1;
 const NLM_F_REQUEST_ACK = 1 | 4;
-const NLM_F_REQUEST_DUMP = 1 | 0x300;
 const NLM_F_CAPPED = 0x100;
 const NLM_F_ACK_TLVS = 0x200;
 const NLMSGERR_ATTR_MSG = 1;
-/** Length of struct ifaddrmsg: family, prefix length, flags, scope, index. */
-const ADDRESS_HEADER = 8;
-/** The offset of the route's type in struct rtmsg, and the type of routes to the host's own addresses. */
-const [ROUTE_TYPE_AT, RTN_LOCAL] = [7, 2];
 const [ENODEV, EADDRNOTAVAIL] = [19, 99];
 /** When an address is deleted the kernel may promote a secondary one, which is then listed again. */
 const FLUSH_ROUNDS = 10;
-
 /**
  * Does the work of `ip -batch` for these commands, without a child process.
  * @param open opens the socket
@@ -68,7 +55,7 @@ export function runRtnetlink(
   // sent.
   const ready = prepare(commands, indexOf);
   if (ready === undefined) return undefined;
-  const socket = open();
+  let socket = open();
   const errors: Refusal[] = [];
   try {
     for (const [done, args] of commands.entries()) {
@@ -76,7 +63,12 @@ export function runRtnetlink(
       const error = message === undefined ? runOne(socket, args, indexOf) : perform(socket, message);
       if (error === undefined) continue;
       errors.push(error);
-      if (!force) return { done, error: error.text, refusals: errors };
+      const { text, isUnanswered = false } = error;
+      if (!force) return { done, isUnknown: isUnanswered, error: text, refusals: errors };
+      if (!isUnanswered) continue;
+      // The answer may come yet, and must not be taken for that to the next request.
+      socket.close();
+      socket = open();
     }
   } finally {
     socket.close();
@@ -157,7 +149,14 @@ function runOne(socket: NetlinkSocket, args: readonly string[], indexOf: IndexOf
 }
 
 function perform(socket: NetlinkSocket, message: RtMessage | RtFlush): Refusal | undefined {
-  return 'flush' in message ? flush(socket, message) : request(socket, message);
+  try {
+    return 'flush' in message ? flush(socket, message) : request(socket, message);
+  } catch (thrown) {
+    if (!(thrown instanceof Error)) throw thrown;
+    const text =
+      thrown instanceof XenNetworkError ? messageOf(thrown).replace(/\.$/, '') : unanswered(thrown);
+    return { errno: 0, text, isUnanswered: true };
+  }
 }
 
 /** Sends a request and waits for its acknowledgement. */
@@ -170,61 +169,7 @@ function request(socket: NetlinkSocket, message: RtMessage): Refusal | undefined
       ? undefined
       : { errno, text: extendedText(reply) ?? `RTNETLINK answers: ${socket.errorText(errno)}` };
   }
-  return { errno: 0, text: 'RTNETLINK gave no answer' };
-}
-
-/**
- * The IPv4 addresses of a device in the kernel's order, with one request.
- * @param open opens the socket
- * @param index the device's index
- */
-export function readIpv4Addresses(open: () => NetlinkSocket, index: number): string[] {
-  return opened(open, (socket) =>
-    dumpAddresses(socket, index, AF_INET).map((payload) => deviceAddress(payload).address),
-  );
-}
-
-/**
- * The host's own IPv4 addresses, or those of the given addresses that are its own. All devices' addresses are listed
- * only when at least one of the given addresses is the host's.
- * @param open opens the socket
- * @param among the addresses, without prefix lengths; all of the host's where it is left out
- */
-export function readOwnIpv4(open: () => NetlinkSocket, among?: readonly string[]): DeviceAddress[] {
-  return opened(open, (socket) =>
-    among === undefined || among.some((address) => isLocal(socket, address))
-      ? dumpAddresses(socket, 0, AF_INET)
-          .map(deviceAddress)
-          .filter(({ address }) => among?.includes(address) !== false)
-      : [],
-  );
-}
-
-/** Asks the kernel for its route to the address. */
-function isLocal(socket: NetlinkSocket, address: string): boolean {
-  socket.send(framed(RTM.getRoute, NLM_F_REQUEST, encodeLookup(address)));
-  return frames(socket.receive()).some(
-    ({ type, bytes }) => type === RTM.newRoute && bytes[HEADER + ROUTE_TYPE_AT] === RTN_LOCAL,
-  );
-}
-
-function deviceAddress(payload: Uint8Array): DeviceAddress {
-  const found = attributes(payload, ADDRESS_HEADER);
-  const label = new TextDecoder().decode(found.get(IFA.label)).replace(/\0+$/, '');
-  return {
-    // The label is the device's name, or the name, ":" and a suffix (ip-address(8)).
-    device: label.replace(/:.*/, ''),
-    address: (found.get(IFA.local) ?? found.get(IFA.address) ?? new Uint8Array(0)).join('.'),
-  };
-}
-
-function opened<T>(open: () => NetlinkSocket, ask: (socket: NetlinkSocket) => T): T {
-  const socket = open();
-  try {
-    return ask(socket);
-  } finally {
-    socket.close();
-  }
+  return { errno: 0, text: 'RTNETLINK gave no answer', isUnanswered: true };
 }
 
 function flush(socket: NetlinkSocket, { index, family }: RtFlush): Refusal | undefined {
@@ -237,25 +182,6 @@ function flush(socket: NetlinkSocket, { index, family }: RtFlush): Refusal | und
     }
   }
   return { errno: 0, text: 'addresses keep coming back while they are taken away' };
-}
-
-/**
- * The payloads of all address messages of one device, or of all devices with index 0; of one family, or of both with 0.
- */
-function dumpAddresses(socket: NetlinkSocket, index: number, family: number): Uint8Array[] {
-  const question = new Uint8Array(ADDRESS_HEADER);
-  question[0] = family;
-  new DataView(question.buffer).setUint32(4, index, true);
-  socket.send(framed(RTM.getAddress, NLM_F_REQUEST_DUMP, question));
-  const found: Uint8Array[] = [];
-  for (;;) {
-    for (const { type, view, bytes } of frames(socket.receive())) {
-      if (type === NLMSG_DONE || type === NLMSG_ERROR) return found;
-      // An old kernel ignores the filter and lists the addresses of all devices.
-      if (type === RTM.newAddress && (index === 0 || view.getUint32(HEADER + 4, true) === index))
-        found.push(bytes.slice(HEADER));
-    }
-  }
 }
 
 /** The kernel's own error text, where it gives one (NETLINK_EXT_ACK). */

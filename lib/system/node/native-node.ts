@@ -176,6 +176,7 @@ const openFiles: OpenFiles = {
 /** Node cannot copy extended attributes; cp(1) can. */
 const files: FileSystem = {
   ...fs,
+  existsSync: (path) => fs.statSync(path, { throwIfNoEntry: false }) !== undefined,
   copyAttributes(from, to) {
     const keeps = ['--attributes-only', '--preserve=all', '--no-preserve=timestamps'];
     const { status, stderr } = runByNode(['cp', ...keeps, '--', from, to]);

@@ -97,3 +97,28 @@ export function failureText(result: RunResult, noise = /^$/g): string {
   if (result.status === 127 && text === '') return 'the program is not installed';
   return text === '' ? `exit status ${result.status}` : text;
 }
+
+/** How ip(8) and bridge(8) say that what they list changed meanwhile. */
+const IS_TORN = /^Dump was interrupted/m;
+/** How often such a listing is asked for. */
+const MOST_LISTINGS = 20;
+
+/**
+ * Repeats listings that changed while the kernel sent them, since they may lack what was there all the time. One that
+ * never gets whole counts as failed.
+ * @param run runs a program
+ * @returns the same for whole listings
+ */
+export function wholeListings(
+  run: (argv: readonly string[], options?: RunOptions) => RunResult,
+): (argv: readonly string[], options?: RunOptions) => RunResult {
+  return (argv, options) => {
+    let result = run(argv, options);
+    if (options?.isListing !== true) return result;
+    for (let tries = 1; IS_TORN.test(result.stderr); tries++) {
+      if (tries === MOST_LISTINGS) return { ...result, status: result.status || 1 };
+      result = run(argv, options);
+    }
+    return result;
+  };
+}

@@ -48,9 +48,12 @@ export interface CounterPart {
   readonly goesOn: boolean;
   /** Whether the list changed while the kernel sent it. */
   readonly isTorn: boolean;
+  /** The number of the error that ended the list; 0 for none. */
+  readonly errno: number;
 }
 
 const TORN = 0x10;
+const ERRNO_AT = 16;
 
 /**
  * Reads a datagram of an answer.
@@ -59,17 +62,18 @@ const TORN = 0x10;
 export function readCounters(datagram: Uint8Array): CounterPart {
   const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
   const counters: Counter[] = [];
-  let [table, goesOn, isTorn] = [undefined as number | undefined, true, false];
+  let [table, goesOn, isTorn, errno] = [undefined as number | undefined, true, false, 0];
   for (let at = 0; at + HEADERS <= datagram.length; ) {
     const end = at + view.getUint32(at, true);
     const type = view.getUint16(at + 4, true);
     if ((view.getUint16(at + 6, true) & TORN) !== 0) isTorn = true;
-    if (type === DONE || type === ERROR) goesOn = false;
+    if (type === DONE || type === ERROR)
+      [goesOn, errno] = [false, Math.abs(view.getInt32(at + ERRNO_AT, true))];
     if (type === NEW_TABLE) table = bigNumber(view, attributesIn(view, at + HEADERS, end).get(TABLE_HANDLE));
     if (type === NEW_OBJECT) counters.push(counterOf(datagram, view, attributesIn(view, at + HEADERS, end)));
     at = (end + 3) & ~3;
   }
-  return { table, counters, goesOn, isTorn };
+  return { table, counters, goesOn, isTorn, errno };
 }
 
 /**

@@ -227,4 +227,20 @@ describe('the IPv4 addresses that the kernel tells are those that ip lists', () 
     ]);
     expect(tell('own')).toEqual([[], []]);
   });
+
+  test('are asked for again where they changed while the kernel sent them, and not for ever', () => {
+    // Several parts, of 32 kB at most.
+    const many = Array.from({ length: 1500 }, (_, i) => `10.9.${i >> 8}.${i & 255}`);
+    asked.ip('link add m0 type bridge', ...many.map((address) => `address add ${address}/32 dev m0`));
+    const late = Array.from({ length: 40 }, (_, i) => `10.10.0.${i}`);
+    const told = tell('torn', 'm0', ...late.slice(0, 2).map((address) => `${address}/32`));
+    expect(told).toMatchObject({
+      questions: 3,
+      found: expect.arrayContaining([...many, ...late.slice(0, 2)]),
+    });
+    expect(tell('torn', 'm0', ...late.slice(2).map((address) => `${address}/32`))).toMatchObject({
+      refused: expect.stringContaining('change faster than they can be read'),
+      questions: 20,
+    });
+  });
 });

@@ -5,7 +5,7 @@ import { strictRecord, wantsStrict } from '../lib/hook/guests/strict-record.ts';
 import { wantsAccount } from '../lib/hook/traffic/wish.ts';
 import { attachVif, detachVif } from '../lib/hook/vif/attach.ts';
 import { bridgedRules } from '../lib/hook/vif/bridged-rules.ts';
-import { namedPortSteps, unnamedPortSteps } from '../lib/hook/vif/named-port.ts';
+import { completeTable, limitSteps, unlimitSteps } from '../lib/hook/vif/limited-port.ts';
 import { type VifRun, warnOfMasks, warnOfUnfit } from '../lib/hook/vif/run.ts';
 import { runVifHook } from '../lib/hook/vif/vif.ts';
 import { listRules } from '../lib/observe/filter/rules.ts';
@@ -63,9 +63,10 @@ async function attach(run: VifRun): Promise<void> {
     bridge: bridge.name,
     rules: request.rules,
     restricted: settings.addresses.length > 0,
-    plan: (rules, _unserved, flushed) => {
-      const named = namedPortSteps(system, bridge.name, name, state.record, flushed);
-      return planJoin(state, { ...request, rules, named });
+    completeTable: () => completeTable(system, bridge.name),
+    plan: (rules) => {
+      const limits = limitSteps(system, { name, bridge: bridge.name, rules }, state.record);
+      return planJoin(state, { ...request, rules, limits });
     },
     verify: (refused) => verify(system, name, request, refused),
     mtu: request.mtu,
@@ -88,12 +89,15 @@ async function detach(run: VifRun): Promise<void> {
   const state = observeVif(system, run.call, rename);
   const name = state.port?.name ?? state.record?.name ?? rename?.name ?? run.call.device;
   const bridge = state.record?.bridge ?? values['bridge'] ?? '';
-  const unnamed = unnamedPortSteps(system, bridge, name);
   await detachVif(run, {
     state,
     name,
     bridge,
-    plan: (rules) => planLeave(state, name, rules, vifRecordPath(run.call.device), unnamed),
+    plan: (rules) => {
+      const port = state.record ?? { name, bridge, rules };
+      const path = vifRecordPath(run.call.device);
+      return planLeave(state, name, rules, path, unlimitSteps(system, port));
+    },
   });
   if (!run.dryRun) run.context.log.info(`${name} is off its bridge.`);
 }

@@ -1,6 +1,7 @@
 import { XenNetworkError } from '../errors.ts';
 import { filtersBridges, readBeside, readPresent } from '../observe/forward/forwarding.ts';
 import { readGuestSettings, readSharedFile } from '../observe/shared-settings.ts';
+import { guestsOfTables } from '../observe/vif/guest-ports.ts';
 import { follow, movedSettings } from '../plan/shared/moved-settings.ts';
 import { type SharedChange, type SharedFacts, share } from '../plan/shared/shared-settings.ts';
 import type { Command, Step } from '../plan/step.ts';
@@ -51,10 +52,12 @@ export function sharedFacts(
   const forwards = sharedSettings.some(
     (setting) => setting.kind === 'setting' && FORWARDING.includes(setting.path),
   );
+  const all = [...shared.map(({ setting }) => setting), ...sharedSettings];
   return {
-    present: readPresent(system, [...shared.map(({ setting }) => setting), ...sharedSettings]),
+    present: readPresent(system, all),
     beside: forwards ? readBeside(system) : new Map(),
     filtersBridges: filtersBridges(system),
+    guests: guestsOfTables(system, all),
   };
 }
 

@@ -1,11 +1,15 @@
 import type { SharedSetting } from '../record/shared-settings.ts';
+import { type GuestPort, limitedChains, limitedElements, limitedSets, TO_HOST } from './limited.ts';
+
+/** The shared setting that stands for a bridge's table. */
+export type TableSetting = SharedSetting & { readonly kind: 'wrapped' };
 
 /** The beginning of the tables' names. */
 const WRAPPED_TABLES = 'bridge xen_network_wrapped_';
 
 /**
- * The table of a bridge under antispoof=yes. iptables sees packets behind one VLAN tag and in PPPoE; this table drops
- * the kinds of wrapped packets that it does not see.
+ * The table of a bridge under antispoof=yes. It drops what FORWARD does not see: packets that are wrapped otherwise than
+ * in one VLAN tag or PPPoE, and packets to the host, from addresses that are not the guest's.
  * @param bridge the bridge's name
  * @returns family and name; "/" and two hex digits replace each character that nft allows in no name
  */
@@ -54,46 +58,61 @@ const CHAINS: readonly (readonly [name: string, rules: readonly string[]])[] = [
 const BASE = '{ type filter hook prerouting priority -290; policy accept; }';
 
 /**
- * Makes a bridge's table, again where it exists: it drops guests' IP packets that are wrapped so that iptables does not
- * see them, and so might have any source address. Where the kernel cannot match a frame's bridge, the rules match
- * guests' ports by name, so that nothing from another bridge's card is dropped.
- * @param setting the bridge, its card and how to recognise its guests
+ * Makes a bridge's table, or completes it: it drops guests' IP packets that are wrapped so that iptables does not see
+ * them, and so might have any source address, and those to the host that are forged. Elements that are there stay, since
+ * a hook may be adding its guest. Where the kernel cannot match a frame's bridge, the rules match guests' ports by name,
+ * so that nothing from another bridge's card is dropped.
+ * @param setting the bridge, its card and what the kernel can do
+ * @param guests the ports of the bridge's guests
  * @returns a line for `nft -f -`
  */
-export function wrappedDrops({
-  bridge,
-  card,
-  byBridge,
-  guests = [],
-}: SharedSetting & { readonly kind: 'wrapped' }): string {
+export function wrappedDrops(setting: TableSetting, guests: readonly GuestPort[] = []): string {
+  const { bridge, card, byBridge } = setting;
   const table = wrappedTable(bridge);
-  const [set, names] = byBridge ? ['outside', card === undefined ? [] : [card]] : ['guests', guests];
+  const chains = [
+    ...CHAINS.map(([name, rules]) => [name, '', rules] as const),
+    [HOOKED, BASE, byBridge ? byBridgeRules(bridge) : BY_NAME] as const,
+    ...limitedChains(setting),
+  ];
   return [
-    wrappedRemoval(bridge),
     `add table ${table}`,
-    `add set ${table} ${set} { type ifname; }`,
-    ...CHAINS.flatMap(([name, rules]) => [
-      `add chain ${table} ${name}`,
+    ...[`${byBridge ? OUTSIDE : NAMED} { type ifname; }`, ...limitedSets(setting)].map(
+      (set) => `add set ${table} ${set}`,
+    ),
+    ...chains.flatMap(([name, hook, rules]) => [
+      `add chain ${table} ${name}${hook === '' ? '' : ` ${hook}`}`,
+      `flush chain ${table} ${name}`,
       ...rules.map((rule) => `add rule ${table} ${name} ${rule}`),
     ]),
-    `add chain ${table} ${HOOKED} ${BASE}`,
-    ...(byBridge ? byBridgeRules(bridge) : BY_NAME).map((rule) => `add rule ${table} ${HOOKED} ${rule}`),
-    ...(names.length === 0 ? [] : [`add element ${elementOf(table, set, names)}`]),
+    ...(byBridge && card !== undefined ? [portLine('add', bridge, `${OUTSIDE} { "${card}" }`)] : []),
+    ...guests
+      .flatMap((guest) => portElements(setting, guest))
+      .map((element) => portLine('add', bridge, element)),
   ].join('; ');
 }
 
+/** The set of ports that are no guest's, and that of guests whose name alone does not tell that they are. */
+const [OUTSIDE, NAMED] = ['outside', 'guests'];
+
 /**
- * The set element for a guest's port, as `nft add` and `nft delete` take it, in the table of a bridge whose kernel cannot
- * match a frame's bridge.
- * @param bridge the bridge's name
- * @param port the port's name
+ * The elements of a guest's port in the table of its bridge.
+ * @param setting the table
+ * @param guest the port
+ * @returns such as `own4 { "vif1.0" . 192.0.2.11 }`
  */
-export function namedElement(bridge: string, port: string): string {
-  return `element ${elementOf(wrappedTable(bridge), 'guests', [port])}`;
+export function portElements(setting: TableSetting, guest: GuestPort): string[] {
+  const isNamed = !setting.byBridge && !/^(vif|tap)/.test(guest.name);
+  return [...(isNamed ? [`${NAMED} { "${guest.name}" }`] : []), ...limitedElements(setting, guest)];
 }
 
-function elementOf(table: string, set: string, names: readonly string[]): string {
-  return `${table} ${set} { ${names.map((name) => `"${name}"`).join(', ')} }`;
+/**
+ * The nft command that adds an element to the table of a bridge, or deletes it there.
+ * @param verb what to do
+ * @param bridge the bridge's name
+ * @param element one of `portElements`
+ */
+export function portLine(verb: 'add' | 'delete', bridge: string, element: string): string {
+  return `${verb} element ${wrappedTable(bridge)} ${element}`;
 }
 
 /** The host's own port, in the classic topology. */
@@ -116,4 +135,12 @@ const BY_NAME: readonly string[] = [
  */
 export function wrappedRemoval(bridge: string): string {
   return `add table ${wrappedTable(bridge)}; delete table ${wrappedTable(bridge)}`;
+}
+
+/**
+ * Whether a table has all its chains: an earlier version made fewer.
+ * @param listing what `nft list table` prints of it
+ */
+export function isWholeTable(listing: string): boolean {
+  return [HOOKED, TO_HOST].every((name) => listing.includes(`\tchain ${name} {\n\t\ttype filter hook `));
 }

@@ -22,8 +22,8 @@ export type SharedSetting =
   /** The wish that the traffic of guests is counted; the host has nothing that stands for it. */
   | { readonly kind: 'account' }
   /**
-   * The table that drops wrapped packets of a bridge's guests: packets in a VLAN tag, PPPoE or the like, which iptables
-   * does not see.
+   * The table that drops what FORWARD does not see of a bridge's guests: packets that are wrapped, and forged ones to the
+   * host, which may route them on.
    */
   | {
       readonly kind: 'wrapped';
@@ -32,8 +32,8 @@ export type SharedSetting =
       readonly card?: string;
       /** Whether the kernel can match the bridge of a frame; otherwise the rules match guests' ports by their names. */
       readonly byBridge: boolean;
-      /** The guests' ports with a vifname when the table was made. */
-      readonly guests?: readonly string[];
+      /** false where the kernel has no sets of ranges for each port. */
+      readonly ranges?: false;
     };
 
 /** A shared setting, its holders, and the value from before the first holder. */
@@ -122,7 +122,8 @@ export function settingText(setting: SharedSetting): string {
   if (setting.kind === 'setting') return `${setting.path} = ${setting.value}`;
   if (setting.kind === 'strict') return 'the table of the strict filter';
   if (setting.kind === 'account') return "the counting of guests' traffic";
-  if (setting.kind === 'wrapped') return `the table that drops what guests of ${setting.bridge} wrap`;
+  if (setting.kind === 'wrapped')
+    return `the table that drops what guests of ${setting.bridge} forge or wrap`;
   const tool = setting.family === 4 ? 'iptables' : 'ip6tables';
   return setting.kind === 'rule'
     ? `the rule "${tool} -t ${setting.table} -A ${setting.rule}"`

@@ -94,6 +94,16 @@ export const FILTERS: readonly Scenario[] = [
     },
   },
   {
+    document: 'docs/antispoof.md',
+    headings: ['antispoof=yes and the host itself'],
+    async play(page, keep) {
+      const { host } = keep(await plainHost());
+      host.hook('network-bridge', ['start', 'antispoof=yes']);
+      await createGuest(host, 2, { bridge: 'xenbr0', ip: '192.0.2.12' });
+      await page.shows(host, 'nft list table bridge xen_network_wrapped_xenbr0');
+    },
+  },
+  {
     document: 'docs/contract.md',
     headings: ['Callers', 'Filter rules'],
     async play(page, keep) {

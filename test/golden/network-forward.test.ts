@@ -22,7 +22,14 @@ function settingSteps(sharedSettings: readonly SharedSetting[]): Step[] {
   const present = new Map(
     sharedSettings.flatMap((wanted) => (wanted.kind === 'setting' ? [[wanted.path, '0']] : [])),
   );
-  return [...share([], { present, beside: new Map(), filtersBridges: true }, 'a hook', sharedSettings).steps];
+  return [
+    ...share(
+      [],
+      { present, beside: new Map(), filtersBridges: true, guests: new Map() },
+      'a hook',
+      sharedSettings,
+    ).steps,
+  ];
 }
 
 function request(values: Record<string, string>): VirtualRequest {

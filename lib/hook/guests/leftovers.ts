@@ -22,7 +22,7 @@ import { deviceKeys, withFreeLocks } from '../locks.ts';
 import { endCounting } from '../traffic/counting.ts';
 import { unlearnedBridges } from '../vif/learning.ts';
 import { releaseOf } from '../vif/lease.ts';
-import { unnamedPortSteps } from '../vif/named-port.ts';
+import { unlimitSteps } from '../vif/limited-port.ts';
 import { letGoOfPort, portFilterRemoval } from '../vif/port-filter.ts';
 import { letGoSteps } from '../vif/routed.ts';
 import { wayOut } from '../vif/switch.ts';
@@ -138,7 +138,7 @@ async function leavePlan(context: Context, device: string): Promise<Plan> {
     return planSwitchLeave(state, name, rules, path, leave);
   }
   if (record?.assigned === undefined)
-    return planLeave(state, name, rules, path, unnamedPortSteps(system, record?.bridge ?? '', name));
+    return planLeave(state, name, rules, path, record === undefined ? [] : unlimitSteps(system, record));
   const part = partSteps(system, { call, state, rename: { name } });
   return planUnrouted(state, name, rules, path, {
     twin: part.twin,

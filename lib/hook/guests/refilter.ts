@@ -3,9 +3,10 @@ import { locked } from '../../apply/locked.ts';
 import { recoverInWords } from '../../apply/recover.ts';
 import { HostError, LockError, messageOf, XenNetworkError, XenstoreError } from '../../errors.ts';
 import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
+import { listPortTables, type PortTables } from '../../observe/filter/port-tables.ts';
 import { listRules } from '../../observe/filter/rules.ts';
 import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict.ts';
-import { damagedChains, isWhole, strictDamage, unheldPorts } from '../../observe/filter/strict-health.ts';
+import { damagedChains, isWhole, unheldPorts } from '../../observe/filter/strict-health.ts';
 import { listStrictTable, type StrictListing } from '../../observe/filter/strict-listing.ts';
 import { readVifRecord } from '../../observe/records.ts';
 import { type Backend, deviceNames, listBackends } from '../../observe/vif/backends.ts';
@@ -26,6 +27,8 @@ import { learningSteps } from '../vif/learning.ts';
 import { sharedElements } from '../vif/port-filter.ts';
 import { collect, goneDevices } from './leftovers.ts';
 import { askedOnce } from './once.ts';
+import { missingFilters, sameRules } from './refilter-check.ts';
+import { limitedSteps, removeStrangers } from './refilter-limits.ts';
 import {
   listAllRules,
   type Restored,
@@ -38,7 +41,6 @@ import {
   straySteps,
 } from './refilter-records.ts';
 import { type RunningVif, runningVifs, wantedFilter, wantsAccountRunning } from './running.ts';
-import { strictUsers } from './strict-table.ts';
 
 /**
  * So many guests are looked at together: what they have in common is read once, and xenstore is asked once. Their locks
@@ -49,9 +51,10 @@ const GUESTS_AT_ONCE = 8;
 /** Less than a hook may hold its device's lock. A hook that hangs is reported, after all other devices are done. */
 const BUSY_WAIT_MS = 30_000;
 
-/** The present rules and the strict table, listed once for all guests. */
+/** The present rules and the tables, listed once for all guests. */
 interface Look {
   readonly rules: RulesInPlace;
+  readonly tables: PortTables;
   readonly listing: StrictListing | undefined;
 }
 
@@ -92,6 +95,7 @@ export async function refilter(context: Context): Promise<number> {
     shared: remembering(askedOnce(system)),
     look: {
       rules: rules.found ?? listAllRules(system),
+      tables: listPortTables(system),
       listing: 'found' in strict ? strict.found : listStrictTable(system),
     },
     wanted: new Map(),
@@ -102,7 +106,8 @@ export async function refilter(context: Context): Promise<number> {
   for (const sentence of await collect(context, goneDevices(system))) context.log.info(sentence);
   failures.push(...(await attempted(() => removeFormerNames(system))).failures);
   failures.push(...(await attempted(() => removeOwnerless(system, run.look.listing))).failures);
-  failures.push(...(run.changed ? missing(run) : unheldPorts(system)));
+  failures.push(...(await attempted(() => removeStrangers(system, run.look.tables))).failures);
+  failures.push(...(run.changed ? missingFilters(system, run.wanted) : unheldPorts(system)));
   if (failures.length > 0) throw new HostError([...new Set(failures)].join(' '));
   return run.wanted.size;
 }
@@ -196,7 +201,11 @@ async function takeBackEnded(run: Refilter, backend: Backend): Promise<boolean> 
   const left = deviceNames(backend).filter((device) => system.exists(journalPath(device)));
   if (left.length === 0) return false;
   for (const device of left) for (const sentence of await recoverInWords(system, device)) log.warn(sentence);
-  run.look = { rules: listAllRules(system), listing: listStrictTable(system) };
+  run.look = {
+    rules: listAllRules(system),
+    tables: listPortTables(system),
+    listing: listStrictTable(system),
+  };
   run.changed = true;
   return true;
 }
@@ -220,7 +229,8 @@ function rulesSteps(run: Refilter, { run: { call }, state, bridge }: RunningVif,
   const { system } = run.context;
   const { device } = call;
   const { name } = state.port;
-  const steps: Step[] = [];
+  const steps = limitedSteps(run.shared, run.look.tables, { state, bridge }, wanted);
+  run.changed ||= steps.length > 0;
   if (!sameRules(rulesIn(run.look.rules, device), wanted)) {
     run.changed = true;
     steps.push(...replaceForwardRules(name, listRules(system, device), wanted));
@@ -230,10 +240,6 @@ function rulesSteps(run: Refilter, { run: { call }, state, bridge }: RunningVif,
   if (saved !== undefined && (record === undefined || !sameRules(record.rules, wanted)))
     steps.push(recordStep(vifRecordPath(device), record, { ...saved, rules: wanted }));
   return steps;
-}
-
-function sameRules(one: RuleSet, other: RuleSet): boolean {
-  return ([4, 6] as const).every((family) => one[family].join('\n') === other[family].join('\n'));
 }
 
 function isHeldAs(
@@ -269,22 +275,4 @@ function strictSteps(
     ];
     return applyTeardown(system, { steps, warnings: [] }, { held: STRICT_LOCK_PATH });
   });
-}
-
-/** The final check of rules, elements and modes. */
-function missing({ context: { system }, wanted }: Refilter): string[] {
-  const rules = listAllRules(system);
-  const damage = strictDamage(system, strictUsers(system));
-  const unfiltered = [...wanted].filter(([device, wish]) => {
-    // The device's own hook may have changed or removed the rules since its lock was released.
-    const record = readVifRecord(system, device);
-    return record !== undefined && sameRules(record.rules, wish) && !sameRules(rulesIn(rules, device), wish);
-  });
-  return [
-    ...(damage === undefined ? [] : [damage]),
-    ...unfiltered.map(
-      ([device]) =>
-        `The rules of ${device} are not in place after all steps: something else changes the firewall at the same time.`,
-    ),
-  ];
 }

@@ -2,7 +2,6 @@ import { applyTeardown } from '../../apply/apply.ts';
 import { sharedFacts } from '../../apply/shared-settings.ts';
 import { readPresent } from '../../observe/forward/forwarding.ts';
 import { readGuestSettings, readSharedSettings } from '../../observe/shared-settings.ts';
-import { namedGuests } from '../../observe/vif/guest-names.ts';
 import { isMet, restore, share } from '../../plan/shared/shared-settings.ts';
 import { type Step, shareStep } from '../../plan/step.ts';
 import { bridgeRecordPath, damagedPath, natRecordPath, virtualRecordPath } from '../../record/paths.ts';
@@ -53,12 +52,7 @@ export function letGoShared(system: System, holder: string): Step[] {
  * @param system the way to the host
  */
 export function restoreShared(system: System): Step[] {
-  // The guests may have changed since a table was made that names them.
-  const shared = readSharedSettings(system).map((held) =>
-    held.setting.kind === 'wrapped' && !held.setting.byBridge
-      ? { ...held, setting: { ...held.setting, guests: namedGuests(system, held.setting.bridge) } }
-      : held,
-  );
+  const shared = readSharedSettings(system);
   return restore(shared, sharedFacts(system, shared, []));
 }
 

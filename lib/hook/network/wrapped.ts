@@ -1,10 +1,9 @@
-import { wrappedDrops } from '../../filter/wrapped.ts';
-import { readSharedFile } from '../../observe/shared-settings.ts';
-import { namedGuests } from '../../observe/vif/guest-names.ts';
-import { type SharedSetting, settingKey } from '../../record/shared-settings.ts';
+import { type TableSetting, wrappedDrops } from '../../filter/wrapped.ts';
+import { tableOfBridge } from '../../observe/vif/guest-ports.ts';
+import type { SharedSetting } from '../../record/shared-settings.ts';
 import type { System } from '../../system/system.ts';
 
-/** The shared setting that drops wrapped packets of a bridge's guests, or a warning where nft cannot do that. */
+/** The shared setting that drops wrapped and forged packets of a bridge's guests, or a warning where nft cannot do that. */
 export interface Wrapping {
   /** One, or none. */
   readonly sharedSettings: readonly SharedSetting[];
@@ -14,30 +13,40 @@ export interface Wrapping {
 /** For a bridge without antispoof=yes. */
 export const NOT_WRAPPED: Wrapping = { sharedSettings: [], warnings: [] };
 
+/** What kernels can do, the best first: match a frame's bridge; sets of ranges for each port (Linux 5.6). */
+const ABILITIES = [
+  { byBridge: true },
+  { byBridge: false },
+  { byBridge: true, ranges: false },
+  { byBridge: false, ranges: false },
+] as const;
+
 /**
- * The shared setting by which guests of a bridge under antispoof=yes cannot send IP packets that iptables does not see.
- * Asks the kernel whether it can match a frame's bridge; changes nothing.
+ * The shared setting by which guests of a bridge under antispoof=yes can neither send IP packets that iptables does not
+ * see nor forged ones to the host. Asks the kernel what it can do; changes nothing.
  * @param system the way to nft and the record of shared settings
  * @param bridge the bridge's name
  * @param card the card's name as a port; undefined where the bridge has none
  */
 export function wrappedSetting(system: System, bridge: string, card: string | undefined): Wrapping {
-  const wanted = (byBridge: boolean) => {
-    const names = byBridge ? [] : namedGuests(system, bridge);
-    const more = {
+  const held = tableOfBridge(system, bridge);
+  if (held !== undefined) return { sharedSettings: [held], warnings: [] };
+  const settings = ABILITIES.map(
+    (abilities): TableSetting => ({
+      kind: 'wrapped',
+      bridge,
       ...(card === undefined ? {} : { card }),
-      ...(names.length === 0 ? {} : { guests: names }),
-    };
-    return { kind: 'wrapped', bridge, byBridge, ...more } as const;
-  };
-  const held = readSharedFile(system).find(({ setting }) => settingKey(setting) === settingKey(wanted(true)));
-  if (held !== undefined) return { sharedSettings: [held.setting], warnings: [] };
-  if (refusalOf(system, wrappedDrops(wanted(true))) === undefined)
-    return { sharedSettings: [wanted(true)], warnings: [] };
-  const refusal = refusalOf(system, wrappedDrops(wanted(false)));
-  return refusal === undefined
-    ? { sharedSettings: [wanted(false)], warnings: [] }
-    : { sharedSettings: [], warnings: [unwrapped(refusal)] };
+      ...abilities,
+    }),
+  );
+  let refusal = '';
+  for (const setting of settings) {
+    const refused = refusalOf(system, wrappedDrops(setting));
+    if (refused === undefined)
+      return { sharedSettings: [setting], warnings: setting.ranges === false ? [unranged(bridge)] : [] };
+    refusal = refused;
+  }
+  return { sharedSettings: [], warnings: [unwrapped(refusal)] };
 }
 
 /** Why nft refuses the commands; undefined where it accepts them. */
@@ -50,7 +59,15 @@ function refusalOf(system: System, drops: string): string | undefined {
 
 function unwrapped(refusal: string): string {
   return (
-    `antispoof=yes does not stop packets that guests wrap in a second VLAN tag, in MPLS and the like, because ${refusal}. ` +
+    'antispoof=yes stops neither packets that guests wrap in a second VLAN tag, in MPLS and the like, nor forged packets ' +
+    `to this host, which may route them on, because ${refusal}. ` +
     'Install nftables, with a kernel that has its bridge family, and start the bridge again.'
+  );
+}
+
+function unranged(bridge: string): string {
+  return (
+    `antispoof=yes does not stop forged packets to this host of those guests of ${bridge} that have a range in ip=, because ` +
+    'this kernel has no sets for that (Linux 5.6 has). Give such guests single addresses, or antispoof=strict.'
   );
 }

@@ -8,7 +8,7 @@ import { readPort } from '../../observe/host/port.ts';
 import type { VifState } from '../../observe/vif/vif.ts';
 import type { Plan, Refusable } from '../../plan/step.ts';
 import { stepsToName } from '../../plan/vif/device.ts';
-import { STRICT_LOCK_PATH } from '../../record/paths.ts';
+import { SHARED_LOCK, STRICT_LOCK_PATH } from '../../record/paths.ts';
 import type { VifSettings } from '../../request/vif.ts';
 import type { Log } from '../../system/files/log.ts';
 import { about } from '../../text.ts';
@@ -42,11 +42,10 @@ export interface Attachment {
    * packets.
    */
   readonly restricted: boolean | 'if-any';
-  /**
-   * The steps, with the given rules, without a DHCP entry where the server refuses it, and with a whole table of nft
-   * where somebody deleted the table.
-   */
-  readonly plan: (rules: RuleSet, unserved: boolean, flushed: boolean) => Plan;
+  /** The steps, with the given rules, and without a DHCP entry where the server refuses it. */
+  readonly plan: (rules: RuleSet, unserved: boolean) => Plan;
+  /** Completes the table of a bridge under antispoof=yes, where nft finds that it is not whole. */
+  readonly completeTable?: () => Plan;
   /** Whether the guest is connected without DHCP where the server refuses an entry. */
   readonly mayBeUnserved?: boolean;
   /** Failures so far that do not prevent the connection. */
@@ -68,7 +67,7 @@ export interface Attachment {
 /** What a run does without when the host lacks it. */
 interface Means {
   readonly rules: RuleSet;
-  /** The strict table must be made first, because it is missing or incomplete. */
+  /** The tables of nft must be made first, because one is missing or incomplete. */
   readonly makeTable: boolean;
   /** Why the guest has no DHCP entry. */
   readonly unserved?: string;
@@ -141,12 +140,16 @@ async function leaveBridge({ context: { system, log } }: VifRun, bridge: string)
  * The parts of the run. The port filter is in place before the link comes up. The lock of the strict table is held
  * while the filter changes, and released before the run waits for post hooks and DHCP servers.
  */
-function attachParts(run: VifRun, { portFilter, plan }: Attachment, means: Means): Part[] {
+function attachParts(run: VifRun, attachment: Attachment, means: Means): Part[] {
+  const { portFilter, plan, completeTable } = attachment;
   const { system } = run.context;
   const { device } = run.call;
   const check = () => {};
-  const all = () => plan(means.rules, means.unserved !== undefined, means.makeTable);
-  if (portFilter === undefined || !isFiltered(system, device, portFilter)) return [{ plan: all, check }];
+  const all = () => plan(means.rules, means.unserved !== undefined);
+  const complete =
+    completeTable !== undefined && means.makeTable ? [{ plan: completeTable, check, lock: SHARED_LOCK }] : [];
+  if (portFilter === undefined || !isFiltered(system, device, portFilter))
+    return [...complete, { plan: all, check }];
   const split = splitAt(portFilter, all());
   const main = (from: number, to?: number): Part => ({
     plan: () => ({ steps: all().steps.slice(from, to), warnings: from === split ? all().warnings : [] }),
@@ -158,6 +161,7 @@ function attachParts(run: VifRun, { portFilter, plan }: Attachment, means: Means
     lock: STRICT_LOCK_PATH,
   });
   return [
+    ...complete,
     ...(split === 0 ? [] : [main(0, split)]),
     filtering('before'),
     main(split),
@@ -176,7 +180,7 @@ function splitAt({ fresh }: PortFilter, { steps }: Plan): number {
 /** The whole plan, for a dry run. */
 function filteredPlan(run: VifRun, { portFilter, plan }: Attachment, means: Means): Plan {
   const { system } = run.context;
-  const { steps, warnings } = plan(means.rules, means.unserved !== undefined, means.makeTable);
+  const { steps, warnings } = plan(means.rules, means.unserved !== undefined);
   if (portFilter === undefined) return { steps, warnings };
   const { before, after } = portFilterSteps(system, run.call.device, portFilter, means.makeTable);
   const split = splitAt(portFilter, { steps, warnings });

@@ -65,12 +65,26 @@ function addListing(system: System, table: string, prefix: string, found: Found)
     const [, inside = ''] = /elements = \{([\s\S]*)\}/.exec(body) ?? [];
     if (COMMON_SETS.has(name))
       found.common.push(...keysIn(inside).map((key) => `${prefix}${name} { ${key} }`));
-    for (const [, port = '', rest = ''] of inside.matchAll(/"([^"]+)"((?: \. [^\s,]+)*)/g))
-      add(port, `${prefix}${name} { "${port}"${rest} }`);
+    for (const { port, element } of portElementsIn(`${prefix}${name}`, inside)) add(port, element);
     for (const [, port = '', verdict = ''] of inside.matchAll(/"([^"]+)" : (\w+ [\w-]+)/g))
       found.verdicts.set(port, verdict);
   }
   return true;
+}
+
+/**
+ * The elements of a set that name a port, as records have them.
+ * @param set the set's name
+ * @param inside what nft lists between the braces
+ */
+export function portElementsIn(
+  set: string,
+  inside: string,
+): { readonly port: string; readonly element: string }[] {
+  return [...inside.matchAll(/"([^"]+)"((?: \. [^\s,]+)*)/g)].map(([, port = '', rest = '']) => ({
+    port,
+    element: `${set} { "${port}"${rest} }`,
+  }));
 }
 
 /** The sets whose elements name no port: a guest's cards, and a card's names before and after, share them. */

@@ -1,4 +1,4 @@
-import { wrappedTable } from '../../filter/wrapped.ts';
+import { isWholeTable, wrappedTable } from '../../filter/wrapped.ts';
 import { BRIDGE_NF_FOLDER, IP_FORWARD, IP6_FORWARD, settingPath } from '../../record/paths.ts';
 import { type SharedSetting, settingKey } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
@@ -59,12 +59,16 @@ function stateOf(
     case 'account':
       return 'wished';
     case 'wrapped':
-      return system.run(['nft', 'list', 'table', ...wrappedTable(setting.bridge).split(' ')], {
-        isListing: true,
-      }).status === 0
-        ? 'there'
-        : undefined;
+      return wrappedState(system, setting.bridge);
   }
+}
+
+/** A part of the table is left where an earlier version made it, or where somebody flushed it. */
+function wrappedState(system: System, bridge: string): 'whole' | 'part' | undefined {
+  const argv = ['nft', 'list', 'table', ...wrappedTable(bridge).split(' ')];
+  const { status, stdout } = system.run(argv, { isListing: true });
+  if (status !== 0) return undefined;
+  return isWholeTable(stdout) ? 'whole' : 'part';
 }
 
 /** @returns undefined where the firewall could not be listed */

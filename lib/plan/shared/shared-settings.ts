@@ -1,3 +1,4 @@
+import type { GuestPort } from '../../filter/limited.ts';
 import { wrappedDrops, wrappedRemoval } from '../../filter/wrapped.ts';
 import type { Present } from '../../observe/forward/forwarding.ts';
 import { BRIDGE_NF_FOLDER } from '../../record/paths.ts';
@@ -18,6 +19,8 @@ export interface SharedFacts {
   readonly beside: ReadonlyMap<string, Readonly<Record<string, string>>>;
   /** Whether bridged packets can be passed to iptables, because br_netfilter is loaded. */
   readonly filtersBridges: boolean;
+  /** The guests of each bridge with a table under antispoof=yes, by the bridge's name. */
+  readonly guests: ReadonlyMap<string, readonly GuestPort[]>;
 }
 
 /** The new shared settings, and the steps that make the host agree with them. */
@@ -34,6 +37,7 @@ export interface SharedChange {
  * @param now its present state
  */
 export function isMet(setting: SharedSetting, now: string | undefined): boolean {
+  if (setting.kind === 'wrapped') return now === 'whole';
   return 'value' in setting ? now === setting.value : now !== undefined;
 }
 
@@ -73,7 +77,7 @@ export function share(
  */
 export function restore(shared: SharedSettings, facts: SharedFacts): Step[] {
   const missing = shared.filter((held) => !isMet(held.setting, facts.present.get(settingKey(held.setting))));
-  return topFirst([...moduleStep(missing, facts), ...missing.flatMap(takeSteps)]);
+  return topFirst([...moduleStep(missing, facts), ...missing.flatMap((held) => takeSteps(held, facts))]);
 }
 
 const isWanted = ({ holders }: HeldSetting): boolean => holders.length > 0;
@@ -107,13 +111,17 @@ function take(
   }
   // Each rule goes to the top, so the last one is added first.
   return {
-    steps: topFirst([...moduleStep(missing, facts), ...missing.flatMap(takeSteps)]),
+    steps: topFirst([...moduleStep(missing, facts), ...missing.flatMap((entry) => takeSteps(entry, facts))]),
     shared: [...held.values()],
   };
 }
 
 function giveBack(released: readonly HeldSetting[], present: Present): Step[] {
-  const there = released.filter((held) => isMet(held.setting, present.get(settingKey(held.setting))));
+  const there = released.filter(({ setting }) => {
+    const now = present.get(settingKey(setting));
+    // Of such a table a part may be left.
+    return setting.kind === 'wrapped' ? now !== undefined : isMet(setting, now);
+  });
   return topFirst(
     [...there].reverse().flatMap((held) => giveBackSteps(held, present.get(settingKey(held.setting)))),
   );
@@ -144,7 +152,7 @@ function moduleStep(missing: readonly HeldSetting[], { filtersBridges }: SharedF
   ];
 }
 
-function takeSteps({ setting }: HeldSetting): Step[] {
+function takeSteps({ setting }: HeldSetting, { guests }: SharedFacts): Step[] {
   const why = reason(setting);
   switch (setting.kind) {
     case 'setting':
@@ -154,7 +162,7 @@ function takeSteps({ setting }: HeldSetting): Step[] {
     case 'account':
       return [];
     case 'wrapped':
-      return [lastingStep({ tool: 'nft', line: wrappedDrops(setting) }, why)];
+      return [lastingStep({ tool: 'nft', line: wrappedDrops(setting, guests.get(setting.bridge)) }, why)];
     case 'policy':
       return [lastingStep(policy(setting.family, setting.value), why)];
     case 'rule':
@@ -208,7 +216,7 @@ function reason(wanted: SharedSetting): string {
   if (wanted.kind === 'strict') return 'make the table of the strict filter';
   if (wanted.kind === 'account') return "count guests' traffic";
   if (wanted.kind === 'wrapped')
-    return `drop packets of guests of ${wanted.bridge} that iptables does not see`;
+    return `drop packets of guests of ${wanted.bridge} that iptables does not see or that are forged`;
   if (wanted.kind === 'policy') return `make ${wanted.value} the policy of FORWARD`;
   return `add the rule "${wanted.rule}" to the table ${wanted.table}`;
 }

@@ -38,8 +38,8 @@ export interface JoinRequest {
   readonly inPlace: RuleSet;
   /** The FORWARD rules that it is to get. */
   readonly rules: RuleSet;
-  /** Steps that add its name to a table of nft before the guest can send. */
-  readonly named?: readonly Step[];
+  /** Steps that add it to the table of a bridge under antispoof=yes, before the guest can send. */
+  readonly limits?: readonly Step[];
   readonly recordPath: string;
 }
 
@@ -62,7 +62,7 @@ export function planJoin(state: PresentVif, request: JoinRequest): Plan {
     warnings: nameWarnings(call.device, rename),
     steps: [
       ...replaceForwardRules(target, request.inPlace, request.rules),
-      ...(request.named ?? []),
+      ...(request.limits ?? []),
       ...(isJoined(state.port, target, request) && sameVlans
         ? ignoreRouterSteps(markOf(state.port, target), request.heard, state.port.name)
         : portSteps(state, target, request)),
@@ -140,14 +140,14 @@ function leaveSteps(
  * @param name its name, or the name that it had
  * @param rules its present rules
  * @param recordPath its record's path
- * @param unnamed steps that remove its name from a table of nft
+ * @param unlimited steps that remove it from the table of a bridge under antispoof=yes
  */
 export function planLeave(
   state: VifState,
   name: string,
   rules: RuleSet,
   recordPath: string,
-  unnamed: readonly Step[] = [],
+  unlimited: readonly Step[] = [],
 ): Plan {
   const { port } = state;
   const steps: Step[] = [];
@@ -172,7 +172,7 @@ export function planLeave(
   }
   steps.push(
     ...replaceForwardRules(name, rules, NO_RULES),
-    ...unnamed,
+    ...unlimited,
     ...forgetSteps(recordPath, state.record, name),
   );
   return { steps, warnings: [] };

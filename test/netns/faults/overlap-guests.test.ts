@@ -21,7 +21,10 @@ testOverlaps('strict', [
 
 testOverlaps('yes', [
   { first: 'online', second: 'flush', how: 'paused' },
+  { first: 'online', second: 'refilter', how: 'paused' },
+  { first: 'online', second: 'refilter', how: 'killed' },
   { first: 'offline', second: 'recover', how: 'killed' },
+  { first: 'offline', second: 'refilter', how: 'killed' },
 ]);
 
 testOverlaps('no', [{ first: 'online', second: 'offline', how: 'killed' }]);

@@ -93,8 +93,11 @@ const STEP_COUNTS: Readonly<Record<string, number>> = {
   'vif-route, attach: a vif under the strict filter, with a vifname': 25,
   'vif-route, attach: a vif with a vifname that is cut, and addresses of both families': 23,
   'vif-route, detach: a vif with a vifname that is cut, and addresses of both families': 15,
-  'yes: offline, killed, and recover': 12,
-  'yes: online, paused, and flush': 18,
+  'yes: offline, killed, and recover': 14,
+  'yes: offline, killed, and refilter': 14,
+  'yes: online, killed, and refilter': 20,
+  'yes: online, paused, and flush': 20,
+  'yes: online, paused, and refilter': 20,
 };
 
 /**

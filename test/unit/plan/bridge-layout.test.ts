@@ -121,7 +121,7 @@ describe('antispoof', () => {
     shared: SharedSettings,
     more: Partial<SharedFacts> = {},
   ) {
-    const facts = { present: new Map(), beside: new Map(), filtersBridges: true, ...more };
+    const facts = { present: new Map(), beside: new Map(), filtersBridges: true, guests: new Map(), ...more };
     const { steps, shared: after } = share(shared, facts, USER, sharedSettings);
     return { commands: steps.map((step) => commandText(step.do)), after };
   }

@@ -75,7 +75,7 @@ function carryOut(host: Shared, steps: readonly Step[]): void {
 
 function factsOf(host: Shared): SharedFacts {
   const beside = new Map([[IP_FORWARD, { [REDIRECTS]: host.values.get(REDIRECTS) ?? '' }]]);
-  return { present: host.present(), beside, filtersBridges: true };
+  return { present: host.present(), beside, filtersBridges: true, guests: new Map() };
 }
 
 /** Whose turn it is, what it is to hold, and what it holds so far; in the end nobody is to hold anything. */

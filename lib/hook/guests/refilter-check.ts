@@ -1,0 +1,41 @@
+import type { RuleSet } from '../../filter/forward.ts';
+import { isLimited, listPortTables } from '../../observe/filter/port-tables.ts';
+import { strictDamage } from '../../observe/filter/strict-health.ts';
+import { readVifRecord } from '../../observe/records.ts';
+import type { System } from '../../system/system.ts';
+import { listAllRules, rulesIn } from './refilter-records.ts';
+import { strictUsers } from './strict-table.ts';
+
+/**
+ * Whether two sets have the same rules, in the same order.
+ * @param one the rules
+ * @param other the other rules
+ */
+export function sameRules(one: RuleSet, other: RuleSet): boolean {
+  return ([4, 6] as const).every((family) => one[family].join('\n') === other[family].join('\n'));
+}
+
+/**
+ * The final check of a refilter: rules, elements and modes.
+ * @param system the way to the filters
+ * @param wanted the rules that devices must have, by the kernel's names of the devices
+ * @returns a sentence for everything that is missing
+ */
+export function missingFilters(system: System, wanted: ReadonlyMap<string, RuleSet>): string[] {
+  const rules = listAllRules(system);
+  const tables = listPortTables(system);
+  const damage = strictDamage(system, strictUsers(system));
+  const unfiltered = [...wanted].filter(([device, wish]) => {
+    // The device's own hook may have changed or removed the rules since its lock was released.
+    const record = readVifRecord(system, device);
+    if (record === undefined || !sameRules(record.rules, wish)) return false;
+    return !sameRules(rulesIn(rules, device), wish) || !isLimited(system, tables, record);
+  });
+  return [
+    ...(damage === undefined ? [] : [damage]),
+    ...unfiltered.map(
+      ([device]) =>
+        `The rules of ${device} are not in place after all steps: something else changes the firewall at the same time.`,
+    ),
+  ];
+}

@@ -1,0 +1,54 @@
+import { applyTeardown } from '../../apply/apply.ts';
+import type { RuleSet } from '../../filter/forward.ts';
+import { guestPort } from '../../filter/limited.ts';
+import { portElements } from '../../filter/wrapped.ts';
+import { isLimited, type PortTables } from '../../observe/filter/port-tables.ts';
+import { deviceExists } from '../../observe/host/port.ts';
+import { readVifRecords } from '../../observe/records.ts';
+import { tableOfBridge, tablesOf } from '../../observe/vif/guest-ports.ts';
+import type { Step } from '../../plan/step.ts';
+import { LOCKS } from '../../record/paths.ts';
+import { isGuestDevice } from '../../request/names.ts';
+import type { System } from '../../system/system.ts';
+import { elementSteps } from '../vif/limited-port.ts';
+import type { Restored } from './refilter-records.ts';
+import type { RunningVif } from './running.ts';
+
+/**
+ * The steps that give a running guest's device exactly its elements in the table of its bridge under antispoof=yes.
+ * @param system the way to the shared settings
+ * @param tables the tables as they are
+ * @param vif the device
+ * @param rules its rules in FORWARD, as they must be
+ * @returns empty where it has them, or needs none
+ */
+export function limitedSteps(
+  system: System,
+  tables: PortTables,
+  { state: { port }, bridge }: Pick<RunningVif, 'state' | 'bridge'>,
+  rules: RuleSet,
+): Step[] {
+  const table = bridge === undefined ? undefined : tableOfBridge(system, bridge.name);
+  if (table === undefined || isLimited(system, tables, { name: port.name, bridge: table.bridge, rules }))
+    return [];
+  const had = tables.get(table.bridge)?.get(port.name) ?? [];
+  return elementSteps(table, port.name, had, portElements(table, guestPort(port.name, rules)));
+}
+
+/**
+ * Removes from the tables of bridges under antispoof=yes the ports that this host has not and no record names: their
+ * record was lost. Where a guest's hook is under way this is left to a later refilter, since the hook adds its port
+ * before the device has that name.
+ * @param system the way to the records and nft
+ * @param tables the tables as they were
+ */
+export async function removeStrangers(system: System, tables: PortTables): Promise<Restored<never>> {
+  const known = new Set([...readVifRecords(system).values()].map(({ name }) => name));
+  const steps = tablesOf(system).flatMap((table) =>
+    [...(tables.get(table.bridge) ?? [])].flatMap(([port, elements]) =>
+      known.has(port) || deviceExists(system, port) ? [] : elementSteps(table, port, elements, []),
+    ),
+  );
+  if (steps.length === 0 || system.list(LOCKS).some(isGuestDevice)) return { failures: [] };
+  return { failures: await applyTeardown(system, { steps, warnings: [] }) };
+}

@@ -85,6 +85,11 @@ export function leavingPath(device: string): string {
   return `${LEAVING}/${device}`;
 }
 
+/**
+ * The note that a network hook changes what guests' filters depend on. These follow once the hook's own steps are done.
+ */
+export const FILTERS_DUE = `${RUN_FOLDER}/filters-due`;
+
 /** The folder of the records of guests' devices. */
 export const VIF_RECORDS = `${RUN_FOLDER}/vif`;
 

@@ -8,6 +8,7 @@ import { mendBridges } from '../../lib/hook/network/mend.ts';
 import { expireRuns, recoverNetworkRun } from '../../lib/hook/network/recovery.ts';
 import { collectShared } from '../../lib/hook/network/shared-settings.ts';
 import { dropTables } from '../../lib/hook/network/tables.ts';
+import { refilterDue } from '../../lib/hook/network/transaction.ts';
 import { damagedRecords } from '../../lib/observe/records.ts';
 
 /**
@@ -28,6 +29,7 @@ export async function recover(context: Context): Promise<number> {
         dropTables(system);
         return released;
       }),
+    () => withLock(system, 'network-bridge', () => refilterDue(context)),
     async () => collect(context, goneDevices(system)),
     () => mendBridges(context),
   ];

@@ -2,18 +2,10 @@ import type { RuleSet } from '../../filter/forward.ts';
 import { isLimited, listPortTables } from '../../observe/filter/port-tables.ts';
 import { strictDamage } from '../../observe/filter/strict-health.ts';
 import { readVifRecord } from '../../observe/records.ts';
+import { sameRules } from '../../plan/filter/recorded-rules.ts';
 import type { System } from '../../system/system.ts';
 import { listAllRules, rulesIn } from './refilter-records.ts';
 import { strictUsers } from './strict-table.ts';
-
-/**
- * Whether two sets have the same rules, in the same order.
- * @param one the rules
- * @param other the other rules
- */
-export function sameRules(one: RuleSet, other: RuleSet): boolean {
-  return ([4, 6] as const).every((family) => one[family].join('\n') === other[family].join('\n'));
-}
 
 /**
  * The final check of a refilter: rules, elements and modes.

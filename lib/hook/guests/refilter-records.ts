@@ -20,6 +20,7 @@ import type { Family } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import { restoreShared } from '../network/shared-settings.ts';
 import { letGoOfPort, portFilterRemoval } from '../vif/port-filter.ts';
+import { readLeaving } from './leaving.ts';
 import { strictUsers } from './strict-table.ts';
 
 /** The present rules of all devices, by the kernel's names of the devices. */
@@ -181,8 +182,9 @@ function forgetStep(port: string): Step {
 
 /**
  * Restores the rules of devices from their records, and the shared settings of started hooks, in one restore for each
- * family. Only missing rules are added, since a device's own hook may be changing the others. A start records what it
- * holds before it does it, so the lock of the shared settings tells a missing rule from one that is about to come.
+ * family. Only missing rules are added, since a device's own hook may be changing the others, and none of a device whose
+ * offline has begun. A start records what it holds before it does it, so the lock of the shared settings tells a missing
+ * rule from one that is about to come.
  * @param system the way to the records and the firewall
  * @param isHere tells whether this host has a device, given by the kernel's name
  * @throws LockError when another process holds the firewall's lock for too long
@@ -221,7 +223,8 @@ const isRule = ({ do: { tool } }: Step): boolean => tool === 'iptables' || tool 
 
 function missingSteps(system: System, listed: RulesInPlace, isHere: (device: string) => boolean): Step[] {
   const records = [...readVifRecords(system)].filter(
-    ([device, { rules }]) => rules[4].length + rules[6].length > 0 && isHere(device),
+    ([device, { rules }]) =>
+      rules[4].length + rules[6].length > 0 && isHere(device) && readLeaving(system, device) !== 'begun',
   );
   return records.flatMap(([device, { name, rules }]) => {
     const there = rulesIn(listed, device);

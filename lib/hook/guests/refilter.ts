@@ -2,7 +2,7 @@ import { applyTeardown } from '../../apply/apply.ts';
 import { locked } from '../../apply/locked.ts';
 import { recoverInWords } from '../../apply/recover.ts';
 import { HostError, LockError, messageOf, XenNetworkError, XenstoreError } from '../../errors.ts';
-import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
+import type { RuleSet } from '../../filter/forward.ts';
 import { listPortTables, type PortTables } from '../../observe/filter/port-tables.ts';
 import { listRules } from '../../observe/filter/rules.ts';
 import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict.ts';
@@ -11,10 +11,10 @@ import { listStrictTable, type StrictListing } from '../../observe/filter/strict
 import { readVifRecord } from '../../observe/records.ts';
 import { type Backend, deviceNames, listBackends } from '../../observe/vif/backends.ts';
 import { type DeviceFinder, deviceFinder, hereFinder } from '../../observe/vif/vif.ts';
+import { replaceRecordedRules, sameRules } from '../../plan/filter/recorded-rules.ts';
 import { replaceForwardRules } from '../../plan/filter/rules.ts';
 import { planStrict, planStrictTable } from '../../plan/filter/strict.ts';
 import type { Step } from '../../plan/step.ts';
-import { recordStep } from '../../plan/vif/device.ts';
 import { journalPath, STRICT_LOCK_PATH, strictRecordPath, vifRecordPath } from '../../record/paths.ts';
 import { type Remembering, remembering } from '../../system/remembering.ts';
 import type { System } from '../../system/system.ts';
@@ -27,7 +27,7 @@ import { learningSteps } from '../vif/learning.ts';
 import { sharedElements } from '../vif/port-filter.ts';
 import { collect, goneDevices } from './leftovers.ts';
 import { askedOnce } from './once.ts';
-import { missingFilters, sameRules } from './refilter-check.ts';
+import { missingFilters } from './refilter-check.ts';
 import { limitedSteps, removeStrangers } from './refilter-limits.ts';
 import {
   listAllRules,
@@ -229,17 +229,17 @@ function rulesSteps(run: Refilter, { run: { call }, state, bridge }: RunningVif,
   const { system } = run.context;
   const { device } = call;
   const { name } = state.port;
-  const steps = limitedSteps(run.shared, run.look.tables, { state, bridge }, wanted);
-  run.changed ||= steps.length > 0;
-  if (!sameRules(rulesIn(run.look.rules, device), wanted)) {
-    run.changed = true;
-    steps.push(...replaceForwardRules(name, listRules(system, device), wanted));
-  }
+  const limited = limitedSteps(run.shared, run.look.tables, { state, bridge }, wanted);
+  const isRight = sameRules(rulesIn(run.look.rules, device), wanted);
+  run.changed ||= limited.length > 0 || !isRight;
+  const rules = { present: isRight ? wanted : listRules(system, device), wanted };
   const record = readVifRecord(system, device);
-  const saved = record ?? (bridge === undefined ? undefined : { name, bridge: bridge.name, rules: NO_RULES });
-  if (saved !== undefined && (record === undefined || !sameRules(record.rules, wanted)))
-    steps.push(recordStep(vifRecordPath(device), record, { ...saved, rules: wanted }));
-  return steps;
+  const saved = record ?? (bridge === undefined ? undefined : { name, bridge: bridge.name });
+  const replaced =
+    saved === undefined
+      ? replaceForwardRules(name, rules.present, wanted)
+      : replaceRecordedRules(vifRecordPath(device), record, saved, rules);
+  return [...limited, ...replaced];
 }
 
 function isHeldAs(

@@ -13,7 +13,7 @@ import { recoverInWords, recoverRun } from '../../apply/recover.ts';
 import { messageOf } from '../../errors.ts';
 import type { Context } from '../context.ts';
 import { forgetCalls, MULTI_HOOK } from './multi-list.ts';
-import { FORCED, perform, refilterGuests } from './transaction.ts';
+import { FORCED, perform, refilterDue, refilterGuests } from './transaction.ts';
 
 /**
  * Undoes the runs that were not confirmed in time, by the stops of the networks that they started, planned for the
@@ -116,4 +116,5 @@ export async function recoverNetworks(context: Context, say: (sentence: string) 
     for (const sentence of await recoverNetworkRun(context, key, taken)) say(sentence);
   }
   for (const sentence of await expireRuns(context)) say(sentence);
+  for (const sentence of await refilterDue(context)) say(sentence);
 }

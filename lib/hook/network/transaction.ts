@@ -2,7 +2,7 @@ import { applyParts, type Part, UNDONE } from '../../apply/apply.ts';
 import { deferTakeBack, forgetSteps, type TakeBack } from '../../apply/confirm.ts';
 import { HostError, RequestError, VerifyError, XenNetworkError } from '../../errors.ts';
 import { type Step, sharesRules } from '../../plan/step.ts';
-import { LOCKS, VIF_RECORDS } from '../../record/paths.ts';
+import { FILTERS_DUE, LOCKS, VIF_RECORDS } from '../../record/paths.ts';
 import { parsePrefix } from '../../request/addresses.ts';
 import { type Values, wholeNumber } from '../../request/arguments.ts';
 import { isGuestDevice } from '../../request/names.ts';
@@ -130,19 +130,41 @@ async function safeguard(
  * Puts the filters of running guests in order after a change: a guest's rules depend on the policy of FORWARD and on the
  * outgoing device.
  * @param context the call
- * @param steps what was done or undone
+ * @param steps what was done or undone; unknown where its journal is gone
  */
-export async function refilterGuests(context: Context, steps: readonly Step[]): Promise<void> {
+export async function refilterGuests(context: Context, steps: readonly Step[] | 'unknown'): Promise<void> {
   const { system, log } = context;
-  // A running hook has already decided about its guest's rules, but may have written no record yet.
-  const isAttaching = system.list(LOCKS).some(isGuestDevice);
-  if (!steps.some(changesFilter) || (system.list(VIF_RECORDS).length === 0 && !isAttaching)) return;
-  try {
-    await refilter(context);
-  } catch (thrown) {
-    if (!(thrown instanceof XenNetworkError)) throw thrown;
-    log.warn(`The filters of running guests could not be put in order: ${thrown.message}`);
+  if ((steps === 'unknown' || steps.some(changesFilter)) && hasGuests(system)) {
+    try {
+      await refilter(context);
+    } catch (thrown) {
+      if (!(thrown instanceof XenNetworkError)) throw thrown;
+      log.warn(`The filters of running guests could not be put in order: ${thrown.message}`);
+    }
   }
+  if (system.exists(FILTERS_DUE)) system.remove(FILTERS_DUE);
+}
+
+/**
+ * Puts the filters of running guests in order after a network hook that was killed before it came to that. The caller must
+ * hold the lock of the network hooks.
+ * @param context the call
+ * @returns sentences for the log
+ */
+export async function refilterDue(context: Context): Promise<string[]> {
+  if (!context.system.exists(FILTERS_DUE)) return [];
+  await refilterGuests(context, 'unknown');
+  return ['The filters of running guests were put in order after a network hook that was killed.'];
+}
+
+function hasGuests(system: System): boolean {
+  // A running hook has already decided about its guest's rules, but may have written no record yet.
+  return system.list(VIF_RECORDS).length > 0 || system.list(LOCKS).some(isGuestDevice);
+}
+
+/** If the hook is killed after its last step, its journal is gone, and this note tells what is left to do. */
+function noteDue(system: System, steps: readonly Step[]): void {
+  if (steps.some(changesFilter) && hasGuests(system)) system.replaceFile(FILTERS_DUE, '');
 }
 
 function changesFilter({ do: command, undo }: Step): boolean {
@@ -171,6 +193,7 @@ function partOf(system: System, work: WorkOf, done: NetworkWork[], safeguards: S
         throw new HostError(found.refusal);
       if (found !== undefined) done.push(found);
       noteTables(system, found?.plan.steps ?? []);
+      noteDue(system, found?.plan.steps ?? []);
       return found === undefined
         ? undefined
         : { ...found.plan, steps: [...found.plan.steps, ...settled(found)] };

@@ -16,6 +16,9 @@ testOverlaps('routed', [
   { first: 'vif-nat online', second: 'refilter', how: 'paused' },
   { first: 'nat stop', second: 'virtual start', how: 'paused' },
   { first: 'vif-route tap add', second: 'vif-route online', how: 'paused' },
+  { first: 'vif-route tap remove', second: 'virtual expiry', how: 'paused' },
+  { first: 'nat start', second: 'vif-route offline', how: 'killed' },
+  { first: 'virtual stop', second: 'vif-route tap remove', how: 'killed' },
 ]);
 
 testOverlaps('two yes', [{ first: 'start 0', second: 'stop 1', how: 'killed' }]);

@@ -1,22 +1,17 @@
 import { LockError, messageOf, XenNetworkError } from '../errors.ts';
-import { isRuleInPlace } from '../observe/filter/rules.ts';
-import { readPort } from '../observe/host/port.ts';
-import { pendingRules } from '../plan/filter/pending-rules.ts';
-import { type Command, commandText, type Plan, type Refusable, type Step } from '../plan/step.ts';
-import { planUndo } from '../plan/undo.ts';
+import type { Plan, Refusable, Step } from '../plan/step.ts';
 import { reserveTime } from '../system/processes/deadline.ts';
 import type { System } from '../system/system.ts';
-import { existsAlready, failuresOf, isUnfit } from './already.ts';
+import { existsAlready, isUnfit } from './already.ts';
 import { type Batch, batches, type Outcome, quickRuns, stepError } from './execute.ts';
 import { closeJournal, extendJournal, type Journal, noteBatch, openJournal } from './journal.ts';
 import { executeLocked, locked } from './locked.ts';
+import { deviceIndexes, undoJournal } from './undo.ts';
 
 /** The end of every message about a run that was undone. */
 export const UNDONE = 'Everything was put back as it was; mend the cause and try again.';
 /** The time that an undo gets even when the call's deadline has passed. */
 const UNDO_MS = 6000;
-/** The time that each batch of an undo gets in any case; what does not hang needs a hundredth of it. */
-const BATCH_MS = 1000;
 
 export interface ApplyOptions {
   /** The run's key; two runs with the same key must not be under way at once. */
@@ -209,45 +204,6 @@ function undoneBut(failures: readonly string[]): string {
   );
 }
 
-/**
- * Undoes the steps that a run did or may have done, then removes its journal.
- * @param system the way to the host
- * @param journal the run's journal
- * @returns the failures, except of commands that found their work done already
- */
-export async function undoJournal(system: System, journal: Journal): Promise<string[]> {
-  const steps = journal.steps.slice(0, journal.begun);
-  const lost = steps.flatMap(({ ports = [] }) => ports);
-  const ports = lost.flatMap(({ name }) => readPort(system, name) ?? []);
-  const commands = planUndo(steps, deviceIndexes(system), journal.indexes, ports);
-  const failures: string[] = [];
-  for (const batch of batches(commands, (command) => command)) {
-    // A batch that hangs, such as the restart of a server, must not take the time of the others.
-    reserveTime(BATCH_MS);
-    const items = pendingRules(batch.items, (line) => isRuleInPlace(system, line));
-    if (items.length === 0) continue;
-    const parts = failuresOf(await forced(system, batch.tool, items));
-    const only = items.length === 1 && batch.tool === 'run' ? items[0] : undefined;
-    const named = (part: string) => (only === undefined ? part : `"${commandText(only)}" failed (${part})`);
-    failures.push(...parts.map((part) => named(part.replace(/\.$/, ''))));
-  }
-  closeJournal(system, journal.key);
-  return failures;
-}
-
-/** Runs every command of an undo; even a lock of the firewall that cannot be taken does not stop it. */
-async function forced(
-  system: System,
-  tool: Command['tool'],
-  commands: readonly Command[],
-): Promise<Pick<Outcome, 'error' | 'refusals'>> {
-  try {
-    return await executeLocked(system, tool, commands, { force: true });
-  } catch (thrown) {
-    return { error: messageOf(thrown).replace(/\.$/, '') };
-  }
-}
-
 interface TeardownOptions {
   readonly note?: (sentence: string) => void;
   readonly held?: string;
@@ -278,9 +234,4 @@ export async function applyTeardown(
     if (error !== undefined) failures.push(`Could not ${batch.items[0]?.why}: ${error}.`);
   }
   return failures;
-}
-
-function deviceIndexes(system: System): Map<string, number> {
-  const names = system.list('/sys/class/net');
-  return new Map(names.map((name) => [name, Number(system.readText(`/sys/class/net/${name}/ifindex`))]));
 }

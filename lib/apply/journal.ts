@@ -162,6 +162,7 @@ function isLostPort(value: unknown): boolean {
     typeof value['name'] === 'string' &&
     typeof value['index'] === 'number' &&
     typeof value['up'] === 'boolean' &&
+    (value['guest'] === undefined || typeof value['guest'] === 'string') &&
     isCommand(value['join']) &&
     Array.isArray(value['settings']) &&
     value['settings'].every(isCommand)

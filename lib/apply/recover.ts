@@ -1,7 +1,7 @@
 import { messageOf } from '../errors.ts';
 import type { System } from '../system/system.ts';
-import { undoJournal } from './apply.ts';
 import { closeJournal, damagedJournals, putAside, readJournal } from './journal.ts';
+import { undoJournal } from './undo.ts';
 
 /**
  * Undoes an interrupted run with this key, if there is one (docs/contract.md, "Exit status": a failure leaves nothing

@@ -83,6 +83,8 @@ export interface LostPort {
   readonly name: string;
   readonly index: number;
   readonly up: boolean;
+  /** The kernel's name of the guest's device that it is, where a hook attached it: vif1.0. */
+  readonly guest?: string;
   /** Puts it on the bridge again. */
   readonly join: Command;
   /** Gives it back what it was told there; run once all ports have joined, since a port may be another's backup. */

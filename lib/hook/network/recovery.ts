@@ -1,4 +1,3 @@
-import { undoJournal } from '../../apply/apply.ts';
 import {
   confirmRun,
   dropForgotten,
@@ -10,6 +9,7 @@ import {
 } from '../../apply/confirm.ts';
 import { damagedJournals, journalKeys, readJournal } from '../../apply/journal.ts';
 import { recoverInWords, recoverRun } from '../../apply/recover.ts';
+import { undoJournal } from '../../apply/undo.ts';
 import { messageOf } from '../../errors.ts';
 import type { Context } from '../context.ts';
 import { forgetCalls, MULTI_HOOK } from './multi-list.ts';

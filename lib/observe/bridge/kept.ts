@@ -1,7 +1,7 @@
 import type { VlanRange } from '../../request/vlan.ts';
 import type { System } from '../../system/system.ts';
 import type { Link } from '../host/host.ts';
-import { jsonList } from '../records.ts';
+import { jsonList, readVifRecords } from '../records.ts';
 import { parseVlanListings } from '../vif/vlan.ts';
 
 /**
@@ -88,6 +88,8 @@ export interface KeptPort {
   /** Undefined where the port has only the VLANs that the bridge gives to every port. */
   readonly vlans: readonly VlanRange[] | undefined;
   readonly entries: readonly StaticEntry[];
+  /** The kernel's name of the guest's device that it is, where its record says that it is attached to the bridge. */
+  readonly guest?: string;
 }
 
 /** The state of a bridge and its ports that is lost when the bridge is made again. */
@@ -120,13 +122,20 @@ export function readKept(system: System, links: readonly Link[], bridge: string)
   const table = system.run(['bridge', '-j', 'fdb', 'show', 'br', bridge], { isListing: true }).stdout;
   const entries = parseEntries(table, bridge, new Set(members.map(({ mac }) => mac)));
   const flags = parseFlags(system.run(['bridge', '-j', '-d', 'link', 'show'], { isListing: true }).stdout);
+  const guests = new Map(
+    [...readVifRecords(system)].flatMap(([device, record]) =>
+      record.bridge === bridge ? [[record.name, device] as const] : [],
+    ),
+  );
   const kept = members.map(({ name }) => {
     const own = vlans.get(name);
+    const guest = guests.get(name);
     const port: KeptPort = {
       options: name === bridge ? new Map<string, string>() : portOptions(system, name),
       flags: flags.get(name) ?? [],
       vlans: own === undefined || sameRanges(own, usual) ? undefined : own,
       entries: entries.get(name) ?? [],
+      ...(guest === undefined ? {} : { guest }),
     };
     return [name, port] as const;
   });

@@ -1,4 +1,4 @@
-import type { KeptBridge } from '../../observe/bridge/kept.ts';
+import type { KeptBridge, KeptPort } from '../../observe/bridge/kept.ts';
 import type { Link } from '../../observe/host/host.ts';
 import { type Command, type LostPort, setting } from '../step.ts';
 import { vlanCommands } from '../vif/vlan.ts';
@@ -64,9 +64,14 @@ export function lostPorts(kept: KeptBridge, ports: readonly Link[], bridge: stri
     name,
     index,
     up: flags.has('UP'),
+    ...guestOf(kept.ports.get(name)),
     join: set(name, 'master', bridge),
     settings: portAgain(kept, name),
   }));
+}
+
+function guestOf(port: KeptPort | undefined): Pick<LostPort, 'guest'> {
+  return port?.guest === undefined ? {} : { guest: port.guest };
 }
 
 function holds(vlan: number): (range: { readonly from: number; readonly to: number }) => boolean {

@@ -48,8 +48,10 @@ function pairAgain(facts: StopFacts, top: Link, veth: string, vif0: string): Com
     ...settingsAgain(facts, top.name, veth),
     ...settingsAgain(facts, vif0, vif0),
     ...flagsAgain(top, veth),
-    ...(bridge === undefined ? [] : [set(vif0, 'master', bridge.name), ...portAgain(facts.kept, vif0)]),
-    set(vif0, 'up'),
+    ...(bridge === undefined || port?.master !== bridge.name
+      ? []
+      : [set(vif0, 'master', bridge.name), ...portAgain(facts.kept, vif0)]),
+    ...(port?.flags.has('UP') === true ? [set(vif0, 'up')] : []),
   ];
 }
 
@@ -62,7 +64,7 @@ function bridgeAgain(facts: StopFacts, bridge: Link, name: string): Command[] {
     ...optionsAgain(kept, name),
     ...portAgain(kept, bridge.name, name),
     ...flagsAgain(bridge, name),
-    ...(saved.topology === 'rename' ? [] : [set(name, 'up')]),
+    ...(saved.topology !== 'rename' && bridge.flags.has('UP') ? [set(name, 'up')] : []),
   ];
 }
 

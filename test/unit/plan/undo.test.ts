@@ -39,7 +39,7 @@ function progresses(plan: Plan): Progress[] {
 function runAndUndo(host: ModelHost, plan: Plan, { done, begun }: Progress): void {
   const before = [...host.indexes().values()];
   for (const step of plan.steps.slice(0, done)) host.run(step.do);
-  host.force(planUndo(plan.steps.slice(0, begun), host.indexes(), before, host.ports()));
+  host.force(planUndo(plan.steps.slice(0, begun), host.indexes(), before, host.ports()).commands);
 }
 
 interface Case {
@@ -132,7 +132,7 @@ describe.each(Object.entries(CASES))('joining a bridge, %s', (_name, given) => {
     host.run(ip('link', 'del', 'dev', name));
     host.device(name, { index: 99, up: true, master: 'xenbr0' });
     const stranger = { ...host.get(name) };
-    host.force(planUndo(plan.steps, host.indexes(), [1, 3, 4, given.found.index], host.ports()));
+    host.force(planUndo(plan.steps, host.indexes(), [1, 3, 4, given.found.index], host.ports()).commands);
     expect(host.get(name)).toEqual(stranger);
   });
 });
@@ -190,7 +190,7 @@ describe('a bridge that goes with its ports', () => {
     host.device('vif2.0', { index: 4 });
     host.device('br9', { index: 5, up: true });
     happens(host);
-    host.force(planUndo([step], host.indexes(), [1, 2, 3, 4, 5], host.ports()));
+    host.force(planUndo([step], host.indexes(), [1, 2, 3, 4, 5], host.ports()).commands);
     return ['vif1.0', 'vif2.0'].map((name) => {
       const { master, alias } = host.get(name) ?? {};
       expect(alias).toBe(master === 'br0' ? 'mine' : '');
@@ -220,6 +220,24 @@ describe('a bridge that goes with its ports', () => {
     expect(backAfter(happens)).toEqual(masters);
   });
 
+  test('leaves a guest alone that was detached meanwhile, even if it was down before, and says so of each', () => {
+    const lost = { ...lose('vif2.0', 4, false), guest: 'vif2.0' };
+    const back = (attachedTo: string | undefined) =>
+      planUndo(
+        [{ ...step, ports: [lost] }],
+        new Map(),
+        [4],
+        [{ name: 'vif2.0', index: 4, up: false, master: undefined, attachedTo }],
+      );
+    expect(back('br0').commands).toHaveLength(3);
+    for (const bridge of [undefined, 'br9']) {
+      expect(back(bridge).commands.map(commandText)).toEqual(['ip link add name br0']);
+      expect(back(bridge).leftAlone).toEqual([
+        'vif2.0 was not put back on br0, since vif2.0 was detached meanwhile',
+      ]);
+    }
+  });
+
   test('leaves ports alone where the bridge never went', () => {
     const joined = backAfter((host) => host.device('br0', { index: 2, up: true }));
     expect(joined).toEqual([undefined, undefined]);
@@ -227,7 +245,7 @@ describe('a bridge that goes with its ports', () => {
 
   test('makes the bridge before its ports join, and gives them what they were told once all have joined', () => {
     const now = [3, 4].map((index) => ({ name: `vif${index - 2}.0`, index, up: true, master: undefined }));
-    const commands = planUndo([step], new Map(), [1, 2, 3, 4], now).map(commandText);
+    const commands = planUndo([step], new Map(), [1, 2, 3, 4], now).commands.map(commandText);
     expect(commands).toEqual([
       'ip link add name br0',
       'ip link set dev vif1.0 master br0',
@@ -235,6 +253,88 @@ describe('a bridge that goes with its ports', () => {
       'ip link set dev vif1.0 alias mine',
       'ip link set dev vif2.0 alias mine',
     ]);
+  });
+});
+
+describe('a device that somebody put elsewhere after the run', () => {
+  const card = { name: 'eth0', index: 2 };
+  const enslave: Step = {
+    do: set('eth0', 'master', 'br0'),
+    undo: [set('eth0', 'nomaster')],
+    why: 'enslave eth0 to br0',
+    device: card,
+  };
+  const release: Step = {
+    do: set('eth0', 'nomaster'),
+    undo: [
+      set('eth0', 'master', 'br0'),
+      { tool: 'write', path: '/sys/class/net/eth0/brport/isolated', text: '1' },
+      { tool: 'bridge', args: ['vlan', 'add', 'dev', 'eth0', 'vid', '7'] },
+    ],
+    why: 'release eth0 from br0',
+    device: card,
+  };
+  const change: Step = { ...enslave, undo: [set('eth0', 'master', 'br1')] };
+  const rise: Step = {
+    do: set('eth0', 'up'),
+    undo: [set('eth0', 'down')],
+    why: 'bring up eth0',
+    device: card,
+  };
+
+  /** What the undo does and says, where the card is on a bridge by then. */
+  function undone(steps: readonly Step[], master: string | undefined) {
+    const devices = new Map(['lo', 'eth0', 'br0', 'br1', 'br9'].map((name, i) => [name, i + 1]));
+    const ports = [{ ...card, up: true, master }];
+    const { commands, leftAlone } = planUndo(steps, devices, [...devices.values()], ports);
+    return { commands: commands.map(commandText), leftAlone };
+  }
+
+  const onBr9 = ['eth0 was left on br9, where somebody put it meanwhile'];
+  const alone = ['eth0 was left without a bridge, since somebody took it off its own meanwhile'];
+
+  test.each<[what: string, step: Step, master: string | undefined, commands: number, said: string[]]>([
+    ['joined, and is there', enslave, 'br0', 1, []],
+    ['joined, or did not yet', enslave, undefined, 1, []],
+    ['joined, and is on another bridge', enslave, 'br9', 0, onBr9],
+    ['left, and is off', release, undefined, 3, []],
+    ['left, and an undo has put it back', release, 'br0', 3, []],
+    ['left, and is on another bridge', release, 'br9', 0, onBr9],
+    ['changed bridges, and is there', change, 'br0', 1, []],
+    ['changed bridges, or did not yet', change, 'br1', 1, []],
+    ['changed bridges, and is on a third', change, 'br9', 0, onBr9],
+    ['changed bridges, and is on none', change, undefined, 0, alone],
+  ])('which %s', (_what, step, master, commands, said) => {
+    const found = undone([step], master);
+    expect(found.leftAlone).toEqual(said);
+    expect(found.commands).toHaveLength(commands);
+  });
+
+  test('is told of once, and all else is undone', () => {
+    expect(undone([enslave, rise, release], 'br9')).toEqual({
+      commands: ['ip link set dev eth0 down'],
+      leftAlone: onBr9,
+    });
+  });
+
+  test('is known where the bridge was renamed since', () => {
+    const rename: Step = {
+      do: set('br0', 'name', 'br7'),
+      undo: [set('br7', 'name', 'br0')],
+      why: 'rename br0 to br7',
+      device: { name: 'br7', index: 3 },
+    };
+    const devices = new Map([
+      ['eth0', 2],
+      ['other', 3],
+    ]);
+    const { leftAlone } = planUndo(
+      [rename, enslave],
+      devices,
+      [2, 3],
+      [{ ...card, up: true, master: 'other' }],
+    );
+    expect(leftAlone).toEqual([]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host } from '../support/hosts/host.ts';
 import { differences } from '../support/models/bridge-state.ts';
@@ -25,10 +26,10 @@ nft list tables | sort
 
 /** All that a look finds, and what a hook could leave behind elsewhere. */
 export function lookAround(host: Host): Snapshot {
-  const { files = [], store = [], ...rest } = look(host, false);
+  const { files = [], store = [], ...rest } = look(host, existsSync(host.path('/run/openvswitch')));
   return {
     ...rest,
-    files: files.filter((line) => !line.startsWith('xen-network/tables ')).map(withoutStrictBefore),
+    files: files.filter((line) => !line.startsWith('xen-network/tables ')).flatMap(ledgerLines),
     store: store.toSorted(),
     left: host
       .ok('sh', '-c', LEFT)
@@ -37,11 +38,17 @@ export function lookAround(host: Host): Snapshot {
   };
 }
 
+/** What the ledger has, a line for each setting. */
+function ledgerLines(line: string): string[] {
+  const [, entries] = /^xen-network\/ledger (.*)$/.exec(line) ?? [];
+  if (entries === undefined) return [line];
+  const all: unknown = JSON.parse(entries);
+  return Array.isArray(all) ? all.map((entry) => `ledger ${withoutStrictBefore(`${entry}`)}`) : [line];
+}
+
 /** Whether the strict table was there before its first holder makes no difference: the last one removes it. */
-const withoutStrictBefore = (line: string): string =>
-  line.startsWith('xen-network/ledger ')
-    ? line.replaceAll('{\\"kind\\":\\"strict\\"},\\"before\\":\\"bare\\"', '{\\"kind\\":\\"strict\\"}')
-    : line;
+const withoutStrictBefore = (entry: string): string =>
+  entry.replace(/("kind":"strict"\}),"before":"\w+"/, '$1');
 
 /** The file of a lock that a killed run held stays until the next one takes it. */
 const isOfKilled = (line: string): boolean => /^file \/run\/(xen-network\/lock|xen-hotplug)(\/|$)/.test(line);

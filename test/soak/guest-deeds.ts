@@ -12,7 +12,7 @@ import {
 } from '../support/overlap/overlap.ts';
 import { type Deed, type DeedKinds, deviceOf, guestsOf } from './deed.ts';
 import { type Guest, holds, type Mode, type Model, NETWORK_OF, type Place, withGuest } from './model.ts';
-import { addressesOf, DOMIDS, gatewayOf, HOOK_OF, PLACES } from './places.ts';
+import { addressesOf, DOMIDS, gatewayOf, HOOK_OF, PLACES, SWITCH } from './places.ts';
 
 const NEW: Omit<Guest, 'place' | 'antispoof' | 'vifname'> = { tap: 'none', mode: undefined };
 
@@ -28,6 +28,7 @@ function valuesOf(domid: number, { place, antispoof, vifname }: Guest): Record<s
     ip: v6 === undefined ? v4 : `${v4} ${v6}`,
     ...(place === 'bridged' ? { bridge: 'xenbr1' } : {}),
     ...(place === 'virtual' ? { bridge: 'vmnet8' } : {}),
+    ...(place === 'switched' ? { bridge: `${SWITCH}.10` } : {}),
     ...(antispoof === undefined ? {} : { antispoof }),
     ...(vifname ? { vifname: `web${domid}` } : {}),
   };
@@ -139,7 +140,8 @@ function inMode(model: Model, domid: number, guest: Guest, mode: Mode): Deed {
   };
 }
 
-function hasNetwork({ networks }: Model, place: Place): boolean {
+function hasNetwork({ networks, hasSwitch }: Model, place: Place): boolean {
+  if (place === 'switched') return hasSwitch;
   const network = NETWORK_OF[place];
   return network === undefined || networks[network] !== undefined;
 }
@@ -150,7 +152,8 @@ export const GUEST_KINDS: DeedKinds = {
     all: (model) =>
       DOMIDS.filter((domid) => model.guests[domid] === undefined).flatMap((domid) =>
         PLACES.filter((place) => hasNetwork(model, place)).flatMap((place) =>
-          ([undefined, 'strict'] as const).flatMap((antispoof) =>
+          // A switch in user space cannot hold its guests.
+          (place === 'switched' ? [undefined] : ([undefined, 'strict'] as const)).flatMap((antispoof) =>
             [false, true].map((vifname) => comes(model, domid, { place, antispoof, vifname })),
           ),
         ),

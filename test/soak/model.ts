@@ -1,5 +1,5 @@
 /** Where a guest's card goes: its hook, and what it needs. */
-export type Place = 'bridged' | 'virtual' | 'nat' | 'routed';
+export type Place = 'bridged' | 'virtual' | 'nat' | 'routed' | 'switched';
 export type Network = 'bridge' | 'virtual' | 'nat' | 'route';
 /** What holds a guest that says to be somebody else: nothing, the rules in FORWARD, or the strict filter. */
 export type Antispoof = 'no' | 'yes' | 'strict';
@@ -25,10 +25,18 @@ export interface Model {
   readonly isListed: boolean;
   /** That of network-bridge, where it is started. */
   readonly topology: Topology;
+  /** Whether it has an Open vSwitch, which nobody starts or stops. */
+  readonly hasSwitch: boolean;
   readonly guests: Readonly<Record<number, Guest>>;
 }
 
-export const NOTHING: Model = { networks: {}, isListed: false, topology: 'plain', guests: {} };
+export const NOTHING: Model = {
+  networks: {},
+  isListed: false,
+  topology: 'plain',
+  hasSwitch: false,
+  guests: {},
+};
 
 /** The network that guests at a place are on; guests that are routed need none. */
 export const NETWORK_OF: Readonly<Record<Place, Network | undefined>> = {
@@ -36,6 +44,7 @@ export const NETWORK_OF: Readonly<Record<Place, Network | undefined>> = {
   virtual: 'virtual',
   nat: undefined,
   routed: undefined,
+  switched: undefined,
 };
 
 /**
@@ -115,7 +124,7 @@ export function passageOnBridge(model: Model, domid: number): Passage | undefine
  */
 export function passageBeyond(model: Model, domid: number): Passage | undefined {
   const guest = model.guests[domid];
-  if (guest === undefined || guest.place === 'bridged') return undefined;
+  if (guest === undefined || guest.place === 'bridged' || guest.place === 'switched') return undefined;
   if (guest.mode === 'disabled') return CUT_OFF;
   const { nat, route, virtual } = model.networks;
   if (nat === undefined && route === undefined && virtual === undefined) return undefined;

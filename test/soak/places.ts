@@ -1,12 +1,15 @@
 import type { Place } from './model.ts';
 
 export const DOMIDS = [1, 2, 3, 4, 5, 6] as const;
-export const PLACES: readonly Place[] = ['bridged', 'virtual', 'nat', 'routed'];
+/** The Open vSwitch of hosts that have one. */
+export const SWITCH = 'ovsbr0';
+export const PLACES: readonly Place[] = ['bridged', 'virtual', 'nat', 'routed', 'switched'];
 export const HOOK_OF: Readonly<Record<Place, string>> = {
   bridged: 'vif-bridge',
   virtual: 'vif-bridge',
   nat: 'vif-nat',
   routed: 'vif-route',
+  switched: 'vif-openvswitch',
 };
 
 /**
@@ -24,6 +27,8 @@ export function addressesOf(domid: number, place: Place): { readonly v4: string;
       return { v4: `10.0.1.${domid}` };
     case 'routed':
       return { v4: `198.51.100.${domid}`, v6: `2001:db8:7::${domid}` };
+    case 'switched':
+      return { v4: `192.0.4.${100 + domid}` };
   }
 }
 
@@ -47,5 +52,7 @@ export function gatewayOf(
       return [`10.0.1.${domid + 127}`];
     case 'routed':
       return ['192.0.2.2', '2001:db8::2'];
+    case 'switched':
+      return ['192.0.4.1'];
   }
 }

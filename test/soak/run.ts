@@ -4,9 +4,9 @@ import { differencesFrom, differencesOf, lookAround } from './checks.ts';
 import type { Deed } from './deed.ts';
 import { endOf, fullHouse } from './deeds.ts';
 import { EVENTS, type Harm, harmText } from './harm.ts';
-import { type Model, NOTHING } from './model.ts';
+import type { Model } from './model.ts';
 import { wrongPackets } from './packets.ts';
-import { type Item, schedule } from './schedule.ts';
+import { hostOf, type Item, schedule } from './schedule.ts';
 import { makeHost, mustPlay, play } from './world.ts';
 
 /** How a run ended. */
@@ -43,12 +43,12 @@ interface Found {
 
 /** Does things at random on a host and the same undisturbed on another one, which tells what must come of them. */
 export async function soak({ seed, items, mayGoOn, tell }: Wish): Promise<Outcome> {
-  const [tried, calm] = await Promise.all([makeHost(), makeHost()]);
+  let model = hostOf(seed);
+  const [tried, calm] = await Promise.all([makeHost(model.hasSwitch), makeHost(model.hasSwitch)]);
   const pair = { tried, calm };
   let [done, looks, harmed] = [0, 0, 0];
   const end = (wrong: readonly string[]): Outcome => ({ done, looks, harmed, wrong });
   try {
-    let model = NOTHING;
     for (const item of schedule(seed, items)) {
       if (!mayGoOn()) break;
       done++;

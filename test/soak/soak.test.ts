@@ -50,7 +50,7 @@ test('a run ends with guests at each place that are held strictly, and with anti
   for (let seed = 0; seed < 100; seed++) {
     const model = schedule(seed, 30).at(-1)?.model ?? NOTHING;
     const [strict, , yes] = ending(model);
-    for (const place of PLACES) {
+    for (const place of PLACES.filter((each) => each !== 'switched')) {
       const held = (part: typeof strict, antispoof: 'yes' | 'strict') =>
         Object.values(part?.deeds.at(-1)?.model.guests ?? {}).filter(
           (guest) =>

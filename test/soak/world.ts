@@ -2,11 +2,12 @@ import { constants } from 'node:os';
 import { Host } from '../support/hosts/host.ts';
 import type { Ran } from '../support/hosts/namespace.ts';
 import { compile } from '../support/kernel/compile.ts';
+import { startOpenVswitch } from '../support/openvswitch.ts';
 import { commandOf, nameOf } from '../support/overlap/commands.ts';
 import type { Act } from '../support/overlap/overlap.ts';
 import { sleep } from '../support/wait.ts';
 import { ADMIN_RULES, EVENTS, type Harm } from './harm.ts';
-import { DOMIDS } from './places.ts';
+import { DOMIDS, SWITCH } from './places.ts';
 
 /** The cards, and how they and the gateways behind them are addressed. */
 const CARDS = ['eth0', 'eth1'] as const;
@@ -29,9 +30,10 @@ COMMIT
 
 /**
  * A host with two cards, its xenstored, rules of its administrator, and namespaces for guests; close it when done.
+ * @param hasSwitch whether it has an Open vSwitch
  * @throws Error when this machine refuses namespaces
  */
-export async function makeHost(): Promise<Host> {
+export async function makeHost(hasSwitch = false): Promise<Host> {
   const host = await Host.create();
   // What a guest forges has to be stopped by the filters, not by the kernel's own look at sources.
   host.ok('sh', '-c', 'for name in all default; do echo 0 >/proc/sys/net/ipv4/conf/$name/rp_filter; done');
@@ -55,6 +57,12 @@ export async function makeHost(): Promise<Host> {
     host.ok('sh', '-c', `${name}-restore </etc/${name}.rules; ${name} -t raw -S`);
   }
   for (const domid of DOMIDS) host.netns(`guest${domid}`);
+  if (hasSwitch) {
+    startOpenVswitch(host, SWITCH);
+    // Both hosts are to be alike.
+    host.ok('ovs-vsctl', 'set', 'bridge', SWITCH, 'other-config:hwaddr=02:00:00:00:04:01');
+    host.ip('link set ovs-netdev address 02:00:00:00:04:02');
+  }
   await host.xenstore();
   return host;
 }

@@ -1,7 +1,7 @@
 import { journalKeys } from '../../apply/journal.ts';
 import { messageOf, XenNetworkError } from '../../errors.ts';
 import { hereFinder } from '../../observe/vif/vif.ts';
-import { LEAVING, leavingPath } from '../../record/paths.ts';
+import { isTemporary, LEAVING, leavingPath, temporaryPath } from '../../record/paths.ts';
 import { isGuestDevice } from '../../request/names.ts';
 import type { System } from '../../system/system.ts';
 import type { Context } from '../context.ts';
@@ -32,7 +32,8 @@ export function noteLeaving({ system, log }: Context, device: string, how: Leavi
  * @param device the kernel's name of the device
  */
 export function forgetLeaving(system: System, device: string): void {
-  if (system.exists(leavingPath(device))) system.remove(leavingPath(device));
+  const note = leavingPath(device);
+  if (system.exists(note) || system.exists(temporaryPath(note))) system.remove(note);
 }
 
 /**
@@ -52,7 +53,9 @@ export function readLeaving(system: System, device: string): Leaving | undefined
  * @returns the kernel's names of the devices
  */
 export function leftDevices(system: System): string[] {
-  const noted = system.list(LEAVING).filter(isGuestDevice);
+  // An offline that was killed early leaves only the note's temporary file.
+  const names = system.list(LEAVING).map((name) => (isTemporary(name) ? name.slice(1, -1) : name));
+  const noted = [...new Set(names)].filter(isGuestDevice);
   const journals = journalKeys(system).filter(isGuestDevice);
   if (noted.length + journals.length === 0) return [];
   const isHere = hereFinder(system);

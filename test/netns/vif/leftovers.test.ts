@@ -110,6 +110,29 @@ describe.each(KINDS)('what an offline of %s that was ended has left, with %o,', 
     expect(left()).toEqual([]);
   });
 
+  const notes = (): string => host.host.ok('find', '/run/xen-network/leaving', '-type', 'f');
+
+  test('goes where not even its note was whole', () => {
+    host.card(1, values);
+    expect(host.call('online', 1)).toMatchObject({ status: 0 });
+    host.unplug(1);
+    host.host.write('/run/xen-network/leaving/.vif1.0~', 'ask');
+    another();
+    expect([left(), notes()]).toEqual([[], '']);
+  });
+
+  // Found by `npm run soak -- --seed 2005 --acts 17`.
+  test('is no part of a file that /run had no room for', () => {
+    host.card(1, values);
+    expect(host.call('online', 1)).toMatchObject({ status: 0 });
+    const used = host.host.ok('df', '--output=used', '-k', '/run').split('\n')[1]?.trim();
+    host.host.ok('mount', '-o', `remount,size=${used}k`, '/run');
+    const ran = host.call('offline', 1);
+    host.host.ok('mount', '-o', 'remount,size=50%', '/run');
+    expect(ran).toMatchObject({ status: 0, stderr: expect.stringContaining('no space is left') });
+    expect([left(), notes()]).toEqual([[], '']);
+  });
+
   test('stays with a device that came back and is in use', () => {
     host.card(1, values);
     expect(host.call('online', 1)).toMatchObject({ status: 0 });

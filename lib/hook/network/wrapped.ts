@@ -1,4 +1,5 @@
 import { type TableSetting, wrappedDrops } from '../../filter/wrapped.ts';
+import { nftRefusal } from '../../observe/filter/nft-refusal.ts';
 import { tableOfBridge } from '../../observe/vif/guest-ports.ts';
 import type { SharedSetting } from '../../record/shared-settings.ts';
 import type { System } from '../../system/system.ts';
@@ -27,6 +28,7 @@ const ABILITIES = [
  * @param system the way to nft and the record of shared settings
  * @param bridge the bridge's name
  * @param card the card's name as a port; undefined where the bridge has none
+ * @throws HostError where nft or the kernel cannot tell for want of memory or the like
  */
 export function wrappedSetting(system: System, bridge: string, card: string | undefined): Wrapping {
   const held = tableOfBridge(system, bridge);
@@ -50,12 +52,8 @@ export function wrappedSetting(system: System, bridge: string, card: string | un
 }
 
 /** Why nft refuses the commands; undefined where it accepts them. */
-function refusalOf(system: System, drops: string): string | undefined {
-  const { status, stderr } = system.run(['nft', '-c', '-f', '-'], { input: `${drops}\n` });
-  if (status === 0) return undefined;
-  const said = /Error: ([^\n]+)/.exec(stderr)?.[1] ?? stderr.trim();
-  return status === 127 || said === '' ? 'nft is not installed' : `nft says: ${said}`;
-}
+const refusalOf = (system: System, drops: string): string | undefined =>
+  nftRefusal(system, `${drops}\n`, 'drop frames by what is in them');
 
 function unwrapped(refusal: string): string {
   return (

@@ -3,10 +3,11 @@ import { INGRESS, isDeviceChain } from '../../filter/strict-elements.ts';
 import { CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import { STRICT_RECORDS, strictRecordPath } from '../../record/paths.ts';
 import { LOCKING_MODES, type LockingMode } from '../../request/arguments.ts';
-import { failureText } from '../../system/processes/exec.ts';
+import { failureText, isMissing } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import { deviceExists } from '../host/port.ts';
 import { isRecord, readJson, recordsIn } from '../records.ts';
+import { nftRefusal } from './nft-refusal.ts';
 
 /** The record of a port's elements in the strict table, so that exactly these can be removed. */
 export interface StrictRecord {
@@ -63,7 +64,7 @@ export function strictTableState(system: System): 'bare' | 'customized' | undefi
 
 function stateOf(system: System, table: string): 'bare' | 'customized' | undefined {
   const listing = system.run(['nft', 'list', 'table', ...table.split(' ')], { isListing: true });
-  if (listing.status === 127 || /No such file/.test(listing.stderr)) return undefined;
+  if (isMissing(listing) || /No such file/.test(listing.stderr)) return undefined;
   if (listing.status !== 0)
     throw new HostError(`The table of the strict filter could not be looked at (${failureText(listing)}).`);
   const own = [`chain ${CUSTOM_CHAIN} {\n\t}`, 'set ethertypes {\n\t\ttype ether_type\n\t}'];
@@ -85,11 +86,12 @@ export function mustHaveNft(system: System): void {
 /**
  * Whether this kernel and nft have chains for what goes out by a device (Linux 5.16).
  * @param system the way to nft
+ * @throws HostError where they cannot tell for want of memory or the like
  */
 export function hasEgressHook(system: System): boolean {
   const table = 'netdev xen_network_try';
   const input = `add table ${table}; add chain ${table} to { type filter hook egress device "lo" priority 0; }\n`;
-  return system.run(['nft', '-c', '-f', '-'], { input }).status === 0;
+  return nftRefusal(system, input, 'filter what goes out by a device') === undefined;
 }
 
 function isStrictRecord(value: unknown): value is StrictRecord {

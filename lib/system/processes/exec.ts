@@ -94,8 +94,16 @@ export function failureText(result: RunResult, noise = /^$/g): string {
     .replace(noise, '')
     .trim()
     .replace(/\s*\n\s*/g, '; ');
-  if (result.status === 127 && text === '') return 'the program is not installed';
+  if (isMissing({ ...result, stderr: text })) return 'the program is not installed';
   return text === '' ? `exit status ${result.status}` : text;
+}
+
+/**
+ * Whether a program could not be started because it is not installed, rather than for want of memory or the like.
+ * @param result what came of it
+ */
+export function isMissing({ status, stderr }: Pick<RunResult, 'status' | 'stderr'>): boolean {
+  return status === 127 && stderr === '';
 }
 
 /** How ip(8) and bridge(8) say that what they list changed meanwhile. */

@@ -29,7 +29,7 @@ export function lookAround(host: Host): Snapshot {
   const { files = [], store = [], ...rest } = look(host, existsSync(host.path('/run/openvswitch')));
   return {
     ...rest,
-    files: files.filter((line) => !line.startsWith('xen-network/tables ')).flatMap(ledgerLines),
+    files: files.filter((line) => !line.startsWith('xen-network/tables ')).flatMap(sharedLines),
     store: store.toSorted(),
     left: host
       .ok('sh', '-c', LEFT)
@@ -38,12 +38,12 @@ export function lookAround(host: Host): Snapshot {
   };
 }
 
-/** What the ledger has, a line for each setting. */
-function ledgerLines(line: string): string[] {
+/** What hooks and guests share, a line for each setting. */
+function sharedLines(line: string): string[] {
   const [, entries] = /^xen-network\/ledger (.*)$/.exec(line) ?? [];
   if (entries === undefined) return [line];
   const all: unknown = JSON.parse(entries);
-  return Array.isArray(all) ? all.map((entry) => `ledger ${withoutStrictBefore(`${entry}`)}`) : [line];
+  return Array.isArray(all) ? all.map((entry) => `shared ${withoutStrictBefore(`${entry}`)}`) : [line];
 }
 
 /** Whether the strict table was there before its first holder makes no difference: the last one removes it. */

@@ -121,11 +121,9 @@ async function asFound(work: () => Promise<Found>): Promise<Found> {
 async function doItem(pair: Pair, { deeds, harm }: Item): Promise<Found> {
   const [deed] = deeds;
   if (harm === undefined) {
-    const isMishap = deed.isMishap === true;
-    await Promise.all([
-      ...deeds.map((each) => inTurn(pair.tried, [each])),
-      ...(isMishap ? [] : [inTurn(pair.calm, deeds)]),
-    ]);
+    // What mends a mishap is done on both hosts: a network that starts again finds others started meanwhile.
+    const undisturbed = deed.isMishap === true ? [{ ...deed, acts: [] }] : deeds;
+    await Promise.all([...deeds.map((each) => inTurn(pair.tried, [each])), inTurn(pair.calm, undisturbed)]);
     return { said: [], wrong: [] };
   }
   const finish = harm.how === 'signal' ? harm.finish : 'again';

@@ -63,6 +63,18 @@ export function readVifRecords(system: System): Map<string, VifRecord> {
 }
 
 /**
+ * Reads the records of all devices but some.
+ * @param system the way to the files
+ * @param others the kernel's names of the devices whose records are not wanted
+ * @returns the records by the kernel's name of the device
+ */
+export function readVifRecordsBut(system: System, others: ReadonlySet<string>): Map<string, VifRecord> {
+  return recordsIn(system, VIF_RECORDS, (device) =>
+    others.has(device) ? undefined : readVifRecord(system, device),
+  );
+}
+
+/**
  * Reads the records of a folder.
  * @param system the way to the files
  * @param folder the folder

@@ -2,12 +2,12 @@ import { VerifyError } from '../../errors.ts';
 import { NO_RULES } from '../../filter/forward.ts';
 import { listRules } from '../../observe/filter/rules.ts';
 import { readPaths } from '../../observe/forward/forwarding.ts';
-import { readKernelRoutes } from '../../observe/host/kernel-routes.ts';
+import { findRoutes, readKernelRoutes } from '../../observe/host/kernel-routes.ts';
 import { readPort } from '../../observe/host/port.ts';
-import { readVifRecords } from '../../observe/records.ts';
+import { readVifRecord } from '../../observe/records.ts';
 import { readSharedFile } from '../../observe/shared-settings.ts';
 import { stillAssigned, type Uplink } from '../../observe/vif/address.ts';
-import { guestsAmong, hostAddresses, recordedRoutes } from '../../observe/vif/guest-routes.ts';
+import { guestsAmong, hostAddresses, recordedRoutes, recordsBeside } from '../../observe/vif/guest-routes.ts';
 import { observeVif, type PresentVif, type VifState } from '../../observe/vif/vif.ts';
 import { sameAssignment } from '../../plan/routed/assignment.ts';
 import { mustBeApart, mustBeUnrouted } from '../../plan/routed/check.ts';
@@ -99,16 +99,17 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
   const name = attachedName(state, settings);
   const before = state.record?.assigned ?? [];
   const own = ownNames(run, state, name);
-  const routes = readKernelRoutes(system, familiesOf([...assigned, ...before]), {
+  const found = findRoutes(system, familiesOf([...assigned, ...before]), {
     prefixes: [...prefixesOf([...assigned, ...before]), ...apart],
     devices: own,
   });
-  const records = readVifRecords(system);
+  const { routes } = found;
+  const records = recordsBeside(system, found);
   const recorded = recordedRoutes(system, records);
   const guests = guestsAmong(records, [...routes, ...recorded]);
   mustBeUnrouted(name, own, assigned, [...routes, ...hostAddresses(system, assigned), ...recorded], guests);
   mustBeApart(name, own, apart, routes, guests);
-  const other = records.get(twinOf(run.call.device));
+  const other = readVifRecord(system, twinOf(run.call.device));
   const twin = other?.assigned ?? [];
   const stale = without(before, [...assigned, ...twin]);
   const standsBack = vifThatStandsBack(system, { ...run, state, rename: settings.rename }, assigned, other);

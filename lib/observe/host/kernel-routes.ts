@@ -20,17 +20,30 @@ const RTF_LOCAL = 0x80000000;
 export interface RouteQuestion {
   /** ADDRESS/LENGTH of the destinations. */
   readonly prefixes: readonly string[];
-  /** Devices all of whose routes are needed; those that do not exist are skipped. */
+  /**
+   * Devices all of whose routes are needed; those that do not exist are skipped. Without prefixes only these devices'
+   * routes are found out, however many routes there are.
+   */
   readonly devices: readonly string[];
+}
+
+/** The routes that were found. */
+export interface FoundRoutes {
+  readonly routes: readonly KernelRoute[];
+  /** Whether there are too many to read them all, so that only those in the question are sure to be here. */
+  readonly isCut: boolean;
 }
 
 /** About 250 routes; a router on the internet has a million. */
 const MOST_BYTES = 32_768;
+/** About 2000, where most of those first ones lead to guests: such a host has one for each guest, and not many more. */
+const MOST_BYTES_OF_GUESTS = 8 * MOST_BYTES;
 const DEFAULTS_BYTES = 4096;
 
 /**
  * The main table's IPv4 routes (proc(5), /proc/net/route) and all IPv6 routes (/proc/net/ipv6_route). Where there are
- * hundreds: the first ones, the default route, the routes to this host's own networks, and those in the question.
+ * hundreds that lead to no guests, or thousands: the first ones, the default route, the routes to this host's own
+ * networks, and those in the question.
  * @param system the way to /proc and ip
  * @param families which families
  * @param question which routes to find out
@@ -40,21 +53,53 @@ export function readKernelRoutes(
   families: readonly Family[],
   question: RouteQuestion = { prefixes: [], devices: [] },
 ): KernelRoute[] {
-  return families.flatMap((family) => {
-    const { routes, isCut } = firstRoutes(system, family, MOST_BYTES);
-    return isCut ? [...routes, ...askedRoutes(system, family, question)] : routes;
-  });
+  return [...findRoutes(system, families, question).routes];
 }
 
-function firstRoutes(
+/**
+ * The same, with whether these are all routes.
+ * @param system the way to /proc and ip
+ * @param families which families
+ * @param question which routes to find out
+ */
+export function findRoutes(
   system: System,
-  family: Family,
-  bytes: number,
-): { readonly routes: readonly KernelRoute[]; readonly isCut: boolean } {
+  families: readonly Family[],
+  question: RouteQuestion,
+): FoundRoutes {
+  const isOf = question.prefixes.length > 0 ? [] : question.devices;
+  const found = families.map((family) => {
+    const { routes, isCut } = parsedRoutes(family, readList(system, family), isOf);
+    return { routes: isCut ? [...routes, ...askedRoutes(system, family, question)] : routes, isCut };
+  });
+  return { routes: found.flatMap(({ routes }) => routes), isCut: found.some(({ isCut }) => isCut) };
+}
+
+/** The beginning of the kernel's list, and whether there is more of it. */
+interface List {
+  readonly text: string;
+  readonly isCut: boolean;
+}
+
+function readList(system: System, family: Family): List {
+  const first = readStart(system, family, MOST_BYTES);
+  if (!first.isCut) return first;
+  const guests = first.text.match(family === 4 ? /^vif/gm : / vif\S+$/gm) ?? [];
+  const isOfGuests = 2 * guests.length > first.text.split('\n').length;
+  return isOfGuests ? readStart(system, family, MOST_BYTES_OF_GUESTS) : first;
+}
+
+function readStart(system: System, family: Family, bytes: number): List {
   const text = system.readStart(family === 4 ? '/proc/net/route' : '/proc/net/ipv6_route', bytes) ?? '';
-  const isCut = text.length === bytes;
-  const lines = text.split('\n').map((line) => line.trim().split(/\s+/));
-  const routes = (isCut ? lines.slice(0, -1) : lines)
+  return { text, isCut: text.length === bytes };
+}
+
+/** @param devices only their routes are wanted; all if there are none */
+function parsedRoutes(family: Family, { text, isCut }: List, devices: readonly string[] = []): FoundRoutes {
+  const lines = isCut ? text.split('\n').slice(0, -1) : text.split('\n');
+  const isOf = (line: string) =>
+    devices.some((device) => (family === 4 ? line.startsWith(`${device}\t`) : line.endsWith(` ${device}`)));
+  const routes = (devices.length === 0 ? lines : lines.filter(isOf))
     .map(family === 4 ? ipv4Route : ipv6Route)
     .filter((route) => route !== undefined);
   return { routes, isCut };
@@ -112,28 +157,36 @@ function kernelRoutes(
 }
 
 /**
- * Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT; addresses are in the machine's byte order.
+ * Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT, with tabs between; addresses are in the
+ * machine's byte order. A host with many guests has a line for each, so that what is done for a line must be cheap.
  */
-function ipv4Route(fields: readonly string[]): KernelRoute | undefined {
-  const [device = '', destination = '', gateway = '', flags = '', , , metric = '', mask = ''] = fields;
+function ipv4Route(line: string): KernelRoute | undefined {
+  const [device = '', destination = '', gateway = '', flags = '', , , metric = '', mask = ''] =
+    line.split('\t');
   const isRoute = /^[0-9A-F]{8}$/.test(destination) && (Number.parseInt(flags, 16) & RTF_UP) !== 0;
   // A route without a device discards packets (unreachable, blackhole).
   if (!isRoute || device === '*') return undefined;
-  const octets = (hex: string) => (hex.match(/../g) ?? []).reverse().map((pair) => Number.parseInt(pair, 16));
-  const length = octets(mask).reduce((sum, octet) => sum + octet.toString(2).replaceAll('0', '').length, 0);
+  const length = mask === 'FFFFFFFF' ? 32 : Number.parseInt(mask, 16).toString(2).replaceAll('0', '').length;
   return {
     family: 4,
-    prefix: `${octets(destination).join('.')}/${length}`,
+    prefix: `${dotted(destination)}/${length}`,
     device,
     metric: Number(metric),
     local: false,
-    ...(/^0*$/.test(gateway) ? {} : { gateway: octets(gateway).join('.') }),
+    ...(gateway === '00000000' ? {} : { gateway: dotted(gateway) }),
   };
 }
 
+function dotted(hex: string): string {
+  const number = Number.parseInt(hex, 16);
+  return `${number & 255}.${(number >>> 8) & 255}.${(number >>> 16) & 255}.${number >>> 24}`;
+}
+
 /** Destination, its length, source, its length, next hop, metric, references, use, flags, device. */
-function ipv6Route(fields: readonly string[]): KernelRoute | undefined {
-  const [destination = '', length = '', , , gateway = '', metric = '', , , flags = '', device] = fields;
+function ipv6Route(line: string): KernelRoute | undefined {
+  const [destination = '', length = '', , , gateway = '', metric = '', , , flags = '', device] = line
+    .trim()
+    .split(/\s+/);
   if (device === undefined || destination.length !== 32) return undefined;
   const text = (hex: string) =>
     ipv6Text((hex.match(/.{4}/g) ?? []).map((group) => Number.parseInt(group, 16)));
@@ -153,7 +206,7 @@ function ipv6Route(fields: readonly string[]): KernelRoute | undefined {
  */
 export function defaultRouteDevice(system: System): string | undefined {
   // The list is sorted by address, so default routes come first.
-  const { routes } = firstRoutes(system, 4, DEFAULTS_BYTES);
+  const { routes } = parsedRoutes(4, readStart(system, 4, DEFAULTS_BYTES));
   const defaults = routes.filter((route) => route.prefix === '0.0.0.0/0');
   return defaults.sort((a, b) => a.metric - b.metric)[0]?.device;
 }

@@ -1,9 +1,9 @@
 import { type Assignment, isIpv6, metricOf } from '../../record/assignment.ts';
 import { isGuestDevice } from '../../request/names.ts';
 import type { System } from '../../system/system.ts';
-import type { KernelRoute } from '../host/kernel-routes.ts';
+import type { FoundRoutes, KernelRoute } from '../host/kernel-routes.ts';
 import { deviceExists } from '../host/port.ts';
-import type { VifRecord } from '../records.ts';
+import { readVifRecordsBut, type VifRecord } from '../records.ts';
 
 /** The records of guests' devices, by the kernel's names of the devices. */
 export type VifRecords = ReadonlyMap<string, VifRecord>;
@@ -27,7 +27,18 @@ export function hostAddresses(system: System, assigned: readonly Assignment[]): 
 }
 
 /**
- * The routes to guests by their records, for a host that has too many routes to read them all.
+ * The records of those guests that a guest's addresses must be compared with. Where the kernel's routes are all known, a
+ * guest's device among them shows what its record would; of hundreds of guests hardly any record is read then.
+ * @param system the way to the records
+ * @param found the kernel's routes
+ */
+export function recordsBeside(system: System, { routes, isCut }: FoundRoutes): VifRecords {
+  return readVifRecordsBut(system, new Set(isCut ? [] : routes.map(({ device }) => device)));
+}
+
+/**
+ * The routes to guests by their records: those that the kernel does not have while a guest's device is down, and those
+ * of a host that has too many routes to read them all.
  * @param records the guests' records
  */
 export function recordedRoutes(system: System, records: VifRecords): KernelRoute[] {

@@ -29,7 +29,7 @@ export function mustBeUnrouted(
     }
     mustHoldNoGateway(device, own, item, routes);
     mustBeInside(device, own, item, routes);
-    const single = /\/(32|128)$/.test(prefix);
+    const single = isSingle(prefix);
     const other = routes.find(
       (route) =>
         !own.includes(route.device) &&
@@ -56,6 +56,8 @@ export function mustBeUnrouted(
 function overlaps({ prefix, gateway, local }: KernelRoute, wanted: string): boolean {
   if (local || gateway !== undefined || lengthOf(prefix) === 0 || isIpv6(prefix) !== isIpv6(wanted))
     return false;
+  // Two single addresses are alike or apart; hosts with hundreds of guests have nearly nothing else.
+  if (isSingle(prefix) && isSingle(wanted)) return prefix === wanted;
   const [address, other] = [prefix, wanted].map((text) => text.replace(/\/.*/, ''));
   return holds(wanted, address ?? '') || holds(prefix, other ?? '');
 }
@@ -162,6 +164,8 @@ export function mustBeApart(
     );
   }
 }
+
+const isSingle = (prefix: string): boolean => prefix.endsWith('/32') || prefix.endsWith('/128');
 
 function lengthOf(prefix: string): number {
   return Number(prefix.slice(prefix.indexOf('/') + 1));

@@ -8,7 +8,7 @@ const ENTRY = { name: 'dom1', address: '10.0.1.1' };
 const OWN = vifRecordPath('vif1.0');
 /** /proc/net/route with the route to 10.0.1.1 on a device. */
 const route = (device: string) => ({
-  '/proc/net/route': `Iface Destination\n${device} 0101000A 00000000 0005 0 0 0 FFFFFFFF 0 0 0\n`,
+  '/proc/net/route': `Iface\tDestination\n${device}\t0101000A\t00000000\t0005\t0\t0\t0\tFFFFFFFF\t0\t0\t0\n`,
 });
 const record = (name: string, more: object = {}) => ({
   [OWN]: `${seal(JSON.stringify({ name, bridge: '', rules: { 4: [], 6: [] }, ...more }))}\n`,

@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { HostError } from '../../../lib/errors.ts';
 import { routedForwardRules, rulesOf } from '../../../lib/filter/forward.ts';
-import { defaultRouteDevice, readKernelRoutes } from '../../../lib/observe/host/kernel-routes.ts';
+import { defaultRouteDevice, findRoutes, readKernelRoutes } from '../../../lib/observe/host/kernel-routes.ts';
 import { observeUplink } from '../../../lib/observe/vif/address.ts';
+import { recordsBeside } from '../../../lib/observe/vif/guest-routes.ts';
 import { sameAssignment } from '../../../lib/plan/routed/assignment.ts';
 import { mustBeUnrouted } from '../../../lib/plan/routed/check.ts';
 import { rangeWarnings, routedAssignments } from '../../../lib/plan/routed/route.ts';
 import { isRouted } from '../../../lib/record/assignment.ts';
+import { vifRecordPath } from '../../../lib/record/paths.ts';
 import { parseAddressList } from '../../../lib/request/addresses.ts';
 import type { System } from '../../../lib/system/system.ts';
 import { type MemoryDevice, memoryHost } from '../../support/hosts/memory.ts';
@@ -55,6 +57,39 @@ describe('the kernel’s routes', () => {
       { family: 6, prefix: '2001:db8::2/128', device: 'eth0', metric: 0, local: true },
       { family: 6, prefix: '2001:db8:0:1::/64', device: 'vif3.0', metric: 1024, local: false },
     ]);
+  });
+
+  test('are those of some devices alone where no others are asked for', () => {
+    const of = (...devices: string[]) =>
+      readKernelRoutes(host(), [4, 6], { prefixes: [], devices }).map(
+        ({ prefix, device }) => `${prefix} ${device}`,
+      );
+    expect(of('vif2.0')).toEqual(['192.0.2.7/32 vif2.0', '2001:db8::7/128 vif2.0']);
+    expect(of('vif2')).toEqual([]);
+    expect(of('if3.0')).toEqual([]);
+    expect(of('eth1', 'vif3.0')).toEqual(['0.0.0.0/0 eth1', '2001:db8:0:1::/64 vif3.0']);
+  });
+
+  test('tell whose records need not be read, unless there are too many routes to read them all', () => {
+    const record = (name: string) => JSON.stringify({ name, bridge: '', rules: { 4: [], 6: [] } });
+    const records = {
+      [vifRecordPath('vif2.0')]: record('vif2.0'),
+      [vifRecordPath('vif4.0')]: record('web'),
+      [vifRecordPath('vif5.0')]: record('vif5.0'),
+    };
+    const question = { prefixes: ['192.0.2.9/32'], devices: ['vif1.0'] };
+    const beside = (routes: string) => {
+      const system = host({}, {}, { ...records, '/proc/net/route': routes });
+      const found = findRoutes(system, [4], question);
+      return [found.isCut, ...recordsBeside(system, found).keys()];
+    };
+    expect(beside(ROUTES4)).toEqual([false, 'vif4.0', 'vif5.0']);
+    const more = (count: number, device: string) =>
+      [ROUTES4, ...Array(count).fill(`${device}\t070200C0\t016433C6\t0003\t0\t0\t0\tFFFFFFFF`)].join('\n');
+    expect(beside(more(1000, 'eth0'))).toEqual([true, 'vif2.0', 'vif4.0', 'vif5.0']);
+    // So many lead to guests on a host with that many guests.
+    expect(beside(more(1000, 'vif9.0'))).toEqual([false, 'vif4.0', 'vif5.0']);
+    expect(beside(more(8000, 'vif9.0'))).toEqual([true, 'vif2.0', 'vif4.0', 'vif5.0']);
   });
 
   test('name the default device by the lowest metric', () => {

@@ -1,4 +1,5 @@
 import { messageOf, StepError } from '../errors.ts';
+import { isPortLine } from '../filter/wrapped.ts';
 import { type Command, commandText, type Step } from '../plan/step.ts';
 import { isRecordPath } from '../record/paths.ts';
 import { seal } from '../record/sealed.ts';
@@ -191,7 +192,10 @@ function runRestore(system: System, program: string, commands: readonly Command[
  * commands are then run in halves, and a removal whose object is gone counts as done.
  */
 function runNft(system: System, commands: readonly Command[], force: boolean): Outcome {
-  const input = commands.map((command) => (command.tool === 'nft' ? `${command.line}\n` : '')).join('');
+  const lines = commands.flatMap((command) => (command.tool === 'nft' ? [command.line] : []));
+  if (lines.every(isPortLine) && system.changeSets?.(lines) === true)
+    return { done: commands.length, exact: true };
+  const input = lines.map((line) => `${line}\n`).join('');
   const result = system.run(['nft', '-f', '-'], { input, ...CHANGES, ...timeFor(commands) });
   if (result.status === 0) return { done: commands.length, exact: true };
   if (force && commands.length > 1) {

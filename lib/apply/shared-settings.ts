@@ -3,11 +3,11 @@ import { filtersBridges, readBeside, readPresent } from '../observe/forward/forw
 import { readGuestSettings, readSharedFile } from '../observe/shared-settings.ts';
 import { guestsOfTables } from '../observe/vif/guest-ports.ts';
 import { follow, movedSettings } from '../plan/shared/moved-settings.ts';
-import { type SharedChange, type SharedFacts, share } from '../plan/shared/shared-settings.ts';
+import { isMet, type SharedChange, type SharedFacts, share } from '../plan/shared/shared-settings.ts';
 import type { Command, Step } from '../plan/step.ts';
 import { writeRecord } from '../plan/write-record.ts';
 import { IP_FORWARD, IP6_FORWARD, SHARED_FILE } from '../record/paths.ts';
-import type { SharedSetting, SharedSettings } from '../record/shared-settings.ts';
+import { type SharedSetting, type SharedSettings, settingKey } from '../record/shared-settings.ts';
 import type { System } from '../system/system.ts';
 import { batches, type Outcome } from './execute.ts';
 
@@ -53,11 +53,15 @@ export function sharedFacts(
     (setting) => setting.kind === 'setting' && FORWARDING.includes(setting.path),
   );
   const all = [...shared.map(({ setting }) => setting), ...sharedSettings];
+  const present = readPresent(system, all);
   return {
-    present: readPresent(system, all),
+    present,
     beside: forwards ? readBeside(system) : new Map(),
     filtersBridges: filtersBridges(system),
-    guests: guestsOfTables(system, all),
+    guests: guestsOfTables(
+      system,
+      all.filter((setting) => !isMet(setting, present.get(settingKey(setting)))),
+    ),
   };
 }
 

@@ -84,6 +84,8 @@ export interface System {
    * cannot be asked and iptables has to run.
    */
   nfTables?(family: Family, lines: readonly TableLine[]): nfTables.NfOutcome | undefined;
+  /** Changes elements of sets by a message to the kernel; false, with nothing done, where nft has to run. */
+  changeSets?(lines: readonly string[]): boolean;
   /** The chains of nf_tables that what is forwarded goes through; undefined where nft has to be asked. */
   forwardingChains?(family: Family): readonly nfTables.ForwardingChain[] | undefined;
   /** The verdict for a device in a map of nf_tables; undefined where the kernel cannot tell. */
@@ -223,11 +225,13 @@ type AddressWays = Pick<System, 'ipv4Addresses' | 'ownIpv4'>;
 function kernelWays(
   open: (protocol: NetlinkProtocol) => NetlinkSocket,
   indexOf: (name: string) => number | undefined,
-): AddressWays & Required<Pick<System, 'rtnetlink' | 'nfTables' | 'forwardingChains' | 'mapVerdict'>> {
+): AddressWays &
+  Required<Pick<System, 'rtnetlink' | 'nfTables' | 'changeSets' | 'forwardingChains' | 'mapVerdict'>> {
   const [openRoute, openFilter] = [() => open(NETLINK.route), () => open(NETLINK.netfilter)];
   return {
     rtnetlink: (commands, force) => runRtnetlink(openRoute, commands, indexOf, force),
     nfTables: (family, lines) => nfTables.runNfTables(openFilter, family, lines),
+    changeSets: (lines) => nfTables.changeSets(openFilter, lines),
     forwardingChains: (family) => nfTables.forwardingChains(openFilter, family),
     mapVerdict: (table, map, device) => nfTables.mapVerdict(openFilter, table, map, device),
     ipv4Addresses(device) {

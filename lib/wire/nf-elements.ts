@@ -1,7 +1,9 @@
-// Asks for one element of a map of nf_tables (linux/netfilter/nf_tables.h).
+// Asks for one element of a map of nf_tables, adds elements to sets, and deletes them (linux/netfilter/nf_tables.h).
 
+import { ipv4Octets, ipv6Groups, type Prefix, parsePrefix } from '../request/addresses.ts';
 import { NESTED, NetlinkWriter } from './netlink-writer.ts';
 import { attributesIn, textIn } from './nf-listing.ts';
+import type { NfBatch } from './nf-tables.ts';
 
 const NLMSG_ERROR = 2;
 const NLM_F_REQUEST = 1;
@@ -9,13 +11,13 @@ const NFT_MSG_NEWSETELEM = 0xa0c;
 const NFT_MSG_GETSETELEM = 0xa0d;
 /** NFTA_SET_ELEM_LIST_TABLE and so on. */
 const LIST = { table: 1, set: 2, elements: 3 } as const;
-/** NFTA_SET_ELEM_KEY and NFTA_SET_ELEM_DATA. */
-const ELEMENT = { key: 1, data: 2 } as const;
+/** NFTA_SET_ELEM_KEY and so on. */
+const ELEMENT = { key: 1, data: 2, keyEnd: 10 } as const;
 /** NFTA_LIST_ELEM; NFTA_DATA_VALUE and NFTA_DATA_VERDICT; NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN. */
 const [ITEM, VALUE, VERDICT, CODE, CHAIN] = [1, 1, 2, 1, 2];
 /** NFT_JUMP and NFT_GOTO. */
 const WORDS: Readonly<Record<number, string>> = { [-3]: 'jump', [-4]: 'goto' };
-/** IFNAMSIZ: a device's name in a map is that long. */
+/** IFNAMSIZ: a device's name in a set or map is that long. */
 const NAME_LENGTH = 16;
 /** Length of the netlink header plus the nfnetlink header. */
 const HEADERS = 20;
@@ -69,4 +71,68 @@ export function verdictIn(datagram: Uint8Array): FoundVerdict | undefined {
   if (code === undefined) return undefined;
   const word = WORDS[view.getInt32(code.at)] ?? 'another verdict than';
   return { verdict: `${word} ${textIn(datagram, parts.get(CHAIN))}` };
+}
+
+const [NFNL_BATCH_BEGIN, NFNL_BATCH_END] = [16, 17];
+const NFNL_SUBSYS_NFTABLES = 10;
+const MESSAGES = { add: (NFNL_SUBSYS_NFTABLES << 8) | 12, delete: (NFNL_SUBSYS_NFTABLES << 8) | 14 } as const;
+const [NLM_F_ACK, NLM_F_CREATE] = [4, 0x400];
+const NFPROTO_BRIDGE = 7;
+/** No message is longer. */
+const MOST_OF_A_MESSAGE = 512;
+
+const LINE = /^(add|delete) element bridge (\S+) (\w+) \{ "([^"]{1,15})"(?: \. ([^\s"]+))? \}$/;
+
+/**
+ * Encodes lines of nft that add elements to sets of the bridge family, or delete them. Their key is a device's name, or a
+ * name and an address or range.
+ * @param lines such as `add element bridge TABLE own4 { "vif1.0" . 192.0.2.11 }`; a range has its length behind a slash
+ * @returns undefined when a line is another one
+ */
+export function encodeSetChanges(lines: readonly string[]): NfBatch | undefined {
+  const out = new NetlinkWriter((lines.length + 2) * MOST_OF_A_MESSAGE);
+  out.begin(NFNL_BATCH_BEGIN, NLM_F_REQUEST, 0, NFNL_SUBSYS_NFTABLES);
+  out.end();
+  for (const line of lines) {
+    const [, verb, table = '', set = '', device = '', value] = LINE.exec(line) ?? [];
+    const prefix = value === undefined ? undefined : parsePrefix(value);
+    if (verb === undefined || (value !== undefined && prefix === undefined)) return undefined;
+    const isAdded = verb === 'add';
+    const flags = NLM_F_REQUEST | (isAdded ? NLM_F_CREATE : 0);
+    out.begin(isAdded ? MESSAGES.add : MESSAGES.delete, flags, NFPROTO_BRIDGE);
+    out.text(LIST.table, table);
+    out.text(LIST.set, set);
+    for (const type of [LIST.elements, ITEM]) out.nest(type | NESTED);
+    writeKey(out, ELEMENT.key, device, prefix === undefined ? [] : bytesOf(prefix, 0));
+    if (prefix !== undefined && value?.includes('/') === true)
+      writeKey(out, ELEMENT.keyEnd, device, bytesOf(prefix, 0xff));
+    out.close(0);
+    out.end();
+  }
+  const last = out.sequence;
+  out.flag(NLM_F_ACK);
+  out.begin(NFNL_BATCH_END, NLM_F_REQUEST, 0, NFNL_SUBSYS_NFTABLES);
+  out.end();
+  return { bytes: out.from(0), last };
+}
+
+function writeKey(out: NetlinkWriter, type: number, device: string, address: readonly number[]): void {
+  out.nest(type | NESTED);
+  out.nest(VALUE);
+  const key = out.room(NAME_LENGTH + address.length);
+  for (let i = 0; i < device.length; i++) key.setUint8(i, device.charCodeAt(i));
+  for (const [i, byte] of address.entries()) key.setUint8(NAME_LENGTH + i, byte);
+  out.close(2);
+}
+
+/** The bytes of the first address of a range, or with `rest` 0xff those of the last one. */
+function bytesOf({ family, address, length }: Prefix, rest: number): number[] {
+  const bytes =
+    family === 4
+      ? (ipv4Octets(address) ?? [])
+      : (ipv6Groups(address) ?? []).flatMap((group) => [group >> 8, group & 0xff]);
+  return bytes.map((byte, i) => {
+    const kept = Math.min(Math.max(length - i * 8, 0), 8);
+    return byte | (rest & (0xff >> kept));
+  });
 }

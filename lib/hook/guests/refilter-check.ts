@@ -21,7 +21,7 @@ export function missingFilters(system: System, wanted: ReadonlyMap<string, RuleS
     // The device's own hook may have changed or removed the rules since its lock was released.
     const record = readVifRecord(system, device);
     if (record === undefined || !sameRules(record.rules, wish)) return false;
-    return !sameRules(rulesIn(rules, device), wish) || !isLimited(system, tables, record);
+    return !sameRules(rulesIn(rules, device), wish) || !isLimited(tables, record);
   });
   return [
     ...(damage === undefined ? [] : [damage]),

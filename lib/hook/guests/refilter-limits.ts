@@ -5,7 +5,6 @@ import { portElements } from '../../filter/wrapped.ts';
 import { isLimited, type PortTables } from '../../observe/filter/port-tables.ts';
 import { deviceExists } from '../../observe/host/port.ts';
 import { readVifRecords } from '../../observe/records.ts';
-import { tableOfBridge, tablesOf } from '../../observe/vif/guest-ports.ts';
 import type { Step } from '../../plan/step.ts';
 import { LOCKS } from '../../record/paths.ts';
 import { isGuestDevice } from '../../request/names.ts';
@@ -16,22 +15,21 @@ import type { RunningVif } from './running.ts';
 
 /**
  * The steps that give a running guest's device exactly its elements in the table of its bridge under antispoof=yes.
- * @param system the way to the shared settings
  * @param tables the tables as they are
  * @param vif the device
  * @param rules its rules in FORWARD, as they must be
  * @returns empty where it has them, or needs none
  */
 export function limitedSteps(
-  system: System,
   tables: PortTables,
   { state: { port }, bridge }: Pick<RunningVif, 'state' | 'bridge'>,
   rules: RuleSet,
 ): Step[] {
-  const table = bridge === undefined ? undefined : tableOfBridge(system, bridge.name);
-  if (table === undefined || isLimited(system, tables, { name: port.name, bridge: table.bridge, rules }))
-    return [];
-  const had = tables.get(table.bridge)?.get(port.name) ?? [];
+  const found = bridge === undefined ? undefined : tables.get(bridge.name);
+  if (found === undefined) return [];
+  const { table, ports } = found;
+  if (isLimited(tables, { name: port.name, bridge: table.bridge, rules })) return [];
+  const had = ports.get(port.name) ?? [];
   return elementSteps(table, port.name, had, portElements(table, guestPort(port.name, rules)));
 }
 
@@ -44,8 +42,8 @@ export function limitedSteps(
  */
 export async function removeStrangers(system: System, tables: PortTables): Promise<Restored<never>> {
   const known = new Set([...readVifRecords(system).values()].map(({ name }) => name));
-  const steps = tablesOf(system).flatMap((table) =>
-    [...(tables.get(table.bridge) ?? [])].flatMap(([port, elements]) =>
+  const steps = [...tables.values()].flatMap(({ table, ports }) =>
+    [...ports].flatMap(([port, elements]) =>
       known.has(port) || deviceExists(system, port) ? [] : elementSteps(table, port, elements, []),
     ),
   );

@@ -229,17 +229,16 @@ function rulesSteps(run: Refilter, { run: { call }, state, bridge }: RunningVif,
   const { system } = run.context;
   const { device } = call;
   const { name } = state.port;
-  const limited = limitedSteps(run.shared, run.look.tables, { state, bridge }, wanted);
+  const limited = limitedSteps(run.look.tables, { state, bridge }, wanted);
   const isRight = sameRules(rulesIn(run.look.rules, device), wanted);
   run.changed ||= limited.length > 0 || !isRight;
-  const rules = { present: isRight ? wanted : listRules(system, device), wanted };
+  const rules = { present: isRight ? wanted : listRules(system, device), wanted, limited };
   const record = readVifRecord(system, device);
   const saved = record ?? (bridge === undefined ? undefined : { name, bridge: bridge.name });
-  const replaced =
-    saved === undefined
-      ? replaceForwardRules(name, rules.present, wanted)
-      : replaceRecordedRules(vifRecordPath(device), record, saved, rules);
-  return [...limited, ...replaced];
+  // A device without a bridge has no table either.
+  return saved === undefined
+    ? replaceForwardRules(name, rules.present, wanted)
+    : replaceRecordedRules(vifRecordPath(device), record, saved, rules);
 }
 
 function isHeldAs(

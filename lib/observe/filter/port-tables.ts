@@ -1,12 +1,18 @@
 import { guestPort } from '../../filter/limited.ts';
-import { portElements, wrappedTable } from '../../filter/wrapped.ts';
+import { portElements, type TableSetting, wrappedTable } from '../../filter/wrapped.ts';
 import type { System } from '../../system/system.ts';
 import type { VifRecord } from '../records.ts';
-import { tableOfBridge, tablesOf } from '../vif/guest-ports.ts';
+import { tablesOf } from '../vif/guest-ports.ts';
 import { portElementsIn } from './strict-listing.ts';
 
-/** The elements of each port in the tables of the bridges under antispoof=yes, by the bridge's and the port's name. */
-export type PortTables = ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
+/** The table of a bridge under antispoof=yes, and the elements of each port in it, by the port's name. */
+export interface PortTable {
+  readonly table: TableSetting;
+  readonly ports: ReadonlyMap<string, readonly string[]>;
+}
+
+/** The tables of all bridges, by the bridge's name. */
+export type PortTables = ReadonlyMap<string, PortTable>;
 
 /**
  * Lists the tables of the bridges under antispoof=yes; a table that is missing has no elements.
@@ -14,9 +20,10 @@ export type PortTables = ReadonlyMap<string, ReadonlyMap<string, readonly string
  */
 export function listPortTables(system: System): PortTables {
   return new Map(
-    tablesOf(system).map(({ bridge }) => {
-      const argv = ['nft', 'list', 'table', ...wrappedTable(bridge).split(' ')];
-      return [bridge, elementsByPort(system.run(argv, { isListing: true }).stdout)];
+    tablesOf(system).map((table) => {
+      const argv = ['nft', 'list', 'table', ...wrappedTable(table.bridge).split(' ')];
+      const ports = elementsByPort(system.run(argv, { isListing: true }).stdout);
+      return [table.bridge, { table, ports }];
     }),
   );
 }
@@ -33,17 +40,15 @@ function elementsByPort(listing: string): Map<string, string[]> {
 
 /**
  * Whether the tables have exactly the elements that a guest's rules ask for.
- * @param system the way to the shared settings
  * @param tables the tables
  * @param port the guest's port
  */
 export function isLimited(
-  system: System,
   tables: PortTables,
   { name, bridge, rules }: Pick<VifRecord, 'name' | 'bridge' | 'rules'>,
 ): boolean {
-  const table = tableOfBridge(system, bridge);
-  if (table === undefined) return true;
-  const wanted = portElements(table, guestPort(name, rules));
-  return [...wanted].sort().join('\n') === [...(tables.get(bridge)?.get(name) ?? [])].sort().join('\n');
+  const found = tables.get(bridge);
+  if (found === undefined) return true;
+  const wanted = portElements(found.table, guestPort(name, rules));
+  return [...wanted].sort().join('\n') === [...(found.ports.get(name) ?? [])].sort().join('\n');
 }

@@ -17,9 +17,9 @@ export function guestPorts(system: System, bridge: string): GuestPort[] {
 }
 
 /**
- * The ports of the guests of all bridges with a table under antispoof=yes, by the bridges' names.
+ * The ports of the guests of bridges with a table under antispoof=yes, by the bridges' names.
  * @param system the way to the records
- * @param sharedSettings the shared settings, by which such bridges are known
+ * @param sharedSettings shared settings; those that stand for such tables tell the bridges
  */
 export function guestsOfTables(
   system: System,

@@ -20,13 +20,18 @@ export function sameRules(one: RuleSet, other: RuleSet): boolean {
  * @param path the record's path
  * @param record the present record
  * @param saved the device's record but for the rules
- * @param rules the present and the wanted rules
+ * @param rules the present and the wanted rules; `limited` steps that set the device's elements by the same rules, in the table
+ * of a bridge under antispoof=yes
  */
 export function replaceRecordedRules(
   path: string,
   record: VifRecord | undefined,
   saved: Omit<VifRecord, 'rules'>,
-  { present, wanted }: { readonly present: RuleSet; readonly wanted: RuleSet },
+  {
+    present,
+    wanted,
+    limited = [],
+  }: { readonly present: RuleSet; readonly wanted: RuleSet; readonly limited?: readonly Step[] },
 ): Step[] {
   const had = record?.rules ?? NO_RULES;
   const all = bothRules(wanted, present);
@@ -34,6 +39,7 @@ export function replaceRecordedRules(
   const between = isCovered ? record : { ...saved, rules: all };
   return [
     ...(isCovered ? [] : [recordStep(path, record, { ...saved, rules: all })]),
+    ...limited,
     ...replaceForwardRules(saved.name, present, wanted),
     ...(between !== undefined && sameRules(between.rules, wanted)
       ? []

@@ -19,7 +19,7 @@ export interface SharedFacts {
   readonly beside: ReadonlyMap<string, Readonly<Record<string, string>>>;
   /** Whether bridged packets can be passed to iptables, because br_netfilter is loaded. */
   readonly filtersBridges: boolean;
-  /** The guests of each bridge with a table under antispoof=yes, by the bridge's name. */
+  /** The guests of each bridge whose table under antispoof=yes must be made or completed, by the bridge's name. */
   readonly guests: ReadonlyMap<string, readonly GuestPort[]>;
 }
 

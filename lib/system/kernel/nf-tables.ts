@@ -9,7 +9,7 @@ import {
   type TableLine,
 } from '../../filter/nf-rules.ts';
 import type { Family } from '../../request/addresses.ts';
-import { elementQuestion, type FoundVerdict, verdictIn } from '../../wire/nf-elements.ts';
+import { elementQuestion, encodeSetChanges, type FoundVerdict, verdictIn } from '../../wire/nf-elements.ts';
 import {
   chainQuestion,
   chainsQuestion,
@@ -74,6 +74,19 @@ export function runNfTables(
     else if (outcome !== 'again') return outcome === 'missing' ? undefined : outcome;
   }
   return undefined;
+}
+
+/**
+ * Does the work of `nft -f -` for lines that change elements of sets, without a child process, in one transaction.
+ * @param open opens a socket
+ * @param lines the lines, as `encodeSetChanges` takes them
+ * @returns false when nothing is known to be done: for other lines, and where the kernel refuses. nft then has to run: it
+ * explains errors, and elements that are there may be added again.
+ */
+export function changeSets(open: () => NetlinkSocket, lines: readonly string[]): boolean {
+  const batch = encodeSetChanges(lines);
+  const outcome = batch === undefined ? undefined : attempt(open, (socket) => transact(socket, batch));
+  return typeof outcome === 'object' && outcome.error === undefined;
 }
 
 /** A chain for forwarded packets, and what is known of it without a full parse of its rules. */

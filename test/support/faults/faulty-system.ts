@@ -5,6 +5,7 @@ import type { Family } from '../../../lib/request/addresses.ts';
 import type { RtOutcome } from '../../../lib/system/kernel/rtnetlink.ts';
 import type { RunResult } from '../../../lib/system/processes/exec.ts';
 import type { System } from '../../../lib/system/system.ts';
+import { encodeSetChanges } from '../../../lib/wire/nf-elements.ts';
 import { isKernelRequest } from '../../../lib/wire/rtnetlink.ts';
 
 /** What happens at the step: it is refused, or the program is killed (-9) right after it. */
@@ -93,6 +94,7 @@ export function faultySystem(system: System, fault: StepWatch, door: Door): Syst
     else single(does, () => noSpace(path));
   };
   let iptablesRefused = false;
+  let nftRefused = false;
   return {
     ...system,
     nfTables(family, lines) {
@@ -104,6 +106,18 @@ export function faultySystem(system: System, fault: StepWatch, door: Door): Syst
           // What the kernel refuses is left to iptables, and refused to that as well.
           iptablesRefused = true;
           return undefined;
+        },
+      );
+    },
+    changeSets(lines) {
+      const { changeSets } = system;
+      if (door === 'ip' || changeSets === undefined || encodeSetChanges(lines) === undefined) return false;
+      return single(
+        () => changeSets(lines),
+        () => {
+          // What the kernel refuses is left to nft, and refused to that as well.
+          nftRefused = true;
+          return false;
         },
       );
     },
@@ -128,6 +142,10 @@ export function faultySystem(system: System, fault: StepWatch, door: Door): Syst
       });
       if (iptablesRefused && program.endsWith('-restore')) {
         iptablesRefused = false;
+        return refused();
+      }
+      if (nftRefused && program === 'nft') {
+        nftRefused = false;
         return refused();
       }
       return single(() => system.run(argv, options), refused);

@@ -1,9 +1,13 @@
 import { encodeText } from '../wire/xenstore.ts';
 
 /**
- * The version of the format of journals and records. A change of the format raises it; earlier versions stay readable.
+ * The version of the format of journals and records. A change of the format, and so each new field that an earlier
+ * program would not heed, raises it; earlier versions stay readable. 1 has other keys (`FORMER_KEYS`), and all ports that
+ * lose their bridge in the undo of its step; 3 names the ports in `ports`, and the guest of each.
  */
-const FORMAT = 2;
+const FORMAT = 3;
+/** The first version with the present keys. */
+const PRESENT_KEYS = 2;
 /**
  * Before the text stand the format's version, a checksum and a blank. Files from before the first version begin
  * otherwise.
@@ -13,7 +17,7 @@ const SEAL = /^(\d+) ([0-9a-f]{8}) /;
 /**
  * Seals one line of a record or journal, so that damage to it is found.
  * @param text one line, without its newline
- * @returns "2 9f3a21bc text"
+ * @returns "3 9f3a21bc text"
  */
 export function seal(text: string): string {
   return `${FORMAT} ${checksum(text)} ${text}`;
@@ -54,7 +58,7 @@ export function unseal(line: string): Unsealed {
   if (Number(format) > FORMAT) return 'newer';
   const text = line.slice(whole.length);
   if (Number(format) < 1 || checksum(text) !== sum) return 'damaged';
-  return { text: Number(format) === FORMAT ? text : renewed(text) };
+  return { text: Number(format) < PRESENT_KEYS ? renewed(text) : text };
 }
 
 /**

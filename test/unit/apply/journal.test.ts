@@ -94,7 +94,7 @@ describe('the journal of a run', () => {
   });
 
   test('that a later version wrote takes nothing back, and stays for that version', async () => {
-    const text = '3 0a1b2c3d something else\n3\n';
+    const text = '99 0a1b2c3d something else\n3\n';
     const { system, files } = memoryHost({ [journalPath('vif1.0')]: text });
     await expect(recoverRun(system, 'vif1.0')).rejects.toThrow(
       `${journalPath('vif1.0')} was written by a later version of this program`,

@@ -83,10 +83,10 @@ describe('a record', () => {
 
   test('that a later version of the program wrote is refused, and stays as it is for that version', () => {
     const path = vifRecordPath('vif7.1');
-    const { system, files } = memoryHost({ [path]: '3 0a1b2c3d {"another":"form"}' });
+    const { system, files } = memoryHost({ [path]: '99 0a1b2c3d {"another":"form"}' });
     for (const read of [() => readVifRecord(system, 'vif7.1'), () => readVifRecords(system)])
       expect(read).toThrow(`${path} was written by a later version of this program`);
-    expect(files()).toMatchObject({ [path]: '3 0a1b2c3d {"another":"form"}' });
+    expect(files()).toMatchObject({ [path]: '99 0a1b2c3d {"another":"form"}' });
   });
 
   test('is read as it was written', () => {

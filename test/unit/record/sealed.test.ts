@@ -9,7 +9,7 @@ describe('a sealed line', () => {
   });
 
   test('keeps the form that runs of before have left', () => {
-    expect(seal('{"a":[1,2,3]}')).toBe('2 3b38432e {"a":[1,2,3]}');
+    expect(seal('{"a":[1,2,3]}')).toBe('3 3b38432e {"a":[1,2,3]}');
   });
 
   test('of which any character was changed is damaged, or nothing that has the form of one', () => {
@@ -17,7 +17,7 @@ describe('a sealed line', () => {
     for (let at = 0; at < line.length; at += 1) {
       const spoilt = `${line.slice(0, at)}${line[at] === 'x' ? 'y' : 'x'}${line.slice(at + 1)}`;
       const found = unseal(spoilt);
-      expect(typeof found === 'object' ? found.text[0] : found).toMatch(/^([2x]|damaged)$/);
+      expect(typeof found === 'object' ? found.text[0] : found).toMatch(/^([3x]|damaged)$/);
       expect(found).not.toEqual({ text: TEXT });
     }
   });
@@ -32,9 +32,9 @@ describe('a sealed line', () => {
   });
 
   test('of a later version is known as that', () => {
-    expect(unseal('3 00000000 whatever')).toBe('newer');
+    expect(unseal('4 00000000 whatever')).toBe('newer');
     expect(unseal('10 00000000 ')).toBe('newer');
-    expect(unseal(seal('a').replace(/^2/, '0'))).toBe('damaged');
+    expect(unseal(seal('a').replace(/^3/, '0'))).toBe('damaged');
   });
 
   test('of version 1 has its keys by their present names, also within a journal', () => {
@@ -51,6 +51,12 @@ describe('a sealed line', () => {
       text: journal(present, 'holder', 'sharedSettings'),
     });
     expect(unseal('1 3b38432e {"a":[1,2,3]}')).toEqual({ text: '{"a":[1,2,3]}' });
+  });
+
+  test('of version 2 has the present keys, whatever values are called', () => {
+    expect(unseal('2 3b38432e {"a":[1,2,3]}')).toEqual({ text: '{"a":[1,2,3]}' });
+    const text = JSON.stringify({ steps: [{ why: 'users', argv: ['"laid":'] }] });
+    expect(unseal(seal(text).replace(/^3/, '2'))).toEqual({ text });
   });
 
   test('without a seal is of an earlier version', () => {

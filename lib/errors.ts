@@ -10,6 +10,8 @@ export interface ErrorOptions {
  * what failed, why, what to do. It goes to stderr, to syslog and, for a vif hook, to hotplug-error.
  */
 export class XenNetworkError extends Error {
+  // Not the name of the class, which the build shortens.
+  override readonly name: string = 'XenNetworkError';
   readonly exitCode: number;
   // Not every engine sets it from the constructor's options.
   override readonly cause: unknown;
@@ -17,28 +19,38 @@ export class XenNetworkError extends Error {
   constructor(message: string, options: ErrorOptions = {}) {
     super(message);
     this.cause = options.cause;
-    this.name = new.target.name;
     this.exitCode = options.exitCode ?? 1;
   }
 }
 
 /** The request is malformed: an argument, an environment variable or a value in xenstore. */
-export class RequestError extends XenNetworkError {}
+export class RequestError extends XenNetworkError {
+  override readonly name = 'RequestError';
+}
 
 /** The host's state does not allow the request (a bridge is missing, a name is taken). */
-export class HostError extends XenNetworkError {}
+export class HostError extends XenNetworkError {
+  override readonly name = 'HostError';
+}
 
 /** xenstore cannot be reached, refused a request or sent an invalid answer. */
-export class XenstoreError extends XenNetworkError {}
+export class XenstoreError extends XenNetworkError {
+  override readonly name: string = 'XenstoreError';
+}
 
 /** The other side of a connection has closed it. */
-export class ClosedError extends XenNetworkError {}
+export class ClosedError extends XenNetworkError {
+  override readonly name = 'ClosedError';
+}
 
 /** Another process holds a lock for longer than a hook may wait. */
-export class LockError extends XenNetworkError {}
+export class LockError extends XenNetworkError {
+  override readonly name = 'LockError';
+}
 
 /** A step of a plan failed. */
 export class StepError extends XenNetworkError {
+  override readonly name = 'StepError';
   /** The kind of the command that failed: 'ip', 'iptables', … */
   readonly tool: string;
 
@@ -49,7 +61,9 @@ export class StepError extends XenNetworkError {
 }
 
 /** The plan was carried out, but the check afterwards found a difference. */
-export class VerifyError extends XenNetworkError {}
+export class VerifyError extends XenNetworkError {
+  override readonly name = 'VerifyError';
+}
 
 /**
  * Whether an error means that there is no memory left. The engine throws null where it has no memory even for an Error.

@@ -3,6 +3,7 @@ import { pathFault, RELATIVE_PATH_MAX, type XsError } from '../wire/xenstore.ts'
 
 /** The server refuses a request; the ERROR reply has this name. */
 export class Refusal extends XenstoreError {
+  override readonly name = 'Refusal';
   readonly reply: XsError;
 
   constructor(reply: XsError) {

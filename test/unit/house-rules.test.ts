@@ -251,6 +251,20 @@ describe('the house rules', () => {
     expect(offenders(files, (target) => !/^(?:zx|yargs)(?:\/|$)/.test(target))).toEqual([]);
   });
 
+  test('an error has its name in words, since the build shortens those of classes', () => {
+    const nameless = program.flatMap((file) => {
+      const text = readFileSync(join(root, file), 'utf8');
+      const errors = [
+        ...text.matchAll(/^(?:export )?class (\w+) (?:extends \w*Error|implements Error) \{/gm),
+      ];
+      return errors.flatMap(([, name]) =>
+        new RegExp(`readonly name(: string)? = '${name}';`).test(text) ? [] : [`${file}: ${name}`],
+      );
+    });
+    expect(nameless).toEqual([]);
+    expect(readFileSync(join(root, 'lib/errors.ts'), 'utf8').match(/^export class /gm)).toHaveLength(8);
+  });
+
   test('a hook has at most 200 lines, any other module at most 300', () => {
     const tooLong = [...program, ...sources('tools')].filter((file) => {
       const lines = readFileSync(join(root, file), 'utf8').trimEnd().split('\n').length;

@@ -78,7 +78,9 @@ export function runRtnetlink(
     : { done: commands.length, error: errors.map(({ text }) => text).join('; '), refusals: errors };
 }
 
-class NoSuchDevice extends Error {}
+class NoSuchDevice extends Error {
+  override readonly name = 'NoSuchDevice';
+}
 
 type IndexOf = (name: string) => number | undefined;
 

@@ -38,6 +38,7 @@ const isBlank = (character: string) => ' \t\n\v\f\r'.includes(character);
 const endsAtom = (character: string) => isBlank(character) || '{}()<>[]!;#'.includes(character);
 
 class SxpFault extends Error {
+  override readonly name = 'SxpFault';
   readonly fault: Fault;
 
   constructor({ line, column }: Place, text: string) {

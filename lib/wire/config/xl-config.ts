@@ -39,6 +39,7 @@ interface Token extends Place {
 }
 
 class XlFault extends Error {
+  override readonly name = 'XlFault';
   readonly fault: Fault;
 
   constructor({ line, column }: Place, text: string) {

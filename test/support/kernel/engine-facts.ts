@@ -1,7 +1,17 @@
 // A program for the compiled program's engine: it prints what is so, for engine.test.ts to judge.
 
 import '../../../lib/engine/engine.ts';
-import { lastErrno, libc } from '../../../lib/system/kernel/libc.ts';
+import {
+  ClosedError,
+  HostError,
+  LockError,
+  RequestError,
+  StepError,
+  VerifyError,
+  XenNetworkError,
+  XenstoreError,
+} from '../../../lib/errors.ts';
+import { CallError, lastErrno, libc } from '../../../lib/system/kernel/libc.ts';
 
 const print = (value: unknown) => {
   const bytes = new TextEncoder().encode(`${JSON.stringify(value)}\n`);
@@ -50,6 +60,20 @@ const EARLY = {
   pattern: /^(\d+)-(\d+)$/u,
 };
 
+/** How errors are shown. */
+function named(): string[] {
+  const kinds = [
+    XenNetworkError,
+    RequestError,
+    HostError,
+    XenstoreError,
+    ClosedError,
+    LockError,
+    VerifyError,
+  ];
+  return [...kinds.map((Kind) => new Kind('why')), new StepError('why', 'ip'), new CallError(2)].map(String);
+}
+
 /** What was there early can be used, changed and let go like everything else. */
 function early(): unknown {
   const { forms, keyed, long, grown, pattern } = EARLY;
@@ -75,6 +99,7 @@ const chance = () => [Math.random(), Math.random()];
 
 const facts: Readonly<Record<string, () => unknown>> = {
   early,
+  named,
   chance,
   words: () => process.argv.slice(2),
   name: () => process.argv0,

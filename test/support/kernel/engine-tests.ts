@@ -53,6 +53,14 @@ export function engineTests(program: () => string): void {
     return JSON.parse(stdout);
   }
 
+  test('shows each error by the name of its class, which the build shortens', () => {
+    const kinds = ['XenNetwork', 'Request', 'Host', 'Xenstore', 'Closed', 'Lock', 'Verify', 'Step'];
+    expect(fact('named')).toEqual([
+      ...kinds.map((kind) => `${kind}Error: why`),
+      'CallError: No such file or directory',
+    ]);
+  });
+
   test('has what was made while it was loaded', () => {
     expect(fact('early')).toEqual([
       '[{"a":1,"b":2},{"a":3,"b":4}]',

@@ -5,13 +5,15 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../runtime.ts';
+import { Budget } from './budget.ts';
 import { chart } from './chart.ts';
 import { measureGrowth } from './growth.ts';
 import { measureHooks } from './hooks.ts';
 import { short } from './numbers.ts';
 import { measureOutages } from './outage.ts';
 import { growthTable, hookTable, outageTable, stormTable, targetTable, throughputTable } from './report.ts';
-import { measureStorms } from './storm.ts';
+import { measureStorms, type StormPlan, type StormResult } from './storm.ts';
+import { STORM_MODES, stormsLeftOut } from './storm-modes.ts';
 import type { Results } from './targets.ts';
 import { targets } from './targets.ts';
 import { type Lane, measureThroughput } from './throughput.ts';
@@ -23,25 +25,28 @@ function lanes(...filters: Lane['filter'][]): Lane[] {
   return filters.flatMap((filter) => [1, 1000].map((guests) => ({ filter, guests })));
 }
 
+/** Storms of the guests that all makers know. */
+function compatible(...plans: readonly (readonly [vifs: number, rounds: number])[]): StormPlan[] {
+  return plans.map(([vifs, rounds]) => ({ vifs, rounds, modes: ['compatible'], whole: false }));
+}
+
 const SHORT = {
+  budgetS: 600,
+  // How long each part takes on a quiet two-core machine, in seconds.
+  expectedS: { hooks: 15, storm: 5, growth: 20, throughput: 20, outages: 15 },
   rounds: 11,
-  storms: [
-    { vifs: 1, rounds: 3 },
-    { vifs: 10, rounds: 1 },
-    { vifs: 100, rounds: 1 },
-  ],
+  storms: compatible([1, 3], [10, 1], [100, 1]),
   growth: { sizes: [0, 1000], rounds: 5 },
   throughput: { lanes: lanes('strict'), rounds: 20 },
   outages: 3,
 };
 const LONG = {
+  budgetS: 3300,
+  expectedS: { hooks: 120, storm: 60, growth: 900, throughput: 180, outages: 90 },
   rounds: 100,
   storms: [
-    { vifs: 1, rounds: 15 },
-    { vifs: 10, rounds: 9 },
-    { vifs: 40, rounds: 5 },
-    { vifs: 100, rounds: 3 },
-    { vifs: 400, rounds: 1 },
+    ...compatible([1, 15], [10, 9], [40, 5], [100, 3]),
+    ...STORM_MODES.map(({ name }): StormPlan => ({ vifs: 400, rounds: 1, modes: [name], whole: true })),
   ],
   growth: { sizes: [0, 100, 1000, 4000], rounds: 15 },
   throughput: { lanes: lanes('none', 'counted', 'strict', 'compatible', 'stock'), rounds: 60 },
@@ -64,15 +69,19 @@ const begun = performance.now();
 const [load = 0] = loadavg();
 const failures: string[] = [];
 
+const budget = new Budget(plan.budgetS, () => performance.now() / 1000, say);
+
 /** Measures one part and shows it; when it fails the others are measured all the same. */
 async function part<T>(
+  name: string,
+  expectedS: number,
   work: () => Promise<readonly T[]>,
   table: (results: readonly T[]) => string,
 ): Promise<readonly T[]> {
   try {
-    const results = await work();
-    say(table(results));
-    return results;
+    const results = await budget.piece(name, expectedS, work);
+    if (results !== undefined) say(table(results));
+    return results ?? [];
   } catch (thrown) {
     failures.push(`failed: ${thrown instanceof Error ? thrown.message : thrown}`);
     return [];
@@ -80,19 +89,41 @@ async function part<T>(
 }
 
 const differences: string[] = [];
-const hooks = await part(async () => {
-  const found = await measureHooks(plan.rounds);
-  differences.push(...found.notes);
-  return found.hooks;
-}, hookTable);
-const storms = await part(() => measureStorms(plan.storms), stormTable);
-const growth = await part(() => measureGrowth(plan.growth.sizes, plan.growth.rounds), growthTable);
+const { expectedS } = plan;
+const hooks = await part(
+  'single hooks',
+  expectedS.hooks,
+  async () => {
+    const found = await measureHooks(plan.rounds);
+    differences.push(...found.notes);
+    return found.hooks;
+  },
+  hookTable,
+);
+const storms: StormResult[] = [];
+for (const each of plan.storms) {
+  const name = `storms of ${each.vifs} guests (${each.modes.join(', ')})`;
+  storms.push(...(await part(name, expectedS.storm, () => measureStorms(each), stormTable)));
+}
+const growth = await part(
+  'one more guest',
+  expectedS.growth,
+  () => measureGrowth(plan.growth.sizes, plan.growth.rounds),
+  growthTable,
+);
 const { lanes: roads, rounds } = plan.throughput;
-const throughput = await part(() => measureThroughput(roads, rounds), throughputTable);
-const outages = await part(() => measureOutages(plan.outages), outageTable);
+const throughput = await part(
+  'throughput',
+  expectedS.throughput,
+  () => measureThroughput(roads, rounds),
+  throughputTable,
+);
+const outages = await part('outages', expectedS.outages, () => measureOutages(plan.outages), outageTable);
 const notes = [
   ...failures,
   ...differences,
+  ...budget.leftOut,
+  ...(long ? stormsLeftOut() : []),
   '"sequence" is no stock script: it is what the network-bridge of old does, as a shell script of our own.',
   ...(load > cpus().length / 2
     ? [
@@ -101,7 +132,9 @@ const notes = [
     : []),
   ...(long
     ? []
-    : ["4000 guests, storms of 40 and 400 and other filters' throughput take npm run bench -- --long."]),
+    : [
+        "4000 guests, storms of 40 and 400, storms of other guests and other filters' throughput take npm run bench -- --long.",
+      ]),
 ];
 for (const sentence of notes) say(`note: ${sentence}`);
 const results: Results = {

@@ -31,16 +31,34 @@ export interface Sample {
  * @throws Error when the meter itself fails; a command that fails only shows its status
  */
 export function measure(enter: readonly string[], groups: readonly (readonly Job[])[]): Sample[][] {
+  const lines = run(enter, groups.map((jobs) => `${jobs.map(jobLine).join('')}!\n`).join(''));
+  const samples = lines.map(parseSample);
+  return groups.map((jobs) => samples.splice(0, jobs.length));
+}
+
+/**
+ * Runs commands at once and looks some twenty times a second how much memory all processes have. That takes time, so the
+ * commands are not timed.
+ * @param enter words before a command that run it in a process namespace of its own
+ * @param jobs the commands
+ * @returns at most at once in MB, beyond what there was before; what processes share counts once
+ * @throws Error when the meter itself fails
+ */
+export function weigh(enter: readonly string[], jobs: readonly Job[]): number {
+  const [line = ''] = run(enter, `${jobs.map(jobLine).join('')}?\n`);
+  return Number(line) / 1024;
+}
+
+function run(enter: readonly string[], input: string): string[] {
   const [file = '', ...args] = [...enter, compiled('meter')];
   const done = spawnSync(file, args, {
-    input: groups.map((jobs) => `${jobs.map(jobLine).join('')}!\n`).join(''),
+    input,
     encoding: 'utf8',
     timeout: LONGEST_RUN_MS,
     maxBuffer: 64 * 1024 * 1024,
   });
   if (done.status !== 0) throw new Error(`The meter failed (${done.status}): ${done.stderr}`);
-  const samples = done.stdout.trim().split('\n').map(parseSample);
-  return groups.map((jobs) => samples.splice(0, jobs.length));
+  return done.stdout.trim().split('\n');
 }
 
 function jobLine({ argv, env }: Job): string {

@@ -50,11 +50,11 @@ function timePanels({ hooks, storms, growth }: Results): Panel[] {
     },
     {
       ...ms,
-      title: 'vif-bridge online, many guests at once, until all are connected',
+      title: 'Many guests at once, until all hooks have ended',
       scale: 'group',
       groups: grouped(
         storms,
-        ({ vifs }) => `${vifs} at once`,
+        ({ mode, act, vifs }) => `${mode}, ${vifs} ${act}`,
         ({ maker, wallMs }) => ({ name: maker, maker, value: wallMs }),
       ),
     },

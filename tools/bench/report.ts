@@ -45,18 +45,24 @@ export function hookTable(hooks: readonly HookResult[]): string {
 
 /** Guests that start at once. */
 export function stormTable(storms: readonly StormResult[]): string {
-  const rows = storms.map(({ maker, vifs, wallMs, slowestMs, cpuMs, failures, unruled }) => {
-    const ours = storms.find((each) => each.maker === 'ours' && each.vifs === vifs);
+  const rows = storms.map((storm) => {
+    const { mode, act, maker, vifs, wallMs, slowestMs, cpuMs, memoryMb, failures, unruled } = storm;
+    const ours = storms.find(
+      (each) => each.maker === 'ours' && each.vifs === vifs && each.mode === mode && each.act === act,
+    );
     const part = maker === 'ours' ? '' : short(ratio(ours?.wallMs, wallMs));
     return [
-      `${vifs} at once, ${maker}`,
-      ...[wallMs, slowestMs, cpuMs].map(short),
+      `${mode}, ${vifs} ${act}, ${maker}`,
+      ...[wallMs, slowestMs, cpuMs, memoryMb].map(short),
       `${failures}`,
       `${unruled}`,
       part,
     ];
   });
-  return table([['storm', 'wall ms', 'slowest ms', 'cpu ms', 'failed', 'lack rules', 'ours/wall'], ...rows]);
+  return table([
+    ['storm', 'wall ms', 'slowest ms', 'cpu ms', 'peak MB', 'failed', 'wrong', 'ours/wall'],
+    ...rows,
+  ]);
 }
 
 /** One more guest beside many. */

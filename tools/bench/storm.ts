@@ -1,13 +1,17 @@
 // Many guests that start at the same moment.
 
-import { measure, type Sample } from './meter.ts';
+import { measure, type Sample, weigh } from './meter.ts';
 import { median, shuffled } from './numbers.ts';
-import { MAKERS, type Maker, Stage } from './stage.ts';
+import { type Maker, Stage } from './stage.ts';
+import { STORM_MODES, type StormMode } from './storm-modes.ts';
 
-const HOOK = 'vif-bridge';
+/** What the hooks of a storm are told: all online, all offline, or a half of each while a refilter goes on. */
+export type StormAct = 'online' | 'offline' | 'mixed';
 
 /** What became of a storm: medians, and all that went wrong. */
 export interface StormResult {
+  readonly mode: string;
+  readonly act: StormAct;
   readonly maker: Maker;
   readonly vifs: number;
   /** From the first start to the last end. */
@@ -15,9 +19,11 @@ export interface StormResult {
   /** The one that took longest. */
   readonly slowestMs: number;
   readonly cpuMs: number;
+  /** At most in memory at once by all processes of the storm, what they share counted once; NaN where not weighed. */
+  readonly memoryMb: number;
   /** Calls that failed, or did not tell `connected`. */
   readonly failures: number;
-  /** Guests that lack a rule afterwards. */
+  /** Guests that lack something after an online, or still have something after an offline. */
   readonly unruled: number;
 }
 
@@ -25,25 +31,37 @@ export interface StormResult {
 export interface StormPlan {
   readonly vifs: number;
   readonly rounds: number;
+  /** The kinds of guests. */
+  readonly modes: readonly string[];
+  /** Whether all go as well, half of them beside the others' coming, and memory is measured, in a storm of its own. */
+  readonly whole: boolean;
 }
 
 /**
- * Puts many guests on a bridge at once.
- * @param plans the storms, each for every maker
+ * Brings many guests at once.
+ * @param plan how many, and which
  */
-export async function measureStorms(plans: readonly StormPlan[]): Promise<StormResult[]> {
-  const stage = await Stage.create();
-  stage.cards(1, Math.max(...plans.map(({ vifs }) => vifs)));
-  // The first time only warms up.
-  for (const maker of MAKERS) storm(stage, maker, 1);
-  const results = plans.flatMap(({ vifs, rounds }, i) => {
+export async function measureStorms({ vifs, rounds, modes, whole }: StormPlan): Promise<StormResult[]> {
+  const results: StormResult[] = [];
+  for (const mode of STORM_MODES.filter(({ name }) => modes.includes(name))) {
+    const stage = await Stage.create();
+    mode.prepare?.(stage);
+    stage.cards(1, vifs, mode.entries);
+    const domids = Array.from({ length: vifs }, (_, i) => i + 1);
+    // The first time only warms up.
+    for (const maker of mode.makers) calm(stage, mode, [1], storm(stage, mode, maker, 'online', [1]));
     const found = Array.from({ length: rounds }, (_, round) =>
-      shuffled(MAKERS, i + round).map((maker) => storm(stage, maker, vifs)),
+      shuffled(mode.makers, vifs + round).flatMap((maker) => turn(stage, mode, maker, domids, whole)),
     ).flat();
-    return MAKERS.map((maker) => summary(found.filter((each) => each.maker === maker)));
-  });
-  await stage.host.close();
+    results.push(...summaries(found));
+    await stage.host.close();
+  }
   return results;
+}
+
+function summaries(storms: readonly StormResult[]): StormResult[] {
+  const keyOf = ({ maker, act }: StormResult) => `${maker} ${act}`;
+  return [...new Set(storms.map(keyOf))].map((key) => summary(storms.filter((each) => keyOf(each) === key)));
 }
 
 function summary(storms: readonly StormResult[]): StormResult {
@@ -56,60 +74,110 @@ function summary(storms: readonly StormResult[]): StormResult {
     wallMs: middle(({ wallMs }) => wallMs),
     slowestMs: middle(({ slowestMs }) => slowestMs),
     cpuMs: middle(({ cpuMs }) => cpuMs),
+    memoryMb: middle(({ memoryMb }) => memoryMb),
     failures: sum(({ failures }) => failures),
     unruled: sum(({ unruled }) => unruled),
   };
 }
 
-function storm(stage: Stage, maker: Maker, vifs: number): StormResult {
-  const domids = Array.from({ length: vifs }, (_, i) => i + 1);
-  const [samples = []] = measure(stage.host.enter, [
-    domids.map((domid) => stage.call(maker, HOOK, 'online', domid)),
-  ]);
-  const { connected, ruled } = look(stage, domids);
-  const result = {
+/** A maker's guests come, and with ours for a whole storm also go and change over; then all is as before. */
+function turn(
+  stage: Stage,
+  mode: StormMode,
+  maker: Maker,
+  domids: readonly number[],
+  whole: boolean,
+): StormResult[] {
+  const come = storm(stage, mode, maker, 'online', domids);
+  if (!whole || maker === 'stock') return calm(stage, mode, domids, [come]);
+  const gone = storm(stage, mode, maker, 'offline', domids);
+  if (maker !== 'ours') {
+    const heavy = weighed(stage, mode, maker, domids);
+    return calm(stage, mode, domids, [{ ...come, memoryMb: heavy }, gone]);
+  }
+  calm(stage, mode, domids, []);
+  const memoryMb = weighed(stage, mode, maker, domids);
+  const half = domids.filter((domid) => domid % 2 === 0);
+  storm(stage, mode, maker, 'offline', half);
+  const mixed = storm(stage, mode, maker, 'mixed', domids);
+  return calm(stage, mode, domids, [{ ...come, memoryMb }, gone, mixed]);
+}
+
+/** Guests with even numbers are those that come in a mixed storm; before it only the others are there. */
+function commandOf(act: StormAct, domid: number): 'online' | 'offline' {
+  if (act !== 'mixed') return act;
+  return domid % 2 === 0 ? 'online' : 'offline';
+}
+
+function jobs(
+  stage: Stage,
+  { hook, words }: StormMode,
+  maker: Maker,
+  act: StormAct,
+  domids: readonly number[],
+) {
+  const told = maker === 'ours' ? words : [];
+  return domids.map((domid) => stage.call(maker, hook, commandOf(act, domid), domid, told));
+}
+
+function weighed(stage: Stage, mode: StormMode, maker: Maker, domids: readonly number[]): number {
+  return weigh(stage.host.enter, jobs(stage, mode, maker, 'online', domids));
+}
+
+function storm(
+  stage: Stage,
+  mode: StormMode,
+  maker: Maker,
+  act: StormAct,
+  domids: readonly number[],
+): StormResult {
+  const told = domids.filter((domid) => commandOf(act, domid) === 'online');
+  for (const domid of act === 'mixed' ? told : []) stage.store.remove(Stage.told(domid)[0] ?? '');
+  const hooks = jobs(stage, mode, maker, act, domids);
+  const beside = act === 'mixed' ? [stage.plain('/etc/xen/scripts/xen-network', 'refilter')] : [];
+  const [samples = []] = measure(stage.host.enter, [[...hooks, ...beside]]);
+  const connected = whoIsConnected(stage);
+  const lost = told.filter((domid) => !connected.has(domid)).length;
+  return {
+    mode: mode.name,
+    act,
     maker,
-    vifs,
+    vifs: domids.length,
     wallMs: Math.max(...samples.map(({ begunMs, wallMs }) => begunMs + wallMs)),
-    slowestMs: Math.max(...samples.map(({ wallMs }) => wallMs)),
+    slowestMs: Math.max(...samples.slice(0, hooks.length).map(({ wallMs }) => wallMs)),
     cpuMs: samples.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
-    failures: domids.filter((domid, i) => !worked(samples[i]) || !connected.has(domid)).length,
-    unruled: vifs - ruled,
+    memoryMb: Number.NaN,
+    failures: Math.max(samples.filter((sample) => !worked(sample)).length, lost),
+    unruled: wrong(stage, mode, act, domids),
   };
-  calm(stage, domids);
-  return result;
 }
 
 function worked(sample: Sample | undefined): boolean {
   return sample?.status === 0;
 }
 
-/** Who was told `connected`, and how many have all of the rules that let them pass. */
-function look(
-  stage: Stage,
-  domids: readonly number[],
-): { readonly connected: Set<number>; readonly ruled: number } {
+function whoIsConnected(stage: Stage): Set<number> {
   const told = stage.store.list('/local/domain/0/backend/vif').join('\n');
   const connected = [...told.matchAll(/^\S*\/vif\/(\d+)\/0\/hotplug-status = "connected"/gm)];
-  const listing = stage.host.ok('iptables', '-S', 'FORWARD');
-  const rules = new Set(listing.replace(/ -m comment --comment "[^"]*"/g, '').split('\n'));
-  const ruled = domids.filter((domid) => {
-    const [from, to] = ['in', 'out'].map(
-      (way) => `-m physdev --physdev-${way} vif${domid}.0 --physdev-is-bridged`,
-    );
-    return (
-      rules.has(`-A FORWARD -s ${Stage.address(domid)}/32 ${from} -j ACCEPT`) &&
-      rules.has(`-A FORWARD -p udp ${from} -m udp --sport 68 --dport 67 -j ACCEPT`) &&
-      rules.has(`-A FORWARD ${to} -j ACCEPT`)
-    );
-  });
-  return { connected: new Set(connected.map(([, domid]) => Number(domid))), ruled: ruled.length };
+  return new Set(connected.map(([, domid]) => Number(domid)));
+}
+
+/** Guests that lack a part that they must have, or have one that must be gone. */
+function wrong(stage: Stage, mode: StormMode, act: StormAct, domids: readonly number[]): number {
+  const parts = mode.parts.map((part) => part(stage));
+  return domids.filter((domid) => {
+    const wanted = commandOf(act, domid) === 'online';
+    return parts.some((part) => part.has(domid) !== wanted);
+  }).length;
 }
 
 /** All is as if the guests had never been there. */
-function calm(stage: Stage, domids: readonly number[]): void {
+function calm<T>(stage: Stage, mode: StormMode, domids: readonly number[], results: T): T {
+  if (mode.parts.some((part) => part(stage).size > 0))
+    measure(stage.host.enter, [jobs(stage, mode, 'ours', 'offline', domids)]);
   stage.host.ok('iptables', '-F', 'FORWARD');
   stage.host.ok('rm', '-rf', '/run/xen-network/vif');
   stage.host.ip(...domids.map((domid) => `link set dev ${Stage.fresh(domid)}`));
   stage.host.run(['xenstore-rm', ...domids.flatMap((domid) => Stage.told(domid))]);
+  return results;
 }

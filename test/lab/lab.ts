@@ -23,6 +23,8 @@ const PROJECT = join(HERE, '../..');
 /** How long the images may take, and dom0's start. */
 const BUILD_MS = 15 * 60_000;
 const START_MS = 8 * 60_000;
+/** What dom0 has to say that a scenario took too long. */
+const MARGIN_MS = 30_000;
 /** What must be free: in GiB on disk for the images, in MiB of memory beside the machine's own. */
 const DISK_GIB = 4;
 const MEMORY_MARGIN = 512;
@@ -77,25 +79,30 @@ export function whyNoLab(suite: SuiteName, memory: number): string | undefined {
  * @throws NoLabError where the images cannot be made on this machine; Error when there is no dom0 in the end
  */
 export async function startLab(suite: SuiteName, memory: number): Promise<Lab> {
-  const folder = mkdtempSync(join(tmpdir(), 'xen-lab-'));
-  const settings = join(folder, 'settings');
+  const logs = logsOf(suite);
+  mkdirSync(logs, { recursive: true });
+  const settings = join(logs, 'settings');
   writeFileSync(settings, suiteSettings(suite));
   buildImages(suite, settings);
   buildPreload(); // dom0 has no compiler for the tests that it runs
-  const payload = makePayload(folder, settings);
-  const log = join(logsOf(suite), 'console.log');
+  const folder = mkdtempSync(join(tmpdir(), 'xen-lab-'));
+  const system = join(folder, 'dom0.img');
+  execFileSync('cp', ['--sparse=always', '--reflink=auto', join(imagesOf(suite), 'dom0.img'), system]);
+  const disks = [system, makePayload(folder, settings)] as const;
+  const log = join(logs, 'console.log');
+  const parts = { images: imagesOf(suite), disks, shared: PROJECT, memory, log };
   let said: string[] = [];
   let listener: (line: string) => void = () => undefined;
-  const machine = startMachine(imagesOf(suite), payload, PROJECT, memory, log, (line) => {
+  const machine = startMachine(parts, (line) => {
     said.push(line);
     listener(line);
   });
-  const off = machine.off.finally(() => rmSync(folder, { recursive: true, force: true }));
+  rmSync(folder, { recursive: true });
   const hear = (pattern: RegExp): Promise<string> =>
     new Promise((resolve, reject) => {
       listener = (line) => void (pattern.test(line) && resolve(line));
       const gone = () => reject(new Error(`dom0 is gone; its console (${log}):\n${said.join('\n')}`));
-      off.then(gone, gone);
+      machine.off.then(gone, gone);
     });
   const started = setTimeout(machine.kill, START_MS);
   await hear(/^lab: ready$/).finally(() => clearTimeout(started));
@@ -103,7 +110,9 @@ export async function startLab(suite: SuiteName, memory: number): Promise<Lab> {
     run: async (name, seconds) => {
       said = [];
       machine.type(`${name} ${seconds}`);
-      const line = await hear(/^lab: (ok|FAILED) /);
+      const patience = setTimeout(machine.kill, seconds * 1000 + MARGIN_MS);
+      // A dom0 that is ready once more has started again unasked.
+      const line = await hear(/^lab: (ok |FAILED |ready$)/).finally(() => clearTimeout(patience));
       if (!line.startsWith('lab: ok')) throw new Error(`${line}\n${said.join('\n')}`);
       const note = 'lab: note ';
       return said.filter((text) => text.startsWith(note)).map((text) => text.slice(note.length));
@@ -111,13 +120,12 @@ export async function startLab(suite: SuiteName, memory: number): Promise<Lab> {
     end: async () => {
       machine.type('end');
       const patience = setTimeout(machine.kill, START_MS);
-      await off.finally(() => clearTimeout(patience));
+      await machine.off.finally(() => clearTimeout(patience));
     },
   };
 }
 
 function buildImages(suite: SuiteName, settings: string): void {
-  mkdirSync(logsOf(suite), { recursive: true });
   const log = join(logsOf(suite), 'build.log');
   const file = openSync(log, 'w');
   // In namespaces of its own, so that neither a process nor a mount of it outlives it, whoever kills it.
@@ -143,7 +151,7 @@ function makePayload(folder: string, settings: string): string {
   const disk = join(folder, 'payload.img');
   cpSync(settings, join(tree, 'settings'));
   for (const part of ['dom0', 'scenarios']) cpSync(join(HERE, part), join(tree, part), { recursive: true });
-  for (const part of ['install.sh', 'dist/xen-network', 'dist/share'])
+  for (const part of ['install.sh', 'init', 'dist/xen-network', 'dist/share'])
     cpSync(join(PROJECT, part), join(tree, 'project', part), { recursive: true });
   writeFileSync(disk, '');
   truncateSync(disk, 2 ** 28);

@@ -205,3 +205,61 @@ unchanged_since() {
     sleep 1
   done
 }
+
+# Usage: boot_as_server SCENARIO SECONDS  Dom0 starts again, by systemd, with what the scenario has set up, and goes on with the
+# scenario there as boot 1, which may take so long (server.sh).
+boot_as_server() {
+  systemd-machine-id-setup
+  # Debian's own units and what the lab needs, and no question at the console.
+  systemctl mask serial-getty@hvc0.service systemd-firstboot.service
+  systemctl disable isc-dhcp-server openvswitch-switch || true
+  mkdir -p /etc/systemd/system.conf.d /etc/systemd/journald.conf.d
+  printf '[Manager]\nShowStatus=no\n' >/etc/systemd/system.conf.d/lab.conf
+  printf '[Journal]\nStorage=volatile\n' >/etc/systemd/journald.conf.d/lab.conf
+  grep -q log=all /etc/default/xen || echo "XENCONSOLED_ARGS='--log=all'" >>/etc/default/xen
+  cat >/etc/systemd/system/lab-outside.service <<'END'
+[Unit]
+DefaultDependencies=no
+After=systemd-udev-trigger.service systemd-tmpfiles-setup.service
+Before=network-pre.target
+Wants=network-pre.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/payload/dom0/outside.sh
+[Install]
+WantedBy=multi-user.target
+END
+  cat >/etc/systemd/system/lab.service <<'END'
+[Unit]
+After=multi-user.target
+[Service]
+ExecStart=/payload/dom0/server.sh
+Environment=HOME=/root LANG=C TERM=dumb
+TTYPath=/dev/hvc0
+StandardInput=null
+StandardOutput=tty
+StandardError=tty
+[Install]
+WantedBy=multi-user.target
+END
+  systemctl enable lab-outside lab
+  echo "$1 $2" >/lab/server
+  echo 1 >>/lab/server
+  cp -p /lab/init /lab/init.lab
+  cp /payload/dom0/server-init /lab/init
+  cut_power
+}
+
+# Usage: next_boot  What boots after this goes on with the scenario as the next one; guests are left to the end of this boot.
+next_boot() {
+  trap - EXIT
+  sed -i "2s/.*/$((boot + 1))/" /lab/server
+}
+
+# Usage: cut_power  Dom0 starts again at once, as after a reset; its disk is written before.
+cut_power() {
+  sync
+  echo b >/proc/sysrq-trigger
+  sleep 60
+}

@@ -234,11 +234,12 @@ function rulesSteps(run: Refilter, { run: { call }, state, bridge }: RunningVif,
   run.changed ||= limited.length > 0 || !isRight;
   const rules = { present: isRight ? wanted : listRules(system, device), wanted, limited };
   const record = readVifRecord(system, device);
-  const saved = record ?? (bridge === undefined ? undefined : { name, bridge: bridge.name });
+  // Somebody may have renamed the device since it was recorded.
+  const saved = record ?? (bridge === undefined ? undefined : { bridge: bridge.name });
   // A device without a bridge has no table either.
   return saved === undefined
     ? replaceForwardRules(name, rules.present, wanted)
-    : replaceRecordedRules(vifRecordPath(device), record, saved, rules);
+    : replaceRecordedRules(vifRecordPath(device), record, { ...saved, name }, rules);
 }
 
 function isHeldAs(

@@ -41,7 +41,7 @@ export function replaceRecordedRules(
     ...(isCovered ? [] : [recordStep(path, record, { ...saved, rules: all })]),
     ...limited,
     ...replaceForwardRules(saved.name, present, wanted),
-    ...(between !== undefined && sameRules(between.rules, wanted)
+    ...(between?.name === saved.name && sameRules(between.rules, wanted)
       ? []
       : [recordStep(path, between, { ...saved, rules: wanted })]),
   ];

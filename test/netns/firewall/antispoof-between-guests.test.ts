@@ -66,3 +66,28 @@ test('nor does one of a routed guest, or of one behind NAT', () => {
     expect({ target, reached: forgedReaches(guest, i + 1, target) }).toEqual({ target, reached: false });
   }
 });
+
+// Found by `npm run soak -- --seed 2005 --acts 15`.
+test.each([{}, { antispoof: 'strict' }])(
+  'a guest that somebody renames by hand is held under its new name by a refilter, and under the old one again, with %o',
+  (more) => {
+    net.ok('network-bridge', 'start', 'antispoof=yes', 'topology=plain');
+    const values = { bridge: 'xenbr0', ip: '192.0.2.11', vifname: 'web', ...more };
+    const guest = net.guest('vif-bridge', 1, values);
+    guest.ip('address add 192.0.2.11/24 dev eth0', `address add ${forged(1)}/24 dev eth0`);
+    const before = net.host.snapshot();
+    const tables = () => net.host.ok('nft', 'list', 'tables', 'bridge');
+    const had = tables();
+    const isHeld = (from: string, to: string) => {
+      net.host.ip(`link set dev ${from} name ${to}`);
+      expect(net.host.hook('xen-network', ['refilter'])).toMatchObject({ status: 0, stderr: '' });
+      expect(net.rules().join('\n')).not.toContain(`--physdev-in ${from} `);
+      expect(guest.reaches('192.0.2.1')).toBe(true);
+      expect(forgedReaches(guest, 1, '192.0.2.1')).toBe(false);
+    };
+    isHeld('web', 'lost');
+    isHeld('lost', 'web');
+    expect(net.host.snapshot()['files']).toEqual(before['files']);
+    expect(tables()).toBe(had);
+  },
+);

@@ -39,5 +39,8 @@ async function writeNotices(to: string, parts: readonly Part[]): Promise<void> {
   const own = await readFile(join(root, 'LICENSE'), 'utf8');
   await writeFile(join(to, 'copyright'), noticesText(own, parts));
   await writeFile(join(to, 'xen-network.cdx.json'), bomText(parts));
-  await copyFile(join(root, 'packaging/licences/LGPL-2.1'), join(to, 'LGPL-2.1'));
+  const text = join(to, 'LGPL-2.1');
+  if (parts.some(({ licence }) => licence.startsWith('LGPL')))
+    await copyFile(join(root, 'packaging/licences/LGPL-2.1'), text);
+  else await rm(text, { force: true });
 }

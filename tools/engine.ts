@@ -6,7 +6,15 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { basename, join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { FUNCTIONS } from '../lib/system/kernel/libc.ts';
-import { compileFlags, findCompiler, LIBRARIES, LINK_FLAGS, WARNINGS } from './compiler.ts';
+import {
+  compileFlags,
+  findCompiler,
+  findLibrary,
+  LIBRARIES,
+  LINK_FLAGS,
+  type Library,
+  WARNINGS,
+} from './compiler.ts';
 import { engineSource, exists, quickjs } from './engine-source.ts';
 import { linkedParts, type Part } from './notices.ts';
 import { root, run } from './runtime.ts';
@@ -67,13 +75,15 @@ async function sourceText(name: string): Promise<string> {
 /**
  * Compiles the engine to a library, once for each version of its sources.
  * @param cc the compiler
+ * @param libc the C library; the compiler's own unless told
  * @returns the path of the library
  */
-export async function engineLibrary(cc: string): Promise<string> {
+export async function engineLibrary(cc: string, libc: Library = { flags: [] }): Promise<string> {
+  const flagsIn = (work: string) => [...compileFlags(work), ...libc.flags];
   const hash = createHash('sha256')
     .update((await run`${cc} --version`).stdout)
     // Not the paths: what is made is the same wherever the project lies.
-    .update(compileFlags('').join(' ').replaceAll(root, ''));
+    .update(flagsIn('').join(' ').replaceAll(root, ''));
   for (const name of QUICKJS_FILES) hash.update(await sourceText(name));
   const archive = join(cache, `quickjs-${hash.digest('hex').slice(0, 16)}.a`);
   if (await exists(archive)) return archive;
@@ -85,7 +95,7 @@ export async function engineLibrary(cc: string): Promise<string> {
     await Promise.all(
       QUICKJS_FILES.map(async (name, i) => {
         await writeFile(join(work, name), await sourceText(name));
-        await run`${cc} ${compileFlags(work)} -w -c ${join(work, name)} -o ${objects[i] ?? ''}`;
+        await run`${cc} ${flagsIn(work)} -w -c ${join(work, name)} -o ${objects[i] ?? ''}`;
       }),
     );
     await run`ar rcs ${join(work, 'library.a')} ${objects}`;
@@ -122,11 +132,19 @@ const RESULTS: Readonly<Record<number, string>> = {
   [FFIType.cstring]: 'TEXT',
 };
 
+/** Functions that lib/engine/libc.c has itself, since musl's differ or, like statx before version 1.2.5, are missing. */
+const OWN: Readonly<Record<string, string>> = {
+  __errno_location: 'errno_location',
+  open: 'open_file',
+  opendir: 'open_folder',
+  statx: 'status_of',
+  strerror: 'error_text',
+};
+
 /** The table of libc.ts's functions in C. */
 function functionTable(): string {
   const rows = Object.entries(FUNCTIONS).map(([name, { returns }]) => {
-    const address = name === '__errno_location' ? 'errno_location' : name;
-    return `{"${name}", (void *)${address}, ${RESULTS[returns]}},`;
+    return `{"${name}", (void *)${OWN[name] ?? name}, ${RESULTS[returns]}},`;
   });
   const includes = HEADERS.map((name) => `#include <${name}>`);
   const lines = [
@@ -228,16 +246,18 @@ export async function compileProgram(
   await mkdir(cache, { recursive: true });
   try {
     const compile = join(folder, 'compile-modules');
-    const flags = [...compileFlags(folder), ...WARNINGS];
+    const hereFlags = [...compileFlags(folder), ...WARNINGS];
+    const libc = await findLibrary(cc);
+    const flags = [...hereFlags, ...libc.flags];
     const tool = [join(root, 'tools/compile-modules.c'), await engineLibrary(here), ...LIBRARIES];
-    await run`${here} ${flags} ${tool} -o ${compile}`;
+    await run`${here} ${hereFlags} ${tool} -o ${compile}`;
     const { modules, inputs } = await bundle(entry, folder, standIns);
     const table = await run({ cwd: folder })`${compile} ${modules}`;
     await writeFile(join(folder, 'modules.c'), table.stdout);
     await writeFile(join(folder, 'functions.c'), functionTable());
     const made = ['modules.c', 'functions.c'].map((name) => join(folder, name));
-    const sources = ['engine.c', 'last-words.c', 'libc.c', 'memory.c', 'snapshot.c'].map((name) =>
-      join(own, name),
+    const sources = ['engine.c', 'fortify.c', 'last-words.c', 'libc.c', 'memory.c', 'snapshot.c'].map(
+      (name) => join(own, name),
     );
     const objects = await Promise.all(
       [...sources, ...made].map(async (source) => {
@@ -246,7 +266,7 @@ export async function compileProgram(
         return object;
       }),
     );
-    const libraries = [await engineLibrary(cc), ...LIBRARIES];
+    const libraries = [await engineLibrary(cc, libc), ...LIBRARIES];
     // Static: it starts faster, runs with any C library, and ignores the caller's LD_ variables.
     const link = async (room: string) => {
       const program = join(folder, 'program');
@@ -255,7 +275,7 @@ export async function compileProgram(
     };
     await linkWithSnapshot(folder, snapshot && target === undefined, link);
     await rename(join(folder, 'program'), out);
-    return await linkedParts(inputs, cc);
+    return await linkedParts(inputs, cc, libc);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

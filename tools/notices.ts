@@ -3,6 +3,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import manifest from '../package.json' with { type: 'json' };
+import type { Library } from './compiler.ts';
 import { QUICKJS, quickjs } from './engine-source.ts';
 import { root, run } from './runtime.ts';
 
@@ -23,13 +24,18 @@ export interface Part {
 /**
  * Everything that is linked in, ours left out.
  * @param inputs the paths of the modules that are part of the program, from the project's folder
- * @param cc the compiler, which knows the C library
+ * @param cc the compiler, which knows its own C library
+ * @param libc the C library
  * @throws Error naming a package without a licence
  */
-export async function linkedParts(inputs: readonly string[], cc: string): Promise<Part[]> {
+export async function linkedParts(inputs: readonly string[], cc: string, libc: Library): Promise<Part[]> {
   const folders = inputs.flatMap((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []);
   const packages = [...new Set(folders)].sort().map(npmPart);
-  return [await engine(), await cLibrary(cc), ...(await Promise.all(packages))];
+  return [
+    await engine(),
+    await (libc.folder === undefined ? cLibrary(cc) : musl(libc.folder)),
+    ...(await Promise.all(packages)),
+  ];
 }
 
 async function npmPart(folder: string): Promise<Part> {
@@ -74,6 +80,19 @@ is under the MIT licence: "npm ci && npm run build" links it with the static C l
 of GCC's own library that the compiler adds are under the GNU General Public License, version 3, with the GCC Runtime
 Library Exception, version 3.1, which asks for no notice.
 `;
+
+async function musl(folder: string): Promise<Part> {
+  const said = (await run`ar p ${join(folder, 'libc.a')} version.lo`).stdout;
+  const [version] = /\d+\.\d+\.\d+/.exec(said) ?? [];
+  if (version === undefined) throw new Error(`${folder}/libc.a does not say which version of musl it is.`);
+  return {
+    name: 'musl',
+    version,
+    licence: 'MIT',
+    notice: await readFile('/usr/share/doc/musl-dev/copyright', 'utf8'),
+    from: 'https://musl.libc.org/',
+  };
+}
 
 async function cLibrary(cc: string): Promise<Part> {
   const said = (await run`printf %s ${C_LIBRARY} | ${cc} -E -P -`).stdout;

@@ -77,6 +77,8 @@ install_packages() {
 
 # The engine's source is packed by xz.
 compiler='gcc libc6-dev xz-utils'
+# The C library that the program is linked with where it is installed.
+starts_fast() { [ -e "/usr/lib/$(uname -m)-linux-musl/rcrt1.o" ]; }
 
 # The build needs neither root nor Debian where this is so.
 can_compile() {
@@ -101,7 +103,7 @@ install_modules() {
 
 what=${1-}
 case $what in
-  build) if can_compile; then exit 0; fi ;;
+  build) if can_compile && { starts_fast || [ "$(id -u)" -ne 0 ] || ! command -v apt-get; } >/dev/null; then exit 0; fi ;;
   man) if can_compile && command -v scdoc >/dev/null; then exit 0; fi ;;
   package | release | demo | test | lab) ;;
   *)
@@ -147,6 +149,7 @@ case $what in
     ;;
 esac
 install_packages "$@" || die "the $what cannot do without these packages."
+starts_fast || install_packages musl-dev || say "the program will be linked with glibc, which starts more slowly"
 if [ "$what" = test ] && [ "$(uname -m)" = x86_64 ]; then
   # shellcheck disable=SC2086
   install_packages $lab || say "npm test will skip what needs these packages: a real Xen in QEMU"

@@ -31,6 +31,17 @@ extern const struct function functions[];
 // The address of the last call's errno.
 int *errno_location(void);
 
+// strerror(3), in the words that `ip` and other programs of a host use, whatever C library this one has.
+const char *error_text(int number);
+
+// open(2) and opendir(3) by the same system call with any C library: whoever watches the program, or lets its calls fail,
+// counts on that.
+int open_file(const char *path, int flags, unsigned int mode);
+void *open_folder(const char *path);
+
+// statx(2).
+int status_of(int fd, const char *path, int flags, unsigned int mask, void *to);
+
 // The engine's allocator, and the function to call before its first use.
 extern const JSMallocFunctions memory;
 void keep_reserve(void);

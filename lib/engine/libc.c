@@ -3,7 +3,12 @@
 
 #include "engine.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { MOST_ARGUMENTS = 6 };
 
@@ -11,6 +16,45 @@ enum { MOST_ARGUMENTS = 6 };
 static int last_errno;
 
 int *errno_location(void) { return &last_errno; }
+
+const char *error_text(int number) {
+  switch (number) {
+    case EIO: return "Input/output error";
+    case ENOMEM: return "Cannot allocate memory";
+    case EBUSY: return "Device or resource busy";
+    case EMFILE: return "Too many open files";
+    case ENOTTY: return "Inappropriate ioctl for device";
+    case ERANGE: return "Numerical result out of range";
+    case ENAMETOOLONG: return "File name too long";
+    case ELOOP: return "Too many levels of symbolic links";
+    case EOVERFLOW: return "Value too large for defined data type";
+    case EMSGSIZE: return "Message too long";
+    case EOPNOTSUPP: return "Operation not supported";
+    case EADDRINUSE: return "Address already in use";
+    case EADDRNOTAVAIL: return "Cannot assign requested address";
+    case ENETUNREACH: return "Network is unreachable";
+    case ENOTCONN: return "Transport endpoint is not connected";
+    case ETIMEDOUT: return "Connection timed out";
+    case EHOSTUNREACH: return "No route to host";
+    case EDQUOT: return "Disk quota exceeded";
+    default: return strerror(number);
+  }
+}
+
+int open_file(const char *path, int flags, unsigned int mode) { return openat(AT_FDCWD, path, flags, mode); }
+
+void *open_folder(const char *path) {
+  const int fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_DIRECTORY | O_CLOEXEC);
+  DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+  const int error = errno;
+  if (fd >= 0 && folder == NULL) close(fd);
+  errno = error;
+  return folder;
+}
+
+int status_of(int fd, const char *path, int flags, unsigned int mask, void *to) {
+  return syscall(SYS_statx, fd, path, flags, mask, to);
+}
 
 uint8_t *bytes_of(JSContext *ctx, JSValueConst array, size_t *length) {
   size_t offset, whole;

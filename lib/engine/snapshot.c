@@ -20,6 +20,11 @@ struct head {
 };
 
 enum { HEAD = 1024, PAGE = 4096, WORD = 8, WORDS = 64 };
+// Since Linux 5.14; not in musl's headers.
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 // A large page of the kernel: one fault for all of it. Behind the snapshot there is room for a hook's own memory.
 enum { LARGE_PAGE = 2 << 20, ROOM = 256 << 10, MOST = 8 << 20 };
 

@@ -111,7 +111,10 @@ describe('the packages', () => {
     const said = run(['rpmlint', '-c', join(root, 'packaging/rpm/rpmlint.toml'), rpm]);
     expect(said.stdout).toContain(' 0 errors, 0 warnings');
     const files = run(['rpm', '-qlp', rpm]).stdout.trim().split('\n');
-    expect(files).toContain('/usr/share/doc/xen-network/LGPL-2.1');
+    const folder = '/usr/share/doc/xen-network';
+    const notices = readFileSync(join(root, 'dist/share/doc/xen-network/copyright'), 'utf8');
+    expect(files).toContain(`${folder}/copyright`);
+    expect(files.includes(`${folder}/LGPL-2.1`)).toBe(notices.includes('under LGPL-2.1-or-later'));
     expect(files.filter((file) => !file.startsWith('/usr/'))).toEqual([]);
   });
 

@@ -15,8 +15,9 @@ let built: { cc: string; flags: string[]; link: string[] };
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'xen-network-hardened-'));
-  const script = `const { compileFlags, findCompiler, LINK_FLAGS } = await import('./tools/compiler.ts');
-    console.log(JSON.stringify({ cc: await findCompiler(), flags: compileFlags(''), link: LINK_FLAGS }))`;
+  const script = `const { compileFlags, findCompiler, findLibrary, LINK_FLAGS } = await import('./tools/compiler.ts');
+    const cc = await findCompiler(), { flags } = await findLibrary(cc);
+    console.log(JSON.stringify({ cc, flags: [...compileFlags(''), ...flags], link: LINK_FLAGS }))`;
   built = JSON.parse(run(findBun(), '-e', script).stdout);
 });
 
@@ -37,9 +38,23 @@ function segments(file: string): [kind: string, flags: string][] {
 function compiled(name: string, text: string): string {
   const [source, made] = [join(folder, `${name}.c`), join(folder, name)];
   writeFileSync(source, text);
-  expect(run(built.cc, ...built.flags, '-w', source, ...built.link, '-o', made).stderr).toBe('');
+  const sources = [source, join(root, 'lib/engine/fortify.c')];
+  expect(run(built.cc, ...built.flags, '-w', ...sources, ...built.link, '-o', made).stderr).toBe('');
   return made;
 }
+
+/** A write of n bytes to a buffer of 16, by function. */
+const COPIES: Readonly<Record<string, string>> = {
+  memcpy: 'memcpy(room, text, n)',
+  memmove: 'memmove(room, text, n)',
+  memset: "memset(room, 'x', n); room[15] = 0",
+  strcpy: 'strcpy(room, text)',
+  strcat: 'strcat(room, text)',
+  snprintf: 'snprintf(room, n, "%s", text)',
+  vsnprintf: 'with_values(n, "%s", text)',
+  read: 'read(pipes[0], room, n)',
+  readlink: 'readlink(argv[2], room, n)',
+};
 
 describe('the compiled program', () => {
   test('is at an address that nobody knows beforehand, and needs no loader', () => {
@@ -86,6 +101,36 @@ describe('the compiled program', () => {
     expect(run(copy, 'x'.repeat(64)).signal).toBe('SIGABRT');
     expect(run(wrap, '1').stdout).toBe('more\n');
     expect(run(wrap, `${2 ** 31 - 1}`).stdout).toBe('less\n');
+  });
+
+  test.each(Object.entries(COPIES))('ends by a signal where %s would write beyond a buffer', (name, copy) => {
+    const made = compiled(
+      name,
+      `#include <stdio.h>
+      #include <stdlib.h>
+      #include <string.h>
+      #include <unistd.h>
+      static char room[16], text[64];
+      static int with_values(int n, const char *format, ...) {
+        __builtin_va_list values;
+        __builtin_va_start(values, format);
+        return vsnprintf(room, n, format, values);
+      }
+      int main(int argc, char **argv) {
+        int n = atoi(argv[1]), pipes[2];
+        memset(text, 'x', n - 1);
+        pipe(pipes);
+        write(pipes[1], text, n);
+        symlink(text, argv[2]);
+        ${copy};
+        puts(room);
+        return 0;
+      }`,
+    );
+    const link = join(folder, `${name}.link`);
+    expect(run(made, '16', link)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^x+\n$/) });
+    rmSync(link);
+    expect(run(made, '17', link).signal).toBe('SIGABRT');
   });
 
   test('leaves nothing open that its caller had', () => {

@@ -19,8 +19,8 @@ export async function makeDeb(site: Site): Promise<string> {
   const version = `${VERSION}-${REVISION}`;
   await makeTree(site, tree);
   const doc = join(tree, 'usr/share/doc/xen-network');
-  // Debian has it for all packages together; the notices say where.
-  await rm(join(doc, 'LGPL-2.1'));
+  // Debian has it for all packages together; the notices of glibc say where.
+  await rm(join(doc, 'LGPL-2.1'), { force: true });
   await writeFile(
     join(doc, 'changelog.gz'),
     gzipSync(await readFile(join(root, 'CHANGELOG.md')), { level: 9 }),

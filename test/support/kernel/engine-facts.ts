@@ -119,7 +119,10 @@ const facts: Readonly<Record<string, () => unknown>> = {
   ],
   errno: () => [libc().close(-1), lastErrno(), libc().access(new Uint8Array([47, 0]), 0)],
   folder: () => libc().opendir(new Uint8Array([47, 110, 111, 0])),
-  error: () => libc().strerror(2),
+  errors: () =>
+    [2, 5, 12, 16, 24, 25, 34, 36, 40, 75, 90, 95, 98, 99, 101, 107, 110, 113, 122].map((errno) =>
+      String(libc().strerror(errno)),
+    ),
   files: () => libc().open(new Uint8Array([47, 0]), 0, 0),
   pid: () => process.pid > 1 && process.execPath,
   young: () => [

@@ -106,7 +106,27 @@ export function engineTests(program: () => string): void {
   test('calls the C library with results of every kind', () => {
     expect(fact('errno')).toEqual([-1, 9, 0]);
     expect(fact('folder')).toBeNull();
-    expect(fact('error')).toBe('No such file or directory');
+    expect(fact('errors')).toEqual([
+      'No such file or directory',
+      'Input/output error',
+      'Cannot allocate memory',
+      'Device or resource busy',
+      'Too many open files',
+      'Inappropriate ioctl for device',
+      'Numerical result out of range',
+      'File name too long',
+      'Too many levels of symbolic links',
+      'Value too large for defined data type',
+      'Message too long',
+      'Operation not supported',
+      'Address already in use',
+      'Cannot assign requested address',
+      'Network is unreachable',
+      'Transport endpoint is not connected',
+      'Connection timed out',
+      'No route to host',
+      'Disk quota exceeded',
+    ]);
     expect(fact('pid')).toBe(program());
   });
 

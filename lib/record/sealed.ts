@@ -70,8 +70,10 @@ function checksum(text: string): string {
   const padded = new Uint8Array((bytes.length + 3) & ~3);
   padded.set(bytes);
   let [sum, sums] = [bytes.length, 0];
-  for (const word of new Uint32Array(padded.buffer)) {
-    sum = (sum + word) | 0;
+  const words = new Uint32Array(padded.buffer);
+  // Not for…of, which takes the engine three times as long.
+  for (let at = 0; at < words.length; at++) {
+    sum = (sum + (words[at] ?? 0)) | 0;
     sums = (sums + sum) | 0;
   }
   return ((sum ^ (sums << 1) ^ (sums >>> 31)) >>> 0).toString(16).padStart(8, '0');

@@ -2,7 +2,7 @@ import { XenNetworkError } from '../errors.ts';
 import type { TableLine } from '../filter/nf-rules.ts';
 import { RUN_FOLDER, temporaryPath } from '../record/paths.ts';
 import type { Family } from '../request/addresses.ts';
-import { type FileKind, type FileSystem, kindOf } from './files/files.ts';
+import { type FileKind, type FileSystem, kindOf, withoutNewline } from './files/files.ts';
 import { folderOf, replace, rewrite } from './files/rewrite.ts';
 import type { Native } from './kernel/native.ts';
 import { errnoName, errnoWords } from './kernel/native-errors.ts';
@@ -134,7 +134,7 @@ export function openSystem(native: Native, fs = native.files): System {
     startDetached,
     userId,
     terminalWidth,
-    readText: (path) => read(path, 'utf8')?.replace(/\n$/, ''),
+    readText: (path) => withoutNewline(read(path, 'utf8')),
     readBytes: (path) => read(path, 'latin1'),
     readStart: (path, bytes) =>
       look(() => fs.readStart?.(path, bytes) ?? fs.readFileSync(path, 'latin1').slice(0, bytes), path),
@@ -169,10 +169,7 @@ export function openSystem(native: Native, fs = native.files): System {
       for (const file of [path, temporaryPath(path)])
         inWords(file, 'removed', () => fs.existsSync(file) && fs.unlinkSync(file));
     },
-    list(path) {
-      trust(path);
-      return (look(() => fs.readdirSync(path), path) ?? []).map(String).sort();
-    },
+    list: (path) => (trust(path) ? (look(() => fs.readdirSync(path), path) ?? []).map(String).sort() : []),
     linkTarget: (path) => look(() => fs.readlinkSync(path, 'utf8'), path),
     exists: (path) => look(() => fs.existsSync(path), path) ?? false,
     kindOf: (path) => look(() => kindOf(fs.statSync(path)), path),
@@ -196,14 +193,17 @@ function endProcess(native: Native, pid: number, signal: number): void {
 
 const OTHERS_WRITE = 0o022;
 
-/** What lies in our folder is carried out as root, so root alone may write there. Each folder is checked once. */
-function folderTrust(fs: FileSystem, look: Look): (folder: string) => void {
+/**
+ * What lies in our folder is carried out as root, so root alone may write there. Each folder is checked once.
+ * @returns a function that returns false where one of our folders does not exist
+ */
+function folderTrust(fs: FileSystem, look: Look): (folder: string) => boolean {
   const trusted = new Set<string>();
-  const trust = (folder: string): void => {
-    if (trusted.has(folder) || !(folder === RUN_FOLDER || folder.startsWith(`${RUN_FOLDER}/`))) return;
-    trust(folderOf(folder));
+  const trust = (folder: string): boolean => {
+    if (trusted.has(folder) || !(folder === RUN_FOLDER || folder.startsWith(`${RUN_FOLDER}/`))) return true;
+    if (!trust(folderOf(folder))) return false;
     const stat = look(() => fs.lstatSync(folder), folder);
-    if (stat === undefined) return;
+    if (stat === undefined) return false;
     const isFolder = kindOf(stat) === 'folder';
     if (!isFolder || stat.uid !== 0 || (stat.mode & OTHERS_WRITE) !== 0) {
       const what = isFolder
@@ -215,6 +215,7 @@ function folderTrust(fs: FileSystem, look: Look): (folder: string) => void {
       );
     }
     trusted.add(folder);
+    return true;
   };
   return trust;
 }

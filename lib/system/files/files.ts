@@ -75,3 +75,11 @@ export interface OpenFiles {
   /** Whether the file at a path is the open one. */
   isAt(fd: number, path: string): boolean;
 }
+
+/**
+ * A file's text without its last newline.
+ * @param text the text; a regular expression would look at each of its characters
+ */
+export function withoutNewline(text: string | undefined): string | undefined {
+  return text?.endsWith('\n') ? text.slice(0, -1) : text;
+}

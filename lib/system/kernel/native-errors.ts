@@ -48,6 +48,8 @@ const REASONS: readonly (readonly [number: number, name: string, words: string])
   [111, 'ECONNREFUSED', 'nobody listens there'],
 ];
 
+const NAMES: ReadonlyMap<unknown, string> = new Map(REASONS.map(([number, name]) => [number, name]));
+
 /**
  * The name of a system call's error.
  * @param error a Node error, or the number from errno
@@ -57,7 +59,7 @@ export function errnoName(error: unknown): string | undefined {
   if (error instanceof Error) {
     return 'code' in error ? String(error.code) : undefined;
   }
-  return REASONS.find(([number]) => number === error)?.[1];
+  return NAMES.get(error);
 }
 
 /**

@@ -10,7 +10,7 @@ import { type VifRun, warnOfMasks, warnOfUnfit } from '../lib/hook/vif/run.ts';
 import { runVifHook } from '../lib/hook/vif/vif.ts';
 import { listRules } from '../lib/observe/filter/rules.ts';
 import { readPaths } from '../lib/observe/forward/forwarding.ts';
-import { readPort } from '../lib/observe/host/port.ts';
+import { readLink } from '../lib/observe/host/port.ts';
 import { awaitVif, findBridge, observeVif } from '../lib/observe/vif/vif.ts';
 import { defaultPvid, hasVlans } from '../lib/observe/vif/vlan.ts';
 import type { Refusable } from '../lib/plan/step.ts';
@@ -110,7 +110,7 @@ function vlansOf(run: VifRun, bridge: string): PortVlans | undefined {
 }
 
 function verify(system: System, name: string, request: JoinRequest, refused: ReadonlySet<Refusable>): void {
-  const port = readPort(system, name);
+  const port = readLink(system, name);
   const { bridge, mtu, vlans } = request;
   const what =
     port === undefined || !isJoined(butRefused(port, refused, mtu), name, request)

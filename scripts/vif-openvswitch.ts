@@ -7,7 +7,7 @@ import { type VifRun, warnOfUnfit } from '../lib/hook/vif/run.ts';
 import { mustRun, noBridge, switchIds, switchName, wayOut } from '../lib/hook/vif/switch.ts';
 import { runVifHook } from '../lib/hook/vif/vif.ts';
 import { readPaths } from '../lib/observe/forward/forwarding.ts';
-import { deviceExists, readPort } from '../lib/observe/host/port.ts';
+import { deviceExists, readLink } from '../lib/observe/host/port.ts';
 import { isKernelPort, isSwitchPort, mustBeKernels } from '../lib/observe/vif/switch.ts';
 import { awaitVif, observeVif } from '../lib/observe/vif/vif.ts';
 import type { Refusable } from '../lib/plan/step.ts';
@@ -122,7 +122,7 @@ interface Wanted {
 /** ovs-vsctl reports success even when the switch could not open the device. */
 function verify(run: VifRun, { name, bridge, mtu, refused, isStrict }: Wanted): void {
   const { system } = run.context;
-  const port = readPort(system, name);
+  const port = readLink(system, name);
   const isTaken =
     port !== undefined &&
     isReady(butRefused(port, refused, mtu), name, mtu) &&

@@ -1,7 +1,7 @@
 import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
 import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict.ts';
 import { readKernelRoutes } from '../../observe/host/kernel-routes.ts';
-import { isBridge, type Port, readPort } from '../../observe/host/port.ts';
+import { type Bridge, isBridge, type Port, readBridge } from '../../observe/host/port.ts';
 import { readVifRecords } from '../../observe/records.ts';
 import {
   type Backend,
@@ -46,7 +46,7 @@ export interface RunningVif {
   readonly run: VifRun;
   readonly state: PresentVif;
   /** The bridge of which it is a port; undefined for a routed device. */
-  readonly bridge: Port | undefined;
+  readonly bridge: Bridge | undefined;
 }
 
 /** The filters that a device must have. */
@@ -87,7 +87,7 @@ function devicesOf(
     const { port } = state;
     if (port === undefined || !port.up) return [];
     const isSwitched = state.record?.switchPort !== undefined;
-    const master = port.master === undefined || isSwitched ? undefined : readPort(system, port.master);
+    const master = port.master === undefined || isSwitched ? undefined : readBridge(system, port.master);
     const bridge = master !== undefined && isBridge(system, master.name) ? master : undefined;
     return [{ run, state: { ...state, port }, bridge }];
   });

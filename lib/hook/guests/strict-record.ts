@@ -1,7 +1,7 @@
 import { RequestError } from '../../errors.ts';
 import { loggedElement, strictElements } from '../../filter/strict.ts';
 import { hasEgressHook, readStrictRecord, type StrictRecord } from '../../observe/filter/strict.ts';
-import { type Port, readPort } from '../../observe/host/port.ts';
+import { type Bridge, readLink } from '../../observe/host/port.ts';
 import { PORT_MAC } from '../../plan/vif/device.ts';
 import type { VifSettings } from '../../request/vif.ts';
 import type { VlanRange } from '../../request/vlan.ts';
@@ -12,7 +12,7 @@ import { strictBridges, strictNetworks } from './strict-table.ts';
 /** Where a guest's device is attached; without any of these the guest's packets are routed. */
 export interface AttachedTo {
   /** The bridge that it joins. */
-  readonly bridge?: Port;
+  readonly bridge?: Bridge;
   /** It is a port of Open vSwitch. */
   readonly isSwitched?: boolean;
   /** The VLANs whose tag the guest may use. */
@@ -95,10 +95,10 @@ export function strictRecord(
  * The MAC addresses that the host has, or may get, on a bridge: a bridge without an address of its own takes the lowest
  * of its ports' addresses (net/bridge/br_stp_if.c).
  */
-function hostMacs(system: System, bridge: Port): string[] {
+function hostMacs(system: System, bridge: Bridge): string[] {
   const others = system
     .list(`/sys/class/net/${bridge.name}/brif`)
     .filter((name) => !/^vif\d+\./.test(name))
-    .map((name) => readPort(system, name)?.address ?? PORT_MAC);
+    .map((name) => readLink(system, name)?.address ?? PORT_MAC);
   return [...new Set([bridge.address, PORT_MAC, ...others])];
 }

@@ -4,7 +4,7 @@ import { StepError, XenNetworkError } from '../../errors.ts';
 import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
 import { isDeviceChain } from '../../filter/strict-elements.ts';
 import { listRules, unrestrictedFamilies } from '../../observe/filter/rules.ts';
-import { readPort } from '../../observe/host/port.ts';
+import { readLink, readPort } from '../../observe/host/port.ts';
 import type { VifState } from '../../observe/vif/vif.ts';
 import type { Plan, Refusable } from '../../plan/step.ts';
 import { stepsToName } from '../../plan/vif/device.ts';
@@ -102,7 +102,7 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
     if (attachment.settings !== undefined)
       await markSettings(run, attachment.settings, attachment.portFilter?.fresh !== undefined);
     notes.push(...(await account(run, dev, attachment.account)));
-    const mtu = refused.has('mtu') ? readPort(system, dev)?.mtu : attachment.mtu;
+    const mtu = refused.has('mtu') ? readLink(system, dev)?.mtu : attachment.mtu;
     await reportConnected(run, mtu, notes);
   };
   while (means !== undefined) {

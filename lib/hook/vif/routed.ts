@@ -3,7 +3,7 @@ import { NO_RULES } from '../../filter/forward.ts';
 import { listRules } from '../../observe/filter/rules.ts';
 import { readPaths } from '../../observe/forward/forwarding.ts';
 import { findRoutes, readKernelRoutes } from '../../observe/host/kernel-routes.ts';
-import { readPort } from '../../observe/host/port.ts';
+import { readLink } from '../../observe/host/port.ts';
 import { readVifRecord } from '../../observe/records.ts';
 import { readSharedFile } from '../../observe/shared-settings.ts';
 import { stillAssigned, type Uplink } from '../../observe/vif/address.ts';
@@ -272,7 +272,7 @@ function verify(
   ];
   const settings = readPaths(system, paths);
   const off = paths.find((path) => settings[path] === '0');
-  if (readPort(system, name)?.up === true && missing === undefined && off === undefined) return;
+  if (readLink(system, name)?.up === true && missing === undefined && off === undefined) return;
   const what = missing === undefined ? (off ?? 'the device is down') : `no route to ${missing.prefix}`;
   throw new VerifyError(
     `${name} is not routed to as planned after all steps (${what}): something else changes it at the same time ` +

@@ -12,16 +12,49 @@ export interface Owner {
   readonly backend: string | undefined;
 }
 
-/** A network device as sysfs shows it, which needs no other program. */
-export interface Port extends Owner {
+/** A bridge as far as a guest that joins it needs to know it. */
+export interface Bridge {
   readonly name: string;
-  readonly index: number;
-  readonly up: boolean;
   readonly mtu: number;
   /** Lower-case MAC address. */
   readonly address: string;
+}
+
+/** A network device as sysfs shows it, which needs no other program; a bridge is one too. */
+export interface Link extends Bridge {
+  readonly index: number;
+  readonly up: boolean;
   /** The bridge of which it is a port, if any. */
   readonly master: string | undefined;
+}
+
+/** A network device, and to whom it belongs. */
+export interface Port extends Link, Owner {}
+
+/**
+ * Reads what a guest needs to know of the bridge that it joins.
+ * @param system the way to sysfs
+ * @param name the bridge's name
+ * @returns undefined when there is no such device
+ */
+export function readBridge(system: System, name: string): Bridge | undefined {
+  const address = system.readText(`${NET}/${name}/address`);
+  return address === undefined ? undefined : { name, mtu: readMtu(system, name), address };
+}
+
+function readMtu(system: System, name: string): number {
+  return Number(system.readText(`${NET}/${name}/mtu`));
+}
+
+/**
+ * Reads one device, and to whom it belongs.
+ * @param system the way to sysfs
+ * @param name the device's name
+ * @returns undefined when there is no such device
+ */
+export function readPort(system: System, name: string): Port | undefined {
+  const link = readLink(system, name);
+  return link && { ...link, ...readOwner(system, name) };
 }
 
 /**
@@ -30,7 +63,7 @@ export interface Port extends Owner {
  * @param name the device's name
  * @returns undefined when there is no such device
  */
-export function readPort(system: System, name: string): Port | undefined {
+export function readLink(system: System, name: string): Link | undefined {
   const read = (file: string) => system.readText(`${NET}/${name}/${file}`);
   const index = read('ifindex');
   if (index === undefined) return undefined;
@@ -38,10 +71,9 @@ export function readPort(system: System, name: string): Port | undefined {
     name,
     index: Number(index),
     up: (Number(read('flags')) & IFF_UP) !== 0,
-    mtu: Number(read('mtu')),
+    mtu: readMtu(system, name),
     address: read('address') ?? '',
     master: baseName(system.linkTarget(`${NET}/${name}/master`)),
-    ...readOwner(system, name),
   };
 }
 

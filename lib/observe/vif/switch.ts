@@ -1,7 +1,7 @@
 import { HostError, XenNetworkError } from '../../errors.ts';
 import { failureText, type RunResult } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
-import { isPromiscuous, type Port, readPort } from '../host/port.ts';
+import { isPromiscuous, type Link, readLink } from '../host/port.ts';
 import { isRecord, readVifRecord } from '../records.ts';
 
 const RUN_FOLDERS = ['/run/openvswitch', '/var/run/openvswitch', '/usr/local/var/run/openvswitch'];
@@ -62,7 +62,7 @@ export async function askSwitch(
  * @param system the way to sysfs and to the switch
  * @param port the device
  */
-export function isSwitchPort(system: System, port: Port): boolean {
+export function isSwitchPort(system: System, port: Link): boolean {
   return port.master === undefined ? isUserPort(system, port) : isKernelPort(port);
 }
 
@@ -70,12 +70,12 @@ export function isSwitchPort(system: System, port: Port): boolean {
  * Whether a device is a port of the kernel's switch.
  * @param port the device
  */
-export function isKernelPort({ master }: Port): boolean {
+export function isKernelPort({ master }: Link): boolean {
   return master === KERNEL_SWITCH;
 }
 
 /** Whether a switch in user space has taken a device that has no master. */
-function isUserPort(system: System, port: Port): boolean {
+function isUserPort(system: System, port: Link): boolean {
   if (!isPromiscuous(system, port.name)) return false;
   // The daemon writes the index of the device that it has opened; a device that was removed and made again has another
   // index.
@@ -112,7 +112,7 @@ const OFFLOADED =
  */
 export function unheldFinder(system: System): (device: string, name: string) => string | undefined {
   let isOffloaded: boolean | undefined;
-  const why = (port: Port): string | undefined => {
+  const why = (port: Link): string | undefined => {
     if (port.master === undefined)
       return isUserPort(system, port)
         ? `Open vSwitch took it into user space, where it reads frames before the kernel's filters do. Set the datapath_type of its bridge to system`
@@ -123,7 +123,7 @@ export function unheldFinder(system: System): (device: string, name: string) => 
   };
   return (device, name) => {
     if (readVifRecord(system, device)?.switchPort === undefined) return undefined;
-    const port = readPort(system, name);
+    const port = readLink(system, name);
     const reason = port === undefined ? undefined : why(port);
     return reason === undefined
       ? undefined

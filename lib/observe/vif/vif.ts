@@ -4,12 +4,15 @@ import { parseVifCall, type VifCall, type VifSettings } from '../../request/vif.
 import { waitText, within } from '../../system/processes/deadline.ts';
 import type { System } from '../../system/system.ts';
 import {
+  type Bridge,
   deviceExists,
   isBridge,
   listBridges,
   listDevices,
   type Owner,
   type Port,
+  readBridge,
+  readLink,
   readOwner,
   readPort,
 } from '../host/port.ts';
@@ -147,12 +150,12 @@ export async function awaitVif(
 }
 
 /** All devices, of which there may be thousands, are only listed for a guest that names no bridge. */
-function namedBridge(system: System, wanted: string | undefined): Port | undefined {
+function namedBridge(system: System, wanted: string | undefined): Bridge | undefined {
   const names = wanted === undefined ? listBridges(system).slice(0, 1) : [wanted];
   const old = /^xenbr(.*)$/.exec(wanted ?? '');
   if (old !== null && !deviceExists(system, wanted ?? '')) names.push(`eth${old[1]}`);
   const name = names.find((each) => isBridge(system, each));
-  return name === undefined ? undefined : readPort(system, name);
+  return name === undefined ? undefined : readBridge(system, name);
 }
 
 /**
@@ -162,7 +165,7 @@ function namedBridge(system: System, wanted: string | undefined): Port | undefin
  * @param wanted the bridge from xenstore or the arguments
  * @throws HostError naming the present bridges
  */
-export function findBridge(system: System, wanted: string | undefined): Port {
+export function findBridge(system: System, wanted: string | undefined): Bridge {
   const bridge = namedBridge(system, wanted);
   if (bridge !== undefined) return bridge;
   const bridges = listBridges(system);
@@ -173,7 +176,7 @@ export function findBridge(system: System, wanted: string | undefined): Port {
       `${there} and the guest names none. Run "network-bridge start" or make one, then start the guest again.`,
     );
   }
-  const classic = readPort(system, `p${wanted}`)?.master;
+  const classic = readLink(system, `p${wanted}`)?.master;
   if (classic !== undefined && deviceExists(system, wanted))
     throw new HostError(
       `The device ${wanted} is no bridge: its card is on the bridge ${classic}. Say bridge=${classic} in the guest's configuration, ` +

@@ -1,5 +1,5 @@
 import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
-import type { Port } from '../../observe/host/port.ts';
+import type { Bridge, Link, Port } from '../../observe/host/port.ts';
 import type { VifRecord } from '../../observe/records.ts';
 import type { PresentVif, VifState } from '../../observe/vif/vif.ts';
 import type { VifCall, VifSettings } from '../../request/vif.ts';
@@ -27,7 +27,7 @@ import { vlanCommands, vlanSteps } from './vlan.ts';
 export interface JoinRequest {
   readonly call: VifCall;
   readonly rename: VifSettings['rename'];
-  readonly bridge: Port;
+  readonly bridge: Bridge;
   /** Bytes. */
   readonly mtu: number;
   /** The port's VLANs; undefined leaves it the bridge's default. */
@@ -77,7 +77,7 @@ export function planJoin(state: PresentVif, request: JoinRequest): Plan {
  * @param target the wanted name
  * @param request what it is to get
  */
-export function isJoined(port: Port, target: string, request: Pick<JoinRequest, 'bridge' | 'mtu'>): boolean {
+export function isJoined(port: Link, target: string, request: Pick<JoinRequest, 'bridge' | 'mtu'>): boolean {
   return (
     port.name === target &&
     port.up &&

@@ -1,5 +1,5 @@
 import { HostError } from '../../errors.ts';
-import type { Port } from '../../observe/host/port.ts';
+import type { Link, Port } from '../../observe/host/port.ts';
 import type { VifRecord } from '../../observe/records.ts';
 import type { VifState } from '../../observe/vif/vif.ts';
 import { aliasOf } from '../../request/names.ts';
@@ -139,7 +139,7 @@ export function addressStep(port: Port, name: string): Step {
  * @param refused the settings that it refused
  * @param mtu the wanted MTU in bytes; undefined for its own
  */
-export function butRefused(port: Port, refused: ReadonlySet<Refusable>, mtu: number | undefined): Port {
+export function butRefused(port: Link, refused: ReadonlySet<Refusable>, mtu: number | undefined): Link {
   return {
     ...port,
     mtu: refused.has('mtu') ? (mtu ?? port.mtu) : port.mtu,

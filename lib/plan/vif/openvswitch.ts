@@ -1,5 +1,5 @@
 import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
-import type { Port } from '../../observe/host/port.ts';
+import type { Link, Port } from '../../observe/host/port.ts';
 import type { PresentVif, VifState } from '../../observe/vif/vif.ts';
 import type { OvsTarget } from '../../request/openvswitch.ts';
 import type { VifCall, VifSettings } from '../../request/vif.ts';
@@ -83,7 +83,7 @@ export function planSwitchJoin(state: PresentVif, request: SwitchRequest): Plan 
  * @param name the wanted name
  * @param mtu the wanted MTU in bytes; undefined for any
  */
-export function isReady(port: Port, name: string, mtu: number | undefined): boolean {
+export function isReady(port: Link, name: string, mtu: number | undefined): boolean {
   return port.name === name && port.up && port.address === PORT_MAC && (mtu ?? port.mtu) === port.mtu;
 }
 

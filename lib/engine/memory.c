@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEP = 16, LARGEST = 512, BLOCK = 256 << 10 };
+enum { STEP = 16, LARGEST = 512, BLOCK = 256 << 10, BITS = 64 };
 
 // Freed when there is no more memory: the program gets an error at once, and has this much for its last
 // words, above all those to xenstore, for which a guest waits.
@@ -34,9 +34,9 @@ struct piece {
 
 enum { HEADER = offsetof(struct piece, bytes) };
 
-// Where small pieces come from.
+// Where small pieces come from, and large ones of the arena, which are kept by the highest bit of their size.
 static struct supply {
-  struct piece *unused[LARGEST / STEP + 1];
+  struct piece *unused[LARGEST / STEP + 1], *unused_large[BITS];
   char *block, *block_end;
 } supply;
 
@@ -55,10 +55,14 @@ void begin_arena(char *start, char *end) {
   arena_end = supply.block_end = end;
 }
 
+static void clear(struct piece *piece) {
+  for (; piece != NULL; piece = piece->next)
+    memset(piece->bytes + sizeof piece->next, 0, piece->size - sizeof piece->next);
+}
+
 char *end_of_arena(void) {
-  for (size_t i = 0; i <= LARGEST / STEP; i++)
-    for (struct piece *piece = supply.unused[i]; piece != NULL; piece = piece->next)
-      memset(piece->bytes + sizeof piece->next, 0, piece->size - sizeof piece->next);
+  for (size_t i = 0; i <= LARGEST / STEP; i++) clear(supply.unused[i]);
+  for (size_t i = 0; i < BITS; i++) clear(supply.unused_large[i]);
   return supply.block;
 }
 
@@ -92,10 +96,24 @@ static void *fresh(size_t rounded) {
   return piece->bytes;
 }
 
+static int highest_bit(size_t size) { return BITS - 1 - __builtin_clzl(size); }
+
+static void *used_before(size_t rounded) {
+  for (int bit = highest_bit(rounded), more = 0; more < 2 && bit + more < BITS; more++) {
+    struct piece **list = &supply.unused_large[bit + more], *piece = *list;
+    if (piece == NULL || piece->size < rounded) continue;
+    *list = piece->next;
+    return piece->bytes;
+  }
+  return NULL;
+}
+
 // A large piece comes from the arena as long as that has room: its pages are there already, malloc(3)'s would
 // cost a fault each.
 static void *large(size_t size) {
   const size_t rounded = (size + STEP - 1) / STEP * STEP;
+  void *bytes = used_before(rounded);
+  if (bytes != NULL) return bytes;
   if (making || (in_arena(supply.block) && (size_t)(supply.block_end - supply.block) >= HEADER + rounded))
     return fresh(rounded);
   struct piece *piece = malloc(HEADER + size);
@@ -130,11 +148,12 @@ static void give_back(JSMallocState *state, void *bytes) {
   struct piece *piece = piece_of(bytes);
   state->malloc_count--;
   state->malloc_size -= piece->size;
-  if (piece->size > LARGEST) {
-    if (!in_arena(piece)) free(piece);
+  if (piece->size > LARGEST && !in_arena(piece)) {
+    free(piece);
     return;
   }
-  struct piece **list = &supply.unused[piece->size / STEP];
+  struct piece **list = piece->size > LARGEST ? &supply.unused_large[highest_bit(piece->size)]
+                                              : &supply.unused[piece->size / STEP];
   piece->next = *list;
   *list = piece;
 }

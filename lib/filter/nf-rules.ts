@@ -28,8 +28,8 @@ const PHYSDEV = new Map([
   ['--physdev-is-in', 8],
 ]);
 
-/** The most rules in one batch: one socket buffer has ample room for them. */
-const MOST_RULES = 64;
+/** The most rules that one batch deletes: each listed rule is compared with all of them. */
+const MOST_DELETED = 64;
 const MOST_WORDS = 24;
 const WORDS = /"[^"]*"|\S+/g;
 const NAME = /^\w{1,28}$/;
@@ -97,7 +97,6 @@ export function encodeRules(
   lines: readonly TableLine[],
   found: FoundRules,
 ): NfBatch | undefined {
-  if (lines.length > MOST_RULES) return undefined;
   const writer = new NfWriter(lines.length, found.generation);
   for (const { table, name, hook, priority } of found.missing)
     writer.makeChain(AF[family], table, name, { hook, priority });
@@ -123,7 +122,7 @@ export function rulesToFind(family: Family, lines: readonly TableLine[]): Wanted
   for (const { table, line } of lines) {
     if (!takesAway(line)) continue;
     const expressions = encodeRule(new NfWriter(1, 0, true), family, table, line);
-    if (expressions === undefined) return undefined;
+    if (expressions === undefined || wanted.length === MOST_DELETED) return undefined;
     let telling = expressions.counter[0] - 1;
     while (telling > 0 && expressions.bytes[telling] === 0) telling--;
     wanted.push({ table, chain: chainOf(line), telling, ...expressions });

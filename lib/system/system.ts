@@ -88,6 +88,11 @@ export interface System {
   changeSets?(lines: readonly string[]): boolean;
   /** The chains of nf_tables that what is forwarded goes through; undefined where nft has to be asked. */
   forwardingChains?(family: Family): readonly nfTables.ForwardingChain[] | undefined;
+  /**
+   * The generation of all rulesets of nf_tables, which each transaction raises by one that changes something; undefined
+   * where rules may change without it.
+   */
+  rulesGeneration?(): number | undefined;
   /** The verdict for a device in a map of nf_tables; undefined where the kernel cannot tell. */
   mapVerdict?(table: string, map: string, device: string): nfTables.FoundVerdict | undefined;
   /** Gives this process real-time priority while the host is without network, or its normal priority again. */
@@ -227,12 +232,15 @@ function kernelWays(
   open: (protocol: NetlinkProtocol) => NetlinkSocket,
   indexOf: (name: string) => number | undefined,
 ): AddressWays &
-  Required<Pick<System, 'rtnetlink' | 'nfTables' | 'changeSets' | 'forwardingChains' | 'mapVerdict'>> {
+  Required<
+    Pick<System, 'rtnetlink' | 'nfTables' | 'changeSets' | 'rulesGeneration' | 'forwardingChains' | 'mapVerdict'>
+  > {
   const [openRoute, openFilter] = [() => open(NETLINK.route), () => open(NETLINK.netfilter)];
   return {
     rtnetlink: (commands, force) => runRtnetlink(openRoute, commands, indexOf, force),
     nfTables: (family, lines) => nfTables.runNfTables(openFilter, family, lines),
     changeSets: (lines) => nfTables.changeSets(openFilter, lines),
+    rulesGeneration: () => nfTables.lookUpGeneration(openFilter),
     forwardingChains: (family) => nfTables.forwardingChains(openFilter, family),
     mapVerdict: (table, map, device) => nfTables.mapVerdict(openFilter, table, map, device),
     ipv4Addresses(device) {

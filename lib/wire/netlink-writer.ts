@@ -8,8 +8,8 @@ const HEADER = 16;
  * machine's, which is little-endian wherever this program runs.
  */
 export class NetlinkWriter {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  #bytes: Uint8Array;
+  #view: DataView;
   readonly #mask: number;
   /** The start of each attribute that is not closed yet. */
   readonly #open: number[] = [];
@@ -20,13 +20,25 @@ export class NetlinkWriter {
   at = 0;
 
   /**
-   * @param size in bytes, enough for all messages
+   * @param size in bytes, enough for all messages, or for those until the next call of `reserve`
    * @param isMarked whether attributes that contain attributes get the flag NESTED
    */
   constructor(size: number, isMarked = true) {
     this.#bytes = new Uint8Array(size);
     this.#view = new DataView(this.#bytes.buffer);
     this.#mask = isMarked ? 0xffff : ~NESTED;
+  }
+
+  /**
+   * Makes room for what is written next. Views of earlier parts are useless afterwards.
+   * @param size in bytes
+   */
+  reserve(size: number): void {
+    if (this.at + size <= this.#bytes.length) return;
+    const bytes = new Uint8Array(2 * this.#bytes.length + size);
+    bytes.set(this.from(0));
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
   }
 
   /** The bytes that were written from an offset on. */

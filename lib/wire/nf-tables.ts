@@ -40,6 +40,8 @@ const NETWORK_HEADER = 1;
 const NF_ACCEPT = 1;
 /** No rule of iptables in 24 words is longer, even with the chain that it is the first of. */
 const MOST_OF_A_RULE = 2048;
+/** For so many rules there is room from the start, which is more than a guest has; for others it is made. */
+const USUAL_RULES = 16;
 
 /** Writes a batch that changes rules, message by message and expression by expression. */
 export class NfWriter {
@@ -49,14 +51,14 @@ export class NfWriter {
   #counter: readonly [number, number] = [0, 0];
 
   /**
-   * @param rules how many rules will be written at most
+   * @param rules how many rules will be written
    * @param generation the generation of all rulesets in which the kernel may carry out the batch; 0 for any
    * @param isListing writes expressions as the kernel lists them: nested attributes without their flag, and bit
    * operations with their kind
    */
   constructor(rules: number, generation = 0, isListing = false) {
     this.#isListing = isListing;
-    this.#out = new NetlinkWriter((rules + 1) * MOST_OF_A_RULE, !isListing);
+    this.#out = new NetlinkWriter((Math.min(rules, USUAL_RULES) + 1) * MOST_OF_A_RULE, !isListing);
     this.#out.begin(NFNL_BATCH_BEGIN, NLM_F_REQUEST, 0, NFNL_SUBSYS_NFTABLES);
     if (generation !== 0) this.#out.number(1, generation);
     this.#out.end();
@@ -65,6 +67,7 @@ export class NfWriter {
   /** @returns the whole batch; nothing may be written after it */
   finish(): NfBatch {
     const last = this.#out.sequence;
+    this.#out.reserve(MOST_OF_A_RULE);
     this.#out.flag(NLM_F_ACK);
     this.#out.begin(NFNL_BATCH_END, NLM_F_REQUEST, 0, NFNL_SUBSYS_NFTABLES);
     this.#out.end();
@@ -84,6 +87,7 @@ export class NfWriter {
     name: string,
     place: { readonly hook: number; readonly priority: number },
   ): void {
+    this.#out.reserve(MOST_OF_A_RULE);
     this.#out.begin(NFT_MSG_NEWTABLE, NLM_F_REQUEST | NLM_F_CREATE, family, 0);
     this.#out.text(CHAIN.table, table);
     this.#out.end();
@@ -106,6 +110,7 @@ export class NfWriter {
    * @param chain such as FORWARD; the rule goes to its top
    */
   beginRule(family: number, table: string, chain: string): void {
+    this.#out.reserve(MOST_OF_A_RULE);
     this.#out.begin(NFT_MSG_NEWRULE, NLM_F_REQUEST | NLM_F_CREATE, family, 0);
     this.#out.text(RULE.table, table);
     this.#out.text(RULE.chain, chain);
@@ -138,6 +143,7 @@ export class NfWriter {
    * @param handle the rule's handle, eight bytes
    */
   deleteRule(family: number, table: string, chain: string, handle: Uint8Array): void {
+    this.#out.reserve(MOST_OF_A_RULE);
     this.#out.begin(NFT_MSG_DELRULE, NLM_F_REQUEST, family, 0);
     this.#out.text(RULE.table, table);
     this.#out.text(RULE.chain, chain);

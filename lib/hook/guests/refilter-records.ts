@@ -211,13 +211,23 @@ async function restoreFirewall(
   isHere: (device: string) => boolean,
 ): Promise<Restored<RulesInPlace>> {
   const found = listAllRules(system);
-  const steps = [...shared.filter(isRule), ...missingSteps(system, found, isHere)];
-  if (steps.length === 0) return { failures: [], found };
-  // Steps that one child can do together are consecutive.
-  const of = (tool: Step['do']['tool']) => steps.filter((step) => step.do.tool === tool);
-  const sorted = [...of('iptables'), ...of('ip6tables')];
-  return { failures: await applyTeardown(system, { steps: sorted, warnings: [] }, { held: RULES_LOCK }) };
+  const missing = missingSteps(system, found, isHere);
+  const rules = shared.filter(isRule);
+  const [policies, others] = [rules.filter(isPolicy), rules.filter((step) => !isPolicy(step))];
+  if (missing.length + rules.length === 0) return { failures: [], found };
+  // Guests' rules go to the top, in one transaction for each family that needs no iptables. A policy comes after them,
+  // so that nobody is cut off meanwhile.
+  const failures: string[] = [];
+  for (const steps of [others, missing, policies]) {
+    // Steps that can be done together are consecutive.
+    const of = (tool: Step['do']['tool']) => steps.filter((step) => step.do.tool === tool);
+    const plan = { steps: [...of('iptables'), ...of('ip6tables')], warnings: [] };
+    failures.push(...(await applyTeardown(system, plan, { held: RULES_LOCK })));
+  }
+  return { failures };
 }
+
+const isPolicy = ({ do: command }: Step): boolean => 'table' in command && command.line.startsWith(':');
 
 const isRule = ({ do: { tool } }: Step): boolean => tool === 'iptables' || tool === 'ip6tables';
 

@@ -1,45 +1,29 @@
-import { applyTeardown } from '../../apply/apply.ts';
-import { locked } from '../../apply/locked.ts';
 import { recoverInWords } from '../../apply/recover.ts';
 import { HostError, LockError, messageOf, XenNetworkError, XenstoreError } from '../../errors.ts';
 import type { RuleSet } from '../../filter/forward.ts';
-import { listPortTables, type PortTables } from '../../observe/filter/port-tables.ts';
-import { listRules } from '../../observe/filter/rules.ts';
-import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict.ts';
-import { damagedChains, isWhole, unheldPorts } from '../../observe/filter/strict-health.ts';
-import { listStrictTable, type StrictListing } from '../../observe/filter/strict-listing.ts';
-import { readVifRecord } from '../../observe/records.ts';
+import { unheldPorts } from '../../observe/filter/strict-health.ts';
 import { type Backend, deviceNames, listBackends } from '../../observe/vif/backends.ts';
 import { type DeviceFinder, deviceFinder, hereFinder } from '../../observe/vif/vif.ts';
-import { replaceRecordedRules, sameRules } from '../../plan/filter/recorded-rules.ts';
-import { replaceForwardRules } from '../../plan/filter/rules.ts';
-import { planStrict, planStrictTable } from '../../plan/filter/strict.ts';
-import type { Step } from '../../plan/step.ts';
-import { journalPath, STRICT_LOCK_PATH, strictRecordPath, vifRecordPath } from '../../record/paths.ts';
+import { journalPath } from '../../record/paths.ts';
 import { type Remembering, remembering } from '../../system/remembering.ts';
-import type { System } from '../../system/system.ts';
 import { withXenstore } from '../../system/xenstore/open.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
 import { isHeldForUs, withFreeOnes, withLocks } from '../locks.ts';
 import { account } from '../traffic/account.ts';
-import { learningSteps } from '../vif/learning.ts';
-import { sharedElements } from '../vif/port-filter.ts';
 import { collect, goneDevices } from './leftovers.ts';
 import { askedOnce } from './once.ts';
 import { missingFilters } from './refilter-check.ts';
-import { limitedSteps, removeStrangers } from './refilter-limits.ts';
+import { removeStrangers } from './refilter-limits.ts';
+import { type Look, lookAgain, lookAtAll } from './refilter-look.ts';
 import {
-  listAllRules,
   type Restored,
-  type RulesInPlace,
   removeFormerNames,
   removeOwnerless,
   restoreRules,
   restoreStrict,
-  rulesIn,
-  straySteps,
 } from './refilter-records.ts';
+import { restoreTogether, type Wish } from './refilter-together.ts';
 import { type RunningVif, runningVifs, wantedFilter, wantsAccountRunning } from './running.ts';
 
 /**
@@ -51,13 +35,6 @@ const GUESTS_AT_ONCE = 8;
 /** Less than a hook may hold its device's lock. A hook that hangs is reported, after all other devices are done. */
 const BUSY_WAIT_MS = 30_000;
 
-/** The present rules and the tables, listed once for all guests. */
-interface Look {
-  readonly rules: RulesInPlace;
-  readonly tables: PortTables;
-  readonly listing: StrictListing | undefined;
-}
-
 /** A refilter under way. */
 interface Refilter {
   readonly context: Context;
@@ -67,7 +44,7 @@ interface Refilter {
    * locks that are held meanwhile.
    */
   readonly shared: Remembering;
-  look: Look;
+  readonly look: Look;
   /** The rules that devices must have, by the kernel's names of the devices. */
   readonly wanted: Map<string, RuleSet>;
   readonly failures: string[];
@@ -93,11 +70,10 @@ export async function refilter(context: Context): Promise<number> {
   const run: Refilter = {
     context,
     shared: remembering(askedOnce(system)),
-    look: {
-      rules: rules.found ?? listAllRules(system),
-      tables: listPortTables(system),
-      listing: 'found' in strict ? strict.found : listStrictTable(system),
-    },
+    look: lookAtAll(system, {
+      ...(rules.found === undefined ? {} : { rules: rules.found }),
+      ...('found' in strict ? { listing: strict.found } : {}),
+    }),
     wanted: new Map(),
     failures,
     changed: false,
@@ -180,15 +156,34 @@ async function restoreLocked(
   const finder = isTakenBack ? deviceFinder(run.context.system) : find;
   run.shared.forget();
   const context = { ...run.context, system: run.shared };
+  const wishes: Wish[] = [];
   for (const vif of await runningVifs(context, store, backends, finder)) {
     // The card has gone from xenstore since it was listed; its record tells more.
     if (Object.values(vif.run.stored).every((value) => value === undefined)) continue;
-    try {
-      await restoreDevice(run, vif);
-    } catch (thrown) {
-      if (!(thrown instanceof XenNetworkError) || thrown instanceof XenstoreError) throw thrown;
-      run.failures.push(`${vif.run.call.device} has no new filter: ${messageOf(thrown)}`);
-    }
+    await orFailure(run, vif, async () => void wishes.push({ vif, ...(await wantedFilter(vif)) }));
+  }
+  const { changed, failures } = await restoreTogether(run.context.system, run.shared, run.look, wishes);
+  noteChanged(run, changed);
+  for (const wish of wishes)
+    await orFailure(run, wish.vif, () => finishDevice(run, wish, failures.length > 0));
+}
+
+function noteChanged(run: Refilter, changed: boolean): void {
+  if (!changed) return;
+  run.changed = true;
+  run.shared.forget();
+}
+
+async function orFailure(
+  run: Refilter,
+  { run: { call } }: RunningVif,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError) || thrown instanceof XenstoreError) throw thrown;
+    run.failures.push(`${call.device} has no new filter: ${messageOf(thrown)}`);
   }
 }
 
@@ -201,78 +196,23 @@ async function takeBackEnded(run: Refilter, backend: Backend): Promise<boolean> 
   const left = deviceNames(backend).filter((device) => system.exists(journalPath(device)));
   if (left.length === 0) return false;
   for (const device of left) for (const sentence of await recoverInWords(system, device)) log.warn(sentence);
-  run.look = {
-    rules: listAllRules(system),
-    tables: listPortTables(system),
-    listing: listStrictTable(system),
-  };
+  lookAgain(system, run.look);
   run.changed = true;
   return true;
 }
 
-async function restoreDevice(run: Refilter, vif: RunningVif): Promise<void> {
-  const { device } = vif.run.call;
-  const { rules, strict } = await wantedFilter(vif);
-  const ruleSteps = rulesSteps(run, vif, rules);
-  const failures = await applyTeardown(run.context.system, { steps: ruleSteps, warnings: [] });
-  if (ruleSteps.length > 0) run.shared.forget();
+/** @param isAlone whether it could not get its filters together with others */
+async function finishDevice(run: Refilter, wish: Wish, isAlone: boolean): Promise<void> {
+  const { vif, rules } = wish;
+  const { system } = run.context;
+  const failures: string[] = [];
+  if (isAlone) {
+    const alone = await restoreTogether(system, system, run.look, [wish]);
+    noteChanged(run, alone.changed);
+    failures.push(...alone.failures);
+  }
   const port = vif.state.port.name;
-  if (!isHeldAs(run.context.system, run.look.listing, port, strict))
-    failures.push(...(await strictSteps(run, vif, strict)));
   failures.push(...(await account({ ...vif.run, context: run.context }, port, wantsAccountRunning(vif))));
   if (failures.length > 0) throw new HostError(failures.join(' '));
-  run.wanted.set(device, rules);
-}
-
-/** Rules that were right when all were listed are not listed again. */
-function rulesSteps(run: Refilter, { run: { call }, state, bridge }: RunningVif, wanted: RuleSet): Step[] {
-  const { system } = run.context;
-  const { device } = call;
-  const { name } = state.port;
-  const limited = limitedSteps(run.look.tables, { state, bridge }, wanted);
-  const isRight = sameRules(rulesIn(run.look.rules, device), wanted);
-  run.changed ||= limited.length > 0 || !isRight;
-  const rules = { present: isRight ? wanted : listRules(system, device), wanted, limited };
-  const record = readVifRecord(system, device);
-  // Somebody may have renamed the device since it was recorded.
-  const saved = record ?? (bridge === undefined ? undefined : { bridge: bridge.name });
-  // A device without a bridge has no table either.
-  return saved === undefined
-    ? replaceForwardRules(name, rules.present, wanted)
-    : replaceRecordedRules(vifRecordPath(device), record, { ...saved, name }, rules);
-}
-
-function isHeldAs(
-  system: System,
-  listing: StrictListing | undefined,
-  port: string,
-  wanted: StrictRecord | undefined,
-): boolean {
-  if (JSON.stringify(readStrictRecord(system, port)) !== JSON.stringify(wanted)) return false;
-  return listing === undefined ? wanted === undefined : isWhole(listing, port, wanted);
-}
-
-function strictSteps(
-  run: Refilter,
-  { state: { port }, bridge }: RunningVif,
-  fresh: StrictRecord | undefined,
-): Promise<string[]> {
-  const { system } = run.context;
-  run.changed = true;
-  run.shared.forget();
-  return locked(system, STRICT_LOCK_PATH, async () => {
-    const listing = listStrictTable(system);
-    const old = readStrictRecord(system, port.name);
-    const isTableWhole =
-      listing !== undefined && damagedChains(listing, fresh === undefined ? [] : [fresh]).length === 0;
-    const isClean = listing === undefined || isWhole(listing, port.name, old);
-    const change = { port: port.name, recordPath: strictRecordPath(port.name), old, fresh, flushed: true };
-    const steps = [
-      ...(bridge === undefined || fresh === undefined ? [] : learningSteps(system, bridge.name)),
-      ...(isTableWhole || fresh === undefined ? [] : planStrictTable([])),
-      ...(isClean ? [] : straySteps(listing, port.name, fresh)),
-      ...planStrict({ ...change, shared: sharedElements(system, port.name, fresh) }),
-    ];
-    return applyTeardown(system, { steps, warnings: [] }, { held: STRICT_LOCK_PATH });
-  });
+  run.wanted.set(vif.run.call.device, rules);
 }

@@ -121,13 +121,14 @@ export function cardDevices(
   const path = backendPath(backend);
   const given = markedValues(stored[STORED_SETTINGS_KEY]);
   const [vif, tap] = deviceNames(backend);
+  const values = mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored);
   const calls = [
     { command: 'online', variables: { vif, XENBUS_PATH: path } },
     { command: 'add', variables: { vif, INTERFACE: tap, type_if: 'tap', XENBUS_PATH: path } },
   ] as const;
   return calls.map(({ command, variables }) => {
     const call = { ...parseVifCall(command, variables), path };
-    const rename = formerRename(call, mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored));
+    const rename = formerRename(call, values);
     return { call, command, variables, given, state: observeVif(system, call, rename, find) };
   });
 }

@@ -112,5 +112,7 @@ export function isWhole(listing: StrictListing, port: string, record: StrictReco
 
 /** An element as nft lists it: without leading zeros in numbers, and without its verdict. */
 function plain(element: string): string {
-  return element.replace(/ : [^}]*/, ' ').replace(/0x0+(?=[0-9a-f])/g, '0x');
+  // Most elements have neither, and there are ten for each guest.
+  const bare = element.includes(' : ') ? element.replace(/ : [^}]*/, ' ') : element;
+  return bare.includes('0x0') ? bare.replace(/0x0+(?=[0-9a-f])/g, '0x') : bare;
 }

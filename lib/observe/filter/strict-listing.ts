@@ -35,7 +35,7 @@ export function listStrictTable(system: System): StrictListing | undefined {
 /** What is found, before it is only read. */
 interface Found {
   readonly chains: Map<string, readonly string[]>;
-  readonly elements: Map<string, readonly string[]>;
+  readonly elements: Map<string, string[]>;
   readonly common: string[];
   readonly verdicts: Map<string, string>;
 }
@@ -44,8 +44,11 @@ interface Found {
 function addListing(system: System, table: string, prefix: string, found: Found): boolean {
   const listing = system.run(['nft', 'list', 'table', ...table.split(' ')], { isListing: true });
   if (listing.status !== 0) return false;
-  const add = (port: string, element: string) =>
-    found.elements.set(port, [...(found.elements.get(port) ?? []), element]);
+  const add = (port: string, element: string) => {
+    const own = found.elements.get(port);
+    if (own === undefined) found.elements.set(port, [element]);
+    else own.push(element);
+  };
   for (const [, kind, name = '', body = ''] of listing.stdout.matchAll(
     /^\t(\w+) (\S+) \{\n([\s\S]*?)^\t\}/gm,
   )) {

@@ -53,6 +53,10 @@ export function withFirewall(system: System): System {
       save();
       return system.nfTables?.(family, lines);
     },
+    rulesGeneration() {
+      const isAll = ([4, 6] as const).every((family) => usesNft({ ...system, program }, family));
+      return isAll ? system.rulesGeneration?.() : undefined;
+    },
   };
 }
 

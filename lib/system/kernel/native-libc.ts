@@ -18,6 +18,7 @@ const QUEUE = 64;
 const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
+const SO_SNDBUFFORCE = 32;
 const SO_SNDTIMEO = 21;
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
@@ -26,6 +27,8 @@ const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
 const NETLINK_SECONDS = 10n;
+/** A datagram of this length fits into the send buffer that a socket has at first (net.core.wmem_default). */
+const SURELY_SENT = 65_536;
 const POLLIN = 1;
 const POLLOUT = 4;
 const [LOCK_EX, LOCK_NB] = [2, 4];
@@ -182,7 +185,14 @@ function openNetlink(protocol: NetlinkProtocol): NetlinkSocket {
   }
   const buffer = new Uint8Array(65_536);
   return {
-    send: (bytes) => void libcOpenFiles.write(fd, bytes),
+    send(bytes) {
+      if (bytes.length > SURELY_SENT) {
+        const room = new Int32Array([bytes.length]);
+        // The kernel takes twice as much. Where it refuses, so it does the message.
+        lib.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, room, room.byteLength);
+      }
+      libcOpenFiles.write(fd, bytes);
+    },
     receive: () => buffer.subarray(0, libcOpenFiles.read(fd, buffer)),
     errorText: (errno) => `${lib.strerror(errno)}`,
     close: () => libcOpenFiles.close(fd),

@@ -44,6 +44,8 @@ const SEQUENCE_AT = 8;
 const ERESTART = 85;
 const ENOENT = 2;
 const MOST_TRIES = 4;
+/** More rules than those of a few guests are encoded once, when it is known which chains are missing. */
+const FEW_RULES = 64;
 
 /**
  * Does the work of `iptables-restore --noflush` of iptables-nft for these lines, without a child process, and for all
@@ -60,7 +62,7 @@ export function runNfTables(
   lines: readonly TableLine[],
 ): NfOutcome | undefined {
   const wanted = rulesToFind(family, lines);
-  let makes = false;
+  let makes = wanted?.length === 0 && lines.length > FEW_RULES;
   for (let tries = 0; wanted !== undefined && tries < MOST_TRIES; tries++) {
     const found = makes
       ? lookUpChains(open, family, lines)
@@ -180,14 +182,19 @@ function attempt<T>(open: () => NetlinkSocket, ask: (socket: NetlinkSocket) => T
   }
 }
 
-function lookUpGeneration(open: () => NetlinkSocket): number | undefined {
+/**
+ * The generation of all rulesets, which each transaction that changes something raises by one.
+ * @param open opens a socket
+ * @returns undefined if the kernel does not answer
+ */
+export function lookUpGeneration(open: () => NetlinkSocket): number | undefined {
   return attempt(open, (socket) => {
     socket.send(generationQuestion());
     return generationOf(socket.receive());
   });
 }
 
-/** @returns undefined unless some of the lines' chains are missing, and iptables would make them */
+/** @returns undefined where iptables would not make one of the lines' chains */
 function lookUpChains(
   open: () => NetlinkSocket,
   family: Family,
@@ -200,8 +207,8 @@ function lookUpChains(
       return errorIn(socket.receive()) === ENOENT;
     });
   const missing = builtInChains(lines)?.filter(({ table, name }) => isMissing(table, name) === true);
-  if (missing === undefined || missing.length === 0 || generation === undefined) return undefined;
-  return { handles: [], missing, generation };
+  if (missing === undefined || generation === undefined) return undefined;
+  return missing.length === 0 ? NO_RULES_FOUND : { handles: [], missing, generation };
 }
 
 /** @returns undefined unless every rule was found */

@@ -362,6 +362,10 @@ test('a thousand guests that came by their hooks are as well held as one, and re
     stderr: '',
   });
   expect(host.elements()).toEqual(elements);
+  ok('rm', '-r', '/run/xen-network/strict', '/run/xen-network/vif');
+  ok('nft', 'flush', 'ruleset');
+  expect(refilter().stdout).toBe('The filters of 1002 devices are in place.\n');
+  expect(host.elements()).toEqual(elements);
   asOne();
   expect(host.vif.offline(2).status).toBe(0);
   expect(host.elements().filter((line) => line.includes('"vif2.0"'))).toEqual([]);

@@ -59,15 +59,30 @@ test('the last of several rules is the one that is acknowledged', () => {
   expect(batch?.last).toBe(4);
 });
 
-test('more rules than a socket takes at once are left to iptables', () => {
-  expect(encodeRules(4, new Array(65).fill(RULE), NO_RULES_FOUND)).toBeUndefined();
-  const batch = encodeRules(
-    6,
-    new Array(64).fill({ ...RULE, line: `-I FORWARD ${LONG} -j ACCEPT` }),
-    NO_RULES_FOUND,
-  );
-  expect(batch?.bytes.length).toBeGreaterThan(64 * 1500);
-  expect(batch?.bytes.length).toBeLessThan(212_992 - 32);
+test('thousands of rules become one batch, each as it would be alone', () => {
+  const lines = Array.from({ length: 3000 }, (_, i) => ({
+    ...RULE,
+    line: `-I FORWARD -i vif${i}.0 -j ACCEPT`,
+  }));
+  const whole = hexOf(encodeRules(4, lines, NO_RULES_FOUND)?.bytes);
+  for (const i of [0, 63, 64, 1500, 2999]) {
+    const alone = hexOf(encodeRules(4, lines.slice(i, i + 1), NO_RULES_FOUND)?.bytes);
+    // Without the header's flags and number, and between the messages that begin and end the batch.
+    const rule = alone.slice(2 * (20 + 16), -2 * 20);
+    expect(whole.split(rule)).toHaveLength(2);
+  }
+  expect(encodeRules(4, lines, NO_RULES_FOUND)?.last).toBe(3001);
+});
+
+test('the longest rules fit', () => {
+  const long = { ...RULE, line: `-I FORWARD ${LONG} -j ACCEPT` };
+  expect(encodeRules(6, new Array(64).fill(long), NO_RULES_FOUND)?.bytes.length).toBeGreaterThan(64 * 1500);
+});
+
+test('more rules to delete than are looked for together are left to iptables', () => {
+  const gone = { ...RULE, line: RULE.line.replace(/^-I/, '-D') };
+  expect(rulesToFind(4, new Array(64).fill(gone))).toHaveLength(64);
+  expect(rulesToFind(4, new Array(65).fill(gone))).toBeUndefined();
 });
 
 const COMMENT = `-m comment --comment "${'x'.repeat(200)}"`;

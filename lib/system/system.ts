@@ -88,10 +88,7 @@ export interface System {
   changeSets?(lines: readonly string[]): boolean;
   /** The chains of nf_tables that what is forwarded goes through; undefined where nft has to be asked. */
   forwardingChains?(family: Family): readonly nfTables.ForwardingChain[] | undefined;
-  /**
-   * The generation of all rulesets of nf_tables, which each transaction raises by one that changes something; undefined
-   * where rules may change without it.
-   */
+  /** The generation of nf_tables' rulesets, which each change raises by one; undefined where it does not tell. */
   rulesGeneration?(): number | undefined;
   /** The verdict for a device in a map of nf_tables; undefined where the kernel cannot tell. */
   mapVerdict?(table: string, map: string, device: string): nfTables.FoundVerdict | undefined;

@@ -1,5 +1,5 @@
 import type { Context } from '../../lib/hook/context.ts';
-import { refilter } from '../../lib/hook/guests/refilter.ts';
+import { refilter } from '../../lib/hook/guests/refilter/refilter.ts';
 
 /**
  * Restores the filters of all running guests, after somebody reloaded or flushed a firewall.

@@ -28,7 +28,7 @@ import { letGoSteps } from '../vif/routed.ts';
 import { wayOut } from '../vif/switch.ts';
 import { partSteps } from '../vif/twin.ts';
 import { forgetLeaving, leftDevices, readLeaving } from './leaving.ts';
-import { listAllRules } from './refilter-records.ts';
+import { listAllRules } from './refilter/records.ts';
 
 /**
  * Removes what devices have left whose offline was interrupted or never came: rules, elements of the strict table,

@@ -9,7 +9,7 @@ import { isGuestDevice } from '../../request/names.ts';
 import type { System } from '../../system/system.ts';
 import { quote } from '../../text.ts';
 import type { Context, NetworkWork } from '../context.ts';
-import { refilter } from '../guests/refilter.ts';
+import { refilter } from '../guests/refilter/refilter.ts';
 import { noteTables } from './tables.ts';
 
 const CHECK_SECONDS = 10;

@@ -2,7 +2,7 @@ import type { DoctorFacts, FilterDifference, FirewallFacts } from '../../../lib/
 import { XenNetworkError, XenstoreError } from '../../../lib/errors.ts';
 import { type VoidRules, voidRules } from '../../../lib/filter/void-rules.ts';
 import type { Context } from '../../../lib/hook/context.ts';
-import { listAllRules, type RulesInPlace, rulesIn } from '../../../lib/hook/guests/refilter-records.ts';
+import { listAllRules, type RulesInPlace, rulesIn } from '../../../lib/hook/guests/refilter/records.ts';
 import { type RunningVif, runningVifs, wantedFilter } from '../../../lib/hook/guests/running.ts';
 import { readForeignChains } from '../../../lib/observe/desk/foreign-chains.ts';
 import { policyWords } from '../../../lib/observe/desk/owners.ts';

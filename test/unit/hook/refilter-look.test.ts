@@ -4,7 +4,7 @@ import {
   lookIfChanged,
   noteChange,
   rulesOfDevice,
-} from '../../../lib/hook/guests/refilter-look.ts';
+} from '../../../lib/hook/guests/refilter/look.ts';
 import { nodeNative } from '../../../lib/system/node/native-node.ts';
 import { openSystem, type System } from '../../../lib/system/system.ts';
 

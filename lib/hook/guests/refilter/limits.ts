@@ -1,17 +1,17 @@
-import { applyTeardown } from '../../apply/apply.ts';
-import type { RuleSet } from '../../filter/forward.ts';
-import { guestPort } from '../../filter/limited.ts';
-import { portElements } from '../../filter/wrapped.ts';
-import { isLimited, type PortTables } from '../../observe/filter/port-tables.ts';
-import { deviceExists } from '../../observe/host/port.ts';
-import { readVifRecords } from '../../observe/records.ts';
-import type { Step } from '../../plan/step.ts';
-import { LOCKS } from '../../record/paths.ts';
-import { isGuestDevice } from '../../request/names.ts';
-import type { System } from '../../system/system.ts';
-import { elementSteps } from '../vif/limited-port.ts';
-import type { Restored } from './refilter-records.ts';
-import type { RunningVif } from './running.ts';
+import { applyTeardown } from '../../../apply/apply.ts';
+import type { RuleSet } from '../../../filter/forward.ts';
+import { guestPort } from '../../../filter/limited.ts';
+import { portElements } from '../../../filter/wrapped.ts';
+import { isLimited, type PortTables } from '../../../observe/filter/port-tables.ts';
+import { deviceExists } from '../../../observe/host/port.ts';
+import { readVifRecords } from '../../../observe/records.ts';
+import type { Step } from '../../../plan/step.ts';
+import { LOCKS } from '../../../record/paths.ts';
+import { isGuestDevice } from '../../../request/names.ts';
+import type { System } from '../../../system/system.ts';
+import { elementSteps } from '../../vif/limited-port.ts';
+import type { RunningVif } from '../running.ts';
+import type { Restored } from './records.ts';
 
 /**
  * The steps that give a running guest's device exactly its elements in the table of its bridge under antispoof=yes.

@@ -1,10 +1,10 @@
-import type { RuleSet } from '../../filter/forward.ts';
-import { listPortTables, type PortTables } from '../../observe/filter/port-tables.ts';
-import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict.ts';
-import { isWhole } from '../../observe/filter/strict-health.ts';
-import { listStrictTable, type StrictListing } from '../../observe/filter/strict-listing.ts';
-import type { System } from '../../system/system.ts';
-import { listAllRules, type RulesInPlace, rulesIn } from './refilter-records.ts';
+import type { RuleSet } from '../../../filter/forward.ts';
+import { listPortTables, type PortTables } from '../../../observe/filter/port-tables.ts';
+import { readStrictRecord, type StrictRecord } from '../../../observe/filter/strict.ts';
+import { isWhole } from '../../../observe/filter/strict-health.ts';
+import { listStrictTable, type StrictListing } from '../../../observe/filter/strict-listing.ts';
+import type { System } from '../../../system/system.ts';
+import { listAllRules, type RulesInPlace, rulesIn } from './records.ts';
 
 /** The present rules and the tables, listed once for all guests, and what this run has changed since. */
 export interface Look {

@@ -1,21 +1,21 @@
-import { applyTeardown } from '../../apply/apply.ts';
-import { locked } from '../../apply/locked.ts';
-import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict.ts';
-import { damagedChains, isWhole } from '../../observe/filter/strict-health.ts';
-import type { StrictListing } from '../../observe/filter/strict-listing.ts';
-import { readVifRecord } from '../../observe/records.ts';
-import { replaceRecordedRules } from '../../plan/filter/recorded-rules.ts';
-import { replaceForwardRules } from '../../plan/filter/rules.ts';
-import { planStrict, planStrictTable } from '../../plan/filter/strict.ts';
-import type { Step } from '../../plan/step.ts';
-import { STRICT_LOCK_PATH, strictRecordPath, vifRecordPath } from '../../record/paths.ts';
-import type { System } from '../../system/system.ts';
-import { learningSteps } from '../vif/learning.ts';
-import { sharedElements } from '../vif/port-filter.ts';
-import { limitedSteps } from './refilter-limits.ts';
-import { isHeldAs, type Look, lookAgain, lookIfChanged, noteChange, rulesOfDevice } from './refilter-look.ts';
-import { straySteps } from './refilter-records.ts';
-import type { RunningVif, WantedFilter } from './running.ts';
+import { applyTeardown } from '../../../apply/apply.ts';
+import { locked } from '../../../apply/locked.ts';
+import { readStrictRecord, type StrictRecord } from '../../../observe/filter/strict.ts';
+import { damagedChains, isWhole } from '../../../observe/filter/strict-health.ts';
+import type { StrictListing } from '../../../observe/filter/strict-listing.ts';
+import { readVifRecord } from '../../../observe/records.ts';
+import { replaceRecordedRules } from '../../../plan/filter/recorded-rules.ts';
+import { replaceForwardRules } from '../../../plan/filter/rules.ts';
+import { planStrict, planStrictTable } from '../../../plan/filter/strict.ts';
+import type { Step } from '../../../plan/step.ts';
+import { STRICT_LOCK_PATH, strictRecordPath, vifRecordPath } from '../../../record/paths.ts';
+import type { System } from '../../../system/system.ts';
+import { learningSteps } from '../../vif/learning.ts';
+import { sharedElements } from '../../vif/port-filter.ts';
+import type { RunningVif, WantedFilter } from '../running.ts';
+import { limitedSteps } from './limits.ts';
+import { isHeldAs, type Look, lookAgain, lookIfChanged, noteChange, rulesOfDevice } from './look.ts';
+import { straySteps } from './records.ts';
 
 /** A device and the filters that it must have. */
 export interface Wish extends WantedFilter {

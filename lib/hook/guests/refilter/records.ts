@@ -1,27 +1,27 @@
-import { applyTeardown } from '../../apply/apply.ts';
-import { locked, RULES_LOCK } from '../../apply/locked.ts';
-import { type RuleSet, rulesByDevice } from '../../filter/forward.ts';
-import { attachable, readStrictRecords, type StrictRecord } from '../../observe/filter/strict.ts';
-import { damagedChains, isWhole } from '../../observe/filter/strict-health.ts';
-import { listStrictTable, type StrictListing } from '../../observe/filter/strict-listing.ts';
-import { deviceExists } from '../../observe/host/port.ts';
-import { readVifRecords } from '../../observe/records.ts';
-import { replaceForwardRules } from '../../plan/filter/rules.ts';
-import { isCounter, planStrays, planStrict, planStrictTable } from '../../plan/filter/strict.ts';
-import { lastingStep, record, type Step } from '../../plan/step.ts';
+import { applyTeardown } from '../../../apply/apply.ts';
+import { locked, RULES_LOCK } from '../../../apply/locked.ts';
+import { type RuleSet, rulesByDevice } from '../../../filter/forward.ts';
+import { attachable, readStrictRecords, type StrictRecord } from '../../../observe/filter/strict.ts';
+import { damagedChains, isWhole } from '../../../observe/filter/strict-health.ts';
+import { listStrictTable, type StrictListing } from '../../../observe/filter/strict-listing.ts';
+import { deviceExists } from '../../../observe/host/port.ts';
+import { readVifRecords } from '../../../observe/records.ts';
+import { replaceForwardRules } from '../../../plan/filter/rules.ts';
+import { isCounter, planStrays, planStrict, planStrictTable } from '../../../plan/filter/strict.ts';
+import { lastingStep, record, type Step } from '../../../plan/step.ts';
 import {
   isRecordName,
   SHARED_LOCK,
   STRICT_LOCK_PATH,
   STRICT_RECORDS,
   strictRecordPath,
-} from '../../record/paths.ts';
-import type { Family } from '../../request/addresses.ts';
-import type { System } from '../../system/system.ts';
-import { restoreShared } from '../network/shared-settings.ts';
-import { letGoOfPort, portFilterRemoval } from '../vif/port-filter.ts';
-import { readLeaving } from './leaving.ts';
-import { strictUsers } from './strict-table.ts';
+} from '../../../record/paths.ts';
+import type { Family } from '../../../request/addresses.ts';
+import type { System } from '../../../system/system.ts';
+import { restoreShared } from '../../network/shared-settings.ts';
+import { letGoOfPort, portFilterRemoval } from '../../vif/port-filter.ts';
+import { readLeaving } from '../leaving.ts';
+import { strictUsers } from '../strict-table.ts';
 
 /** The present rules of all devices, by the kernel's names of the devices. */
 export type RulesInPlace = Readonly<Record<Family, ReadonlyMap<string, readonly string[]>>>;

@@ -1,11 +1,11 @@
-import type { RuleSet } from '../../filter/forward.ts';
-import { isLimited, listPortTables } from '../../observe/filter/port-tables.ts';
-import { strictDamage } from '../../observe/filter/strict-health.ts';
-import { readVifRecord } from '../../observe/records.ts';
-import { sameRules } from '../../plan/filter/recorded-rules.ts';
-import type { System } from '../../system/system.ts';
-import { listAllRules, rulesIn } from './refilter-records.ts';
-import { strictUsers } from './strict-table.ts';
+import type { RuleSet } from '../../../filter/forward.ts';
+import { isLimited, listPortTables } from '../../../observe/filter/port-tables.ts';
+import { strictDamage } from '../../../observe/filter/strict-health.ts';
+import { readVifRecord } from '../../../observe/records.ts';
+import { sameRules } from '../../../plan/filter/recorded-rules.ts';
+import type { System } from '../../../system/system.ts';
+import { strictUsers } from '../strict-table.ts';
+import { listAllRules, rulesIn } from './records.ts';
 
 /**
  * The final check of a refilter: rules, elements and modes.

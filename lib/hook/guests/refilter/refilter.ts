@@ -1,30 +1,24 @@
-import { recoverInWords } from '../../apply/recover.ts';
-import { HostError, LockError, messageOf, XenNetworkError, XenstoreError } from '../../errors.ts';
-import type { RuleSet } from '../../filter/forward.ts';
-import { unheldPorts } from '../../observe/filter/strict-health.ts';
-import { type Backend, deviceNames, listBackends } from '../../observe/vif/backends.ts';
-import { type DeviceFinder, deviceFinder, hereFinder } from '../../observe/vif/vif.ts';
-import { journalPath } from '../../record/paths.ts';
-import { type Remembering, remembering } from '../../system/remembering.ts';
-import { withXenstore } from '../../system/xenstore/open.ts';
-import type { Xenstore } from '../../system/xenstore/xenstore.ts';
-import type { Context } from '../context.ts';
-import { isHeldForUs, withFreeOnes, withLocks } from '../locks.ts';
-import { account } from '../traffic/account.ts';
-import { collect, goneDevices } from './leftovers.ts';
-import { askedOnce } from './once.ts';
-import { missingFilters } from './refilter-check.ts';
-import { removeStrangers } from './refilter-limits.ts';
-import { type Look, lookAgain, lookAtAll } from './refilter-look.ts';
-import {
-  type Restored,
-  removeFormerNames,
-  removeOwnerless,
-  restoreRules,
-  restoreStrict,
-} from './refilter-records.ts';
-import { restoreTogether, type Wish } from './refilter-together.ts';
-import { type RunningVif, runningVifs, wantedFilter, wantsAccountRunning } from './running.ts';
+import { recoverInWords } from '../../../apply/recover.ts';
+import { HostError, LockError, messageOf, XenNetworkError, XenstoreError } from '../../../errors.ts';
+import type { RuleSet } from '../../../filter/forward.ts';
+import { unheldPorts } from '../../../observe/filter/strict-health.ts';
+import { type Backend, deviceNames, listBackends } from '../../../observe/vif/backends.ts';
+import { type DeviceFinder, deviceFinder, hereFinder } from '../../../observe/vif/vif.ts';
+import { journalPath } from '../../../record/paths.ts';
+import { type Remembering, remembering } from '../../../system/remembering.ts';
+import { withXenstore } from '../../../system/xenstore/open.ts';
+import type { Xenstore } from '../../../system/xenstore/xenstore.ts';
+import type { Context } from '../../context.ts';
+import { isHeldForUs, withFreeOnes, withLocks } from '../../locks.ts';
+import { account } from '../../traffic/account.ts';
+import { collect, goneDevices } from '../leftovers.ts';
+import { askedOnce } from '../once.ts';
+import { type RunningVif, runningVifs, wantedFilter, wantsAccountRunning } from '../running.ts';
+import { missingFilters } from './check.ts';
+import { removeStrangers } from './limits.ts';
+import { type Look, lookAgain, lookAtAll } from './look.ts';
+import { type Restored, removeFormerNames, removeOwnerless, restoreRules, restoreStrict } from './records.ts';
+import { restoreTogether, type Wish } from './together.ts';
 
 /**
  * So many guests are looked at together: what they have in common is read once, and xenstore is asked once. Their locks

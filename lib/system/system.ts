@@ -74,10 +74,7 @@ export interface System {
   userId(): number;
   /** The width in characters of the terminal that is standard input or output; undefined where it is no terminal. */
   terminalWidth(of: 'in' | 'out'): number | undefined;
-  /**
-   * Does `ip` commands by messages to the kernel, without a child; undefined, with nothing done, where the kernel
-   * cannot be asked and `ip` has to run.
-   */
+  /** Does `ip` commands by messages to the kernel; undefined, with nothing done, where `ip` has to run. */
   rtnetlink?(commands: readonly (readonly string[])[], force: boolean): RtOutcome | undefined;
   /**
    * Adds rules by messages to the kernel, without iptables, all or none; undefined, with nothing done, where the kernel
@@ -224,14 +221,12 @@ function folderTrust(fs: FileSystem, look: Look): (folder: string) => boolean {
 
 type AddressWays = Pick<System, 'ipv4Addresses' | 'ownIpv4'>;
 
+type RuleWay = 'nfTables' | 'changeSets' | 'rulesGeneration' | 'forwardingChains' | 'mapVerdict';
 /** The ways that ask the kernel directly. */
 function kernelWays(
   open: (protocol: NetlinkProtocol) => NetlinkSocket,
   indexOf: (name: string) => number | undefined,
-): AddressWays &
-  Required<
-    Pick<System, 'rtnetlink' | 'nfTables' | 'changeSets' | 'rulesGeneration' | 'forwardingChains' | 'mapVerdict'>
-  > {
+): AddressWays & Required<Pick<System, RuleWay | 'rtnetlink'>> {
   const [openRoute, openFilter] = [() => open(NETLINK.route), () => open(NETLINK.netfilter)];
   return {
     rtnetlink: (commands, force) => runRtnetlink(openRoute, commands, indexOf, force),

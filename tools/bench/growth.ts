@@ -5,7 +5,7 @@ import { median, shuffled } from './numbers.ts';
 import { MAKERS, type Maker, PORTS_PER_BRIDGE, Stage } from './stage.ts';
 
 /** A filter mode, as the benchmark can set it up: an entry more is a mode more in the table. */
-interface Mode {
+export interface Mode {
   readonly name: string;
   /** What hooks are told beside the command. */
   readonly words: readonly string[];
@@ -15,7 +15,8 @@ interface Mode {
   readonly makers: readonly Maker[];
 }
 
-const MODES: readonly Mode[] = [
+/** The filter modes that are measured. */
+export const MODES: readonly Mode[] = [
   { name: 'none', words: ['filter=no'], entries: {}, makers: ['ours'] },
   { name: 'strict', words: [], entries: { locking: 'locked' }, makers: ['ours'] },
   { name: 'compatible', words: [], entries: {}, makers: MAKERS },
@@ -45,8 +46,12 @@ export async function measureGrowth(sizes: readonly number[], rounds: number): P
   return results;
 }
 
-/** A host with guests, and one that is to come; whoever's hook brings it, the others have our filters. */
-async function crowded({ name, entries }: Mode, present: number): Promise<Stage> {
+/**
+ * A host with guests, and one that is to come; whoever's hook brings it, the others have our filters.
+ * @param mode their filter
+ * @param present how many guests are there
+ */
+export async function crowded({ name, entries }: Mode, present: number): Promise<Stage> {
   const stage = await Stage.create();
   for (let i = 1; i * PORTS_PER_BRIDGE <= present; i++)
     stage.host.ip(`link add xenbr${i} type bridge`, `link set xenbr${i} up`);

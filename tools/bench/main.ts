@@ -11,7 +11,16 @@ import { measureGrowth } from './growth.ts';
 import { measureHooks } from './hooks.ts';
 import { short } from './numbers.ts';
 import { measureOutages } from './outage.ts';
-import { growthTable, hookTable, outageTable, stormTable, targetTable, throughputTable } from './report.ts';
+import { measureRefilters } from './refilter.ts';
+import {
+  growthTable,
+  hookTable,
+  outageTable,
+  refilterTable,
+  stormTable,
+  targetTable,
+  throughputTable,
+} from './report.ts';
 import { measureStorms, type StormPlan, type StormResult } from './storm.ts';
 import { STORM_MODES, stormsLeftOut } from './storm-modes.ts';
 import type { Results } from './targets.ts';
@@ -33,22 +42,24 @@ function compatible(...plans: readonly (readonly [vifs: number, rounds: number])
 const SHORT = {
   budgetS: 600,
   // How long each part takes on a quiet two-core machine, in seconds.
-  expectedS: { hooks: 15, storm: 5, growth: 20, throughput: 20, outages: 15 },
+  expectedS: { hooks: 15, storm: 5, growth: 20, refilters: 30, throughput: 20, outages: 15 },
   rounds: 11,
   storms: compatible([1, 3], [10, 1], [100, 1]),
   growth: { sizes: [0, 1000], rounds: 5 },
+  refilters: { sizes: [100, 1000], rounds: 3 },
   throughput: { lanes: lanes('strict'), rounds: 20 },
   outages: 3,
 };
 const LONG = {
   budgetS: 3300,
-  expectedS: { hooks: 120, storm: 60, growth: 900, throughput: 180, outages: 90 },
+  expectedS: { hooks: 120, storm: 60, growth: 900, refilters: 240, throughput: 180, outages: 90 },
   rounds: 100,
   storms: [
     ...compatible([1, 15], [10, 9], [40, 5], [100, 3]),
     ...STORM_MODES.map(({ name }): StormPlan => ({ vifs: 400, rounds: 1, modes: [name], whole: true })),
   ],
   growth: { sizes: [0, 100, 1000, 4000], rounds: 15 },
+  refilters: { sizes: [100, 1000, 4000], rounds: 5 },
   throughput: { lanes: lanes('none', 'counted', 'strict', 'compatible', 'stock'), rounds: 60 },
   outages: 10,
 };
@@ -111,6 +122,12 @@ const growth = await part(
   () => measureGrowth(plan.growth.sizes, plan.growth.rounds),
   growthTable,
 );
+const refilters = await part(
+  'refilters after a flush',
+  expectedS.refilters,
+  () => measureRefilters(plan.refilters.sizes, plan.refilters.rounds),
+  refilterTable,
+);
 const { lanes: roads, rounds } = plan.throughput;
 const throughput = await part(
   'throughput',
@@ -144,6 +161,7 @@ const results: Results = {
   hooks,
   storms,
   growth,
+  refilters,
   throughput,
   outages,
   notes,

@@ -4,6 +4,7 @@ import type { GrowthResult } from './growth.ts';
 import type { HookResult } from './hooks.ts';
 import { ratio, short } from './numbers.ts';
 import type { OutageResult } from './outage.ts';
+import type { RefilterResult } from './refilter.ts';
 import type { StormResult } from './storm.ts';
 import { type Target, verdict } from './targets.ts';
 import type { ThroughputResult } from './throughput.ts';
@@ -77,6 +78,16 @@ export function growthTable(growth: readonly GrowthResult[]): string {
     ];
   });
   return table([['one more', 'online ms', 'offline ms', 'x none', 'x none'], ...rows]);
+}
+
+/** A refilter after a flush: its cost for each guest shows whether it grows faster than their number. */
+export function refilterTable(refilters: readonly RefilterResult[]): string {
+  const rows = refilters.map(({ mode, present, wallMs, cpuMs, unfilteredMs }) => [
+    `filter ${mode}, ${present} guests`,
+    ...[wallMs, cpuMs, unfilteredMs].map(short),
+    short(cpuMs / present),
+  ]);
+  return table([['refilter after a flush', 'wall ms', 'cpu ms', 'unfiltered ms', 'cpu ms/guest'], ...rows]);
 }
 
 /** The host off the network. */

@@ -4,6 +4,7 @@ import type { GrowthResult } from './growth.ts';
 import type { HookResult } from './hooks.ts';
 import { ratio } from './numbers.ts';
 import type { OutageResult } from './outage.ts';
+import type { RefilterResult } from './refilter.ts';
 import type { StormResult } from './storm.ts';
 import type { ThroughputResult } from './throughput.ts';
 
@@ -20,6 +21,7 @@ export interface Results {
   readonly hooks: readonly HookResult[];
   readonly storms: readonly StormResult[];
   readonly growth: readonly GrowthResult[];
+  readonly refilters: readonly RefilterResult[];
   readonly throughput: readonly ThroughputResult[];
   readonly outages: readonly OutageResult[];
   /** What a reader has to know beside the numbers. */
@@ -53,11 +55,12 @@ export function verdict(target: Target): string {
  * The numbers to reach.
  * @param results what was found
  */
-export function targets({ hooks, storms, growth, throughput, outages }: Results): Target[] {
+export function targets({ hooks, storms, growth, refilters, throughput, outages }: Results): Target[] {
   return [
     ...['vif-bridge', 'vif-route', 'vif-nat'].flatMap((hook) => hookTargets(hooks, hook)),
     ...stormTargets(storms),
     ...growthTargets(growth),
+    ...refilterTargets(refilters),
     ...throughputTargets(throughput),
     ...outageTargets(outages),
   ];
@@ -116,6 +119,21 @@ function growthTargets(growth: readonly GrowthResult[]): Target[] {
     );
   const modes = ['none', 'strict', 'compatible'];
   return [grown('strict', 1000), ...modes.map((mode) => grown(mode, 4000))];
+}
+
+function refilterTargets(refilters: readonly RefilterResult[]): Target[] {
+  const cost = (mode: string, present: number) =>
+    ratio(refilters.find((each) => each.mode === mode && each.present === present)?.cpuMs, present);
+  return ['strict', 'compatible'].flatMap((mode) => [
+    atMost(1, `refilter of 1000, ms of cpu for each guest, filter ${mode}`, cost(mode, 1000)),
+    ...[1000, 4000].map((present) =>
+      atMost(
+        1.25,
+        `refilter of ${present} / of 100, cpu for each guest, filter ${mode}`,
+        ratio(cost(mode, present), cost(mode, 100)),
+      ),
+    ),
+  ]);
 }
 
 function throughputTargets(throughput: readonly ThroughputResult[]): Target[] {

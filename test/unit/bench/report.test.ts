@@ -5,6 +5,7 @@ import {
   growthTable,
   hookTable,
   outageTable,
+  refilterTable,
   stormTable,
   targetTable,
   throughputTable,
@@ -63,11 +64,23 @@ const RESULTS: Results = {
   hooks: [event('ours', 20, 15), event('stock', 100, 60), event('smallest', 10, 8), event('floor', 8, 7)],
   storms: [storm('ours', 2000), storm('stock', 11000, 3, 4)],
   growth: [grown('strict', 0, 20), grown('strict', 1000, 30), grown('strict', 4000, 50)],
+  refilters: [
+    { mode: 'strict', present: 100, wallMs: 130, cpuMs: 100, unfilteredMs: 40 },
+    { mode: 'strict', present: 1000, wallMs: 2000, cpuMs: 1200, unfilteredMs: 300 },
+  ],
   throughput: [lane(1, 200_000), lane(1000, 190_000)],
   outages: [outage('ours', 2), outage('sequence', 40)],
   notes: [],
 };
-const NOTHING: Results = { ...RESULTS, hooks: [], storms: [], growth: [], throughput: [], outages: [] };
+const NOTHING: Results = {
+  ...RESULTS,
+  hooks: [],
+  storms: [],
+  growth: [],
+  refilters: [],
+  throughput: [],
+  outages: [],
+};
 
 const found = (results: Results) =>
   Object.fromEntries(targets(results).map((target) => [target.name, [target.found, verdict(target)]]));
@@ -84,6 +97,8 @@ describe('what is to be reached', () => {
       'storms, calls that failed or guests that are not as they must be': [0, 'reached'],
       'one more vif with 1000 present / with none, filter strict': [1.5, 'reached'],
       'one more vif with 4000 present / with none, filter strict': [2.5, 'missed'],
+      'refilter of 1000, ms of cpu for each guest, filter strict': [1.2, 'missed'],
+      'refilter of 1000 / of 100, cpu for each guest, filter strict': [1.2, 'reached'],
       "small packets with 1000 guests' strict rules / with one's": [0.95, 'reached'],
       "outage, plain start / the sequence's": [0.05, 'reached'],
     });
@@ -120,11 +135,12 @@ describe('what is to be reached', () => {
 
 describe('tables', () => {
   test('have their columns in line', () => {
-    const { hooks, storms, growth, throughput, outages } = RESULTS;
+    const { hooks, storms, growth, refilters, throughput, outages } = RESULTS;
     const tables = [
       hookTable(hooks),
       stormTable(storms),
       growthTable(growth),
+      refilterTable(refilters),
       throughputTable(throughput),
       outageTable(outages),
       targetTable(targets(RESULTS)),
@@ -144,6 +160,8 @@ describe('tables', () => {
     expect(growthTable(RESULTS.growth)).toMatch(
       /filter strict, ours, 4000 present +50.0 +50.0 +2.50 +2.50\n/,
     );
+    expect(refilterTable(RESULTS.refilters)).toMatch(/filter strict, 1000 guests +2000 +1200 +300 +1.20\n/);
+    expect(refilterTable(RESULTS.refilters)).toMatch(/filter strict, 100 guests +130 +100 +40.0 +1.00\n/);
     expect(throughputTable(RESULTS.throughput)).toMatch(
       /filter strict, 1000 guests +190 +0.00 +19.0 +0.95 +0.95\n/,
     );

@@ -52,6 +52,7 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
     because: 'it takes a minute; npm test runs some seeds, test/soak/soak.test.ts',
   },
   'npm run bench': { because: 'it measures, and wants a machine of its own' },
+  'npm run bench -- --long': { because: 'it measures for most of an hour, and wants a machine of its own' },
   'npx vitest run --project host test/golden --update': { because: 'it writes the golden files anew' },
   'XEN_NETWORK_OVERLAP=all npx vitest run --project host test/netns/faults/overlap-guests.test.ts test/netns/faults/overlap-networks.test.ts':
     {

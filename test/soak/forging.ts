@@ -112,11 +112,7 @@ function forgedBeyond(
     (mark) =>
       tagged(frame(mark), TYPE.vlan, 0);
   if (refused === 'nothing') return { four: [], six: [] };
-  // The rules of network-virtual let its whole network pass outside.
-  const isNetworkLetOut = refused === 'IP' && model.guests[domid]?.place === 'virtual';
-  const others = Object.entries(otherIdentities(model, domid, ROUTER)).filter(
-    ([, { v4 }]) => !(isNetworkLetOut && v4.startsWith('10.1.1.')),
-  );
+  const others = Object.entries(otherIdentities(model, domid, ROUTER));
   return {
     four: [
       ...others.flatMap(([whose, { v4 }]): Beyond[] => [

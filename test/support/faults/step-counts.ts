@@ -30,7 +30,7 @@ const STEP_COUNTS: Readonly<Record<string, number>> = {
   'routed: vif-route tap remove, paused, and virtual expiry': 20,
   'routed: virtual expiry, killed, and recover': 24,
   'routed: virtual start, paused, and route expiry': 23,
-  'routed: virtual stop, killed, and vif-route tap remove': 40,
+  'routed: virtual stop, killed, and vif-route tap remove': 36,
   'routed: virtual stop, killed, and offline on the virtual network': 31,
   'start: a host-only network-virtual with both families and the strict filter': 15,
   'start: a network-virtual that masquerades, with dhcpd': 16,

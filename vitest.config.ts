@@ -6,7 +6,8 @@ export default defineConfig({
     // Against hangs only: beside other work a machine may be ten times slower.
     testTimeout: 600_000,
     hookTimeout: 600_000,
-    maxWorkers: 2,
+    // On two processors: many tests wait for a time limit, a lease or a carrier most of their time.
+    maxWorkers: 3,
     reporters: ['./tools/summary-reporter.ts'],
     projects: [
       {

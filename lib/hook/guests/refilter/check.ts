@@ -7,13 +7,22 @@ import type { System } from '../../../system/system.ts';
 import { strictUsers } from '../strict-table.ts';
 import { listAllRules, rulesIn } from './records.ts';
 
+/** A listing may lack an element that is there, while others change rules or the kernel makes a set larger. */
+const LOOKS = 3;
+
 /**
- * The final check of a refilter: rules, elements and modes.
+ * The final check of a refilter: rules, elements and modes. What seems to be missing is looked for again.
  * @param system the way to the filters
  * @param wanted the rules that devices must have, by the kernel's names of the devices
  * @returns a sentence for everything that is missing
  */
 export function missingFilters(system: System, wanted: ReadonlyMap<string, RuleSet>): string[] {
+  let missing = missingNow(system, wanted);
+  for (let looks = 1; missing.length > 0 && looks < LOOKS; looks++) missing = missingNow(system, wanted);
+  return missing;
+}
+
+function missingNow(system: System, wanted: ReadonlyMap<string, RuleSet>): string[] {
   const rules = listAllRules(system);
   const tables = listPortTables(system);
   const damage = strictDamage(system, strictUsers(system));

@@ -1,5 +1,5 @@
 // Measures how fast the hooks are, beside the stock scripts and the smallest shell scripts that do the same work, in
-// throw-away namespaces. `npm run bench` takes less than a minute; `npm run bench -- --long` measures more of everything.
+// throw-away namespaces. `npm run bench` takes about a minute; `npm run bench -- --long` measures more of everything.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';

@@ -130,11 +130,12 @@ async function safeguard(
  * Puts the filters of running guests in order after a change: a guest's rules depend on the policy of FORWARD and on the
  * outgoing device.
  * @param context the call
- * @param steps what was done or undone; unknown where its journal is gone
+ * @param steps what was done or undone; a note of a killed hook counts as a change too
  */
-export async function refilterGuests(context: Context, steps: readonly Step[] | 'unknown'): Promise<void> {
+export async function refilterGuests(context: Context, steps: readonly Step[]): Promise<void> {
   const { system, log } = context;
-  if ((steps === 'unknown' || steps.some(changesFilter)) && hasGuests(system)) {
+  const isDue = system.exists(FILTERS_DUE);
+  if ((isDue || steps.some(changesFilter)) && hasGuests(system)) {
     try {
       await refilter(context);
     } catch (thrown) {
@@ -142,7 +143,7 @@ export async function refilterGuests(context: Context, steps: readonly Step[] | 
       log.warn(`The filters of running guests could not be put in order: ${thrown.message}`);
     }
   }
-  if (system.exists(FILTERS_DUE)) system.remove(FILTERS_DUE);
+  if (isDue) system.remove(FILTERS_DUE);
 }
 
 /**
@@ -153,7 +154,7 @@ export async function refilterGuests(context: Context, steps: readonly Step[] | 
  */
 export async function refilterDue(context: Context): Promise<string[]> {
   if (!context.system.exists(FILTERS_DUE)) return [];
-  await refilterGuests(context, 'unknown');
+  await refilterGuests(context, []);
   return ['The filters of running guests were put in order after a network hook that was killed.'];
 }
 

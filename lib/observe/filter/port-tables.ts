@@ -3,6 +3,7 @@ import { portElements, type TableSetting, wrappedTable } from '../../filter/wrap
 import type { System } from '../../system/system.ts';
 import type { VifRecord } from '../records.ts';
 import { tablesOf } from '../vif/guest-ports.ts';
+import { listTable } from './nft-table.ts';
 import { portElementsIn } from './strict-listing.ts';
 
 /** The table of a bridge under antispoof=yes, and the elements of each port in it, by the port's name. */
@@ -21,8 +22,7 @@ export type PortTables = ReadonlyMap<string, PortTable>;
 export function listPortTables(system: System): PortTables {
   return new Map(
     tablesOf(system).map((table) => {
-      const argv = ['nft', 'list', 'table', ...wrappedTable(table.bridge).split(' ')];
-      const ports = elementsByPort(system.run(argv, { isListing: true }).stdout);
+      const ports = elementsByPort(listTable(system, wrappedTable(table.bridge)).stdout);
       return [table.bridge, { table, ports }];
     }),
   );

@@ -3,6 +3,7 @@ import { ROUTED_TABLE } from '../../filter/strict-hooks.ts';
 import { CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import { parsePrefix, prefixText } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
+import { listTable } from './nft-table.ts';
 
 /** The content of the strict table, as nft lists it. */
 export interface StrictListing {
@@ -42,7 +43,7 @@ interface Found {
 
 /** @returns whether the table is there */
 function addListing(system: System, table: string, prefix: string, found: Found): boolean {
-  const listing = system.run(['nft', 'list', 'table', ...table.split(' ')], { isListing: true });
+  const listing = listTable(system, table);
   if (listing.status !== 0) return false;
   const add = (port: string, element: string) => {
     const own = found.elements.get(port);

@@ -8,6 +8,7 @@ import type { System } from '../../system/system.ts';
 import { deviceExists } from '../host/port.ts';
 import { isRecord, readJson, recordsIn } from '../records.ts';
 import { nftRefusal } from './nft-refusal.ts';
+import { listTable } from './nft-table.ts';
 
 /** The record of a port's elements in the strict table, so that exactly these can be removed. */
 export interface StrictRecord {
@@ -63,7 +64,7 @@ export function strictTableState(system: System): 'bare' | 'customized' | undefi
 }
 
 function stateOf(system: System, table: string): 'bare' | 'customized' | undefined {
-  const listing = system.run(['nft', 'list', 'table', ...table.split(' ')], { isListing: true });
+  const listing = listTable(system, table);
   if (isMissing(listing) || /No such file/.test(listing.stderr)) return undefined;
   if (listing.status !== 0)
     throw new HostError(`The table of the strict filter could not be looked at (${failureText(listing)}).`);

@@ -4,6 +4,7 @@ import { type SharedSetting, settingKey } from '../../record/shared-settings.ts'
 import type { Family } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import { parseSavedTables, type SavedTable } from '../../wire/iptables-save.ts';
+import { listTable } from '../filter/nft-table.ts';
 import { readStrictRecords, strictTableState } from '../filter/strict.ts';
 import type { HostState } from '../host/host.ts';
 import { readSharedSettings } from '../shared-settings.ts';
@@ -65,8 +66,7 @@ function stateOf(
 
 /** A part of the table is left where an earlier version made it, or where somebody flushed it. */
 function wrappedState(system: System, bridge: string): 'whole' | 'part' | undefined {
-  const argv = ['nft', 'list', 'table', ...wrappedTable(bridge).split(' ')];
-  const { status, stdout } = system.run(argv, { isListing: true });
+  const { status, stdout } = listTable(system, wrappedTable(bridge));
   if (status !== 0) return undefined;
   return isWholeTable(stdout) ? 'whole' : 'part';
 }

@@ -1,5 +1,6 @@
 import { type Act, shell, tool } from '../support/overlap/overlap.ts';
 import type { Random } from '../support/random.ts';
+import { RESTORE_ENTRIES, restartXenstored } from '../support/xenstore/restart.ts';
 import type { Deed } from './deed.ts';
 
 /** Who finishes what a signal ended: the same call again, recover alone, refilter alone, or what takes the deed back. */
@@ -37,21 +38,6 @@ export const ADMIN_RULES = ['iptables', 'ip6tables'] as const;
 const LOAD_RULES = ADMIN_RULES.map((name) => `${name}-restore </etc/${name}.rules`).join(' && ');
 const LOCKS = 'rm -rf /run/xen-network/lock /run/xen-hotplug/*';
 
-const RESTORE_ENTRIES = `
-sed 's/ = "/\\n/; s/"$//' /run/xenstored.entries | tr '\\n' '\\0' | xargs -0 -r xenstore-write
-rm /run/xenstored.entries`;
-
-/** Who is connected to xenstored loses that; the entries are those before, or gone until they are restored. */
-const restartXenstored = (keeps: boolean): string => `
-pid=$(pidof xenstored)
-daemon=$(readlink /proc/$pid/exe)
-settings=$(tr '\\0' '\\n' </proc/$pid/environ | grep -E '^(LD_PRELOAD|XENSTORED_RUNDIR)=')
-xenstore-ls -f >/run/xenstored.entries
-kill $pid
-while [ -e /proc/$pid ]; do sleep 0.01; done
-env $settings $daemon </dev/null >/dev/null 2>&1
-until xenstore-exists /tool 2>/dev/null; do sleep 0.01; done
-${keeps ? RESTORE_ENTRIES : ''}`;
 /** What may happen beside a hook, by its name. */
 export const EVENTS: Readonly<Record<string, Event>> = {
   'all rules are flushed': {

@@ -1,5 +1,6 @@
 import { Host } from '../hosts/host.ts';
 import { startOpenVswitch } from '../openvswitch.ts';
+import { restartXenstored } from '../xenstore/restart.ts';
 import {
   type Act,
   add,
@@ -72,25 +73,13 @@ const DUE = [
   'for f in /run/xen-network/pending/*.deadline; do echo 0 >"$f"; done',
 ].join('; ');
 const flush = shell('nft flush ruleset');
-/** Who is connected to xenstored loses that, while all entries stay: as when oxenstored is restarted. */
-const RESTART_XENSTORED = `
-pid=$(pgrep -x xenstored)
-daemon=$(readlink /proc/$pid/exe)
-settings=$(tr '\\0' '\\n' </proc/$pid/environ | grep -E '^(LD_PRELOAD|XENSTORED_RUNDIR)=')
-xenstore-ls -f >/run/xenstored.entries
-kill $pid
-while [ -e /proc/$pid ]; do sleep 0.01; done
-env $settings $daemon </dev/null >/dev/null 2>&1
-until xenstore-exists /tool 2>/dev/null; do sleep 0.01; done
-sed 's/ = "/\\n/; s/"$//' /run/xenstored.entries | tr '\\n' '\\0' | xargs -0 xenstore-write
-`;
 
 /** What may overlap with anything on any host. */
 const ANYWHERE: Readonly<Record<string, Role>> = {
   refilter: { act: tool('refilter') },
   recover: { act: tool('recover') },
   flush: { act: flush },
-  'xenstored restarts': { act: shell(RESTART_XENSTORED) },
+  'xenstored restarts': { act: shell(restartXenstored(true)) },
 };
 
 const PLAIN_BRIDGE = ['network-bridge', 'start', 'topology=plain', 'netdev=eth0'];

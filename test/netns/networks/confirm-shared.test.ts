@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Host } from '../../support/hosts/host.ts';
+import { type Host, xlEnv } from '../../support/hosts/host.ts';
 import { createPluggedHost, differences, lookFor, settled } from '../../support/models/bridge-state.ts';
 import type { Snapshot } from '../../support/models/snapshot.ts';
 import { waitUntil } from '../../support/wait.ts';
@@ -174,4 +174,23 @@ describe('the clock does not give up', () => {
     host.ok('rm', damaged);
     await mustBeAsBefore();
   });
+});
+
+test('an expiry that concerns no filter does not forget the filters that a killed hook left to do', async () => {
+  ok('network-bridge', 'start', 'topology=plain', 'netdev=eth0', 'antispoof=yes');
+  const store = await host.xenstore();
+  host.vif(1);
+  store.vif(1, 0, { ip: '192.0.2.11' });
+  expect(host.hook('vif-bridge', ['online', 'type_if=vif'], xlEnv(1)).status).toBe(0);
+  const rules = () => host.ok('iptables', '-S', 'FORWARD').includes('--physdev-in vif1.0 ');
+  expect(host.hook('network-route', ['start', CONFIRM]).status).toBe(0);
+  host.ok('iptables', '-F', 'FORWARD');
+  host.write('/run/xen-network/filters-due', '');
+  expect(rules()).toBe(false);
+  await takenBack('network-route.xenbr0');
+  await waitUntil('the rules to be back', rules);
+  await waitUntil(
+    'the note to go',
+    () => host.run(['test', '-e', '/run/xen-network/filters-due']).status !== 0,
+  );
 });

@@ -175,8 +175,9 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
   const firewall = top === undefined ? NO_WORDS : firewallWords(system, move, request.force);
   // These steps come first, since the last steps remove devices that an undo can only make again at a cost.
   const follow = top === undefined ? [] : followAddresses(system, back);
+  const ports = [record.nic, ...(top?.peer === undefined ? [] : [top.peer])];
   const plan = {
-    steps: [...follow, ...planned.steps, ...leaveBeside(system, record.bridge)],
+    steps: [...follow, ...planned.steps, ...leaveBeside(system, record.bridge, ports)],
     warnings: [...planned.warnings, ...firewall.warnings],
   };
   const verify = async () => {

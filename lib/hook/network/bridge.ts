@@ -168,9 +168,10 @@ export function besideSettings(
  * Steps that remove the rules which other starts hold for the card of a bridge, when that bridge is stopped.
  * @param system the way to the shared settings
  * @param bridge the bridge's name
+ * @param ports the names of the ports that its start gave it: somebody may have removed the bridge
  */
-export function leaveBeside(system: System, bridge: string): Step[] {
-  const rules = cardRules(cardPorts(system, bridge));
+export function leaveBeside(system: System, bridge: string, ports: readonly string[]): Step[] {
+  const rules = cardRules([...new Set([...ports, ...cardPorts(system, bridge)])]);
   const isFor = (setting: SharedSetting) => setting.kind === 'rule' && rules.includes(setting.rule);
   const shared = readSharedSettings(system);
   const holders = new Set(shared.filter(({ setting }) => isFor(setting)).flatMap((held) => held.holders));

@@ -70,6 +70,26 @@ describe('antispoof=yes', () => {
     },
   );
 
+  test.each([
+    ['there', undefined],
+    ['removed by hand', 'link del dev xenbr0'],
+  ])(
+    'network-virtual’s DROP: the rules for the card of a bridge that is %s go with its stop',
+    async (_how, removed) => {
+      await plugged();
+      const virtual = (act: string) => host.hook('network-virtual', [act, 'bridge=vmnet1', 'antispoof=yes']);
+      expect(bridge('start').status).toBe(0);
+      expect(virtual('start')).toMatchObject({ status: 0 });
+      for (const tool of TOOLS)
+        expect(forward(tool)).toEqual(expect.arrayContaining(['peth0', 'vif0.0'].map(passed)));
+      if (removed !== undefined) host.ip(removed);
+      expect(bridge('stop').status).toBe(0);
+      for (const tool of TOOLS) expect(forward(tool).join('\n')).not.toMatch(/peth0|vif0\.0/);
+      expect(host.ok('cat', '/run/xen-network/ledger')).not.toContain('peth0');
+      expect(virtual('stop').status).toBe(0);
+    },
+  );
+
   test('a guest passes with its own addresses only, and one without any passes', async () => {
     await plugged();
     const store = await host.xenstore();

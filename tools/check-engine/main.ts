@@ -5,7 +5,7 @@
 
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { compileFlags, findCompiler, LIBRARIES } from '../compiler.ts';
+import { compileFlags, findCompiler, findLibrary, LIBRARIES } from '../compiler.ts';
 import { compileProgram, engineLibrary } from '../engine.ts';
 import { engineSource, quickjs } from '../engine-source.ts';
 import { root, run } from '../runtime.ts';
@@ -21,15 +21,21 @@ const MAY_FAIL: Readonly<Record<string, string>> = {
   worker: 'our allocator is for one thread, and the program starts none',
 };
 
-/** Runs the engine's own tests. @returns what is otherwise than expected */
+/** Runs the engine's own tests, with the C library that the program is linked with. @returns what is otherwise than expected */
 async function ownTests(): Promise<string[]> {
   await engineSource();
   const cc = await findCompiler();
+  const libc = await findLibrary(cc);
   const program = join(FOLDER, 'qjs');
-  const ours = [join(HERE, 'runtime.c'), join(root, 'lib/engine/memory.c')];
+  const ours = [
+    join(HERE, 'runtime.c'),
+    ...['memory.c', 'fortify.c'].map((name) => join(root, 'lib/engine', name)),
+  ];
   const theirs = ['qjs.c', 'quickjs-libc.c'].map((name) => join(quickjs, name));
-  const flags = [...compileFlags(FOLDER), '-w', `-I${join(root, 'lib/engine')}`, '-Wl,--wrap=JS_NewRuntime'];
-  const libraries = [await engineLibrary(cc), ...LIBRARIES, '-ldl'];
+  const wraps = ['JS_NewRuntime', '__stack_chk_fail'].map((name) => `-Wl,--wrap=${name}`);
+  const include = `-I${join(root, 'lib/engine')}`;
+  const flags = [...compileFlags(FOLDER), ...libc.flags, '-w', include, '-static-pie', ...wraps];
+  const libraries = [await engineLibrary(cc, libc), ...LIBRARIES];
   await run`${cc} ${flags} ${ours} ${theirs} ${libraries} -o ${program}`;
   const wrong: string[] = [];
   for (const name of TESTS) {

@@ -57,11 +57,16 @@ const isOfKilled = (line: string): boolean => /^file \/run\/(xen-network\/lock|x
  * Looks at a host until it is as one of others that it may be like.
  * @param tried the host
  * @param models how it may be
+ * @param lookAt looks at it as at the models
  * @returns how it differs from the one that it is most like; nothing when it does not
  */
-export async function differencesFrom(tried: Host, models: () => readonly Snapshot[]): Promise<string[]> {
+export async function differencesFrom(
+  tried: Host,
+  models: () => readonly Snapshot[],
+  lookAt = lookAround,
+): Promise<string[]> {
   for (const end = performance.now() + CALM_MS; ; await sleep(50)) {
-    const is = lookAround(tried);
+    const is = lookAt(tried);
     const [best = []] = models()
       // A flush takes empty tables, too; whoever needs one makes it again.
       .map((must) => differences(must, is).filter((line) => !line.startsWith('- left: table ')))

@@ -1,6 +1,6 @@
 // Checks the engine in ways that take too long for npm test: its own tests with our allocator and compiler's options, and the
 // hooks with hostile input under the sanitizers for addresses and undefined behaviour, also with garbage collection whenever
-// an object is made.
+// an object is made. A hook takes many seconds then, and still has its limits: the machine has to be quiet.
 // Usage: npm run check:engine [-- tests|hostile|collection]
 
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
@@ -71,7 +71,7 @@ async function sanitized(name: string, flags: string, tests: readonly string[]):
   say(`${name}: ${last}`);
   const found = (await readdir(FOLDER)).filter((file) => join(FOLDER, file).startsWith(reports));
   const texts = await Promise.all(found.map((file) => readFile(join(FOLDER, file), 'utf8')));
-  return [...texts, ...(done.exitCode === 0 ? [] : [done.stdout])];
+  return [...texts, ...(done.exitCode === 0 ? [] : [`${done.stdout}${done.stderr}`])];
 }
 
 function say(line: string): void {

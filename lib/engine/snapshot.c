@@ -5,6 +5,7 @@
 #include "engine.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,27 @@ static void relocate(uint64_t *words) {
     }
 }
 
+// Where in the program's file an address of its data is.
+static size_t place_in_file(const void *address) {
+  const Elf64_Phdr *part = (const Elf64_Phdr *)getauxval(AT_PHDR);
+  extern const char __ehdr_start[];
+  const size_t offset = (const char *)address - __ehdr_start;
+  for (size_t left = getauxval(AT_PHNUM); left > 0; left--, part++)
+    if (part->p_type == PT_LOAD && offset >= part->p_vaddr && offset < part->p_vaddr + part->p_filesz)
+      return offset - part->p_vaddr + part->p_offset;
+  abort();
+}
+
+// The program's file is read, not its mapped pages: to map hundreds of them takes longer than to copy them. What was read
+// is compared where no two builds are alike, since under an emulator this may be another program's file.
+static bool read_own_file(void) {
+  const int fd = open_file("/proc/self/exe", O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const ssize_t got = pread(fd, arena, snapshot_size, place_in_file(snapshot));
+  close(fd);
+  return got == (ssize_t)snapshot_size && memcmp(arena, snapshot, PAGE) == 0;
+}
+
 bool resume_snapshot(struct program *program) {
   if (snapshot_state() != SNAPSHOT || ((const struct head *)snapshot)->size != snapshot_size) return false;
   const size_t size = (snapshot_size + ROOM + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
@@ -76,7 +98,7 @@ bool resume_snapshot(struct program *program) {
   if (arena == NULL) return false;
   // Where there are no large pages, each page would cost a fault of its own. An older kernel does not know this.
   madvise(arena, snapshot_size, MADV_POPULATE_WRITE);
-  memcpy(arena, snapshot, snapshot_size);
+  if (!read_own_file()) memcpy(arena, snapshot, snapshot_size);
   relocate((uint64_t *)arena);
   struct head *head = (struct head *)arena;
   resume_supply(head + 1, arena, arena + size);
@@ -95,17 +117,6 @@ void begin_snapshot(void) {
 }
 
 void begin_loading(void) { loading = true; }
-
-// Where in the program's file an address of its data is.
-static size_t place_in_file(const void *address) {
-  const Elf64_Phdr *part = (const Elf64_Phdr *)getauxval(AT_PHDR);
-  extern const char __ehdr_start[];
-  const size_t offset = (const char *)address - __ehdr_start;
-  for (size_t left = getauxval(AT_PHNUM); left > 0; left--, part++)
-    if (part->p_type == PT_LOAD && offset >= part->p_vaddr && offset < part->p_vaddr + part->p_filesz)
-      return offset - part->p_vaddr + part->p_offset;
-  abort();
-}
 
 static void write_all(const char *bytes, size_t left) {
   while (left > 0) {

@@ -7,7 +7,7 @@ import { compiled } from './c-program.ts';
 
 /** The system calls of which a hook's work consists; the rest belongs to the start and the memory of a program. */
 const WORK =
-  'close_range,umask,openat,read,write,close,access,readlink,mkdir,unlink,rename,statx,newfstatat,getdents64,flock,socket,setsockopt,connect';
+  'umask,openat,read,write,close,access,readlink,mkdir,unlink,rename,statx,newfstatat,getdents64,flock,socket,setsockopt,connect';
 
 /**
  * The words before a hook's command that write down what it does.
@@ -39,8 +39,8 @@ export function traceWords(trace: string): string[] {
  */
 export function floorProgram(trace: string): string {
   const lines = trace.split('\n').filter((line) => line !== '');
-  // The hook's first act; what comes before is the C library's.
-  const first = lines.findIndex((line) => line.startsWith('close_range('));
+  // The hook's first act; what comes before is the C library's and the engine's.
+  const first = lines.findIndex((line) => line.startsWith('umask('));
   const rows = joinedReads(lines.slice(first)).map((line) => `${rowOf(line)},\n`);
   const calls = join(tmpdir(), `xen-network-floor-${process.pid}.h`);
   writeFileSync(calls, rows.join(''));

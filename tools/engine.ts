@@ -108,18 +108,7 @@ export async function engineLibrary(cc: string, libc: Library = { flags: [] }): 
 
 /** The headers that declare the functions. */
 const HEADERS = [
-  ...[
-    'dirent.h',
-    'fcntl.h',
-    'poll.h',
-    'sched.h',
-    'signal.h',
-    'spawn.h',
-    'stdio.h',
-    'stdlib.h',
-    'string.h',
-    'unistd.h',
-  ],
+  ...['fcntl.h', 'poll.h', 'sched.h', 'signal.h', 'spawn.h', 'stdio.h', 'stdlib.h', 'string.h', 'unistd.h'],
   ...['file', 'ioctl', 'mman', 'resource', 'socket', 'stat', 'syscall', 'time', 'wait', 'xattr'].map(
     (name) => `sys/${name}.h`,
   ),
@@ -135,8 +124,8 @@ const RESULTS: Readonly<Record<number, string>> = {
 /** Functions that lib/engine/libc.c has itself, since musl's differ or, like statx before version 1.2.5, are missing. */
 const OWN: Readonly<Record<string, string>> = {
   __errno_location: 'errno_location',
+  getdents64: 'entries_of',
   open: 'open_file',
-  opendir: 'open_folder',
   statx: 'status_of',
   strerror: 'error_text',
 };

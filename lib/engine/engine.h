@@ -34,12 +34,11 @@ int *errno_location(void);
 // strerror(3), in the words that `ip` and other programs of a host use, whatever C library this one has.
 const char *error_text(int number);
 
-// open(2) and opendir(3) by the same system call with any C library: whoever watches the program, or lets its calls fail,
-// counts on that.
+// open(2) by the same system call with any C library: whoever watches the program, or lets its calls fail, counts on that.
 int open_file(const char *path, int flags, unsigned int mode);
-void *open_folder(const char *path);
 
-// statx(2).
+// getdents64(2) and statx(2), which not every C library has.
+ssize_t entries_of(int fd, void *to, size_t size);
 int status_of(int fd, const char *path, int flags, unsigned int mask, void *to);
 
 // The engine's allocator, and the function to call before its first use.

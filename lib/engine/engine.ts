@@ -10,8 +10,6 @@ export interface Engine {
   readonly libc: Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
   /** The memory address of a typed array's bytes. */
   address(bytes: ArrayBufferView): number;
-  /** The C string at an address. */
-  textAt(address: number): string;
   int32At(address: number): number;
   encode(text: string): ArrayBuffer;
   decode(bytes: Uint8Array): string;

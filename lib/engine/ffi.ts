@@ -25,10 +25,3 @@ export const read = {
   /** The int at an address. */
   i32: (address: number): number => engine.int32At(address),
 };
-
-/** The C string at an address plus an offset in bytes. */
-export class CString extends String {
-  constructor(address: number, offset = 0) {
-    super(engine.textAt(address + offset));
-  }
-}

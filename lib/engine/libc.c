@@ -3,7 +3,6 @@
 
 #include "engine.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -43,14 +42,7 @@ const char *error_text(int number) {
 
 int open_file(const char *path, int flags, unsigned int mode) { return openat(AT_FDCWD, path, flags, mode); }
 
-void *open_folder(const char *path) {
-  const int fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_DIRECTORY | O_CLOEXEC);
-  DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-  const int error = errno;
-  if (fd >= 0 && folder == NULL) close(fd);
-  errno = error;
-  return folder;
-}
+ssize_t entries_of(int fd, void *to, size_t size) { return syscall(SYS_getdents64, fd, to, size); }
 
 int status_of(int fd, const char *path, int flags, unsigned int mask, void *to) {
   return syscall(SYS_statx, fd, path, flags, mask, to);
@@ -117,12 +109,6 @@ static JSValue address(JSContext *ctx, JSValueConst self, int argc, JSValueConst
   return bytes == NULL ? JS_EXCEPTION : JS_NewInt64(ctx, (long)bytes);
 }
 
-// textAt(address): the C string at the address
-static JSValue text_at(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
-  int64_t at;
-  return JS_ToInt64(ctx, &at, argv[0]) ? JS_EXCEPTION : JS_NewString(ctx, (const char *)at);
-}
-
 // int32At(address): the int at the address
 static JSValue int32_at(JSContext *ctx, JSValueConst self, int argc, JSValueConst *argv) {
   int64_t at;
@@ -131,7 +117,6 @@ static JSValue int32_at(JSContext *ctx, JSValueConst self, int argc, JSValueCons
 
 static const JSCFunctionListEntry MEMORY[] = {
     JS_CFUNC_DEF("address", 1, address),
-    JS_CFUNC_DEF("textAt", 1, text_at),
     JS_CFUNC_DEF("int32At", 1, int32_at),
 };
 

@@ -1,4 +1,3 @@
-import { CString } from 'bun:ffi';
 import { concatBytes, decodeText, encodeText } from '../../wire/xenstore.ts';
 import { CallError, checked, cString, lastErrno, libc, uninterrupted } from '../kernel/libc.ts';
 import { OPEN } from '../kernel/native-errors.ts';
@@ -12,8 +11,8 @@ const AT_EMPTY_PATH = 0x1000;
 const [STATX_MODE, STATX_UID, STATX_GID, STATX_MTIME, STATX_INO] = [0x2, 0x8, 0x10, 0x40, 0x100];
 const STATX_SIZE = 256;
 const STATX_AT = { uid: 20, gid: 24, mode: 28, inode: 32, mtime: 112, mtimeNs: 120, device: 136 } as const;
-/** The offset of the name in struct dirent, on x86-64 and arm64. */
-const NAME_AT = 19;
+/** The offsets of an entry's length and name in struct linux_dirent64, the same on every machine. */
+const [LENGTH_AT, NAME_AT] = [16, 19];
 const PATH_MAX = 4096;
 /** How many bytes are decoded at once: each becomes one argument of a call. */
 const CHARACTERS = 4096;
@@ -120,24 +119,30 @@ function makeFolders(path: string, mode: number): void {
   if (libc().mkdir(cString(path), mode) !== 0 && lastErrno() !== EEXIST) throw new CallError(lastErrno());
 }
 
-/** EIO, ENOMEM, ESTALE: what a folder cannot be listed to its end for. */
-const UNLISTED: readonly number[] = [5, 12, 116];
-
 function namesIn(path: string): string[] {
-  const folder = libc().opendir(cString(path));
-  if (folder === null) {
-    if (lastErrno() === EINTR) return namesIn(path);
-    throw new CallError(lastErrno());
-  }
-  // Only errno tells whether the last answer was the end or an error, and at the end it stays as it was (readdir(3)).
-  libc().close(-1);
+  // Of what is no folder nothing can be listed: that is an error then (ENOTDIR).
+  const fd = libcOpenFiles.open(path, OPEN.nonBlocking, 0);
+  const buffer = sharedBuffer();
   const names: string[] = [];
-  for (let entry = libc().readdir(folder); entry !== null; entry = libc().readdir(folder))
-    names.push(`${new CString(entry, NAME_AT)}`);
-  const errno = lastErrno();
-  libc().closedir(folder);
-  if (UNLISTED.includes(errno)) throw new CallError(errno);
-  return names.filter((name) => name !== '.' && name !== '..');
+  try {
+    for (;;) {
+      const got = uninterrupted(() => libc().getdents64(fd, buffer, buffer.length));
+      if (got === 0) return names;
+      addNames(names, buffer.subarray(0, got));
+    }
+  } finally {
+    libcOpenFiles.close(fd);
+  }
+}
+
+/** Adds the names in entries of getdents64(2), but for the folder itself and the one above. */
+function addNames(names: string[], entries: Uint8Array): void {
+  const fields = new DataView(entries.buffer, entries.byteOffset, entries.length);
+  for (let at = 0; at < entries.length; at += fields.getUint16(at + LENGTH_AT, true)) {
+    const begin = at + NAME_AT;
+    const name = decodeText(entries.subarray(begin, entries.indexOf(0, begin)));
+    if (name !== '.' && name !== '..') names.push(name);
+  }
 }
 
 function isThere(path: string): boolean {

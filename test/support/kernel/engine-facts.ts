@@ -118,7 +118,7 @@ const facts: Readonly<Record<string, () => unknown>> = {
     bytesOf('\0'),
   ],
   errno: () => [libc().close(-1), lastErrno(), libc().access(new Uint8Array([47, 0]), 0)],
-  folder: () => libc().opendir(new Uint8Array([47, 110, 111, 0])),
+  folder: () => libc().realpath(new Uint8Array([47, 110, 111, 0]), new Uint8Array(4096)),
   errors: () =>
     [2, 5, 12, 16, 24, 25, 34, 36, 40, 75, 90, 95, 98, 99, 101, 107, 110, 113, 122].map((errno) =>
       String(libc().strerror(errno)),

@@ -274,12 +274,12 @@ const EMPTY: readonly (string | undefined)[] = ['ENODEV', 'ENXIO', 'ESRCH', 'EIN
 /** What root alone may see is not there for other users; and a process that not even root may see does not matter here. */
 const HIDDEN: readonly (string | undefined)[] = ['EACCES', 'EPERM'];
 
-function hasNothing(path: string, name: string | undefined, isRoot: boolean): boolean {
+function hasNothing(path: string, name: string | undefined, userId: () => number): boolean {
   if (MISSING.includes(name)) return true;
   if (path.startsWith(`${RUN_FOLDER}/`)) return false;
   // The kernel's answer until somebody sets the secret (net/ipv6/addrconf.c).
   const isUnset = name === 'EIO' && path.endsWith('/stable_secret');
-  const isHidden = HIDDEN.includes(name) && (!isRoot || /^\/proc\/\d+\//.test(path));
+  const isHidden = HIDDEN.includes(name) && (userId() !== 0 || /^\/proc\/\d+\//.test(path));
   return EMPTY.includes(name) || isUnset || isHidden;
 }
 
@@ -294,7 +294,7 @@ function attempt<T>(read: () => T, path: string, userId: () => number): T | unde
   try {
     return read();
   } catch (thrown) {
-    if (hasNothing(path, errnoName(thrown), userId() === 0)) return undefined;
+    if (hasNothing(path, errnoName(thrown), userId)) return undefined;
     throw new XenNetworkError(`${path} cannot be read: ${errnoWords(thrown)}.`, { cause: thrown });
   }
 }

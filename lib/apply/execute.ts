@@ -3,7 +3,7 @@ import { isPortLine } from '../filter/wrapped.ts';
 import { type Command, commandText, type Step } from '../plan/step.ts';
 import { isRecordPath } from '../record/paths.ts';
 import { seal } from '../record/sealed.ts';
-import type { Refusal } from '../system/kernel/rtnetlink.ts';
+import type { Refusal, RtOutcome } from '../system/kernel/rtnetlink.ts';
 import { DEFAULT_TIMEOUT_MS, failureText } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
 import { applyEdit } from '../wire/dhcp-conf.ts';
@@ -102,16 +102,22 @@ export function execute(
   }
 }
 
+function outcomeOf({ isUnknown = false, ...outcome }: RtOutcome): Outcome {
+  return { ...outcome, exact: !isUnknown };
+}
+
 /** Messages to the kernel do the commands up to the first that needs `ip`; one child does the rest. */
 function runIp(system: System, commands: readonly Command[], force: boolean): Outcome {
   const all = commands.flatMap((command) => (command.tool === 'ip' ? [command.args] : []));
+  // Nearly always the kernel can do all of them, which the attempt tells; only otherwise they are looked at one by one.
+  const whole = system.rtnetlink?.(all, force);
+  if (whole !== undefined) return outcomeOf(whole);
   const odd = all.findIndex((args) => !isKernelRequest(args));
-  const first = odd < 0 ? all : all.slice(0, odd);
+  const first = all.slice(0, Math.max(odd, 0));
   const direct = first.length === 0 ? undefined : system.rtnetlink?.(first, force);
   if (direct === undefined) return runLines(system, 'ip', commands, force);
-  const { isUnknown = false, ...outcome } = direct;
-  const before: Outcome = { ...outcome, exact: !isUnknown };
-  if (first.length === all.length || (before.error !== undefined && !force)) return before;
+  const before = outcomeOf(direct);
+  if (before.error !== undefined && !force) return before;
   const rest = runLines(system, 'ip', commands.slice(first.length), force);
   return { ...gathered([before, rest]), done: before.done + rest.done, exact: rest.exact };
 }

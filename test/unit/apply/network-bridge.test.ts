@@ -6,6 +6,7 @@ import { ip, type Step } from '../../../lib/plan/step.ts';
 import { nodeNative } from '../../../lib/system/node/native-node.ts';
 import type { RunResult } from '../../../lib/system/processes/exec.ts';
 import { openSystem, type System } from '../../../lib/system/system.ts';
+import { isKernelRequest } from '../../../lib/wire/rtnetlink.ts';
 
 const FINE: RunResult = { status: 0, stdout: '', stderr: '' };
 
@@ -172,6 +173,7 @@ describe('commands of which ip is needed for some', () => {
     const asked: string[] = [];
     const { system, fed } = recorder(() => answer, {
       rtnetlink(some) {
+        if (!some.every(isKernelRequest)) return undefined;
         asked.push(...some.map((words) => words.join(' ')));
         return kernel;
       },

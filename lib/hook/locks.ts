@@ -27,7 +27,7 @@ const NETWORK_WAIT_MS = 60_000;
  *
  * 2. The lock of a device, named by the kernel's name of a vif or tap. It protects the device, its rules, its record,
  * its journal and its keys in xenstore. Several are taken in the order of their names, a vif before its tap.
- * The hook of a tap also takes the lock of its vif.
+ * Whoever takes the lock of a tap also takes that of its vif, which so protects both.
  *
  * 3. The lock of the shared settings and their holders. A run holds it while its steps take the locks below, one after
  * the other.

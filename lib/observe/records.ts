@@ -11,6 +11,7 @@ import {
 import { unseal } from '../record/sealed.ts';
 import type { DhcpServer } from '../request/dhcp.ts';
 import type { PortVlans } from '../request/vlan.ts';
+import { isRemembering } from '../system/remembering.ts';
 import type { System } from '../system/system.ts';
 
 /**
@@ -113,16 +114,39 @@ export function readJson<T>(
     if (system.exists(damagedPath(path))) system.notice?.(damagedText(damagedPath(path)));
     return undefined;
   }
+  const known = isRemembering(system) ? knownIn(system) : undefined;
+  const before = known?.get(path);
+  // The same check of the same text found it to be of this type.
+  if (before?.line === line && before.fits === fits) return before.value as T;
   const found = unseal(line);
   if (found === 'newer') throw newerFile(path);
   const value = typeof found === 'object' ? parsed(found.text) : undefined;
-  if (fits(value)) return value;
+  if (fits(value)) {
+    known?.set(path, { line, fits, value });
+    return value;
+  }
   system.rename(path, damagedPath(path));
   system.notice?.(
     `The record ${path} cannot be read any more and was renamed to ${damagedPath(path)}. ` +
       'What it describes may be left on this host: look at that, then remove the file.',
   );
   return undefined;
+}
+
+/** What a record said when it was last read. */
+interface Known {
+  readonly line: string;
+  readonly fits: (value: unknown) => boolean;
+  readonly value: unknown;
+}
+
+/** By the paths of the records; a host with a thousand guests has thousands, each of which is asked for several times. */
+const knownRecords = new WeakMap<System, Map<string, Known>>();
+
+function knownIn(system: System): Map<string, Known> {
+  const known = knownRecords.get(system) ?? new Map<string, Known>();
+  knownRecords.set(system, known);
+  return known;
 }
 
 /**

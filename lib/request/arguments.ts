@@ -66,9 +66,10 @@ export function mergeValues(
 ): Values {
   const merged: Record<string, string> = {};
   for (const source of sources) {
-    for (const name of known) {
+    // Most sources have few of the variables that there are.
+    for (const name of Object.keys(source)) {
       const value = source[name];
-      if (value !== undefined && value !== '') merged[name] = value;
+      if (value !== undefined && value !== '' && known.includes(name)) merged[name] = value;
     }
   }
   return merged;

@@ -215,13 +215,23 @@ export function parseVifSettings(
     antispoof: parseAntispoof(values),
     locking: oneOf(values, 'locking', LOCKING_MODES),
     notrack: parseNotrack(values),
-    account: values['account'] === undefined ? undefined : yesOrNo(values, 'account', false),
+    account: accountWish(values),
     mac: mac.value,
     unfit: {
       ...(mac.fault === undefined ? {} : { mac: mac.fault }),
       ...(mtu.fault === undefined ? {} : { mtu: mtu.fault }),
     },
   };
+}
+
+/**
+ * Whether the traffic of a NIC is to be counted.
+ * @param values environment, arguments and xenstore, merged
+ * @returns undefined where that is left to the bridge or the network
+ * @throws RequestError when account is neither yes nor no
+ */
+export function accountWish(values: Values): boolean | undefined {
+  return values['account'] === undefined ? undefined : yesOrNo(values, 'account', false);
 }
 
 function usable<T>(read: () => T | undefined): {

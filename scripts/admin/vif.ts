@@ -5,7 +5,7 @@ import { loggedElement } from '../../lib/filter/strict.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { type RunningVif, runningVifs, wantedFilter } from '../../lib/hook/guests/running.ts';
 import { strictUsers } from '../../lib/hook/guests/strict-table.ts';
-import { journalKeyOf, withLocks } from '../../lib/hook/locks.ts';
+import { deviceKeys, journalKeyOf, withLocks } from '../../lib/hook/locks.ts';
 import { portFilterSteps, sharedElements, tableSteps } from '../../lib/hook/vif/port-filter.ts';
 import { readStrictRecords, type StrictRecord } from '../../lib/observe/filter/strict.ts';
 import { strictDamage } from '../../lib/observe/filter/strict-health.ts';
@@ -184,7 +184,7 @@ async function setLog(context: Context, name: string, on: boolean): Promise<numb
       }),
     ];
   };
-  await withLocks(system, [device], () =>
+  await withLocks(system, deviceKeys(device), () =>
     changeStrict(context, device, {
       steps: [steps],
       last: () => {},

@@ -58,11 +58,11 @@ export async function collect(context: Context, devices: readonly string[]): Pro
 /**
  * The devices that this host no longer has and of which something is left.
  * @param system the way to the records and the firewall
+ * @param rules the rules of all devices, where they are listed already
  * @returns the kernel's names of the devices
  */
-export function goneDevices(system: System): string[] {
+export function goneDevices(system: System, rules = listAllRules(system)): string[] {
   const isHere = hereFinder(system);
-  const rules = listAllRules(system);
   const known = [
     ...readVifRecords(system).keys(),
     ...[...readStrictRecords(system).values()].map(({ device }) => device),

@@ -1,7 +1,7 @@
 import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
 import { readStrictRecord, type StrictRecord } from '../../observe/filter/strict.ts';
 import { readKernelRoutes } from '../../observe/host/kernel-routes.ts';
-import { type Bridge, isBridge, type Port, readBridge } from '../../observe/host/port.ts';
+import { type Bridge, deviceExists, isBridge, type Port, readBridge } from '../../observe/host/port.ts';
 import { readVifRecords } from '../../observe/records.ts';
 import {
   type Backend,
@@ -18,10 +18,12 @@ import { markedValues } from '../../record/stored-settings.ts';
 import { parseAddressList } from '../../request/addresses.ts';
 import type { Values } from '../../request/arguments.ts';
 import { mergeValues } from '../../request/arguments.ts';
+import type { FittedName } from '../../request/names.ts';
 import { natAddresses } from '../../request/nat-address.ts';
 import { switchSettings, trunkRanges } from '../../request/openvswitch.ts';
 import type { VifCall } from '../../request/vif.ts';
 import {
+  accountWish,
   formerRename,
   parseVifCall,
   parseVifSettings,
@@ -82,7 +84,11 @@ function devicesOf(
   find: DeviceFinder,
 ): RunningVif[] {
   const { system } = context;
-  return cardDevices(system, backend, stored, find).flatMap(({ call, given, state }) => {
+  const isThere = ({ call, rename }: CardCall) =>
+    rename !== undefined || deviceExists(system, call.device) || find(call) !== undefined;
+  const cards = cardCalls(backend, stored).filter(isThere);
+  return cards.flatMap(({ call, given, rename }) => {
+    const state = observeVif(system, call, rename, find);
     const run: VifRun = { context, call, given, stored, store, dryRun: false };
     const { port } = state;
     if (port === undefined || !port.up) return [];
@@ -93,8 +99,8 @@ function devicesOf(
   });
 }
 
-/** The vif or the tap of a card. */
-export interface CardDevice {
+/** The vif or the tap of a card, as xenstore tells. */
+interface CardCall {
   /** The call that attaches it. */
   readonly call: VifCall;
   /** The command and the variables of that call. */
@@ -102,6 +108,12 @@ export interface CardDevice {
   readonly variables: Values;
   /** The settings that a former call had by argument. */
   readonly given: Values;
+  /** The name that it may have got. */
+  readonly rename: FittedName | undefined;
+}
+
+/** The vif or the tap of a card. */
+export interface CardDevice extends CardCall {
   readonly state: VifState;
 }
 
@@ -118,18 +130,24 @@ export function cardDevices(
   stored: BackendValues,
   find: DeviceFinder,
 ): CardDevice[] {
+  return cardCalls(backend, stored).map((card) => ({
+    ...card,
+    state: observeVif(system, card.call, card.rename, find),
+  }));
+}
+
+function cardCalls(backend: Backend, stored: BackendValues): CardCall[] {
   const path = backendPath(backend);
   const given = markedValues(stored[STORED_SETTINGS_KEY]);
   const [vif, tap] = deviceNames(backend);
-  const values = mergeValues([...VIF_VARIABLES, ...VIF_KEYS], given, stored);
+  const values = mergeValues(['vifname'], given, stored);
   const calls = [
     { command: 'online', variables: { vif, XENBUS_PATH: path } },
     { command: 'add', variables: { vif, INTERFACE: tap, type_if: 'tap', XENBUS_PATH: path } },
   ] as const;
   return calls.map(({ command, variables }) => {
     const call = { ...parseVifCall(command, variables), path };
-    const rename = formerRename(call, values);
-    return { call, command, variables, given, state: observeVif(system, call, rename, find) };
+    return { call, command, variables, given, rename: formerRename(call, values) };
   });
 }
 
@@ -165,13 +183,8 @@ function ownTags({ given, stored }: VifRun): VlanRange[] {
  * @throws RequestError when xenstore has a value that cannot be used
  */
 export function wantsAccountRunning({ run, bridge }: RunningVif): boolean {
-  const { context, call, given, stored } = run;
-  // Elsewhere than on a bridge these two mean something else.
-  const settings = parseVifSettings(
-    call,
-    { ...given, ip: '', bridge: '' },
-    { ...stored, ip: undefined, bridge: undefined },
-  );
+  const { context, given, stored } = run;
+  const settings = { account: accountWish(mergeValues(['account'], given, stored)) };
   if (bridge !== undefined) return wantsAccount(context.system, settings, bridge.name);
   const hook = /vif-(?:nat|route)/.exec(stored['script'] ?? '')?.[0];
   return hook === undefined ? settings.account === true : wantsAccountRouted(context.system, settings, hook);

@@ -26,7 +26,7 @@ import type { System } from '../../system/system.ts';
 import { withXenstore } from '../../system/xenstore/open.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import type { Context } from '../context.ts';
-import { withFreeLocks } from '../locks.ts';
+import { deviceKeys, withFreeLocks } from '../locks.ts';
 import { startCounting, writeCounted } from './counting.ts';
 
 /**
@@ -201,7 +201,7 @@ async function followNames(system: System, names: ReadonlyMap<string, string>): 
   const find = deviceFinder(system);
   const failures: string[] = [];
   for (const [device] of old)
-    await withFreeLocks(system, [device], async () => {
+    await withFreeLocks(system, deviceKeys(device), async () => {
       const record = readCountedRecord(system, device);
       if (record === undefined) return;
       const guest = names.get(record.uuid) ?? record.guest;

@@ -10,7 +10,11 @@ import type { System } from '../../system/system.ts';
  * @param settings the guest's settings
  * @param bridge the bridge's name
  */
-export function wantsAccount(system: System, { account }: VifSettings, bridge: string): boolean {
+export function wantsAccount(
+  system: System,
+  { account }: Pick<VifSettings, 'account'>,
+  bridge: string,
+): boolean {
   if (account !== undefined) return account;
   return [...readBridgeRecords(system), ...readVirtualRecords(system)].some(
     (record) => record.bridge === bridge && record.account === true,
@@ -23,7 +27,11 @@ export function wantsAccount(system: System, { account }: VifSettings, bridge: s
  * @param settings the guest's settings
  * @param hook the hook that attaches it, vif-route or vif-nat
  */
-export function wantsAccountRouted(system: System, { account }: VifSettings, hook: string): boolean {
+export function wantsAccountRouted(
+  system: System,
+  { account }: Pick<VifSettings, 'account'>,
+  hook: string,
+): boolean {
   if (account !== undefined) return account;
   const network = `${hook.replace(/^vif/, 'network')} `;
   return readSharedFile(system).some(

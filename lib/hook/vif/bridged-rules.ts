@@ -45,7 +45,10 @@ export async function bridgedRules(
   const run: VifRun = { ...rest, context: { ...context, system } };
   const { addresses } = settings;
   const { port, strict } = joining;
-  const drops = strict || !settings.filter ? forwardDrops(system, joining.bridge) : [];
+  const asksForDrops = strict || !settings.filter;
+  const drops = asksForDrops
+    ? system.once(`drops of ${joining.bridge}`, () => forwardDrops(system, joining.bridge))
+    : [];
   warnOfDrops(run, settings, joining, drops);
   await warnOfRouted(run, joining.bridge);
   if (!settings.filter) return NO_RULES;

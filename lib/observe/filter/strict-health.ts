@@ -6,7 +6,7 @@ import { listed } from '../../text.ts';
 import { deviceExists } from '../host/port.ts';
 import { unheldFinder } from '../vif/switch.ts';
 import { deviceCall, deviceFinder } from '../vif/vif.ts';
-import { readStrictRecords, type StrictRecord } from './strict.ts';
+import { readStrictRecords, type StrictRecord, sameRecord } from './strict.ts';
 import { listStrictTable, type StrictListing } from './strict-listing.ts';
 
 const REPAIR = 'run "xen-network refilter"';
@@ -102,6 +102,19 @@ export function damagedChains(listing: StrictListing, records: readonly StrictRe
  * @param record the port's record; undefined where there is none
  */
 export function isWhole(listing: StrictListing, port: string, record: StrictRecord | undefined): boolean {
+  const known = wholePorts.get(listing) ?? new Map<string, StrictRecord>();
+  wholePorts.set(listing, known);
+  // A refilter asks again for each port, once it knows what the port must have.
+  if (record !== undefined && sameRecord(known.get(port), record)) return true;
+  const found = hasExactly(listing, port, record);
+  if (found && record !== undefined) known.set(port, record);
+  return found;
+}
+
+/** The records that were found to be whole, by the ports' names. */
+const wholePorts = new WeakMap<StrictListing, Map<string, StrictRecord>>();
+
+function hasExactly(listing: StrictListing, port: string, record: StrictRecord | undefined): boolean {
   const own = record?.elements.filter((element) => element.includes(` "${port}" `)) ?? [];
   const there = listing.elements.get(port) ?? [];
   const verdict = own.flatMap((element) => / : (\w+ [\w-]+) \}$/.exec(element)?.[1] ?? [])[0];

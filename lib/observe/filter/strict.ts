@@ -34,6 +34,22 @@ export function readStrictRecord(system: System, port: string): StrictRecord | u
 }
 
 /**
+ * Whether two records say the same.
+ * @param one a record; undefined where there is none
+ * @param other likewise
+ */
+export function sameRecord(one: StrictRecord | undefined, other: StrictRecord | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  const { device, mode, elements } = one;
+  return (
+    device === other.device &&
+    mode === other.mode &&
+    elements.length === other.elements.length &&
+    elements.every((element, i) => element === other.elements[i])
+  );
+}
+
+/**
  * Reads the strict filter's records of all ports, by the ports' names.
  * @param system the way to the records
  */

@@ -1,6 +1,6 @@
 import { LockError, XenNetworkError } from '../../errors.ts';
 import type { FileLock } from '../kernel/native.ts';
-import { errnoWords, OPEN } from '../kernel/native-errors.ts';
+import { errnoName, errnoWords, OPEN } from '../kernel/native-errors.ts';
 import { areWaitsInterrupted, waitText, within } from '../processes/deadline.ts';
 import type { FileSystem, OpenFiles } from './files.ts';
 
@@ -58,16 +58,27 @@ export async function takeLock(
 }
 
 function openLockFile(path: string, files: LockFiles): number {
+  const open = () => files.open(path, OPEN.readWrite | OPEN.create, 0o600);
   try {
-    files.mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o755 });
-    return files.open(path, OPEN.readWrite | OPEN.create, 0o600);
+    return open();
   } catch (error) {
-    throw new XenNetworkError(`The lock file ${path} cannot be made: ${errnoWords(error)}.`, {
-      cause: error,
-    });
+    if (errnoName(error) === 'ENOENT') return openInNewFolder(path, files, open);
+    throw unmade(path, error);
   }
 }
 
+function openInNewFolder(path: string, files: LockFiles, open: () => number): number {
+  try {
+    files.mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o755 });
+    return open();
+  } catch (error) {
+    throw unmade(path, error);
+  }
+}
+
+function unmade(path: string, cause: unknown): XenNetworkError {
+  return new XenNetworkError(`The lock file ${path} cannot be made: ${errnoWords(cause)}.`, { cause });
+}
 async function flockOrClose(
   fd: number,
   path: string,

@@ -3,6 +3,7 @@ import { isLimited, listPortTables } from '../../../observe/filter/port-tables.t
 import { strictDamage } from '../../../observe/filter/strict-health.ts';
 import { readVifRecord } from '../../../observe/records.ts';
 import { sameRules } from '../../../plan/filter/recorded-rules.ts';
+import { remembering } from '../../../system/remembering.ts';
 import type { System } from '../../../system/system.ts';
 import { strictUsers } from '../strict-table.ts';
 import { listAllRules, rulesIn } from './records.ts';
@@ -22,7 +23,8 @@ export function missingFilters(system: System, wanted: ReadonlyMap<string, RuleS
   return missing;
 }
 
-function missingNow(system: System, wanted: ReadonlyMap<string, RuleSet>): string[] {
+function missingNow(host: System, wanted: ReadonlyMap<string, RuleSet>): string[] {
+  const system = remembering(host);
   const rules = listAllRules(system);
   const tables = listPortTables(system);
   const damage = strictDamage(system, strictUsers(system));

@@ -38,13 +38,19 @@ export function limitedSteps(
  * record was lost. Where a guest's hook is under way this is left to a later refilter, since the hook adds its port
  * before the device has that name.
  * @param system the way to the records and nft
+ * @param known the system that keeps what was read of the records
  * @param tables the tables as they were
  */
-export async function removeStrangers(system: System, tables: PortTables): Promise<Restored<never>> {
-  const known = new Set([...readVifRecords(system).values()].map(({ name }) => name));
+export async function removeStrangers(
+  system: System,
+  known: System,
+  tables: PortTables,
+): Promise<Restored<never>> {
+  if (tables.size === 0) return { failures: [] };
+  const recorded = new Set([...readVifRecords(known).values()].map(({ name }) => name));
   const steps = [...tables.values()].flatMap(({ table, ports }) =>
     [...ports].flatMap(([port, elements]) =>
-      known.has(port) || deviceExists(system, port) ? [] : elementSteps(table, port, elements, []),
+      recorded.has(port) || deviceExists(system, port) ? [] : elementSteps(table, port, elements, []),
     ),
   );
   if (steps.length === 0 || system.list(LOCKS).some(isGuestDevice)) return { failures: [] };

@@ -1,6 +1,6 @@
 import type { RuleSet } from '../../../filter/forward.ts';
 import { listPortTables, type PortTables } from '../../../observe/filter/port-tables.ts';
-import { readStrictRecord, type StrictRecord } from '../../../observe/filter/strict.ts';
+import { readStrictRecord, type StrictRecord, sameRecord } from '../../../observe/filter/strict.ts';
 import { isWhole } from '../../../observe/filter/strict-health.ts';
 import { listStrictTable, type StrictListing } from '../../../observe/filter/strict-listing.ts';
 import type { System } from '../../../system/system.ts';
@@ -99,8 +99,7 @@ export function isHeldAs(
   port: string,
   wanted: StrictRecord | undefined,
 ): boolean {
-  const text = JSON.stringify(wanted);
-  if (JSON.stringify(readStrictRecord(system, port)) !== text) return false;
-  if (look.put.has(port)) return JSON.stringify(look.put.get(port)) === text;
+  if (!sameRecord(readStrictRecord(system, port), wanted)) return false;
+  if (look.put.has(port)) return sameRecord(look.put.get(port), wanted);
   return look.listing === undefined ? wanted === undefined : isWhole(look.listing, port, wanted);
 }

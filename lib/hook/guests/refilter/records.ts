@@ -17,6 +17,7 @@ import {
   strictRecordPath,
 } from '../../../record/paths.ts';
 import type { Family } from '../../../request/addresses.ts';
+import type { Remembering } from '../../../system/remembering.ts';
 import type { System } from '../../../system/system.ts';
 import { restoreShared } from '../../network/shared-settings.ts';
 import { letGoOfPort, portFilterRemoval } from '../../vif/port-filter.ts';
@@ -56,15 +57,18 @@ export function rulesIn(rules: RulesInPlace, device: string): RuleSet {
  * Restores the elements of the strict table from the records, for all guests in one transaction. It holds the lock of
  * the strict table and no other. The elements and the record of a device that this host no longer has are removed.
  * @param system the way to the records and nft
+ * @param known the system that keeps what the records say, for later looks
  * @param isHere tells whether this host has a device, given by the kernel's name
  * @throws LockError when another process holds the lock for too long
  */
 export function restoreStrict(
   system: System,
+  known: Remembering,
   isHere: (device: string) => boolean,
 ): Promise<Restored<StrictListing | undefined>> {
   return locked(system, STRICT_LOCK_PATH, async () => {
-    const records = readStrictRecords(system);
+    known.forget();
+    const records = readStrictRecords(known);
     const listing = listStrictTable(system);
     if (records.size === 0 && listing === undefined && strictUsers(system).length === 0)
       return { failures: [], found: listing };
@@ -118,9 +122,11 @@ export function straySteps(
  * Removes the records and the elements of devices under names that they no longer have, once they are recorded under
  * their present ones: somebody renamed them by hand, and a refilter followed.
  * @param system the way to the records and nft
+ * @param known the system that keeps what was read of the records; nothing is done where it finds no such device
  * @throws LockError when another process holds the lock of the strict table for too long
  */
-export async function removeFormerNames(system: System): Promise<Restored<never>> {
+export async function removeFormerNames(system: System, known: System): Promise<Restored<never>> {
+  if (formerNames(known).length === 0) return { failures: [] };
   const steps = () =>
     formerNames(system).flatMap(([port, device]) => portFilterRemoval(system, device, [port]));
   return { failures: await letGoOfPort(system, '', steps) };
@@ -142,14 +148,16 @@ function formerNames(system: System): (readonly [port: string, device: string])[
  * Removes the elements that name no port and that no record contains: their record was lost, or went with a device that is
  * gone.
  * @param system the way to the records and nft
+ * @param known the system that keeps what was read of the records
  * @param listing the table as it was; nothing is done where it has no such elements
  * @throws LockError when another process holds the lock for too long
  */
 export async function removeOwnerless(
   system: System,
+  known: System,
   listing: StrictListing | undefined,
 ): Promise<Restored<never>> {
-  if (ownerless(system, listing).length === 0) return { failures: [] };
+  if (ownerless(known, listing).length === 0) return { failures: [] };
   // A hook that was adding a guest has written its record by the time it gives the lock back.
   return locked(system, STRICT_LOCK_PATH, async () => {
     const steps = planStrays(ownerless(system, listStrictTable(system)));
@@ -186,16 +194,18 @@ function forgetStep(port: string): Step {
  * offline has begun. A start records what it holds before it does it, so the lock of the shared settings tells a missing
  * rule from one that is about to come.
  * @param system the way to the records and the firewall
+ * @param known the system that keeps what the records say, for later looks
  * @param isHere tells whether this host has a device, given by the kernel's name
  * @throws LockError when another process holds the firewall's lock for too long
  */
 export function restoreRules(
   system: System,
+  known: Remembering,
   isHere: (device: string) => boolean,
 ): Promise<Restored<RulesInPlace>> {
   return locked(system, SHARED_LOCK, async () => {
     const shared = restoreShared(system);
-    const rules = await locked(system, RULES_LOCK, () => restoreFirewall(system, shared, isHere));
+    const rules = await locked(system, RULES_LOCK, () => restoreFirewall(system, known, shared, isHere));
     const rest = shared.filter((step) => !isRule(step));
     if (rest.length === 0) return rules;
     const of = (tool: Step['do']['tool']) => rest.filter((step) => step.do.tool === tool);
@@ -207,11 +217,13 @@ export function restoreRules(
 
 async function restoreFirewall(
   system: System,
+  known: Remembering,
   shared: readonly Step[],
   isHere: (device: string) => boolean,
 ): Promise<Restored<RulesInPlace>> {
   const found = listAllRules(system);
-  const missing = missingSteps(system, found, isHere);
+  known.forget();
+  const missing = missingSteps(known, found, isHere);
   const rules = shared.filter(isRule);
   const [policies, others] = [rules.filter(isPolicy), rules.filter((step) => !isPolicy(step))];
   if (missing.length + rules.length === 0) return { failures: [], found };

@@ -4,12 +4,12 @@ import type { RuleSet } from '../../../filter/forward.ts';
 import { unheldPorts } from '../../../observe/filter/strict-health.ts';
 import { type Backend, deviceNames, listBackends } from '../../../observe/vif/backends.ts';
 import { type DeviceFinder, deviceFinder, hereFinder } from '../../../observe/vif/vif.ts';
-import { journalPath } from '../../../record/paths.ts';
+import { JOURNALS } from '../../../record/paths.ts';
 import { type Remembering, remembering } from '../../../system/remembering.ts';
 import { withXenstore } from '../../../system/xenstore/open.ts';
 import type { Xenstore } from '../../../system/xenstore/xenstore.ts';
 import type { Context } from '../../context.ts';
-import { isHeldForUs, withFreeOnes, withLocks } from '../../locks.ts';
+import { deviceKeys, isHeldForUs, withFreeOnes, withLocks } from '../../locks.ts';
 import { account } from '../../traffic/account.ts';
 import { collect, goneDevices } from '../leftovers.ts';
 import { askedOnce } from '../once.ts';
@@ -21,10 +21,10 @@ import { type Restored, removeFormerNames, removeOwnerless, restoreRules, restor
 import { restoreTogether, type Wish } from './together.ts';
 
 /**
- * So many guests are looked at together: what they have in common is read once, and xenstore is asked once. Their locks
- * take two descriptors for each, far fewer than a process may have.
+ * So many guests are looked at together: what they have in common is read once, and xenstore is asked once. Each lock
+ * takes a descriptor, and a hook that comes meanwhile waits until all of them are done.
  */
-const GUESTS_AT_ONCE = 8;
+const GUESTS_AT_ONCE = 16;
 
 /** Less than a hook may hold its device's lock. A hook that hangs is reported, after all other devices are done. */
 const BUSY_WAIT_MS = 30_000;
@@ -57,13 +57,14 @@ interface Refilter {
  */
 export async function refilter(context: Context): Promise<number> {
   const { system } = context;
+  const shared = remembering(askedOnce(system));
   const isHere = hereFinder(system);
-  const strict = await attempted(() => restoreStrict(system, isHere));
-  const rules = await attempted(() => restoreRules(system, isHere));
+  const strict = await attempted(() => restoreStrict(system, shared, isHere));
+  const rules = await attempted(() => restoreRules(system, shared, isHere));
   const failures = [...strict.failures, ...rules.failures];
   const run: Refilter = {
     context,
-    shared: remembering(askedOnce(system)),
+    shared,
     look: lookAtAll(system, {
       ...(rules.found === undefined ? {} : { rules: rules.found }),
       ...('found' in strict ? { listing: strict.found } : {}),
@@ -73,13 +74,27 @@ export async function refilter(context: Context): Promise<number> {
     changed: false,
   };
   failures.push(...(await attempted(() => restoreGuests(run))).failures);
-  for (const sentence of await collect(context, goneDevices(system))) context.log.info(sentence);
-  failures.push(...(await attempted(() => removeFormerNames(system))).failures);
-  failures.push(...(await attempted(() => removeOwnerless(system, run.look.listing))).failures);
-  failures.push(...(await attempted(() => removeStrangers(system, run.look.tables))).failures);
-  failures.push(...(run.changed ? missingFilters(system, run.wanted) : unheldPorts(system)));
+  failures.push(...(await clearUp(run)));
+  failures.push(...(run.changed ? missingFilters(system, run.wanted) : unheldPorts(run.shared)));
   if (failures.length > 0) throw new HostError([...new Set(failures)].join(' '));
   return run.wanted.size;
+}
+
+/** Removes what devices have left that are gone or have another name by now. */
+async function clearUp(run: Refilter): Promise<string[]> {
+  const { context, shared, look } = run;
+  const { system } = context;
+  // Whatever is to be removed is looked at again under the locks.
+  shared.forget();
+  const gone = goneDevices(shared, look.rules);
+  for (const sentence of await collect(context, gone)) context.log.info(sentence);
+  if (gone.length > 0) shared.forget();
+  const failures = [
+    ...(await attempted(() => removeFormerNames(system, shared))).failures,
+    ...(await attempted(() => removeOwnerless(system, shared, look.listing))).failures,
+    ...(await attempted(() => removeStrangers(system, shared, look.tables))).failures,
+  ];
+  return failures;
 }
 
 async function attempted<T>(work: () => Promise<Restored<T>>): Promise<Restored<T>> {
@@ -110,7 +125,7 @@ async function restoreGuests(run: Refilter): Promise<Restored<never>> {
         const some = fresh.slice(at, at + GUESTS_AT_ONCE);
         for (const backend of some) known.add(deviceNames(backend)[0]);
         const work = (free: readonly Backend[]) => restoreLocked(run, store, free, find);
-        busy.push(...(await withFreeOnes(system, some, deviceNames, work)));
+        busy.push(...(await withFreeOnes(system, some, cardKeys, work)));
       }
       for (const backend of busy) await restoreBusyGuest(run, store, backend, end - performance.now());
     }
@@ -126,7 +141,7 @@ async function restoreBusyGuest(
   try {
     await withLocks(
       run.context.system,
-      deviceNames(backend),
+      cardKeys(backend),
       () => restoreLocked(run, store, [backend], deviceFinder(run.context.system)),
       Math.max(0, waitMs),
     );
@@ -138,16 +153,17 @@ async function restoreBusyGuest(
   }
 }
 
-/** The caller must hold the locks of the cards' devices. */
+/** A tap's hook takes the lock of its vif as well. */
+const cardKeys = (backend: Backend): readonly string[] => deviceKeys(deviceNames(backend)[0]);
+
+/** The caller must hold the locks of the cards' vifs. */
 async function restoreLocked(
   run: Refilter,
   store: Xenstore,
   backends: readonly Backend[],
   find: DeviceFinder,
 ): Promise<void> {
-  let isTakenBack = false;
-  for (const backend of backends) if (await takeBackEnded(run, backend)) isTakenBack = true;
-  const finder = isTakenBack ? deviceFinder(run.context.system) : find;
+  const finder = (await takeBackEnded(run, backends)) ? deviceFinder(run.context.system) : find;
   run.shared.forget();
   const context = { ...run.context, system: run.shared };
   const wishes: Wish[] = [];
@@ -182,12 +198,14 @@ async function orFailure(
 }
 
 /**
- * Takes back what an interrupted hook did to a card's devices, before it is looked up which filters they must have.
+ * Takes back what interrupted hooks did to cards' devices, before it is looked up which filters they must have.
  * @returns whether there was such a hook
  */
-async function takeBackEnded(run: Refilter, backend: Backend): Promise<boolean> {
+async function takeBackEnded(run: Refilter, backends: readonly Backend[]): Promise<boolean> {
   const { system, log } = run.context;
-  const left = deviceNames(backend).filter((device) => system.exists(journalPath(device)));
+  // Only runs that are under way or were interrupted have a journal.
+  const journals = new Set(system.list(JOURNALS));
+  const left = backends.flatMap(deviceNames).filter((device) => journals.has(device));
   if (left.length === 0) return false;
   for (const device of left) for (const sentence of await recoverInWords(system, device)) log.warn(sentence);
   lookAgain(system, run.look);

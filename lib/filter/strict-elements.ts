@@ -1,5 +1,5 @@
 import { ROUTED_TABLE } from './strict-hooks.ts';
-import { INGRESS_TABLE, STRICT_TABLE } from './strict-rules.ts';
+import { INGRESS_TABLE, SETS, STRICT_TABLE } from './strict-rules.ts';
 
 /** Before the elements of the table of the netdev family; those of the bridge family have none. */
 export const INGRESS = 'netdev ';
@@ -57,15 +57,16 @@ export function isDeviceChain(element: string): boolean {
 /**
  * The element that a base chain of a device stands for.
  * @param name the chain's name in the table of the netdev family
- * @param lines what nft lists of it: the line with its hook, and its rules
+ * @param listed its hook, its device and the number of its rules
  * @returns undefined where it is another chain, or not as it was made
  */
-export function deviceChainElement(name: string, lines: readonly string[]): string | undefined {
-  const [, word = ''] = /^(\w+)\//.exec(name) ?? [];
-  const [, hook, port = ''] = /^type filter hook (\w+) device "([^"]+)"/.exec(lines[0] ?? '') ?? [];
-  const element = `${INGRESS}${word} { "${port}" }`;
+export function deviceChainElement(
+  name: string,
+  listed: { readonly hook: string | undefined; readonly device: string; readonly rules: number },
+): string | undefined {
+  const element = `${INGRESS}${name.slice(0, Math.max(name.indexOf('/'), 0))} { "${listed.device}" }`;
   const made = chainOf(element);
-  const isAsMade = made?.name === name && made.chain.hook === hook && lines.length === 2;
+  const isAsMade = made?.name === name && made.chain.hook === listed.hook && listed.rules === 1;
   return isAsMade ? element : undefined;
 }
 
@@ -115,3 +116,14 @@ export function isNamed(elements: readonly string[]): boolean {
 export function isKept(elements: readonly string[]): boolean {
   return elements.some((element) => element.startsWith(`${ROUTED}held `));
 }
+
+/** The types of the sets by their names, as nft writes them: what is before "type" and behind the key is left out. */
+export const SET_TYPES: Readonly<
+  Record<string, { readonly key: readonly string[]; readonly isMap: boolean }>
+> = Object.fromEntries(
+  SETS.map((set) => {
+    const [, name = '', type = ''] = /^\w+ (\w+) \{ type(?:of)? ([^;]+);/.exec(set) ?? [];
+    const [key = '', verdict] = type.split(' : ');
+    return [name, { key: key.split(' . '), isMap: verdict !== undefined }];
+  }),
+);

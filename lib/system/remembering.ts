@@ -28,7 +28,7 @@ export interface Remembering extends System {
 /**
  * A system that reads each file and each folder once, for a look at the host that asks for the same records many times
  * and shall see one state of them. Not for a look that waits for a change.
- * @param system the way to the host; one that remembers already is taken as it is
+ * @param system the way to the host; one that is such a system already is taken as it is
  */
 export function remembering(system: System): Remembering {
   if (isRemembering(system)) return system;

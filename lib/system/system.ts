@@ -4,12 +4,13 @@ import { RUN_FOLDER, temporaryPath } from '../record/paths.ts';
 import type { Family } from '../request/addresses.ts';
 import { type FileKind, type FileSystem, kindOf, withoutNewline } from './files/files.ts';
 import { folderOf, replace, rewrite } from './files/rewrite.ts';
+import { kernelWays } from './kernel/kernel-ways.ts';
 import type { Native } from './kernel/native.ts';
 import { errnoName, errnoWords } from './kernel/native-errors.ts';
-import { NETLINK, type NetlinkProtocol, type NetlinkSocket } from './kernel/netlink.ts';
-import * as nfTables from './kernel/nf-tables.ts';
-import { type RtOutcome, runRtnetlink } from './kernel/rtnetlink.ts';
-import { type DeviceAddress, readIpv4Addresses, readOwnIpv4 } from './kernel/rtnetlink-addresses.ts';
+import type { ListedTable, SetTypes } from './kernel/nf-table-listing.ts';
+import type * as nfTables from './kernel/nf-tables.ts';
+import type { RtOutcome } from './kernel/rtnetlink.ts';
+import type { DeviceAddress } from './kernel/rtnetlink-addresses.ts';
 import {
   type Environment,
   type PassResult,
@@ -87,6 +88,8 @@ export interface System {
   forwardingChains?(family: Family): readonly nfTables.ForwardingChain[] | undefined;
   /** The generation of nf_tables' rulesets, which each change raises by one; undefined where it does not tell. */
   rulesGeneration?(): number | undefined;
+  /** The table of nf_tables with its chains, and the sets that are asked for; undefined where nft has to be asked. */
+  listTable?(table: string, sets: SetTypes): ListedTable | undefined;
   /** The verdict for a device in a map of nf_tables; undefined where the kernel cannot tell. */
   mapVerdict?(table: string, map: string, device: string): nfTables.FoundVerdict | undefined;
   /** Gives this process real-time priority while the host is without network, or its normal priority again. */
@@ -220,28 +223,6 @@ function folderTrust(fs: FileSystem, look: Look): (folder: string) => boolean {
 }
 
 type AddressWays = Pick<System, 'ipv4Addresses' | 'ownIpv4'>;
-
-type RuleWay = 'nfTables' | 'changeSets' | 'rulesGeneration' | 'forwardingChains' | 'mapVerdict';
-/** The ways that ask the kernel directly. */
-function kernelWays(
-  open: (protocol: NetlinkProtocol) => NetlinkSocket,
-  indexOf: (name: string) => number | undefined,
-): AddressWays & Required<Pick<System, RuleWay | 'rtnetlink'>> {
-  const [openRoute, openFilter] = [() => open(NETLINK.route), () => open(NETLINK.netfilter)];
-  return {
-    rtnetlink: (commands, force) => runRtnetlink(openRoute, commands, indexOf, force),
-    nfTables: (family, lines) => nfTables.runNfTables(openFilter, family, lines),
-    changeSets: (lines) => nfTables.changeSets(openFilter, lines),
-    rulesGeneration: () => nfTables.lookUpGeneration(openFilter),
-    forwardingChains: (family) => nfTables.forwardingChains(openFilter, family),
-    mapVerdict: (table, map, device) => nfTables.mapVerdict(openFilter, table, map, device),
-    ipv4Addresses(device) {
-      const index = indexOf(device);
-      return index === undefined ? [] : readIpv4Addresses(openRoute, index);
-    },
-    ownIpv4: (among) => readOwnIpv4(openRoute, among),
-  };
-}
 
 function waysByIp(run: Native['run']): AddressWays {
   const list = (...which: string[]): DeviceAddress[] => {

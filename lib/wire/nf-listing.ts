@@ -61,7 +61,7 @@ export function generationOf(datagram: Uint8Array): number {
 
 /**
  * The request for all chains in the tables of a family.
- * @param family AF_INET, AF_INET6 or NFPROTO_INET
+ * @param family AF_INET, AF_INET6, NFPROTO_INET or another
  */
 export function chainsQuestion(family: number): Uint8Array {
   const out = new NetlinkWriter(HEADERS);
@@ -147,15 +147,15 @@ export function mayStop(datagram: Uint8Array): boolean | undefined {
 
 /**
  * The request for a chain's rules.
- * @param family AF_INET or AF_INET6
+ * @param family AF_INET or another
  * @param table such as filter
- * @param chain such as FORWARD
+ * @param chain such as FORWARD; the rules of all chains unless told
  */
-export function rulesQuestion(family: number, table: string, chain: string): Uint8Array {
+export function rulesQuestion(family: number, table: string, chain?: string): Uint8Array {
   const out = new NetlinkWriter(128);
   out.begin(NFT_MSG_GETRULE, NLM_F_REQUEST | NLM_F_DUMP, family);
   out.text(TABLE, table);
-  out.text(CHAIN, chain);
+  if (chain !== undefined) out.text(CHAIN, chain);
   out.end();
   return out.from(0);
 }
@@ -191,12 +191,16 @@ export interface Span {
 }
 
 /** A message of a datagram; the span is that of its attributes. */
-interface Message extends Span {
+export interface Message extends Span {
   readonly type: number;
   readonly flags: number;
 }
 
-function messagesIn(view: DataView): Message[] {
+/**
+ * The messages of a datagram.
+ * @param view the datagram
+ */
+export function messagesIn(view: DataView): Message[] {
   const found: Message[] = [];
   for (let at = 0; at + HEADERS <= view.byteLength; ) {
     const end = at + view.getUint32(at, true);

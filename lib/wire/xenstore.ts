@@ -88,20 +88,32 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
  * @throws XenstoreError when the payload exceeds 4096 bytes, for which xenstored would drop the connection
  */
 export function encodeFrame(frame: Frame): Uint8Array {
-  const length = frame.payload.length;
-  if (length > PAYLOAD_MAX) {
-    throw new XenstoreError(
-      `A xenstore message of ${length} bytes was not sent, since the protocol allows ${PAYLOAD_MAX}; ` +
-        'shorten the value.',
-    );
+  return encodeFrames([frame]);
+}
+
+/**
+ * Frames as bytes, one after the other.
+ * @throws XenstoreError as encodeFrame
+ */
+export function encodeFrames(frames: readonly Frame[]): Uint8Array {
+  const bytes = new Uint8Array(frames.reduce((sum, { payload }) => sum + HEADER_BYTES + payload.length, 0));
+  const view = new DataView(bytes.buffer);
+  let at = 0;
+  for (const { type, requestId, transactionId, payload } of frames) {
+    const { length } = payload;
+    if (length > PAYLOAD_MAX) {
+      throw new XenstoreError(
+        `A xenstore message of ${length} bytes was not sent, since the protocol allows ${PAYLOAD_MAX}; ` +
+          'shorten the value.',
+      );
+    }
+    view.setUint32(at, type, true);
+    view.setUint32(at + 4, requestId, true);
+    view.setUint32(at + 8, transactionId, true);
+    view.setUint32(at + 12, length, true);
+    bytes.set(payload, at + HEADER_BYTES);
+    at += HEADER_BYTES + length;
   }
-  const bytes = new Uint8Array(HEADER_BYTES + length);
-  const header = new DataView(bytes.buffer);
-  header.setUint32(0, frame.type, true);
-  header.setUint32(4, frame.requestId, true);
-  header.setUint32(8, frame.transactionId, true);
-  header.setUint32(12, length, true);
-  bytes.set(frame.payload, HEADER_BYTES);
   return bytes;
 }
 
@@ -115,36 +127,31 @@ export class FrameDecoder {
    * @throws XenstoreError after the whole frames, when a header announces more than 4096 bytes
    */
   *push(piece: Uint8Array): Generator<Frame, void> {
-    this.#pending = concatBytes([this.#pending, piece]);
-    for (let frame = this.#take(); frame !== undefined; frame = this.#take()) {
+    const bytes = concatBytes([this.#pending, piece]);
+    this.#pending = bytes;
+    const view = new DataView(bytes.buffer);
+    for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
+      const length = view.getUint32(at + 12, true);
+      if (length > PAYLOAD_MAX) {
+        throw new XenstoreError(
+          `A xenstore message announces ${length} bytes, but the protocol allows ${PAYLOAD_MAX}; ` +
+            'the other side does not speak the xenstore protocol.',
+        );
+      }
+      const start = at + HEADER_BYTES;
+      const end = start + length;
+      if (end > bytes.length) return;
+      const frame = {
+        type: view.getUint32(at, true),
+        requestId: view.getUint32(at + 4, true),
+        transactionId: view.getUint32(at + 8, true),
+        // Nobody writes to these bytes any more.
+        payload: bytes.subarray(start, end),
+      };
+      this.#pending = bytes.subarray(end);
+      at = end;
       yield frame;
     }
-  }
-
-  #take(): Frame | undefined {
-    const bytes = this.#pending;
-    if (bytes.length < HEADER_BYTES) {
-      return undefined;
-    }
-    const header = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
-    const length = header.getUint32(12, true);
-    if (length > PAYLOAD_MAX) {
-      throw new XenstoreError(
-        `A xenstore message announces ${length} bytes, but the protocol allows ${PAYLOAD_MAX}; ` +
-          'the other side does not speak the xenstore protocol.',
-      );
-    }
-    const end = HEADER_BYTES + length;
-    if (bytes.length < end) {
-      return undefined;
-    }
-    this.#pending = bytes.subarray(end);
-    return {
-      type: header.getUint32(0, true),
-      requestId: header.getUint32(4, true),
-      transactionId: header.getUint32(8, true),
-      payload: bytes.slice(HEADER_BYTES, end),
-    };
   }
 }
 

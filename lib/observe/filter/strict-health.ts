@@ -92,7 +92,7 @@ export function damagedChains(listing: StrictListing, records: readonly StrictRe
       rules.length + 1,
     ]),
   ];
-  return wanted.filter(([name, lines]) => listing.chains.get(name)?.length !== lines).map(([name]) => name);
+  return wanted.filter(([name, lines]) => listing.chains.get(name) !== lines).map(([name]) => name);
 }
 
 /**

@@ -1,6 +1,6 @@
-import { deviceChainElement, INGRESS, ROUTED } from '../../filter/strict-elements.ts';
+import { deviceChainElement, INGRESS, ROUTED, SET_TYPES } from '../../filter/strict-elements.ts';
 import { ROUTED_TABLE } from '../../filter/strict-hooks.ts';
-import { CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
+import { BRIDGE_SETS, CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import { parsePrefix, prefixText } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import { listTable } from './nft-table.ts';
@@ -8,10 +8,10 @@ import { listTable } from './nft-table.ts';
 /** The content of the strict table, as nft lists it. */
 export interface StrictListing {
   /**
-   * The rules of each chain, and for base chains the line with their hook; without the administrator's own chain and
-   * those of devices. Names in the tables of the families netdev and inet have the family before them.
+   * The number of rules of each chain, one more for base chains; without the administrator's own chain and those of
+   * devices. Names in the tables of the families netdev and inet have the family before them.
    */
-  readonly chains: ReadonlyMap<string, readonly string[]>;
+  readonly chains: ReadonlyMap<string, number>;
   /** The elements of sets and maps, by the port in their key, as `elementLine` takes them. */
   readonly elements: ReadonlyMap<string, readonly string[]>;
   /** The elements of sets that several ports share, as their records have them: `untracked_macs { 00:16:3e:00:00:01 }`. */
@@ -35,21 +35,68 @@ export function listStrictTable(system: System): StrictListing | undefined {
 
 /** What is found, before it is only read. */
 interface Found {
-  readonly chains: Map<string, readonly string[]>;
+  readonly chains: Map<string, number>;
   readonly elements: Map<string, string[]>;
   readonly common: string[];
   readonly verdicts: Map<string, string>;
 }
 
+function addElement(found: Found, port: string, element: string): void {
+  const own = found.elements.get(port);
+  if (own === undefined) found.elements.set(port, [element]);
+  else own.push(element);
+}
+
+/** The sets whose elements name no port: a guest's cards, and a card's names before and after, share them. */
+const COMMON_SETS: ReadonlySet<string> = new Set(['untracked_macs', 'untracked4', 'untracked6']);
+
+/** The sets whose elements tell of guests, by the prefix of their table; nft lists those of the family inet. */
+const GUESTS_SETS: Readonly<Record<string, typeof SET_TYPES>> = {
+  '': guestsSets([]),
+  [INGRESS]: guestsSets(BRIDGE_SETS),
+};
+
+function guestsSets(but: readonly string[]): typeof SET_TYPES {
+  const all = Object.entries(SET_TYPES).filter(
+    ([name, { key }]) =>
+      !but.includes(name) && (COMMON_SETS.has(name) || key[0]?.endsWith('ifname') === true),
+  );
+  return Object.fromEntries(all);
+}
+
 /** @returns whether the table is there */
 function addListing(system: System, table: string, prefix: string, found: Found): boolean {
+  const sets = GUESTS_SETS[prefix];
+  const listed = sets === undefined ? undefined : system.listTable?.(table, sets);
+  if (listed === undefined) return addByNft(system, table, prefix, found);
+  for (const { name, hook, device = '' } of listed.chains) {
+    const rules = listed.rules.get(name) ?? 0;
+    if (name.includes('/')) addDeviceChain(found, name, { hook: DEVICE_HOOKS[hook ?? -1], device, rules });
+    else if (name !== CUSTOM_CHAIN)
+      found.chains.set(`${prefix}${name}`, rules + (hook === undefined ? 0 : 1));
+  }
+  for (const [set, elements] of listed.elements)
+    for (const { key, verdict } of elements) {
+      const [port = '', ...rest] = key;
+      if (COMMON_SETS.has(set)) found.common.push(`${prefix}${set} { ${port} }`);
+      else addElement(found, port, `${prefix}${set} { ${[`"${port}"`, ...rest].join(' . ')} }`);
+      if (verdict !== undefined) found.verdicts.set(port, verdict);
+    }
+  return true;
+}
+
+/** The hooks of the family netdev (NF_NETDEV_INGRESS and NF_NETDEV_EGRESS). */
+const DEVICE_HOOKS: Readonly<Record<number, string>> = { 0: 'ingress', 1: 'egress' };
+
+function addDeviceChain(found: Found, name: string, chain: Parameters<typeof deviceChainElement>[1]): void {
+  const made = deviceChainElement(name, chain);
+  if (made !== undefined) addElement(found, chain.device, made);
+}
+
+/** @returns whether the table is there */
+function addByNft(system: System, table: string, prefix: string, found: Found): boolean {
   const listing = listTable(system, table);
   if (listing.status !== 0) return false;
-  const add = (port: string, element: string) => {
-    const own = found.elements.get(port);
-    if (own === undefined) found.elements.set(port, [element]);
-    else own.push(element);
-  };
   for (const [, kind, name = '', body = ''] of listing.stdout.matchAll(
     /^\t(\w+) (\S+) \{\n([\s\S]*?)^\t\}/gm,
   )) {
@@ -58,18 +105,19 @@ function addListing(system: System, table: string, prefix: string, found: Found)
       .map((line) => line.trim())
       .filter(Boolean);
     if (kind === 'chain' && name.includes('/')) {
-      const made = deviceChainElement(name, lines);
-      if (made !== undefined) add(made.split('"')[1] ?? '', made);
+      const [, hook, device = ''] = /^type filter hook (\w+) device "([^"]+)"/.exec(lines[0] ?? '') ?? [];
+      addDeviceChain(found, name, { hook, device, rules: lines.length - 1 });
       continue;
     }
     if (kind === 'chain') {
-      if (name !== CUSTOM_CHAIN) found.chains.set(`${prefix}${name}`, lines);
+      if (name !== CUSTOM_CHAIN) found.chains.set(`${prefix}${name}`, lines.length);
       continue;
     }
     const [, inside = ''] = /elements = \{([\s\S]*)\}/.exec(body) ?? [];
     if (COMMON_SETS.has(name))
       found.common.push(...keysIn(inside).map((key) => `${prefix}${name} { ${key} }`));
-    for (const { port, element } of portElementsIn(`${prefix}${name}`, inside)) add(port, element);
+    for (const { port, element } of portElementsIn(`${prefix}${name}`, inside))
+      addElement(found, port, element);
     for (const [, port = '', verdict = ''] of inside.matchAll(/"([^"]+)" : (\w+ [\w-]+)/g))
       found.verdicts.set(port, verdict);
   }
@@ -90,9 +138,6 @@ export function portElementsIn(
     element: `${set} { "${port}"${rest} }`,
   }));
 }
-
-/** The sets whose elements name no port: a guest's cards, and a card's names before and after, share them. */
-const COMMON_SETS: ReadonlySet<string> = new Set(['untracked_macs', 'untracked4', 'untracked6']);
 
 /** MAC addresses as they are, addresses with their length, which nft leaves out for a single one. */
 function keysIn(inside: string): string[] {

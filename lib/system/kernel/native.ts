@@ -8,7 +8,7 @@ import type { NetlinkProtocol, NetlinkSocket } from './netlink.ts';
 export interface ByteChannel {
   /** Sends all bytes. Throws XenNetworkError when the other side is gone or reads nothing in time. */
   send(bytes: Uint8Array): void | Promise<void>;
-  /** The next bytes, at least one. Throws XenNetworkError at the end of the stream, or when no bytes come in time. */
+  /** The next bytes, at least one; they are valid until the next call. Throws XenNetworkError at the end of the stream, or when no bytes come in time. */
   receive(): Uint8Array | Promise<Uint8Array>;
   close(): void;
 }

@@ -9,7 +9,7 @@ import {
   type TableLine,
 } from '../../filter/nf-rules.ts';
 import type { Family } from '../../request/addresses.ts';
-import { elementQuestion, encodeSetChanges, type FoundVerdict, verdictIn } from '../../wire/nf-elements.ts';
+import { elementQuestion, encodeSetChanges, type FoundVerdict, verdictIn } from '../../wire/nf/elements.ts';
 import {
   chainQuestion,
   chainsQuestion,
@@ -33,11 +33,11 @@ export interface NfOutcome {
   readonly error?: string;
 }
 
-export type { FoundVerdict } from '../../wire/nf-elements.ts';
+export type { FoundVerdict } from '../../wire/nf/elements.ts';
 
 /** Tables for both families, of bridges and of devices (linux/netfilter.h). */
 const NFPROTO_INET = 1;
-const NFPROTO: Readonly<Record<string, number>> = { netdev: 5, bridge: 7 };
+export const NFPROTO: Readonly<Record<string, number>> = { netdev: 5, bridge: 7 };
 const ERRNO_AT = 16;
 const SEQUENCE_AT = 8;
 /** The rulesets have changed since the rules were looked up. */
@@ -169,8 +169,13 @@ export function mapVerdict(
   });
 }
 
-/** @returns also undefined when there is no socket, or the socket fails before anything is done */
-function attempt<T>(open: () => NetlinkSocket, ask: (socket: NetlinkSocket) => T): T | undefined {
+/**
+ * Asks the kernel something.
+ * @param open opens a socket
+ * @param ask asks it
+ * @returns also undefined when there is no socket, or the socket fails before anything is done
+ */
+export function attempt<T>(open: () => NetlinkSocket, ask: (socket: NetlinkSocket) => T): T | undefined {
   let socket: NetlinkSocket | undefined;
   try {
     socket = open();

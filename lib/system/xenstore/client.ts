@@ -31,8 +31,11 @@ export class XenstoreClient implements Xenstore {
     this.#connection = connection;
   }
 
-  readMany(paths: readonly string[]): Promise<(string | undefined)[]> {
-    return Promise.all(paths.map((path) => this.#read(path)));
+  async readMany(paths: readonly string[]): Promise<(string | undefined)[]> {
+    const answers = await Promise.all(
+      paths.map(pathPayload).map((payload) => this.#ask(XS_TYPE.read, payload)),
+    );
+    return paths.map((path, i) => readValue(answers[i], path));
   }
 
   async list(path: string): Promise<string[] | undefined> {
@@ -75,11 +78,6 @@ export class XenstoreClient implements Xenstore {
 
   #ask(type: number, payload: Uint8Array, transactionId = 0): Promise<Answer> {
     return this.#connection.ask({ type, payload, transactionId });
-  }
-
-  async #read(path: string): Promise<string | undefined> {
-    const value = payloadIfThere(await this.#ask(XS_TYPE.read, pathPayload(path)), path, 'read');
-    return value && decodeText(value);
   }
 
   /** A list that is longer than one message comes in ranges of bytes; an empty name marks its end. */
@@ -148,6 +146,11 @@ function writePayload(path: string, value: string): Uint8Array {
     );
   }
   return payload;
+}
+
+function readValue(answer: Answer | undefined, path: string): string | undefined {
+  const value = answer && payloadIfThere(answer, path, 'read');
+  return value && decodeText(value);
 }
 
 function payloadOf(answer: Answer, path: string, done: string): Uint8Array {

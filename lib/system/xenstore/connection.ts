@@ -1,12 +1,5 @@
 import { messageOf, XenstoreError } from '../../errors.ts';
-import {
-  concatBytes,
-  decodeStrings,
-  encodeFrame,
-  type Frame,
-  FrameDecoder,
-  XS_TYPE,
-} from '../../wire/xenstore.ts';
+import { decodeStrings, encodeFrames, type Frame, FrameDecoder, XS_TYPE } from '../../wire/xenstore.ts';
 import type { ByteChannel } from '../kernel/native.ts';
 
 /** One request to xenstored. */
@@ -111,8 +104,20 @@ export class XenstoreConnection {
       this.#lastId = (this.#lastId + 1) >>> 0;
       waiting.set(this.#lastId, pending);
     }
-    const frames = [...waiting].map(([requestId, { request }]) => encodeFrame({ ...request, requestId }));
-    await this.#channel.send(concatBytes(frames));
+    const frames = [...waiting].map(
+      ([
+        requestId,
+        {
+          request: { type, transactionId, payload },
+        },
+      ]): Frame => ({
+        type,
+        requestId,
+        transactionId,
+        payload,
+      }),
+    );
+    await this.#channel.send(encodeFrames(frames));
     while (waiting.size > 0) {
       const piece = this.#channel.receive();
       for (const frame of this.#decoder.push(piece instanceof Uint8Array ? piece : await piece)) {

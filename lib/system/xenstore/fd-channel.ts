@@ -17,6 +17,8 @@ export class FdChannel implements ByteChannel {
   /** The time when the last request was sent, and whether a part of the answer has arrived. */
   #askedAt = 0;
   #isHeard = false;
+  /** What was received last, until the next is. */
+  #buffer: Uint8Array | undefined;
   readonly #wait: WaitReady;
   readonly #files: OpenFiles;
 
@@ -51,7 +53,8 @@ export class FdChannel implements ByteChannel {
   receive(): Uint8Array | Promise<Uint8Array> {
     this.#allowedMs = within(this.#timeoutMs);
     const deadline = performance.now() + this.#allowedMs;
-    const buffer = new Uint8Array(16_384);
+    this.#buffer ??= new Uint8Array(16_384);
+    const buffer = this.#buffer;
     // The socket's own limit is longer than the time that is left.
     if (this.#allowedMs < this.#timeoutMs) return this.#receiveLater(buffer, deadline);
     const length = this.#attempt('read', () => this.#files.read(this.#fd, buffer));

@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { findBun } from '../../support/bun.ts';
 import { ether, ipv4, PROTO, TYPE, zeros } from '../../support/frames/packets.ts';
 import { xlEnv } from '../../support/hosts/host.ts';
 import { guestMac, StrictHost } from '../../support/hosts/strict-host.ts';
@@ -154,12 +156,29 @@ describe('xen-network refilter', () => {
       expect(programs()).toEqual(alone);
       expect(commonReads()).toBe(aloneReads);
       expect(aloneReads).toBeGreaterThan(0);
-      expect(alone).toContain('nft list table bridge xen_network');
+      expect(alone).toEqual(['nft list table inet xen_network', 'iptables-save', 'ip6tables-save']);
       expect(alone.join()).not.toContain('list ruleset');
       expect(alone.join()).not.toContain('restore');
     } finally {
       host.bridgeNf(false);
     }
+  });
+
+  test('is told by the kernel what nft lists of the table', () => {
+    threeGuests();
+    host.guest(4, { ip: '10.1.0.0/29 0.0.0.0/0 2001:db8::/64' });
+    host.guest(5, { ip: '0.0.0.1 2001:db8:0:0:1::1', notrack: 'yes', locking: 'locked' });
+    host.guest(6, { locking: 'disabled' });
+    host.guest(7, {});
+    ok('nft', 'add', 'element', 'bridge', 'xen_network', 'net4', '{ "vif5.0" . 10.9.0.3-10.9.0.77 }');
+    for (const vlans of ['10', '20-30', '4000'])
+      ok('nft', 'add', 'element', 'bridge', 'xen_network', 'vlans', `{ "vif5.0" . ${vlans} }`);
+    ok('nft', 'add', 'chain', 'netdev', 'xen_network', 'some/chain');
+    const script = join(import.meta.dirname, '../../support/strict-listings.ts');
+    const { asked, byKernel, byNft } = JSON.parse(ok(findBun(), script));
+    for (const domid of [4, 5, 6, 7]) host.vif.unplug(domid);
+    expect(asked).toEqual(['bridge xen_network', 'netdev xen_network']);
+    expect(byKernel).toEqual(byNft);
   });
 
   test('forgets guests that are gone without a word, and takes in what xenstore says by now', () => {

@@ -5,7 +5,7 @@ import type { Family } from '../../../lib/request/addresses.ts';
 import type { RtOutcome } from '../../../lib/system/kernel/rtnetlink.ts';
 import type { RunResult } from '../../../lib/system/processes/exec.ts';
 import type { System } from '../../../lib/system/system.ts';
-import { encodeSetChanges } from '../../../lib/wire/nf-elements.ts';
+import { encodeSetChanges } from '../../../lib/wire/nf/elements.ts';
 import { isKernelRequest } from '../../../lib/wire/rtnetlink.ts';
 
 /** What happens at the step: it is refused, or the program is killed (-9) right after it. */

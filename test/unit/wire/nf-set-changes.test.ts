@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { portLine } from '../../../lib/filter/wrapped.ts';
-import { encodeSetChanges } from '../../../lib/wire/nf-elements.ts';
+import { encodeSetChanges } from '../../../lib/wire/nf/elements.ts';
 
 const hex = (bytes: Uint8Array) => [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 const NAME = hex(new TextEncoder().encode('vif1.0'.padEnd(16, '\0')));

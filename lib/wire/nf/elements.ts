@@ -1,9 +1,9 @@
 // Asks for one element of a map of nf_tables, adds elements to sets, and deletes them (linux/netfilter/nf_tables.h).
 
-import { ipv4Octets, ipv6Groups, type Prefix, parsePrefix } from '../request/addresses.ts';
-import { NESTED, NetlinkWriter } from './netlink-writer.ts';
-import { attributesIn, textIn } from './nf-listing.ts';
-import type { NfBatch } from './nf-tables.ts';
+import { ipv4Octets, ipv6Groups, type Prefix, parsePrefix } from '../../request/addresses.ts';
+import { NESTED, NetlinkWriter } from '../netlink-writer.ts';
+import { attributesIn, textIn } from '../nf-listing.ts';
+import type { NfBatch } from '../nf-tables.ts';
 
 const NLMSG_ERROR = 2;
 const NLM_F_REQUEST = 1;

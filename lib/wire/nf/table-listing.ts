@@ -1,0 +1,284 @@
+// Reads the kernel's lists of a table's chains, rules and elements (linux/netfilter/nf_tables.h).
+
+import { ipv6Text } from '../../request/addresses.ts';
+import { NetlinkWriter } from '../netlink-writer.ts';
+import { attributesIn, messagesIn, type Span, textIn } from '../nf-listing.ts';
+
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const NLM_F_REQUEST = 1;
+const NLM_F_DUMP = 0x300;
+/** What is listed changed while the kernel sent it. */
+const NLM_F_DUMP_INTR = 0x10;
+const NFT_MSG_NEWCHAIN = 0xa03;
+const NFT_MSG_NEWRULE = 0xa06;
+const NFT_MSG_NEWSETELEM = 0xa0c;
+const NFT_MSG_GETSETELEM = 0xa0d;
+/** NFTA_CHAIN_TABLE and so on; NFTA_RULE_TABLE and NFTA_RULE_CHAIN. */
+const CHAIN_HAS = { table: 1, name: 3, hook: 4 } as const;
+const RULE_HAS = { table: 1, chain: 2 } as const;
+/** NFTA_HOOK_HOOKNUM and NFTA_HOOK_DEV. */
+const HOOK_HAS = { number: 1, device: 3 } as const;
+/** NFTA_SET_ELEM_LIST_TABLE and so on. */
+const LIST = { table: 1, set: 2, elements: 3 } as const;
+/** NFTA_LIST_ELEM, NFTA_SET_ELEM_KEY, NFTA_DATA_VALUE, NFTA_SET_ELEM_DATA, NFTA_SET_ELEM_KEY_END. */
+const [ITEM, KEY, VALUE, DATA, KEY_END] = [1, 1, 1, 2, 10];
+/** NFTA_DATA_VERDICT; NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN; NFT_JUMP and NFT_GOTO. */
+const [VERDICT, CODE, CHAIN] = [2, 1, 2];
+const WORDS: Readonly<Record<number, string>> = { [-3]: 'jump', [-4]: 'goto' };
+const TYPE = 0x3fff;
+
+/** The type of a set, or of a map of verdicts. */
+export interface SetType {
+  /** The types of the key's parts, in nft's words: "ifname", "ether_addr", "@th,160,32". */
+  readonly key: readonly string[];
+  readonly isMap: boolean;
+}
+
+/** A chain in the kernel's list. */
+export interface ListedChain {
+  readonly name: string;
+  /** The number of its hook; undefined where no packets come to it but by jumps. */
+  readonly hook: number | undefined;
+  /** The one device to which it belongs. */
+  readonly device: string | undefined;
+}
+
+/** An element of a set or map in the kernel's list. */
+export interface ListedElement {
+  /** The parts of its key as nft lists them, a device's name without its quotes. */
+  readonly key: readonly string[];
+  /** The verdict of an element of a map: "jump guest". */
+  readonly verdict: string | undefined;
+}
+
+/**
+ * The request for all elements of a set.
+ * @param family NFPROTO_BRIDGE or NFPROTO_NETDEV
+ * @param table the table's name
+ * @param set the set's name
+ */
+export function elementsQuestion(family: number, table: string, set: string): Uint8Array {
+  const out = new NetlinkWriter(128);
+  out.begin(NFT_MSG_GETSETELEM, NLM_F_REQUEST | NLM_F_DUMP, family);
+  out.text(LIST.table, table);
+  out.text(LIST.set, set);
+  out.end();
+  return out.from(0);
+}
+
+/** What came of a part of a list: more parts follow, it was the last one, or the list is not whole. */
+export type ListPart = 'more' | 'last' | 'torn';
+
+/** Reads a part of a list, given what to do with each message of a type. */
+function readPart(
+  datagram: Uint8Array,
+  wanted: number,
+  take: (view: DataView, attributes: Span) => void,
+): ListPart {
+  const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
+  for (const { type, flags, at, end } of messagesIn(view)) {
+    if ((flags & NLM_F_DUMP_INTR) !== 0 || type === NLMSG_ERROR) return 'torn';
+    if (type === NLMSG_DONE) return 'last';
+    if (type === wanted) take(view, { at, end });
+  }
+  return 'more';
+}
+
+/**
+ * Reads a part of the answer to chainsQuestion.
+ * @param datagram the part
+ * @param table the table whose chains are wanted
+ * @param found the list to which the function adds them
+ */
+export function readChains(datagram: Uint8Array, table: string, found: ListedChain[]): ListPart {
+  return readPart(datagram, NFT_MSG_NEWCHAIN, (view, { at, end }) => {
+    const parts = attributesIn(view, at, end);
+    if (textIn(datagram, parts.get(CHAIN_HAS.table)) !== table) return;
+    const hook = parts.get(CHAIN_HAS.hook);
+    const inside = hook === undefined ? undefined : attributesIn(view, hook.at, hook.end);
+    const number = inside?.get(HOOK_HAS.number);
+    const device = inside?.get(HOOK_HAS.device);
+    found.push({
+      name: textIn(datagram, parts.get(CHAIN_HAS.name)),
+      hook: number === undefined ? undefined : view.getUint32(number.at),
+      device: device === undefined ? undefined : textIn(datagram, device),
+    });
+  });
+}
+
+/**
+ * Counts the rules of each chain in a part of the answer to rulesQuestion.
+ * @param datagram the part
+ * @param table the table whose rules are wanted
+ * @param counts the number of rules by the chains' names, which the function raises
+ */
+export function countRules(datagram: Uint8Array, table: string, counts: Map<string, number>): ListPart {
+  return readPart(datagram, NFT_MSG_NEWRULE, (view, { at, end }) => {
+    // The names come first; what follows is long.
+    const second = at + ((view.getUint16(at, true) + 3) & ~3);
+    const names = attributesIn(view, at, Math.min(end, second + view.getUint16(second, true)));
+    if (textIn(datagram, names.get(RULE_HAS.table)) !== table) return;
+    const chain = textIn(datagram, names.get(RULE_HAS.chain));
+    counts.set(chain, (counts.get(chain) ?? 0) + 1);
+  });
+}
+
+/**
+ * Reads a part of the answer to elementsQuestion.
+ * @param datagram the part
+ * @param type the set's type
+ * @param found the list to which the function adds the elements
+ * @throws Error where an element is not as expected
+ */
+export function readElements(
+  datagram: Uint8Array,
+  { key, isMap }: SetType,
+  found: ListedElement[],
+): ListPart {
+  const parts = key.map(partOf);
+  return readPart(datagram, NFT_MSG_NEWSETELEM, (view, { at, end }) => {
+    const list = attributesIn(view, at, end).get(LIST.elements);
+    for (let item = list?.at ?? end; item + 4 <= (list?.end ?? 0); ) {
+      const length = view.getUint16(item, true);
+      if (length < 4 || typeAt(view, item) !== ITEM)
+        throw new Error('The list of elements has another form.');
+      found.push(elementAt(datagram, view, { at: item + 4, end: item + length }, parts, isMap));
+      item += (length + 3) & ~3;
+    }
+  });
+}
+
+const typeAt = (view: DataView, at: number): number => view.getUint16(at + 2, true) & TYPE;
+
+/** The kernel puts the key first, and behind it the end of a range. */
+function elementAt(
+  bytes: Uint8Array,
+  view: DataView,
+  { at, end }: Span,
+  parts: readonly KeyPart[],
+  isMap: boolean,
+): ListedElement {
+  const next = at + ((view.getUint16(at, true) + 3) & ~3);
+  if (typeAt(view, at) !== KEY || typeAt(view, at + 4) !== VALUE) throw new Error('An element has no key.');
+  const isRange = next + 8 <= end && typeAt(view, next) === KEY_END;
+  let [from, to] = [at + 8, isRange ? next + 8 : at + 8];
+  const key = parts.map(({ size, text }) => {
+    const own = text(bytes, from, to);
+    from += (size + 3) & ~3;
+    to += (size + 3) & ~3;
+    return own;
+  });
+  if (from > next) throw new Error('The key of an element is shorter than expected.');
+  return { key, verdict: isMap ? verdictOf(bytes, view, next, end) : undefined };
+}
+
+function verdictOf(bytes: Uint8Array, view: DataView, start: number, end: number): string | undefined {
+  const data = attributesIn(view, start, end).get(DATA);
+  const verdict = data === undefined ? undefined : attributesIn(view, data.at, data.end).get(VERDICT);
+  if (verdict === undefined) return undefined;
+  const inside = attributesIn(view, verdict.at, verdict.end);
+  const code = inside.get(CODE);
+  const word = code === undefined ? undefined : WORDS[view.getInt32(code.at)];
+  return word === undefined ? undefined : `${word} ${textIn(bytes, inside.get(CHAIN))}`;
+}
+
+/** A part of a key: its length in bytes, which is rounded up to four, and its text, given where a range begins and ends. */
+interface KeyPart {
+  readonly size: number;
+  text(bytes: Uint8Array, from: number, to: number): string;
+}
+
+/** @throws Error for an unknown type */
+function partOf(type: string): KeyPart {
+  const bits = /^@th,\d+,(\d+)$/.exec(type)?.[1];
+  const part = bits === undefined ? PARTS[type] : rawPart(Number(bits) / 8);
+  if (part === undefined) throw new Error(`Elements of the type ${type} cannot be read.`);
+  return part;
+}
+
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+const hexAt = (bytes: Uint8Array, at: number): string => HEX[bytes[at] ?? 0] ?? '';
+
+/** IFNAMSIZ: a device's name in a key is that long. */
+const NAME_LENGTH = 16;
+
+const NAME: KeyPart = {
+  size: NAME_LENGTH,
+  text(bytes, from) {
+    const name = String.fromCharCode(
+      ...bytes.subarray(from, Math.min(bytes.indexOf(0, from), from + NAME_LENGTH)),
+    );
+    if (/[^ -~]/.test(name)) throw new Error('A name has letters of which nft knows the encoding.');
+    return name;
+  },
+};
+
+const MAC: KeyPart = {
+  size: 6,
+  text: (bytes, at) =>
+    `${hexAt(bytes, at)}:${hexAt(bytes, at + 1)}:${hexAt(bytes, at + 2)}:${hexAt(bytes, at + 3)}:${hexAt(bytes, at + 4)}:${hexAt(bytes, at + 5)}`,
+};
+
+const ipv4At = (bytes: Uint8Array, at: number): string =>
+  `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+
+const ipv6At = (bytes: Uint8Array, at: number): string =>
+  ipv6Text(
+    Array.from({ length: 8 }, (_, i) => ((bytes[at + 2 * i] ?? 0) << 8) | (bytes[at + 2 * i + 1] ?? 0)),
+  );
+
+const PARTS: Readonly<Record<string, KeyPart>> = {
+  ifname: NAME,
+  iifname: NAME,
+  ether_addr: MAC,
+  ipv4_addr: addressPart(4, ipv4At),
+  ipv6_addr: addressPart(16, ipv6At),
+  'vlan id': ranged(2, (bytes, at) => `${((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)}`),
+};
+
+function ranged(size: number, textAt: (bytes: Uint8Array, at: number) => string): KeyPart {
+  return {
+    size,
+    text(bytes, from, to) {
+      const first = textAt(bytes, from);
+      const last = from === to ? first : textAt(bytes, to);
+      return first === last ? first : `${first}-${last}`;
+    },
+  };
+}
+
+/** A number as nft writes one of which it knows nothing: without leading zeros. */
+function rawPart(size: number): KeyPart {
+  return ranged(size, (bytes, at) => {
+    let text = '';
+    for (let i = 0; i < size; i++) text += hexAt(bytes, at + i);
+    return `0x${text.replace(/^0+(?=.)/, '')}`;
+  });
+}
+
+/** An address, or a range, which has a length where it is the network of one. */
+function addressPart(size: number, textAt: (bytes: Uint8Array, at: number) => string): KeyPart {
+  return {
+    size,
+    text(bytes, from, to) {
+      const first = textAt(bytes, from);
+      if (from === to) return first;
+      const length = prefixLength(bytes, from, to, size);
+      if (length === 8 * size) return first;
+      return length === undefined ? `${first}-${textAt(bytes, to)}` : `${first}/${length}`;
+    },
+  };
+}
+
+/** @returns undefined where the range is no network */
+function prefixLength(bytes: Uint8Array, from: number, to: number, size: number): number | undefined {
+  let length = 0;
+  while (length < 8 * size && bitAt(bytes, from, length) === bitAt(bytes, to, length)) length++;
+  for (let bit = length; bit < 8 * size; bit++)
+    if (bitAt(bytes, from, bit) !== 0 || bitAt(bytes, to, bit) !== 1) return undefined;
+  return length;
+}
+
+const bitAt = (bytes: Uint8Array, at: number, bit: number): number =>
+  ((bytes[at + (bit >> 3)] ?? 0) >> (7 - (bit & 7))) & 1;

@@ -51,18 +51,39 @@ export function standInForKernel(host: Host): void {
  * @param host where
  */
 export function switchPorts(host: Namespace): string {
-  const list = (columns: string, table: string): unknown[] => {
-    const listing = host.json('ovs-vsctl', '--format=json', `--columns=${columns}`, 'list', table);
-    const rows = typeof listing === 'object' && listing !== null && 'data' in listing ? listing.data : [];
-    return Array.isArray(rows) ? rows.map((row) => JSON.stringify(row)).sort() : [];
+  const tables = {
+    bridge: 'name,ports',
+    port: '_uuid,name,tag,trunks,vlan_mode',
+    interface: 'name,external_ids',
   };
-  const bridges = host.ok('ovs-vsctl', 'list-br').trim().split('\n');
-  const members = bridges.map((bridge) => `${bridge}: ${host.ok('ovs-vsctl', 'list-ports', bridge)}`);
-  return [
-    ...members,
-    ...list('name,tag,trunks,vlan_mode', 'port'),
-    ...list('name,external_ids', 'interface'),
-  ].join('\n');
+  const lists = Object.entries(tables).flatMap(([table, columns]) => [
+    '--',
+    `--columns=${columns}`,
+    'list',
+    table,
+  ]);
+  const [bridges = [], ports = [], interfaces = []] = host
+    .ok('ovs-vsctl', '--format=json', ...lists)
+    .trim()
+    .split('\n')
+    .map(rowsOf);
+  const names = new Map(ports.map(([uuid, name]) => [JSON.stringify(uuid), `${name}`]));
+  const members = bridges.map(([bridge, all]) => {
+    const uuids = JSON.stringify(all).match(/\["uuid","[^"]*"\]/g) ?? [];
+    const others = uuids.map((uuid) => names.get(uuid)).filter((name) => name !== bridge);
+    return `${bridge}: ${others.sort().join(' ')}`;
+  });
+  const texts = (rows: readonly unknown[][]) => rows.map((row) => JSON.stringify(row)).sort();
+  return [...members.sort(), ...texts(ports.map(([_uuid, ...port]) => port)), ...texts(interfaces)].join(
+    '\n',
+  );
+}
+
+/** The rows of a table that ovs-vsctl printed as JSON. */
+function rowsOf(json: string): unknown[][] {
+  const listing: unknown = JSON.parse(json);
+  const rows = typeof listing === 'object' && listing !== null && 'data' in listing ? listing.data : [];
+  return Array.isArray(rows) ? rows.filter(Array.isArray) : [];
 }
 
 /**

@@ -146,24 +146,30 @@ export class StrictHost {
  * @returns the set's name and an element's value each, without counters, in a fixed order; none without a table
  */
 export function strictElementsIn(host: Namespace): string[] {
-  return ['bridge', 'netdev', 'inet'].flatMap((family) => elementsIn(host, family));
+  return strictElementsOf(host.ok('nft', '-j', 'list', 'ruleset'));
 }
 
-function elementsIn(host: Namespace, family: string): string[] {
-  const listing = host.run(['nft', '-j', 'list', 'table', family, 'xen_network']);
-  if (listing.status !== 0) return [];
-  const found: unknown = JSON.parse(listing.stdout);
+/**
+ * As strictElementsIn.
+ * @param ruleset what `nft -j list ruleset` printed
+ */
+export function strictElementsOf(ruleset: string): string[] {
+  const found: unknown = JSON.parse(ruleset);
   const entries =
     isFields(found) && Array.isArray(found['nftables']) ? found['nftables'].filter(isFields) : [];
-  const elements = entries
-    .map((entry) => entry['set'] ?? entry['map'])
-    .filter(isFields)
+  return ['bridge', 'netdev', 'inet'].flatMap((family) => elementsOf(family, entries));
+}
+
+function elementsOf(family: string, ruleset: readonly Fields[]): string[] {
+  const ours = (entry: unknown) =>
+    isFields(entry) && entry['family'] === family && entry['table'] === 'xen_network' ? [entry] : [];
+  const elements = ruleset
+    .flatMap((entry) => ours(entry['set'] ?? entry['map']))
     .flatMap(({ name, elem }) =>
       (Array.isArray(elem) ? elem : []).map((value) => `${name} ${elementText(value)}`),
     );
-  const chains = entries
-    .map((entry) => entry['chain'])
-    .filter(isFields)
+  const chains = ruleset
+    .flatMap((entry) => ours(entry['chain']))
     .filter(({ name }) => `${name}`.includes('/'))
     .map(({ name, hook, dev }) => `chain ${name} ${hook} ${JSON.stringify(dev)}`);
   const prefix = family === 'bridge' ? '' : `${family} `;

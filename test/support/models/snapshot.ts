@@ -3,28 +3,60 @@ import type { Namespace } from '../hosts/namespace.ts';
 /** The state of a host's network, by topic, as sorted lines that can be compared and read. */
 export type Snapshot = Readonly<Record<string, readonly string[]>>;
 
-/** Each prints one part; a tool that is missing prints nothing. Values that differ from the default's are found below. */
+/**
+ * What every script of parts begins with: `part NAME COMMAND` runs a command as the part of that name; a tool that is missing
+ * prints nothing.
+ */
+const PART = `part() { echo "=== $1"; shift; "$@" 2>/dev/null; }
+`;
+
+// Children are few, since a matrix of thousands of pairs looks tens of times at each: devices come with their addresses, a
+// family's routes, rules and proxies in one go, and the legacy tables are asked for where there are any.
 const PROBE = `
-part() { echo "=== $1"; shift; "$@" 2>/dev/null; }
-part links ip -d -j link
-part addresses ip -j address
-part routes4 ip -j -4 route show table all
-part routes6 ip -j -6 route show table all
-part proxies ip -6 neigh show proxy
-part rules4 ip -j -4 rule
-part rules6 ip -j -6 rule
+part devices ip -j -d address
+list() { printf 'route show table all\\nrule\\nneigh show proxy\\n' | ip -j "$1" -batch -; }
+part inet list -4
+part inet6 list -6
 part iptables iptables-nft-save
 part ip6tables ip6tables-nft-save
-part iptables-legacy iptables-legacy-save
-part ip6tables-legacy ip6tables-legacy-save
+legacy() { ! read -r table </proc/net/"$1"_tables_names || "$1"tables-legacy-save; }
+part iptables-legacy legacy ip
+part ip6tables-legacy legacy ip6
 cd /proc/sys/net && part sysctl grep -rs . ipv4/ip_forward ipv4/conf ipv6/conf bridge
-cd /run && part files find xen-network -type f -not -path '*/lock/*' -not -name '*.pid' -not -name '*.leases' -printf '%p ' -exec cat {} ';' -printf '\\n'
-cd /etc && part servers sh -c 'grep -shv "^ *#" dhcp/dhcpd.conf default/isc-dhcp-server dnsmasq.d/*; ps -o args= -C dhcpd,dnsmasq'
-exit 0
+cd /run && part files find xen-network -type f -not -path '*/lock/*' -not -name '*.pid' -not -name '*.leases' \
+  '(' -empty -printf '%p \\n' -o -exec grep -aHZ '' {} + ')'
+settings() {
+  set -- dhcp/dhcpd.conf default/isc-dhcp-server dnsmasq.d/*
+  for file; do [ ! -f "$file" ] || set -- "$@" "$file"; shift; done
+  [ $# = 0 ] || grep -hv '^ *#' "$@"
+}
+running() {
+  for process in /proc/[0-9]*; do
+    read -r name <"$process/comm" || continue
+    case $name in dhcpd | dnsmasq) tr '\\0' ' ' <"$process/cmdline"; echo ;; esac
+  done
+}
+cd /etc && part settings settings
+part running running
 `;
 
 /** Settings that are no setting: the kernel counts or derives them. */
 const DERIVED = /^(mc_forwarding|mtu|stable_secret)$/;
+
+/**
+ * Runs a script of parts in one go.
+ * @param host where
+ * @param script lines such as `part links ip link`
+ * @returns what each part printed, by its name
+ */
+export function partsOf(host: Namespace, script: string): ReadonlyMap<string, string> {
+  const parts = new Map<string, string>();
+  for (const part of host.ok('sh', '-c', `${PART}${script}\nexit 0`).split(/^=== /m).slice(1)) {
+    const end = part.indexOf('\n');
+    parts.set(part.slice(0, end), part.slice(end + 1));
+  }
+  return parts;
+}
 
 /**
  * Looks at everything of a host's network that a hook may change, and leaves out what changes by itself: indexes,
@@ -32,38 +64,44 @@ const DERIVED = /^(mc_forwarding|mtu|stable_secret)$/;
  * @param host whose network
  */
 export function takeSnapshot(host: Namespace): Snapshot {
-  const parts = new Map<string, string>();
-  for (const part of host.ok('sh', '-c', PROBE).split(/^=== /m).slice(1)) {
-    const end = part.indexOf('\n');
-    parts.set(part.slice(0, end), part.slice(end + 1));
-  }
+  return snapshotAndParts(host, '').snapshot;
+}
+
+/**
+ * Takes a snapshot and more parts in one go.
+ * @param host whose network
+ * @param script lines such as `part links ip link`
+ * @returns the snapshot, and what each part printed, by its name
+ */
+export function snapshotAndParts(
+  host: Namespace,
+  script: string,
+): { readonly snapshot: Snapshot; readonly parts: ReadonlyMap<string, string> } {
+  const parts = partsOf(host, PROBE + script);
   const text = (name: string) => parts.get(name) ?? '';
-  return {
-    links: objects(text('links')).map(linkText).sort(),
-    addresses: objects(text('addresses')).flatMap(addressTexts),
-    routes: [...routeTexts('inet', text('routes4')), ...routeTexts('inet6', text('routes6'))],
-    proxies: text('proxies')
-      .split('\n')
-      .map((line) => line.trim())
-      .filter(Boolean)
+  const lines = (name: string) => text(name).split('\n').filter(Boolean);
+  const [devices, inet, inet6] = [objects(text('devices')), lines('inet'), lines('inet6')];
+  const [[routes4 = '', rules4 = ''], [routes6 = '', rules6 = '', proxies = '']] = [inet, inet6];
+  const snapshot = {
+    links: devices.map(linkText).sort(),
+    addresses: devices.flatMap(addressTexts),
+    routes: [...routeTexts('inet', routes4), ...routeTexts('inet6', routes6)],
+    proxies: objects(proxies)
+      .map((proxy) => JSON.stringify(sorted(proxy)))
       .sort(),
-    rules: [...objects(text('rules4')), ...objects(text('rules6'))].map((rule) =>
-      JSON.stringify(sorted(rule)),
-    ),
+    rules: [...objects(rules4), ...objects(rules6)].map((rule) => JSON.stringify(sorted(rule))),
     iptables: tableLines(text('iptables')),
     ip6tables: tableLines(text('ip6tables')),
     'iptables-legacy': tableLines(text('iptables-legacy')),
     'ip6tables-legacy': tableLines(text('ip6tables-legacy')),
     sysctl: sysctlLines(text('sysctl')),
-    servers: text('servers').split('\n').filter(Boolean),
+    servers: [...lines('settings'), ...lines('running').map((line) => line.trim())],
     // A record that was typed off a dry run has no seal, and is worth the same.
-    files: text('files')
-      .trim()
-      .replace(/^(\S+) \d+ [0-9a-f]{8} /gm, '$1 ')
-      .split('\n')
-      .filter(Boolean)
+    files: lines('files')
+      .map((line) => line.replace('\0', ' ').replace(/^(\S+) \d+ [0-9a-f]{8} /, '$1 '))
       .sort(),
   };
+  return { snapshot, parts };
 }
 
 type Fields = Readonly<Record<string, unknown>>;

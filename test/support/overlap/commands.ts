@@ -53,8 +53,8 @@ ip tuntap add dev vif${domid}.0-emu mode tap
 ip link set dev vif${domid}.0-emu address ${guestMac(domid).replace('00:16:3e', '02:00:5f')}`;
 
 const unplugScript = (domid: number): string => `
-ip link del dev vif${domid}.0-emu 2>/dev/null
-ip netns exec guest${domid} ip link del dev eth0
+[ ! -e /sys/class/net/vif${domid}.0-emu ] || ip link del dev vif${domid}.0-emu
+ip -n guest${domid} link del dev eth0
 xenstore-rm /local/domain/0/backend/vif/${domid}/0 /local/domain/${domid}/device/vif/0 2>/dev/null`;
 
 /** An act in words. */

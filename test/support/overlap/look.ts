@@ -1,7 +1,12 @@
 import type { Namespace } from '../hosts/namespace.ts';
-import { strictElementsIn } from '../hosts/strict-host.ts';
-import { type Snapshot, takeSnapshot } from '../models/snapshot.ts';
+import { strictElementsOf } from '../hosts/strict-host.ts';
+import { type Snapshot, snapshotAndParts } from '../models/snapshot.ts';
 import { switchPorts } from '../openvswitch.ts';
+
+const MORE = `
+part nft nft -j list ruleset
+part store xenstore-ls -f /local/domain/0/backend/vif
+`;
 
 /**
  * Looks at a host on which runs may come in another order: a snapshot, the strict filter's elements, and what xenstore says
@@ -10,6 +15,8 @@ import { switchPorts } from '../openvswitch.ts';
  * @param hasSwitch whether it has an Open vSwitch
  */
 export function look(host: Namespace, hasSwitch: boolean): Snapshot {
+  const { snapshot, parts } = snapshotAndParts(host, MORE);
+  const store = (parts.get('store') ?? '').split('\n');
   const {
     sysctl = [],
     iptables = [],
@@ -18,7 +25,7 @@ export function look(host: Namespace, hasSwitch: boolean): Snapshot {
     routes = [],
     files = [],
     ...rest
-  } = takeSnapshot(host);
+  } = snapshot;
   // The order of devices is that in which they came; that of one device's addresses counts.
   const deviceOf = (line: string) => line.split(' ', 1)[0] ?? '';
   // What a killed online noted for a guest that is not connected goes with the guest.
@@ -26,7 +33,6 @@ export function look(host: Namespace, hasSwitch: boolean): Snapshot {
     const [, path] = /^(.*)\/xen-network = /.exec(line) ?? [];
     return path !== undefined && store.includes(`${path}/hotplug-status = "connected"`);
   };
-  const store = host.run(['xenstore-ls', '-f', '/local/domain/0/backend/vif']).stdout.split('\n');
   return {
     ...rest,
     routes: routes.filter(isSettled),
@@ -35,7 +41,7 @@ export function look(host: Namespace, hasSwitch: boolean): Snapshot {
     ip6tables: inAnyOrder(ip6tables),
     files: files.map(sharedInAnyOrder),
     sysctl: sysctl.filter((line) => !/\/(stable_secret|retrans)/.test(line)),
-    strict: strictElementsIn(host),
+    strict: strictElementsOf(parts.get('nft') ?? ''),
     switch: hasSwitch ? switchPorts(host).split('\n') : [],
     store: store
       .filter((line) => /\/(hotplug-status|hotplug-error|locking) = /.test(line) || isMark(line))

@@ -1,10 +1,12 @@
 // Lets a second run in at each boundary between the steps of a first, and tells what is left each time. Run by Bun in a
-// test host, fed with an Overlap as JSON. The first runs in this process, since it has to be held up between its steps;
-// the second is the program itself.
+// test host, fed with an Overlap as JSON on each line; answers with an OverlapOutcome each, and, at the end of its input, with
+// what is left when the stage is struck. The first runs in this process, since it has to be held up between its steps; the
+// second is the program itself.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { HOOKS, loadNetworkHooks } from '../../../bin/hooks.ts';
 import { messageOf, XenNetworkError } from '../../../lib/errors.ts';
 import type { Applet } from '../../../lib/hook/context.ts';
@@ -217,12 +219,20 @@ function settled(): Snapshot {
   }
 }
 
-/** Does the two one after the other, as the model of what may come of both. */
-function inTurn(
-  overlap: Overlap,
-  acts: readonly Act[],
-  stage: Snapshot,
-): { state: Snapshot; wrong: string[]; said: string[]; failed: boolean[] } {
+/** What came of acts in turn, by all that was done: many pairs of a host have turns in common. */
+const turns = new Map<string, Turn>();
+
+/** What came of acts in turn. */
+interface Turn {
+  readonly state: Snapshot;
+  /** What was left when all was taken away. */
+  readonly wrong: readonly string[];
+  readonly said: readonly string[];
+  readonly failed: readonly boolean[];
+}
+
+/** Does acts one after the other, as the model of what may come of both. */
+function inTurn(overlap: Overlap, acts: readonly Act[], stage: Snapshot): Turn {
   const said: string[] = [];
   const play = (act: Act): boolean => {
     const answer = runAway(act);
@@ -310,95 +320,138 @@ function nextAfter(at: number, { every }: Overlap, held: readonly string[], wait
 /**
  * What may come of both: one after the other, or, where one of them says that it failed, the other alone. The second may also
  * fail since it finds what the first did, and the first be taken back then: nothing comes of both but the second's word.
+ * Each is played when it is asked for.
  */
-interface Model {
-  readonly state: Snapshot;
-  readonly may: (ended: Ended) => boolean;
+class Models {
+  readonly #overlap: Overlap;
+  readonly #stage: Snapshot;
+  /** What is wrong already when they come in turn. */
+  readonly wrong: string[] = [];
+
+  /**
+   * @param overlap the pair
+   * @param stage what they begin on, and what has to be left
+   */
+  constructor(overlap: Overlap, stage: Snapshot) {
+    this.#overlap = overlap;
+    this.#stage = stage;
+    const { first, second } = overlap;
+    this.play([overlap.how === 'killed', false]);
+    const [one, other] = [this.#turn([first, second]), this.#turn([second, first])];
+    if (!overlap.anyOrder || this.wrong.length > 0) return;
+    const [{ files: _ours, ...state }, { files: _either, ...reversed }] = [one.state, other.state];
+    const orders = differences(state, reversed);
+    if (orders.length === 0) return;
+    const said = [...one.said, 'the other order:', ...other.said];
+    this.wrong.push('the other order comes to something else:', ...orders, 'of:', ...said);
+  }
+
+  /**
+   * Plays what may come of both when they ended so, on the stage.
+   * @param failed which of them said that it failed
+   */
+  play(failed: Ended['failed']): void {
+    for (const acts of this.#casesOf(failed)) this.#turn(acts);
+  }
+
+  /** @returns what may come of both when they ended so; undefined unless that has been played */
+  statesAfter(failed: Ended['failed']): Snapshot[] | undefined {
+    const cases = this.#casesOf(failed);
+    if (!cases.every((acts) => turns.has(this.#keyOf(acts)))) return undefined;
+    const { first, second } = this.#overlap;
+    const word = storeOf(second.guest, this.#turn([first, second]).state);
+    return cases.map((acts) => (acts.length > 0 ? this.#turn(acts).state : word(this.#turn([]).state)));
+  }
+
+  #casesOf(failed: Ended['failed']): Act[][] {
+    const { first, second } = this.#overlap;
+    return [
+      [first, second],
+      [second, first],
+      ...(failed[0] ? [[second]] : []),
+      ...(failed[1] ? [[first]] : []),
+      ...(failed[0] && failed[1] && this.#turn([first, second]).failed[1] === true ? [[]] : []),
+    ];
+  }
+
+  #turn(acts: readonly Act[]): Turn {
+    const key = this.#keyOf(acts);
+    const turn = turns.get(key) ?? inTurn(this.#overlap, acts, this.#stage);
+    if (!turns.has(key)) this.wrong.push(...turn.wrong);
+    turns.set(key, turn);
+    return turn;
+  }
+
+  #keyOf(acts: readonly Act[]): string {
+    const { before, after, end } = this.#overlap;
+    return JSON.stringify([before, acts, after, end]);
+  }
 }
 
-function modelsOf(overlap: Overlap, stage: Snapshot): { readonly models: Model[]; readonly wrong: string[] } {
-  const { first, second } = overlap;
-  const always = () => true;
-  const cases: readonly (readonly [acts: readonly Act[], may: Model['may']])[] = [
-    [[first, second], always],
-    [[second, first], always],
-    [[second], ({ failed }) => failed[0]],
-    [[first], ({ failed }) => failed[1]],
-  ];
-  const played: Model[] = [];
-  const heard: string[][] = [];
-  const failures: boolean[][] = [];
-  for (const [acts, may] of cases) {
-    const { state, wrong, said, failed } = inTurn(overlap, acts, stage);
-    if (wrong.length > 0) return { models: [], wrong };
-    played.push({ may, state });
-    heard.push(said);
-    failures.push(failed);
-  }
-  const [after] = played;
-  if (failures[0]?.[1] === true && after !== undefined) {
-    const { state, wrong } = inTurn(overlap, [], stage);
-    if (wrong.length > 0) return { models: [], wrong };
-    const word = { ...state, store: storeOf(second.guest, after.state, state) };
-    played.push({ may: ({ failed }) => failed[0] && failed[1], state: word });
-  }
-  const [one, other] = played.map(({ state: { files: _ours, ...rest } }) => rest);
-  const orders = overlap.anyOrder && one !== undefined && other !== undefined ? differences(one, other) : [];
-  if (orders.length === 0) return { models: played, wrong: [] };
-  const both = [...(heard[0] ?? []), 'the other order:', ...(heard[1] ?? [])];
-  return { models: played, wrong: ['the other order comes to something else:', ...orders, 'of:', ...both] };
-}
-
-/** What xenstore says of a guest in one state, and of all others in another. */
-function storeOf(guest: number | undefined, of: Snapshot, others: Snapshot): string[] {
+/** A state in which xenstore says of a guest what it says in another. */
+function storeOf(guest: number | undefined, of: Snapshot): (others: Snapshot) => Snapshot {
   const isHis = (line: string) => line.startsWith(`/local/domain/0/backend/vif/${guest}/`);
-  const [its = [], rest = []] = [of['store'], others['store']];
-  return [...its.filter(isHis), ...rest.filter((line) => !isHis(line))].sort();
+  return (others) => {
+    const [its = [], rest = []] = [of['store'], others['store']];
+    return { ...others, store: [...its.filter(isHis), ...rest.filter((line) => !isHis(line))].sort() };
+  };
 }
 
-async function tryAll(overlap: Overlap): Promise<OverlapOutcome> {
-  const bare = settled();
-  for (const act of overlap.stage) runAway(act);
-  const outcome = await tryEach(overlap, settled());
-  for (const act of overlap.strike) runAway(act);
-  if (outcome.wrong.length > 0) return outcome;
-  const left = wrongAfter([bare]);
-  return { ...outcome, wrong: left.length === 0 ? [] : ['left at the very end:', ...left] };
-}
-
-async function tryEach(overlap: Overlap, stage: Snapshot): Promise<OverlapOutcome> {
-  const { models, wrong: faults } = modelsOf(overlap, stage);
-  if (faults.length > 0) return { steps: 0, tried: 0, wrong: ['already in turn:', ...faults] };
+/** Tries a pair at its boundaries. */
+async function tryPair(overlap: Overlap, stage: Snapshot): Promise<OverlapOutcome> {
+  const models = new Models(overlap, stage);
+  if (models.wrong.length > 0) return { steps: 0, tried: 0, wrong: ['already in turn:', ...models.wrong] };
   const held = await heldBySteps(overlap);
   let tried = 0;
-  for (let at = 0; at < held.length; tried++) {
-    for (const act of overlap.before) runAway(act);
-    const ended = await overlapAt(overlap, at);
-    for (const act of overlap.after) runAway(act);
-    const wrong = wrongAfter(
-      models.filter(({ may }) => may(ended)).map(({ state }) => state),
-      ended.said,
-    );
-    const ends = overlap.end.map((act) => `${nameOf(act)}: ${runAway(act)}`);
-    const left = wrongAfter([stage]);
-    const leftovers = left.length === 0 ? [] : ['left at the end:', ...left, ...ends];
-    if (wrong.length + left.length > 0)
+  for (let at = 0; at < held.length; ) {
+    const { ended, wrong, isKnown } = await tryOnce(overlap, at, models, stage);
+    if (wrong.length > 0)
       return {
         steps: at,
         tried,
-        wrong: [
-          `after ${at} steps, which hold ${held[at] || 'nothing'}:`,
-          ...ended.said,
-          ...wrong,
-          ...leftovers,
-        ],
+        wrong: [`after ${at} steps, which hold ${held[at] || 'nothing'}:`, ...ended.said, ...wrong],
       };
-    at = nextAfter(at, overlap, held, ended.waited);
+    // What may come of it when one fails is found out when one does; then it is tried again.
+    if (isKnown) {
+      tried++;
+      at = nextAfter(at, overlap, held, ended.waited);
+    } else models.play(ended.failed);
+    if (models.wrong.length > 0) return { steps: at, tried, wrong: ['in turn:', ...models.wrong] };
   }
   return { steps: held.length, tried, wrong: [] };
 }
 
+/** Tries a pair at one boundary. */
+async function tryOnce(
+  overlap: Overlap,
+  at: number,
+  models: Models,
+  stage: Snapshot,
+): Promise<{ ended: Ended; wrong: string[]; isKnown: boolean }> {
+  for (const act of overlap.before) runAway(act);
+  const ended = await overlapAt(overlap, at);
+  for (const act of overlap.after) runAway(act);
+  const expected = models.statesAfter(ended.failed);
+  const wrong = expected === undefined ? [] : wrongAfter(expected, ended.said);
+  const ends = overlap.end.map((act) => `${nameOf(act)}: ${runAway(act)}`);
+  const left = wrongAfter([stage]);
+  const leftovers = left.length === 0 ? [] : ['left at the end:', ...left, ...ends];
+  return { ended, wrong: [...wrong, ...leftovers], isKnown: expected !== undefined };
+}
+
 if (process.argv[1] === import.meta.filename) {
-  const overlap: Overlap = JSON.parse(readFileSync(0, 'utf8'));
-  process.stdout.write(JSON.stringify(await tryAll(overlap)));
+  const bare = settled();
+  let stage: Snapshot | undefined;
+  let strike: readonly Act[] = [];
+  for await (const line of createInterface({ input: process.stdin })) {
+    const overlap: Overlap = JSON.parse(line);
+    if (stage === undefined) {
+      for (const act of overlap.stage) runAway(act);
+      stage = settled();
+      strike = overlap.strike;
+    }
+    process.stdout.write(`${JSON.stringify(await tryPair(overlap, stage))}\n`);
+  }
+  for (const act of strike) runAway(act);
+  process.stdout.write(`${JSON.stringify(wrongAfter([bare]))}\n`);
 }

@@ -1,19 +1,15 @@
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { mustHaveSteps, stepCount } from '../faults/step-counts.ts';
-import { runOverlap } from './overlap.ts';
-import { overlapOf, type Pair, WORLDS } from './overlap-worlds.ts';
+import { OverlapHost } from './overlap-host.ts';
+import { nameOfPair, type Pair, pairsOf } from './overlap-pairs.ts';
 
 /** A pair that is tried in each run. */
-export interface Chosen {
-  readonly first: string;
-  readonly second: string;
-  readonly how: Pair['how'];
-}
+export type Chosen = Omit<Pair, 'world'>;
 
 /**
- * Which pairs are tried at each boundary: "all" of them, which takes hours, or those of a world ("strict"), of a first act in it
- * ("strict/online"), of a kind of them ("strict/online/killed"), or with one second act ("strict/online/killed/recover"). Unless
- * it is set, those chosen are tried at some of their boundaries.
+ * Which pairs are tried at each boundary: those of a world ("strict"), of a first act in it ("strict/online"), of a kind of
+ * them ("strict/online/killed"), or with one second act ("strict/online/killed/recover"). Unless it is set, those chosen are
+ * tried at some of their boundaries.
  */
 const WANTED = process.env['XEN_NETWORK_OVERLAP'];
 /** How many boundaries of a pair are tried in each run, about. */
@@ -22,45 +18,29 @@ const USUAL_TRIES = 5;
 /**
  * Tests that two runs of which one comes between the steps of the other, or after its death there, leave the host as if
  * one had come after the other; and that nothing is left when all is taken away.
- * @param name the host's name among the worlds
+ * @param world the host's name among the worlds
  * @param chosen the pairs that are tried in each run
  */
-export function testOverlaps(name: string, chosen: readonly Chosen[]): void {
-  const pairs = WANTED === undefined ? chosen : everyPair(name).filter((pair) => isWanted(name, pair));
+export function testOverlaps(world: string, chosen: readonly Chosen[]): void {
+  const pairs = WANTED === undefined ? chosen : pairsOf(world).filter((pair) => isWanted(pair));
+  const host = new OverlapHost(world);
   for (const { first, second, how } of pairs) {
-    const pair = `${name}: ${first}, ${how}, and ${second}`;
+    const pair = `${world}: ${first}, ${how}, and ${second}`;
     test(pair, async () => {
-      const world = WORLDS[name];
-      if (world === undefined) throw new Error(`There is no world ${name}.`);
-      const host = await world.make();
-      try {
-        const every = WANTED === undefined ? Math.ceil((stepCount(pair) ?? 1) / USUAL_TRIES) : 1;
-        const { steps, tried, wrong } = await runOverlap(
-          host,
-          overlapOf({ world: name, first, second, how }, every),
-        );
-        expect(wrong).toEqual([]);
-        if (WANTED === undefined) mustHaveSteps(pair, steps);
-        else process.stdout.write(`${tried} of ${steps} boundaries tried\n`);
-      } finally {
-        await host.close();
-      }
+      const every = WANTED === undefined ? Math.ceil((stepCount(pair) ?? 1) / USUAL_TRIES) : 1;
+      const { steps, tried, wrong } = await host.run({ first, second, how }, every);
+      expect(wrong).toEqual([]);
+      if (WANTED === undefined) mustHaveSteps(pair, steps);
+      else process.stdout.write(`${tried} of ${steps} boundaries tried\n`);
     });
   }
+  if (pairs.length > 0)
+    test(`${world}: nothing is left`, async () => {
+      expect(await host.strike()).toEqual([]);
+    });
+  afterAll(() => host.close());
 }
 
-function isWanted(name: string, { first, second, how }: Chosen): boolean {
-  const words = WANTED === 'all' ? [] : (WANTED?.split('/') ?? []);
-  const parts = [name, first, how, second];
-  return words.length <= parts.length && words.every((word, n) => word === parts[n]);
-}
-
-function everyPair(name: string): Chosen[] {
-  const names = Object.keys(WORLDS[name]?.acts ?? {});
-  // What no program of ours does has no steps that are known.
-  return names
-    .filter((first) => WORLDS[name]?.acts[first]?.act.run !== undefined)
-    .flatMap((first) =>
-      names.flatMap((second) => (['paused', 'killed'] as const).map((how) => ({ first, second, how }))),
-    );
+function isWanted(pair: Pair): boolean {
+  return `${nameOfPair(pair)}/`.startsWith(`${WANTED}/`);
 }

@@ -1,20 +1,7 @@
 import { Host } from '../hosts/host.ts';
 import { startOpenVswitch } from '../openvswitch.ts';
 import { restartXenstored } from '../xenstore/restart.ts';
-import {
-  type Act,
-  add,
-  card,
-  hook,
-  type Overlap,
-  offline,
-  online,
-  remove,
-  shell,
-  tap,
-  tool,
-  unplug,
-} from './overlap.ts';
+import { type Act, add, card, hook, offline, online, remove, shell, tap, tool, unplug } from './overlap.ts';
 
 /** A host on which pairs of acts are tried. */
 export interface World {
@@ -68,7 +55,7 @@ const values = (domid: number, more: Readonly<Record<string, string>> = {}) => (
  * The time of every start that waits for its confirmation is over. Its clock, a process, would come to it a moment later as a
  * third one beside the two that overlap, at no step that is known: it ends first.
  */
-const DUE = [
+export const DUE = [
   'cd /proc; for p in [0-9]*; do case "$(tr "\\0" " " <$p/cmdline 2>/dev/null)" in "xen-network expire "*) kill -9 $p;; esac; done',
   'for f in /run/xen-network/pending/*.deadline; do echo 0 >"$f"; done',
 ].join('; ');
@@ -369,42 +356,3 @@ export const WORLDS: Readonly<Record<string, World>> = {
   multi: multi(),
   switched: switched(),
 };
-
-/** A pair of acts on a host, by their names. */
-export interface Pair {
-  readonly world: string;
-  readonly first: string;
-  readonly second: string;
-  readonly how: 'paused' | 'killed';
-}
-
-/**
- * Puts a pair together.
- * @param pair by names
- * @param every every so many-th boundary
- */
-export function overlapOf({ world: name, first, second, how }: Pair, every: number): Overlap {
-  const world = WORLDS[name];
-  const [one, other] = [world?.acts[first], world?.acts[second]];
-  if (world === undefined || one === undefined || other === undefined)
-    throw new Error(`There is no pair of ${first} and ${second} on ${name}.`);
-  const mends = [first, second].includes('flush') ? [tool('refilter')] : [];
-  // What both need is done once.
-  const needs = [...(one.needs ?? []), ...(other.needs ?? [])].map((act) => JSON.stringify(act));
-  return {
-    stage: world.stage ?? [],
-    before: [
-      ...world.before,
-      ...[...new Set(needs)].map((text): Act => JSON.parse(text)),
-      ...(one.due === true ? [shell(DUE)] : []),
-    ],
-    first: one.act,
-    second: other.due === true ? shell(`${DUE}; exec /etc/xen/scripts/xen-network recover`) : other.act,
-    how,
-    anyOrder: one.of === undefined || one.of !== other.of,
-    after: [...(how === 'killed' ? [tool('recover')] : []), ...mends],
-    end: world.end,
-    strike: world.strike ?? [],
-    every,
-  };
-}

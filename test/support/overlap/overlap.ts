@@ -1,7 +1,3 @@
-import { join } from 'node:path';
-import { findBun } from '../bun.ts';
-import type { Host } from '../hosts/host.ts';
-
 /** Something that is done on a host; one of `run`, `card`, `tap`, `unplug` and `shell`. */
 export interface Act {
   /** A hook, or xen-network, with its words. */
@@ -24,7 +20,7 @@ export interface Act {
 
 /** Two runs, of which the second comes between two steps of the first. */
 export interface Overlap {
-  /** What is done once, for all boundaries. */
+  /** What is done once, for all boundaries of all pairs. */
   readonly stage: readonly Act[];
   /** What leads from there to the host on which both begin. */
   readonly before: readonly Act[];
@@ -50,24 +46,8 @@ export interface OverlapOutcome {
   readonly steps: number;
   /** How many boundaries were tried. */
   readonly tried: number;
-  /** How the host differs from what comes of both in turn, and from what it was at the very first. */
+  /** How the host differs from what comes of both in turn, and from what it was before. */
   readonly wrong: readonly string[];
-}
-
-/** Against hangs only. */
-const LIMIT_MS = 550_000;
-const DRIVER = join(import.meta.dirname, 'overlap-driver.ts');
-
-/**
- * Lets the second run in at every boundary.
- * @param host where; it has to be fresh where an earlier pair went wrong on it
- * @param overlap the pair
- * @throws Error when the driver itself fails
- */
-export async function runOverlap(host: Host, overlap: Overlap): Promise<OverlapOutcome> {
-  const ran = await host.start([findBun(), DRIVER], { input: JSON.stringify(overlap), limitMs: LIMIT_MS });
-  if (ran.status !== 0) throw new Error(`The driver ended with status ${ran.status}: ${ran.stderr}`);
-  return JSON.parse(ran.stdout);
 }
 
 export const tool = (...words: string[]): Act => ({ run: ['xen-network', ...words] });

@@ -33,7 +33,8 @@ interface Followed {
  * @param stopsAt the hop that is expected; undefined where all is to pass
  */
 async function follow(ping: readonly string[], stopsAt?: string): Promise<Followed> {
-  const pinging = guest.start(['ping', '-n', '-q', '-i', '0.2', '-w', '600', ...ping]);
+  // With a deadline (-w) it would end as soon as nobody answers for the address.
+  const pinging = guest.start(['ping', '-n', '-q', '-i', '0.2', '-c', '3000', ...ping]);
   let last: Followed | undefined;
   for (let turn = 0; turn < 10 && (last === undefined || last.stopsAt !== stopsAt); turn++) {
     const words = ['doctor', 'web', '--watch', '--count', '1', '--json'];
@@ -179,11 +180,12 @@ echo "ended with $?"`;
   });
 
   test('a strict guest that pings from another address is dropped by the filter', async () => {
-    net.host.hook('vif-bridge', ['online', 'type_if=vif', 'antispoof=strict'], {
+    const online = net.host.hook('vif-bridge', ['online', 'type_if=vif', 'antispoof=strict'], {
       vif: 'vif1.0',
       XENBUS_PATH: 'backend/vif/1/0',
       script: '/etc/xen/scripts/vif-bridge',
     });
+    expect(online).toMatchObject({ status: 0, stderr: '' });
     guest.ip('address add 192.0.2.66/24 dev eth0');
     const last = await follow(['-I', '192.0.2.66', '192.0.2.1'], 'filter');
     expect(last).toMatchObject({

@@ -1,4 +1,5 @@
 import { isWithin, type Prefix, parsePrefix, prefixText } from '../request/addresses.ts';
+import { BLOCKS_4, BLOCKS_6, blockMasks, blocksOf, boundsOf } from './blocks.ts';
 import type { RuleSet } from './forward.ts';
 
 /** A guest's port of a bridge. */
@@ -35,14 +36,8 @@ export function guestPort(name: string, rules: RuleSet): GuestPort {
 const ACCEPTED =
   /^FORWARD (?:-s (\S+) )?-m physdev --physdev-in (\S+) --physdev-is-bridged (?:-m comment .*)?-j ACCEPT$/;
 
-/** What the kernel can do with the sets of a table. */
-interface Abilities {
-  /** false: it has no sets of ranges that name a port beside (before Linux 5.6). */
-  readonly ranges?: false;
-}
-
 /** The guests that may not send to the host from other addresses than theirs; theirs are in the other sets. */
-const LIMITED = 'limited';
+const LIMITED = 'checked';
 /** The chain that sees what a bridge hands to the host. */
 export const TO_HOST = 'to_host';
 const CHECKED = 'sources';
@@ -50,68 +45,79 @@ const CHECKED = 'sources';
 const BASE = '{ type filter hook input priority -290; policy accept; }';
 
 /**
- * The sets by which packets to the host are checked, keyed by port, so that the time for a packet does not grow with the
- * number of guests.
- * @param abilities what the kernel can do
+ * Sets of a version before, which stay in its table, unasked. Without the set of guests an online finds that the table is
+ * one of these and makes the sets of today.
  */
-export function limitedSets({ ranges }: Abilities): string[] {
-  return [
-    `${LIMITED} { type ifname; }`,
-    'own4 { type ifname . ipv4_addr; }',
-    'own6 { type ifname . ipv6_addr; }',
-    ...(ranges === false
-      ? []
-      : [
-          'net4 { type ifname . ipv4_addr; flags interval; }',
-          'net6 { type ifname . ipv6_addr; flags interval; }',
-        ]),
-  ];
-}
+export const FORMER_LIMITED_SETS: ReadonlySet<string> = new Set(['limited', 'net4', 'net6']);
+
+/** The chains for guests with ranges. */
+const [RANGES_4, RANGES_6] = ['ranges4', 'ranges6'];
+
+/**
+ * The sets by which packets to the host are checked, keyed by port, so that the time for a packet does not grow with the
+ * number of guests. Ranges are kept as blocks.
+ */
+export const LIMITED_SETS: readonly string[] = [
+  `${LIMITED} { type ifname; }`,
+  'own4 { type ifname . ipv4_addr; }',
+  'own6 { type ifname . ipv6_addr; }',
+  'ranged4 { type ifname; }',
+  'ranged6 { type ifname; }',
+  'blocks4 { type ifname . ipv4_addr; }',
+  'blocks6 { type ifname . ipv6_addr; }',
+];
 
 /**
  * The chains that drop a guest's forged packets to the host, which routes them on or receives them itself. What has no
  * address of the guest yet (DHCP, duplicate address detection) and link-local packets pass; the kernel routes neither.
- * @param abilities what the kernel can do
- * @returns name, hook and rules of each, in the order in which nft must read them
+ * Name, hook and rules of each, in the order in which nft must read them.
  */
-export function limitedChains({
-  ranges,
-}: Abilities): readonly (readonly [name: string, hook: string, rules: readonly string[]])[] {
-  const inRange = (rule: string) => (ranges === false ? [] : [rule]);
-  return [
+export const LIMITED_CHAINS: readonly (readonly [name: string, hook: string, rules: readonly string[]])[] = [
+  [
+    RANGES_4,
+    '',
+    [...blockMasks(BLOCKS_4).map((mask) => `iifname . ip saddr ${mask} @blocks4 return`), 'drop'],
+  ],
+  [
+    RANGES_6,
+    '',
+    [...blockMasks(BLOCKS_6).map((mask) => `iifname . ip6 saddr ${mask} @blocks6 return`), 'drop'],
+  ],
+  [
+    CHECKED,
+    '',
     [
-      CHECKED,
-      '',
-      [
-        'iifname . ip saddr @own4 return',
-        ...inRange('iifname . ip saddr @net4 return'),
-        'ip saddr 0.0.0.0 udp sport 68 udp dport 67 return',
-        'iifname . ip6 saddr @own6 return',
-        ...inRange('iifname . ip6 saddr @net6 return'),
-        `ip6 saddr ${LINK_LOCAL} return`,
-        'ip6 saddr :: icmpv6 type { nd-neighbor-solicit, mld2-listener-report } return',
-        'meta protocol { ip, ip6 } drop',
-      ],
+      'iifname . ip saddr @own4 return',
+      'ip saddr 0.0.0.0 udp sport 68 udp dport 67 return',
+      'iifname . ip6 saddr @own6 return',
+      `ip6 saddr ${LINK_LOCAL} return`,
+      'ip6 saddr :: icmpv6 type { nd-neighbor-solicit, mld2-listener-report } return',
+      `meta protocol ip iifname @ranged4 goto ${RANGES_4}`,
+      `meta protocol ip6 iifname @ranged6 goto ${RANGES_6}`,
+      'meta protocol { ip, ip6 } drop',
     ],
-    [TO_HOST, BASE, [`iifname @${LIMITED} goto ${CHECKED}`]],
-  ];
-}
+  ],
+  [TO_HOST, BASE, [`iifname @${LIMITED} goto ${CHECKED}`]],
+];
 
 /**
  * The elements of a guest's port in these sets; none where it may send from any address.
- * @param abilities what the kernel can do; without sets of ranges a guest with a range is not checked
  * @param guest the port
  */
-export function limitedElements({ ranges }: Abilities, { name, sources }: GuestPort): string[] {
+export function limitedElements({ name, sources }: GuestPort): string[] {
   if (sources === undefined) return [];
   const isWhole = ({ family, length }: Prefix) => length === (family === 4 ? 32 : 128);
   const nets = sources.filter((prefix) => !isWhole(prefix));
-  if (ranges === false && nets.length > 0) return [];
-  // A set of ranges accepts none that lies within another.
+  // A range within another would take blocks of it along when it goes.
   const widest = nets.filter((net) => !nets.some((other) => other !== net && isWithin(other, net)));
+  const ranged = ([4, 6] as const).filter((family) => widest.some((net) => net.family === family));
   return [
     `${LIMITED} { "${name}" }`,
     ...sources.filter(isWhole).map(({ family, address }) => `own${family} { "${name}" . ${address} }`),
-    ...widest.map((net) => `net${net.family} { "${name}" . ${prefixText(net)} }`),
+    ...ranged.map((family) => `ranged${family} { "${name}" }`),
+    ...widest.flatMap((net) => {
+      const { blocks } = blocksOf(net.family === 4 ? BLOCKS_4 : BLOCKS_6, ...boundsOf(prefixText(net)));
+      return blocks.map((block) => `blocks${net.family} { "${name}" . ${block} }`);
+    }),
   ];
 }

@@ -1,3 +1,13 @@
+import {
+  BLOCKS_4,
+  BLOCKS_6,
+  type BlockKind,
+  blocksOf,
+  boundsOf,
+  LEASE_BLOCKS,
+  TARGET_BLOCKS,
+  VLAN_BLOCKS,
+} from './blocks.ts';
 import { ROUTED_TABLE } from './strict-hooks.ts';
 import { INGRESS_TABLE, SETS, STRICT_TABLE } from './strict-rules.ts';
 
@@ -29,6 +39,80 @@ const DEVICE_CHAINS: Readonly<Record<string, DeviceChain>> = {
   // Of a guest that may not receive either (Linux 5.16).
   to: { hook: 'egress', rule: 'drop' },
 };
+
+/** A set of ranges, as records name it, and the sets in which the kernel has the ranges as blocks and single values. */
+interface RangeSet {
+  readonly kind: BlockKind;
+  readonly blocks: string;
+  readonly singles?: string;
+}
+
+const RANGE_SETS: Readonly<Record<string, RangeSet>> = {
+  net4: { kind: BLOCKS_4, blocks: 'blocks4' },
+  net6: { kind: BLOCKS_6, blocks: 'blocks6' },
+  lease_nets: { kind: LEASE_BLOCKS, blocks: 'lease_blocks' },
+  target_nets: { kind: TARGET_BLOCKS, blocks: 'target_blocks' },
+  vlans: { kind: VLAN_BLOCKS, blocks: 'tag_blocks', singles: 'tags' },
+};
+
+const RANGE_ELEMENT = /^(netdev )?(net[46]|lease_nets|target_nets|vlans) \{ "([^"]+)" \. (\S+) \}$/;
+
+/** The sets and keys of the blocks that an element stands for; undefined for one that is no range. */
+function blockKeys(
+  element: string,
+): readonly { readonly set: string; readonly keys: readonly string[] }[] | undefined {
+  const [, family = '', name = '', port = '', value = ''] = RANGE_ELEMENT.exec(element) ?? [];
+  const range = RANGE_SETS[name];
+  if (range === undefined) return undefined;
+  const { blocks, singles } = blocksOf(range.kind, ...boundsOf(value));
+  return [
+    { set: `${family}${range.blocks}`, keys: blocks.map((key) => `"${port}" . ${key}`) },
+    { set: `${family}${range.singles ?? ''}`, keys: singles.map((key) => `"${port}" . ${key}`) },
+  ].filter(({ keys }) => keys.length > 0);
+}
+
+/**
+ * The elements of the kernel's sets that an element of a record stands for: blocks for a range, and otherwise itself.
+ * @param element such as `net4 { "vif1.0" . 10.0.0.0/24 }`
+ */
+export function kernelElements(element: string): string[] {
+  return blockKeys(element)?.flatMap(({ set, keys }) => keys.map((key) => `${set} { ${key} }`)) ?? [element];
+}
+
+const NET_ELEMENT = /^(netdev )?net([46]) /;
+const RANGED_ELEMENT = /^(netdev )?ranged[46] /;
+
+/**
+ * A port's elements with those that name it as a guest with ranges. These follow from its ranges, and records are without.
+ * @param port the port's name
+ * @param elements its elements, with or without
+ */
+export function withRanged(port: string, elements: readonly string[]): string[] {
+  const named = new Set<string>();
+  return withoutRanged(elements).flatMap((element) => {
+    const [, family = '', version] = NET_ELEMENT.exec(element) ?? [];
+    const ranged = `${family}ranged${version} { "${port}" }`;
+    if (version === undefined || named.has(ranged)) return [element];
+    named.add(ranged);
+    return [ranged, element];
+  });
+}
+
+/**
+ * A port's elements without those that name it as a guest with ranges.
+ * @param elements its elements
+ */
+export function withoutRanged(elements: readonly string[]): string[] {
+  return elements.filter((element) => !RANGED_ELEMENT.test(element));
+}
+
+/**
+ * Whether one of these elements is a range.
+ * @param elements those of a record
+ */
+export function hasRange(elements: readonly string[]): boolean {
+  return elements.some((element) => RANGE_ELEMENT.test(element));
+}
 
 const CHAIN_ELEMENT = /^netdev (\w+) \{ "([^"]+)" \}$/;
 
@@ -74,14 +158,19 @@ export function deviceChainElement(
  * The nft command that adds an element, or removes it.
  * @param verb what to do
  * @param element such as `macs { "vif1.0" . 00:16:3e:00:00:01 }`, after `netdev ` or `inet ` for the table of that
- * family; or one that stands for a base chain
+ * family; or one that stands for a base chain, or for the blocks of a range
  * @returns a line for `nft -f -`
  */
 export function elementLine(verb: 'add' | 'delete', element: string): string {
   const made = chainOf(element);
   if (made === undefined) {
-    const [table, prefix] = placeOf(element);
-    return `${verb} element ${table} ${element.slice(prefix.length)}`;
+    const whole = blockKeys(element)?.map(({ set, keys }) => `${set} { ${keys.join(', ')} }`) ?? [element];
+    return whole
+      .map((each) => {
+        const [table, prefix] = placeOf(each);
+        return `${verb} element ${table} ${each.slice(prefix.length)}`;
+      })
+      .join('; ');
   }
   const { name, port, chain } = made;
   const id = `${INGRESS_TABLE} ${name}`;

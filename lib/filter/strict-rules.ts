@@ -1,3 +1,5 @@
+import { BLOCKS_4, BLOCKS_6, blockMasks, LEASE_BLOCKS, TARGET_BLOCKS, VLAN_BLOCKS } from './blocks.ts';
+
 /** The strict table. Everything in it is ours, except one chain that is reserved for the administrator. */
 export const STRICT_TABLE = 'bridge xen_network';
 
@@ -18,17 +20,20 @@ export const SETS: readonly string[] = [
   // A guest's single addresses together with its MAC address, so that one lookup checks both.
   'set own4 { type ifname . ether_addr . ipv4_addr; }',
   'set own6 { type ifname . ether_addr . ipv6_addr; }',
-  // A guest's ranges.
-  'set net4 { type ifname . ipv4_addr; flags interval; }',
-  'set net6 { type ifname . ipv6_addr; flags interval; }',
   // Its IPv6 addresses again, as targets of neighbour discovery: nft before 1.0.8 can only match these as 128 bits.
   'set targets { typeof iifname . @th,64,128; }',
-  'set target_nets { typeof iifname . @th,64,128; flags interval; }',
-  // Its IPv4 addresses and ranges again, as DHCP carries them.
+  // Its IPv4 addresses again, as DHCP carries them.
   'set leases { typeof iifname . @th,160,32; }',
-  'set lease_nets { typeof iifname . @th,160,32; flags interval; }',
-  // The VLANs whose tag a guest may use.
-  'set vlans { typeof iifname . vlan id; flags interval; }',
+  // Guests with a range of IPv4 or IPv6 addresses, and their ranges as blocks, for the same three uses.
+  'set ranged4 { type ifname; }',
+  'set ranged6 { type ifname; }',
+  'set blocks4 { type ifname . ipv4_addr; }',
+  'set blocks6 { type ifname . ipv6_addr; }',
+  'set target_blocks { typeof iifname . @th,64,128; }',
+  'set lease_blocks { typeof iifname . @th,160,32; }',
+  // The VLANs whose tag a guest may use, and blocks of them.
+  'set tags { typeof iifname . vlan id; }',
+  'set tag_blocks { typeof iifname . vlan id; }',
   // Guests without an address of their own: they may use any.
   'set anyaddress { type ifname; }',
   // Guests that may neither send nor receive.
@@ -47,6 +52,18 @@ export const SETS: readonly string[] = [
   'map guests { type ifname : verdict; }',
 ];
 
+/**
+ * Sets of a version before, which the kernel kept as ranges. Elements in records still have these names: `elementLine`
+ * makes blocks of them.
+ */
+export const FORMER_SETS: ReadonlySet<string> = new Set([
+  'net4',
+  'net6',
+  'target_nets',
+  'lease_nets',
+  'vlans',
+]);
+
 /** The sets that only the chains of the bridge family use. */
 export const BRIDGE_SETS: readonly string[] = ['disabled', 'untracked', 'untracked_macs', 'host_macs'];
 
@@ -60,7 +77,14 @@ const LATER = 'ip frag-off & 0x1fff != 0 return';
 const SECURE = '{ 0x0b01-0x0bff, 0x0c01-0x0cff, 0x0d02, 0x0e01-0x0eff }';
 
 /** One tag of 802.1Q, with a VLAN that the guest has. */
-const OWN_TAG = 'ether type 8021q iifname . vlan id @vlans';
+const OWN_TAG: readonly string[] = [
+  'ether type 8021q iifname . vlan id @tags',
+  ...blockMasks(VLAN_BLOCKS).map((mask) => `ether type 8021q iifname . vlan id ${mask} @tag_blocks`),
+];
+
+/** Whether the guest's name and a field that comes next are in a set of blocks. */
+const inBlocks4 = blockMasks(BLOCKS_4).map((mask) => `${mask} @blocks4`);
+const inBlocks6 = blockMasks(BLOCKS_6).map((mask) => `${mask} @blocks6`);
 
 /**
  * The chains in the order in which nft must read them: a chain comes before those that jump to it. Behind `guest_guard` and
@@ -71,12 +95,19 @@ export const CHAINS: readonly Chain[] = [
   ['refuse', ['iifname @logged log prefix "xen-network drops: "', 'iifname @refused drop', 'drop']],
   // A DHCP request must be about the guest's own card and address, so that nobody takes or releases another's lease.
   [
+    'lease_range_guard',
+    [
+      ...blockMasks(LEASE_BLOCKS).map((mask) => `iifname . @th,160,32 ${mask} @lease_blocks return`),
+      'goto refuse',
+    ],
+  ],
+  [
     'lease_guard',
     [
       '@th,160,32 0 return',
       'iifname . @th,160,32 @leases return',
-      'iifname . @th,160,32 @lease_nets return',
       'iifname @anyaddress return',
+      'iifname @ranged4 goto lease_range_guard',
       'goto refuse',
     ],
   ],
@@ -117,13 +148,28 @@ export const CHAINS: readonly Chain[] = [
       'goto refuse',
     ],
   ],
+  // Ranges have chains of their own, so that only guests with ranges take the time.
+  [
+    'ip_range_guard',
+    [...inBlocks4.map((blocks) => `iifname . ip saddr ${blocks} goto ip_service_guard`), 'goto refuse'],
+  ],
   [
     'ip_guard',
     [
-      'iifname . ip saddr @net4 goto ip_service_guard',
       // Before a guest has an address it may ask for one, and join groups.
       'ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 goto dhcp_guard',
       'ip saddr 0.0.0.0 ip frag-off & 0x3fff == 0 igmp type { membership-report-v1, membership-report-v2, membership-report-v3 } return',
+      'iifname @ranged4 goto ip_range_guard',
+      'goto refuse',
+    ],
+  ],
+  [
+    'arp_range_guard',
+    [
+      ...inBlocks4.map((blocks) => `meta protocol arp iifname . arp saddr ip ${blocks} return`),
+      'meta protocol arp arp operation != request goto refuse',
+      'meta protocol arp arp saddr ip != 0.0.0.0 goto refuse',
+      ...inBlocks4.map((blocks) => `meta protocol arp iifname . arp daddr ip ${blocks} return`),
       'goto refuse',
     ],
   ],
@@ -136,11 +182,16 @@ export const CHAINS: readonly Chain[] = [
       'meta protocol arp iifname . arp saddr ether . arp saddr ip @own4 return',
       'iifname @anyaddress meta protocol arp iifname . arp saddr ether @macs return',
       'meta protocol arp iifname . arp saddr ether != @macs goto refuse',
-      'meta protocol arp iifname . arp saddr ip @net4 return',
       // Duplicate address detection (RFC 5227) asks for an address before the guest uses it.
-      'meta protocol arp arp operation != request goto refuse',
-      'meta protocol arp arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @own4 return',
-      'meta protocol arp arp saddr ip 0.0.0.0 iifname . arp daddr ip @net4 return',
+      'meta protocol arp arp operation request arp saddr ip 0.0.0.0 iifname . arp saddr ether . arp daddr ip @own4 return',
+      'iifname @ranged4 goto arp_range_guard',
+      'goto refuse',
+    ],
+  ],
+  [
+    'target_range_guard',
+    [
+      ...blockMasks(TARGET_BLOCKS).map((mask) => `iifname . @th,64,128 ${mask} @target_blocks return`),
       'goto refuse',
     ],
   ],
@@ -148,8 +199,8 @@ export const CHAINS: readonly Chain[] = [
     'target_guard',
     [
       'iifname . @th,64,128 @targets return',
-      'iifname . @th,64,128 @target_nets return',
       'iifname @anyaddress return',
+      'iifname @ranged6 goto target_range_guard',
       'goto refuse',
     ],
   ],
@@ -242,10 +293,14 @@ export const CHAINS: readonly Chain[] = [
     ],
   ],
   [
+    'ip6_range_guard',
+    [...inBlocks6.map((blocks) => `iifname . ip6 saddr ${blocks} goto ip6_service_guard`), 'goto refuse'],
+  ],
+  [
     'ip6_guard',
     [
-      'iifname . ip6 saddr @net6 goto ip6_service_guard',
       'ip6 saddr :: icmpv6 type { nd-router-solicit, nd-neighbor-solicit, mld-listener-report, mld2-listener-report, mld-listener-done } goto icmp6_guard',
+      'iifname @ranged6 goto ip6_range_guard',
       'goto refuse',
     ],
   ],
@@ -261,7 +316,7 @@ export const CHAINS: readonly Chain[] = [
       'goto refuse',
     ],
   ],
-  ['tagged_guard', [`${OWN_TAG} goto inner_guard`, 'goto refuse']],
+  ['tagged_guard', [...OWN_TAG.map((own) => `${own} goto inner_guard`), 'goto refuse']],
   [
     'any_inner_guard',
     [
@@ -270,7 +325,7 @@ export const CHAINS: readonly Chain[] = [
       'goto refuse',
     ],
   ],
-  ['any_tagged_guard', [`${OWN_TAG} goto any_inner_guard`, 'goto refuse']],
+  ['any_tagged_guard', [...OWN_TAG.map((own) => `${own} goto any_inner_guard`), 'goto refuse']],
   [
     'guest_guard',
     [

@@ -9,7 +9,7 @@ import {
 import type { LockingMode } from '../request/arguments.ts';
 import { TAP_SUFFIX } from '../request/names.ts';
 import type { VlanRange } from '../request/vlan.ts';
-import { INGRESS, placeOf, ROUTED } from './strict-elements.ts';
+import { INGRESS, placeOf, ROUTED, withRanged } from './strict-elements.ts';
 import { BASES, BASES_ON_DEMAND, ROUTED_SETS, ROUTED_TABLE } from './strict-hooks.ts';
 import { BRIDGE_SETS, CHAINS, CUSTOM_CHAIN, INGRESS_TABLE, SETS, STRICT_TABLE } from './strict-rules.ts';
 
@@ -186,7 +186,7 @@ function rightsOf(guest: StrictGuest): string[] {
 function addressElements({ port, mac, addresses }: StrictGuest): string[] {
   const isWhole = ({ family, length }: Prefix) => length === (family === 4 ? 32 : 128);
   const hosts = addresses.filter(isWhole);
-  // A set of ranges accepts none that lies within another.
+  // A range within another would take blocks of it along when it goes.
   const nets = addresses.filter(
     (net) => !isWhole(net) && !addresses.some((other) => other !== net && isWithin(other, net)),
   );
@@ -196,7 +196,7 @@ function addressElements({ port, mac, addresses }: StrictGuest): string[] {
     ...of(hosts, 6).map((prefix) => prefix.address),
     ...(local === undefined ? [] : [local]),
   ]);
-  return [
+  return withRanged(port, [
     ...of(hosts, 4).flatMap((prefix) => [
       element('own4', port, mac, prefix.address),
       element('leases', port, number(groupsOf(prefix))),
@@ -213,7 +213,7 @@ function addressElements({ port, mac, addresses }: StrictGuest): string[] {
       element('net6', port, prefixText(prefix)),
       element('target_nets', port, rangeOf(prefix)),
     ]),
-  ];
+  ]);
 }
 
 function element(set: string, port: string, ...rest: string[]): string {

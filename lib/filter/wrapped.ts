@@ -1,5 +1,5 @@
 import type { SharedSetting } from '../record/shared-settings.ts';
-import { type GuestPort, limitedChains, limitedElements, limitedSets, TO_HOST } from './limited.ts';
+import { type GuestPort, LIMITED_CHAINS, LIMITED_SETS, limitedElements, TO_HOST } from './limited.ts';
 
 /** The shared setting that stands for a bridge's table. */
 export type TableSetting = SharedSetting & { readonly kind: 'wrapped' };
@@ -72,11 +72,11 @@ export function wrappedDrops(setting: TableSetting, guests: readonly GuestPort[]
   const chains = [
     ...CHAINS.map(([name, rules]) => [name, '', rules] as const),
     [HOOKED, BASE, byBridge ? byBridgeRules(bridge) : BY_NAME] as const,
-    ...limitedChains(setting),
+    ...LIMITED_CHAINS,
   ];
   return [
     `add table ${table}`,
-    ...[`${byBridge ? OUTSIDE : NAMED} { type ifname; }`, ...limitedSets(setting)].map(
+    ...[`${byBridge ? OUTSIDE : NAMED} { type ifname; }`, ...LIMITED_SETS].map(
       (set) => `add set ${table} ${set}`,
     ),
     ...chains.flatMap(([name, hook, rules]) => [
@@ -102,7 +102,7 @@ const [OUTSIDE, NAMED] = ['outside', 'guests'];
  */
 export function portElements(setting: TableSetting, guest: GuestPort): string[] {
   const isNamed = !setting.byBridge && !/^(vif|tap)/.test(guest.name);
-  return [...(isNamed ? [`${NAMED} { "${guest.name}" }`] : []), ...limitedElements(setting, guest)];
+  return [...(isNamed ? [`${NAMED} { "${guest.name}" }`] : []), ...limitedElements(guest)];
 }
 
 /**
@@ -146,9 +146,12 @@ export function wrappedRemoval(bridge: string): string {
 }
 
 /**
- * Whether a table has all its chains: an earlier version made fewer.
+ * Whether a table has all its chains and sets: an earlier version made fewer, and others.
  * @param listing what `nft list table` prints of it
  */
 export function isWholeTable(listing: string): boolean {
-  return [HOOKED, TO_HOST].every((name) => listing.includes(`\tchain ${name} {\n\t\ttype filter hook `));
+  const hasChains = [HOOKED, TO_HOST].every((name) =>
+    listing.includes(`\tchain ${name} {\n\t\ttype filter hook `),
+  );
+  return hasChains && LIMITED_SETS.every((set) => listing.includes(`\tset ${set.replace(/\{.*/, '{')}\n`));
 }

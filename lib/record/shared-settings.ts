@@ -32,7 +32,7 @@ export type SharedSetting =
       readonly card?: string;
       /** Whether the kernel can match the bridge of a frame; otherwise the rules match guests' ports by their names. */
       readonly byBridge: boolean;
-      /** false where the kernel has no sets of ranges for each port. */
+      /** In records of a version before, where the kernel had no sets of ranges; nothing depends on it any more. */
       readonly ranges?: false;
     };
 

@@ -81,7 +81,7 @@ describe('the nft text: addresses', () => {
 
 describe('the nft text: ranges', () => {
   const lines = commands(
-    strictElements(guest('198.51.100.0/24 198.51.100.128/25 0.0.0.0/0 2001:db8:1::/64 2001:db8::/33')),
+    strictElements(guest('198.51.100.0/24 198.51.100.128/25 0.0.0.0/0 2001:db8:1::/64 2001:db8::/34')),
   );
 
   test('is as it was', () => {
@@ -89,12 +89,14 @@ describe('the nft text: ranges', () => {
       "add element bridge xen_network refused { "vif1.0" }
       add element bridge xen_network macs { "vif1.0" . 00:16:3e:00:00:01 }
       add element bridge xen_network hw { "vif1.0" . 0x00163e000001 }
-      add element bridge xen_network net4 { "vif1.0" . 0.0.0.0/0 }
-      add element bridge xen_network lease_nets { "vif1.0" . 0x00000000-0xffffffff }
+      add element bridge xen_network ranged4 { "vif1.0" }
+      add element bridge xen_network blocks4 { "vif1.0" . 8.0.0.0, "vif1.0" . 24.0.0.0, "vif1.0" . 40.0.0.0, "vif1.0" . 56.0.0.0, "vif1.0" . 72.0.0.0, "vif1.0" . 88.0.0.0, "vif1.0" . 104.0.0.0, "vif1.0" . 120.0.0.0, "vif1.0" . 136.0.0.0, "vif1.0" . 152.0.0.0, "vif1.0" . 168.0.0.0, "vif1.0" . 184.0.0.0, "vif1.0" . 200.0.0.0, "vif1.0" . 216.0.0.0, "vif1.0" . 232.0.0.0, "vif1.0" . 248.0.0.0 }
+      add element bridge xen_network lease_blocks { "vif1.0" . 0x08000000, "vif1.0" . 0x18000000, "vif1.0" . 0x28000000, "vif1.0" . 0x38000000, "vif1.0" . 0x48000000, "vif1.0" . 0x58000000, "vif1.0" . 0x68000000, "vif1.0" . 0x78000000, "vif1.0" . 0x88000000, "vif1.0" . 0x98000000, "vif1.0" . 0xa8000000, "vif1.0" . 0xb8000000, "vif1.0" . 0xc8000000, "vif1.0" . 0xd8000000, "vif1.0" . 0xe8000000, "vif1.0" . 0xf8000000 }
       add element bridge xen_network own6 { "vif1.0" . 00:16:3e:00:00:01 . fe80::216:3eff:fe00:1 }
       add element bridge xen_network targets { "vif1.0" . 0xfe8000000000000002163efffe000001 }
-      add element bridge xen_network net6 { "vif1.0" . 2001:db8::/33 }
-      add element bridge xen_network target_nets { "vif1.0" . 0x20010db8000000000000000000000000-0x20010db87fffffffffffffffffffffff }
+      add element bridge xen_network ranged6 { "vif1.0" }
+      add element bridge xen_network blocks6 { "vif1.0" . 2001:db8:800::, "vif1.0" . 2001:db8:1800::, "vif1.0" . 2001:db8:2800::, "vif1.0" . 2001:db8:3800:: }
+      add element bridge xen_network target_blocks { "vif1.0" . 0x20010db8080000000000000000000000, "vif1.0" . 0x20010db8180000000000000000000000, "vif1.0" . 0x20010db8280000000000000000000000, "vif1.0" . 0x20010db8380000000000000000000000 }
       add element bridge xen_network guests { "vif1.0" : jump guest }
       add element netdev xen_network refused { "vif1.0" }
       add chain netdev xen_network groups/vif1.0 { type filter hook ingress device "vif1.0" priority -500; policy accept; }; flush chain netdev xen_network groups/vif1.0; add rule netdev xen_network groups/vif1.0 ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 goto refuse"
@@ -109,18 +111,18 @@ describe('the nft text: VLANs of its own', () => {
   const places = (['bridged', 'routed'] as const).map((place) => strictElements(guest('', { place, vlans })));
 
   test('are those that leave the port with a tag', () => {
-    const lines = commands(places.flat()).filter((line) => line.includes(' vlans '));
+    const lines = commands(places.flat()).filter((line) => / tags | tag_blocks /.test(line));
     expect(lines.join('\n')).toMatchInlineSnapshot(`
-      "add element bridge xen_network vlans { "vif1.0" . 20 }
-      add element bridge xen_network vlans { "vif1.0" . 30-39 }
-      add element bridge xen_network vlans { "vif1.0" . 100 }
-      add element bridge xen_network vlans { "vif1.0" . 110 }
-      add element bridge xen_network vlans { "vif1.0" . 120 }
-      add element netdev xen_network vlans { "vif1.0" . 20 }
-      add element netdev xen_network vlans { "vif1.0" . 30-39 }
-      add element netdev xen_network vlans { "vif1.0" . 100 }
-      add element netdev xen_network vlans { "vif1.0" . 110 }
-      add element netdev xen_network vlans { "vif1.0" . 120 }"
+      "add element bridge xen_network tags { "vif1.0" . 20 }
+      add element bridge xen_network tags { "vif1.0" . 30, "vif1.0" . 31, "vif1.0" . 32, "vif1.0" . 33, "vif1.0" . 34, "vif1.0" . 35, "vif1.0" . 36, "vif1.0" . 37, "vif1.0" . 38, "vif1.0" . 39 }
+      add element bridge xen_network tags { "vif1.0" . 100 }
+      add element bridge xen_network tags { "vif1.0" . 110 }
+      add element bridge xen_network tags { "vif1.0" . 120 }
+      add element netdev xen_network tags { "vif1.0" . 20 }
+      add element netdev xen_network tags { "vif1.0" . 30, "vif1.0" . 31, "vif1.0" . 32, "vif1.0" . 33, "vif1.0" . 34, "vif1.0" . 35, "vif1.0" . 36, "vif1.0" . 37, "vif1.0" . 38, "vif1.0" . 39 }
+      add element netdev xen_network tags { "vif1.0" . 100 }
+      add element netdev xen_network tags { "vif1.0" . 110 }
+      add element netdev xen_network tags { "vif1.0" . 120 }"
     `);
   });
 

@@ -14,14 +14,6 @@ export interface Wrapping {
 /** For a bridge without antispoof=yes. */
 export const NOT_WRAPPED: Wrapping = { sharedSettings: [], warnings: [] };
 
-/** What kernels can do, the best first: match a frame's bridge; sets of ranges for each port (Linux 5.6). */
-const ABILITIES = [
-  { byBridge: true },
-  { byBridge: false },
-  { byBridge: true, ranges: false },
-  { byBridge: false, ranges: false },
-] as const;
-
 /**
  * The shared setting by which guests of a bridge under antispoof=yes can neither send IP packets that iptables does not
  * see nor forged ones to the host. Asks the kernel what it can do; changes nothing.
@@ -33,19 +25,16 @@ const ABILITIES = [
 export function wrappedSetting(system: System, bridge: string, card: string | undefined): Wrapping {
   const held = tableOfBridge(system, bridge);
   if (held !== undefined) return { sharedSettings: [held], warnings: [] };
-  const settings = ABILITIES.map(
-    (abilities): TableSetting => ({
+  let refusal = '';
+  for (const byBridge of [true, false]) {
+    const setting: TableSetting = {
       kind: 'wrapped',
       bridge,
       ...(card === undefined ? {} : { card }),
-      ...abilities,
-    }),
-  );
-  let refusal = '';
-  for (const setting of settings) {
+      byBridge,
+    };
     const refused = refusalOf(system, wrappedDrops(setting));
-    if (refused === undefined)
-      return { sharedSettings: [setting], warnings: setting.ranges === false ? [unranged(bridge)] : [] };
+    if (refused === undefined) return { sharedSettings: [setting], warnings: [] };
     refusal = refused;
   }
   return { sharedSettings: [], warnings: [unwrapped(refusal)] };
@@ -60,12 +49,5 @@ function unwrapped(refusal: string): string {
     'antispoof=yes stops neither packets that guests wrap in a second VLAN tag, in MPLS and the like, nor forged packets ' +
     `to this host, which may route them on, because ${refusal}. ` +
     'Install nftables, with a kernel that has its bridge family, and start the bridge again.'
-  );
-}
-
-function unranged(bridge: string): string {
-  return (
-    `antispoof=yes does not stop forged packets to this host of those guests of ${bridge} that have a range in ip=, because ` +
-    'this kernel has no sets for that (Linux 5.6 has). Give such guests single addresses, or antispoof=strict.'
   );
 }

@@ -1,7 +1,7 @@
 import { applyTeardown } from '../../apply/apply.ts';
 import { locked } from '../../apply/locked.ts';
 import { VerifyError } from '../../errors.ts';
-import { INGRESS } from '../../filter/strict-elements.ts';
+import { hasRange, INGRESS } from '../../filter/strict-elements.ts';
 import { INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import {
   attachable,
@@ -91,9 +91,17 @@ export function portFilterSteps(
  * @param port the port that the caller itself adds
  */
 export function tableSteps(system: System, port: string): Step[] {
-  const there = listStrictTable(system)?.elements;
-  const lost = [...readStrictRecords(system)].filter(([name]) => name !== port && !there?.has(name));
-  return planStrictTable(lost.flatMap(([name, record]) => attachable(system, name, record).elements));
+  const { elements: there, former = [] } = listStrictTable(system) ?? {};
+  // A version before had ranges in other sets.
+  const isLost = (name: string, { elements }: StrictRecord) =>
+    !there?.has(name) || (former.length > 0 && hasRange(elements));
+  const lost = [...readStrictRecords(system)].filter(
+    ([name, record]) => name !== port && isLost(name, record),
+  );
+  return planStrictTable(
+    lost.flatMap(([name, record]) => attachable(system, name, record).elements),
+    former,
+  );
 }
 
 /** The names under which a device may be recorded and which it no longer has once it is attached. */
@@ -195,6 +203,9 @@ export async function letGoOfPort(
     // Without the table there is nothing to remove.
     if (failures.every((text) => /No such file/.test(text)))
       failures.push(...(await apply(all.filter((step) => !isNft(step)))));
+    // The table of a version before still has the port's ranges, in sets that go with it.
+    if (failures.length > 0 && (listStrictTable(system)?.former.length ?? 0) > 0)
+      return [...(await apply(tableSteps(system, ''))), ...(await apply(unlearningSteps(system, bridge)))];
     return [...failures, ...(await apply(unlearningSteps(system, bridge)))];
   });
 }

@@ -1,4 +1,4 @@
-import { guestPort } from '../../filter/limited.ts';
+import { FORMER_LIMITED_SETS, guestPort } from '../../filter/limited.ts';
 import { portElements, type TableSetting, wrappedTable } from '../../filter/wrapped.ts';
 import type { System } from '../../system/system.ts';
 import type { VifRecord } from '../records.ts';
@@ -32,9 +32,11 @@ function elementsByPort(listing: string): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const [, name = '', inside = ''] of listing.matchAll(
     /^\tset (\S+) \{\n[^}]*?\telements = \{([^}]*)\}/gm,
-  ))
+  )) {
+    if (FORMER_LIMITED_SETS.has(name)) continue;
     for (const { port, element } of portElementsIn(name, inside))
       found.set(port, [...(found.get(port) ?? []), element]);
+  }
   return found;
 }
 

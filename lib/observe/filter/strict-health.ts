@@ -1,4 +1,4 @@
-import { INGRESS, isKept, isNamed, placeOf } from '../../filter/strict-elements.ts';
+import { INGRESS, isKept, isNamed, kernelElements, placeOf } from '../../filter/strict-elements.ts';
 import { BASES, BASES_ON_DEMAND } from '../../filter/strict-hooks.ts';
 import { CHAINS } from '../../filter/strict-rules.ts';
 import type { System } from '../../system/system.ts';
@@ -118,7 +118,7 @@ function hasExactly(listing: StrictListing, port: string, record: StrictRecord |
   const own = record?.elements.filter((element) => element.includes(` "${port}" `)) ?? [];
   const there = listing.elements.get(port) ?? [];
   const verdict = own.flatMap((element) => / : (\w+ [\w-]+) \}$/.exec(element)?.[1] ?? [])[0];
-  const [wanted, found] = [new Set(own.map(plain)), new Set(there.map(plain))];
+  const [wanted, found] = [new Set(own.flatMap(kernelElements).map(plain)), new Set(there.map(plain))];
   const isSame = wanted.size === found.size && [...wanted].every((element) => found.has(element));
   return isSame && verdict === listing.verdicts.get(port);
 }

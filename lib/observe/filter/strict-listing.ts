@@ -1,6 +1,12 @@
 import { deviceChainElement, INGRESS, ROUTED, SET_TYPES } from '../../filter/strict-elements.ts';
 import { ROUTED_TABLE } from '../../filter/strict-hooks.ts';
-import { BRIDGE_SETS, CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
+import {
+  BRIDGE_SETS,
+  CUSTOM_CHAIN,
+  FORMER_SETS,
+  INGRESS_TABLE,
+  STRICT_TABLE,
+} from '../../filter/strict-rules.ts';
 import { parsePrefix, prefixText } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import { listTable } from './nft-table.ts';
@@ -12,10 +18,15 @@ export interface StrictListing {
    * devices. Names in the tables of the families netdev and inet have the family before them.
    */
   readonly chains: ReadonlyMap<string, number>;
-  /** The elements of sets and maps, by the port in their key, as `elementLine` takes them. */
+  /**
+   * The elements of sets and maps, by the port in their key, as `elementLine` takes them; those of ranges as the kernel has
+   * them, in blocks.
+   */
   readonly elements: ReadonlyMap<string, readonly string[]>;
   /** The elements of sets that several ports share, as their records have them: `untracked_macs { 00:16:3e:00:00:01 }`. */
   readonly common: readonly string[];
+  /** The sets of a version before, with the family before their names: nothing else is said of them. */
+  readonly former: readonly string[];
   /** The verdict for each port's frames, from the map of all guests: "jump guest". */
   readonly verdicts: ReadonlyMap<string, string>;
 }
@@ -26,7 +37,13 @@ export interface StrictListing {
  * @returns undefined where there is none
  */
 export function listStrictTable(system: System): StrictListing | undefined {
-  const found: Found = { chains: new Map(), elements: new Map(), common: [], verdicts: new Map() };
+  const found: Found = {
+    chains: new Map(),
+    elements: new Map(),
+    common: [],
+    former: [],
+    verdicts: new Map(),
+  };
   if (!addListing(system, STRICT_TABLE, '', found)) return undefined;
   addListing(system, INGRESS_TABLE, INGRESS, found);
   addListing(system, ROUTED_TABLE, ROUTED, found);
@@ -38,6 +55,7 @@ interface Found {
   readonly chains: Map<string, number>;
   readonly elements: Map<string, string[]>;
   readonly common: string[];
+  readonly former: string[];
   readonly verdicts: Map<string, string>;
 }
 
@@ -64,11 +82,16 @@ function guestsSets(but: readonly string[]): typeof SET_TYPES {
   return Object.fromEntries(all);
 }
 
+/** A chain that tables have since ranges are blocks. */
+const TODAYS_CHAIN = 'ip_range_guard';
+
 /** @returns whether the table is there */
 function addListing(system: System, table: string, prefix: string, found: Found): boolean {
   const sets = GUESTS_SETS[prefix];
   const listed = sets === undefined ? undefined : system.listTable?.(table, sets);
-  if (listed === undefined) return addByNft(system, table, prefix, found);
+  // Only nft tells of the sets of a version before, whose table lacks this chain.
+  const isOfToday = listed?.chains.some(({ name }) => name === TODAYS_CHAIN) === true;
+  if (listed === undefined || !isOfToday) return addByNft(system, table, prefix, found);
   for (const { name, hook, device = '' } of listed.chains) {
     const rules = listed.rules.get(name) ?? 0;
     if (name.includes('/')) addDeviceChain(found, name, { hook: DEVICE_HOOKS[hook ?? -1], device, rules });
@@ -111,6 +134,10 @@ function addByNft(system: System, table: string, prefix: string, found: Found): 
     }
     if (kind === 'chain') {
       if (name !== CUSTOM_CHAIN) found.chains.set(`${prefix}${name}`, lines.length);
+      continue;
+    }
+    if (FORMER_SETS.has(name)) {
+      found.former.push(`${prefix}${name}`);
       continue;
     }
     const [, inside = ''] = /elements = \{([\s\S]*)\}/.exec(body) ?? [];

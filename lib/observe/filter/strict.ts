@@ -1,5 +1,5 @@
 import { HostError } from '../../errors.ts';
-import { INGRESS, isDeviceChain } from '../../filter/strict-elements.ts';
+import { INGRESS, isDeviceChain, withRanged } from '../../filter/strict-elements.ts';
 import { CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import { STRICT_RECORDS, strictRecordPath } from '../../record/paths.ts';
 import { LOCKING_MODES, type LockingMode } from '../../request/arguments.ts';
@@ -30,7 +30,8 @@ export function readStrictRecord(system: System, port: string): StrictRecord | u
   // After a run that was killed during a rename the record may name another port than its file does.
   const rights = `guests { "${port}" `;
   const isOwn = (element: string) => element.startsWith(rights) || element.startsWith(`${INGRESS}${rights}`);
-  return record?.elements.some(isOwn) === true ? record : undefined;
+  if (record?.elements.some(isOwn) !== true) return undefined;
+  return { ...record, elements: withRanged(port, record.elements) };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { strictBase, strictExtras } from '../../filter/strict.ts';
-import { elementLine, isDeviceChain, isKept } from '../../filter/strict-elements.ts';
+import { elementLine, isDeviceChain, isKept, placeOf, withoutRanged } from '../../filter/strict-elements.ts';
 import { ROUTED_GROUP, ROUTED_TABLE } from '../../filter/strict-hooks.ts';
 import { INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import type { StrictRecord } from '../../observe/filter/strict.ts';
@@ -39,7 +39,9 @@ export function planStrict(change: StrictChange): Step[] {
   const stale = had.filter((element) => !wanted.includes(element) && !shared.includes(element));
   const hold = `set the port filter of ${port}`;
   const text = (content: StrictRecord | undefined) =>
-    content === undefined ? undefined : JSON.stringify(content);
+    content === undefined
+      ? undefined
+      : JSON.stringify({ ...content, elements: withoutRanged(content.elements) });
   return [
     ...strictExtras(wanted).map((line): Step => ({ do: { tool: 'nft', line }, undo: [], why: hold })),
     ...stale.flatMap((element) =>
@@ -105,10 +107,15 @@ function removal(element: string, why: string, flushed: boolean, again: string):
  * and after somebody flushed the whole ruleset. They stay when the run is undone: another guest may need the table by
  * then, and without guests it changes nothing.
  * @param guests the elements of all known guests
+ * @param former sets of a version before, which no rule asks any more
  */
-export function planStrictTable(guests: readonly string[]): Step[] {
+export function planStrictTable(guests: readonly string[], former: readonly string[] = []): Step[] {
+  const removals = former.map((set) => {
+    const [table, prefix] = placeOf(set);
+    return `delete set ${table} ${set.slice(prefix.length)}`;
+  });
   return [
-    ...[...strictBase(), ...strictExtras(guests)].map((text) =>
+    ...[...strictBase(), ...removals, ...strictExtras(guests)].map((text) =>
       lastingStep({ tool: 'nft', line: text }, 'make the table of the strict filter'),
     ),
     ...guests.map((element) => lastingStep(line('add', element), 'set the port filters of the other guests')),

@@ -12,7 +12,7 @@ const NFT_MSG_GETSETELEM = 0xa0d;
 /** NFTA_SET_ELEM_LIST_TABLE and so on. */
 const LIST = { table: 1, set: 2, elements: 3 } as const;
 /** NFTA_SET_ELEM_KEY and so on. */
-const ELEMENT = { key: 1, data: 2, keyEnd: 10 } as const;
+const ELEMENT = { key: 1, data: 2 } as const;
 /** NFTA_LIST_ELEM; NFTA_DATA_VALUE and NFTA_DATA_VERDICT; NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN. */
 const [ITEM, VALUE, VERDICT, CODE, CHAIN] = [1, 1, 2, 1, 2];
 /** NFT_JUMP and NFT_GOTO. */
@@ -81,12 +81,12 @@ const NFPROTO_BRIDGE = 7;
 /** No message is longer. */
 const MOST_OF_A_MESSAGE = 512;
 
-const LINE = /^(add|delete) element bridge (\S+) (\w+) \{ "([^"]{1,15})"(?: \. ([^\s"]+))? \}$/;
+const LINE = /^(add|delete) element bridge (\S+) (\w+) \{ "([^"]{1,15})"(?: \. ([^\s"/]+))? \}$/;
 
 /**
  * Encodes lines of nft that add elements to sets of the bridge family, or delete them. Their key is a device's name, or a
- * name and an address or range.
- * @param lines such as `add element bridge TABLE own4 { "vif1.0" . 192.0.2.11 }`; a range has its length behind a slash
+ * name and an address.
+ * @param lines such as `add element bridge TABLE own4 { "vif1.0" . 192.0.2.11 }`
  * @returns undefined when a line is another one
  */
 export function encodeSetChanges(lines: readonly string[]): NfBatch | undefined {
@@ -103,9 +103,7 @@ export function encodeSetChanges(lines: readonly string[]): NfBatch | undefined 
     out.text(LIST.table, table);
     out.text(LIST.set, set);
     for (const type of [LIST.elements, ITEM]) out.nest(type | NESTED);
-    writeKey(out, ELEMENT.key, device, prefix === undefined ? [] : bytesOf(prefix, 0));
-    if (prefix !== undefined && value?.includes('/') === true)
-      writeKey(out, ELEMENT.keyEnd, device, bytesOf(prefix, 0xff));
+    writeKey(out, device, prefix === undefined ? [] : bytesOf(prefix));
     out.close(0);
     out.end();
   }
@@ -116,8 +114,8 @@ export function encodeSetChanges(lines: readonly string[]): NfBatch | undefined 
   return { bytes: out.from(0), last };
 }
 
-function writeKey(out: NetlinkWriter, type: number, device: string, address: readonly number[]): void {
-  out.nest(type | NESTED);
+function writeKey(out: NetlinkWriter, device: string, address: readonly number[]): void {
+  out.nest(ELEMENT.key | NESTED);
   out.nest(VALUE);
   const key = out.room(NAME_LENGTH + address.length);
   for (let i = 0; i < device.length; i++) key.setUint8(i, device.charCodeAt(i));
@@ -125,14 +123,8 @@ function writeKey(out: NetlinkWriter, type: number, device: string, address: rea
   out.close(2);
 }
 
-/** The bytes of the first address of a range, or with `rest` 0xff those of the last one. */
-function bytesOf({ family, address, length }: Prefix, rest: number): number[] {
-  const bytes =
-    family === 4
-      ? (ipv4Octets(address) ?? [])
-      : (ipv6Groups(address) ?? []).flatMap((group) => [group >> 8, group & 0xff]);
-  return bytes.map((byte, i) => {
-    const kept = Math.min(Math.max(length - i * 8, 0), 8);
-    return byte | (rest & (0xff >> kept));
-  });
+function bytesOf({ family, address }: Prefix): number[] {
+  return family === 4
+    ? (ipv4Octets(address) ?? [])
+    : (ipv6Groups(address) ?? []).flatMap((group) => [group >> 8, group & 0xff]);
 }

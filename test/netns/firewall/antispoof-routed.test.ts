@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LIMITED_CHAINS, LIMITED_SETS } from '../../../lib/filter/limited.ts';
 import { wrappedTable } from '../../../lib/filter/wrapped.ts';
 import { ether, ipv4, PROTO, TYPE, zeros } from '../../support/frames/packets.ts';
 import { arrivals } from '../../support/frames/wire.ts';
@@ -251,10 +252,12 @@ describe('what reaches the host', () => {
     const ip = '192.0.2.8/29 192.0.2.8/30 192.0.2.11 2001:db8::/124';
     const guest = bridgedGuest({ bridge: 'xenbr0', ip });
     expect(elements()).toEqual({
-      limited: ['"vif1.0"'],
+      checked: ['"vif1.0"'],
       own4: ['"vif1.0" . 192.0.2.11'],
-      net4: ['"vif1.0" . 192.0.2.8/29'],
-      net6: ['"vif1.0" . 2001:db8::/124'],
+      ranged4: ['"vif1.0"'],
+      ranged6: ['"vif1.0"'],
+      blocks4: expect.arrayContaining([9, 11, 13, 15].map((last) => `"vif1.0" . 192.0.2.${last}`)),
+      blocks6: ['"vif1.0" . 2001:db8::8'],
     });
     guest.ip('address add 192.0.2.15/24 dev eth0', 'address add 2001:db8::f/64 dev eth0 nodad');
     expect([passes(guest, '192.0.2.15'), isDropped(guest, FORGED.v4)]).toEqual([true, true]);
@@ -276,8 +279,8 @@ describe('what reaches the host', () => {
 });
 
 describe('the table of a bridge', () => {
-  const ONE = { limited: ['"vif1.0"'], own4: ['"vif1.0" . 192.0.2.11'], own6: ['"vif1.0" . 2001:db8::11'] };
-  const NAMED = { limited: ['"web"'], own4: ['"web" . 192.0.2.12'] };
+  const ONE = { checked: ['"vif1.0"'], own4: ['"vif1.0" . 192.0.2.11'], own6: ['"vif1.0" . 2001:db8::11'] };
+  const NAMED = { checked: ['"web"'], own4: ['"web" . 192.0.2.12'] };
 
   test('follows the guest’s addresses, its name and its end', () => {
     start();
@@ -309,7 +312,7 @@ describe('the table of a bridge', () => {
     net.host.ok('nft', 'flush', 'ruleset');
     net.guest('vif-bridge', 2, { bridge: 'xenbr0', ip: '192.0.2.12', vifname: 'web' });
     expect(elements()).toEqual({
-      limited: ['"vif1.0"', '"web"'],
+      checked: ['"vif1.0"', '"web"'],
       own4: ['"vif1.0" . 192.0.2.11', '"web" . 192.0.2.12'],
       own6: ONE.own6,
     });
@@ -323,10 +326,10 @@ describe('the table of a bridge', () => {
     const whole = table();
     const change = (verb: string, set: string, element: string) =>
       net.host.ok('nft', verb, 'element', ...wrappedTable('xenbr0').split(' '), set, `{ ${element} }`);
-    change('delete', 'limited', '"vif1.0"');
+    change('delete', 'checked', '"vif1.0"');
     change('add', 'own4', '"vif1.0" . 192.0.2.99');
-    change('add', 'limited', '"vif7.0"');
-    change('add', 'net4', '"mail" . 192.0.2.0/24');
+    change('add', 'checked', '"vif7.0"');
+    change('add', 'blocks4', '"mail" . 192.0.2.128');
     refilter();
     expect(table()).toBe(whole);
   });
@@ -337,15 +340,12 @@ describe('the table of a bridge', () => {
     const whole = table();
     const earlier = () => {
       const name = wrappedTable('xenbr0');
-      const sets = ['limited', 'own4', 'own6', 'net4', 'net6'].map((set) => `delete set ${name} ${set}`);
-      const chains = ['to_host', 'sources'].map((chain) => `delete chain ${name} ${chain}`);
-      const input = [
-        `flush chain ${name} to_host`,
-        `flush chain ${name} sources`,
-        ...chains,
-        ...sets,
-        '',
-      ].join('\n');
+      const sets = LIMITED_SETS.map((set) => `delete set ${name} ${set.replace(/ .*/, '')}`);
+      const limiting = LIMITED_CHAINS.map(([chain]) => chain).reverse();
+      const chains = limiting.map((chain) => `delete chain ${name} ${chain}`);
+      const input = [...limiting.map((chain) => `flush chain ${name} ${chain}`), ...chains, ...sets, ''].join(
+        '\n',
+      );
       expect(net.host.run(['nft', '-f', '-'], { input }).stderr).toBe('');
       expect(passes(guest, FORGED.v4)).toBe(true);
     };
@@ -372,7 +372,7 @@ describe('the table of a bridge', () => {
     const guest = net.guest('vif-bridge', 1, { bridge: 'vmnet1', ip: '192.0.3.5', vifname: 'web' });
     guest.ip('address add 192.0.3.5/24 dev eth0', 'address add 192.0.3.99/24 dev eth0');
     net.ok('network-virtual', 'start', 'bridge=vmnet1', 'bridgeip=192.0.3.1/24', 'antispoof=yes');
-    expect(elements('vmnet1')).toEqual({ limited: ['"web"'], own4: ['"web" . 192.0.3.5'] });
+    expect(elements('vmnet1')).toEqual({ checked: ['"web"'], own4: ['"web" . 192.0.3.5'] });
     const host = '192.0.3.1';
     expect([passes(guest, '192.0.3.5', host), isDropped(guest, '192.0.3.99', host)]).toEqual([true, true]);
   });
@@ -380,7 +380,7 @@ describe('the table of a bridge', () => {
   test('goes before its guests, whose offline then finds none', () => {
     net.ok('network-virtual', 'start', 'bridge=vmnet1', 'bridgeip=192.0.3.1/24', 'antispoof=yes');
     net.guest('vif-bridge', 1, { bridge: 'vmnet1', ip: '192.0.3.5' });
-    expect(elements('vmnet1')).toEqual({ limited: ['"vif1.0"'], own4: ['"vif1.0" . 192.0.3.5'] });
+    expect(elements('vmnet1')).toEqual({ checked: ['"vif1.0"'], own4: ['"vif1.0" . 192.0.3.5'] });
     expect(net.host.hook('network-virtual', ['stop', 'bridge=vmnet1']).status).toBe(0);
     expect(table('vmnet1')).toBe('');
     const { status, stderr } = net.call('vif-bridge', 'offline', 1);

@@ -177,19 +177,15 @@ exec ${real} "$@"
   );
 }
 
-test('on a kernel without sets of ranges for each port a guest with a range is held where it wraps, with a word', () => {
+test('a kernel without sets of ranges for each port holds a guest with a range as any other', () => {
   refusing('interval');
   const ran = net.host.hook('network-bridge', ['start', 'antispoof=yes', 'topology=plain']);
-  expect(ran.status).toBe(0);
-  expect(ran.stderr).toContain(
-    'does not stop forged packets to this host of those guests of xenbr0 that have a range in ip=, because this kernel ' +
-      'has no sets for that (Linux 5.6 has).',
-  );
+  expect(ran).toMatchObject({ status: 0, stderr: '' });
   net.guest('vif-bridge', 1, { bridge: 'xenbr0', ip: '192.0.2.8/29' });
   net.guest('vif-bridge', 2, { bridge: 'xenbr0', ip: '192.0.2.12 2001:db8::12' });
   net.guest('vif-bridge', 3, { bridge: 'xenbr0', ip: '192.0.2.13' });
   const listing = net.host.ok('nft', 'list', 'table', ...wrappedTable('xenbr0').split(' '));
-  expect(/set limited \{[^}]*\}/.exec(listing)?.[0]).toMatch(/\{ "vif2\.0",\s+"vif3\.0" \}/);
+  expect(/set checked \{[^}]*\}/.exec(listing)?.[0]).toContain('"vif1.0"');
   expect(arriving(wrappedFrames(sending('another')))).toEqual([]);
 });
 

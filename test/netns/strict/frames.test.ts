@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BLOCKS_4, BLOCKS_6, boundsOf } from '../../../lib/filter/blocks.ts';
 import { strictBase, strictElements } from '../../../lib/filter/strict.ts';
 import { elementLine } from '../../../lib/filter/strict-elements.ts';
 import { parseAddressList } from '../../../lib/request/addresses.ts';
@@ -64,11 +65,49 @@ describe.each([
   });
 });
 
+/** The first and the last address of a range, and those beside it. */
+function edges(range: string): {
+  readonly own: readonly [string, string];
+  readonly others: readonly string[];
+} {
+  const [from, to] = boundsOf(range);
+  const text = (value: bigint) => (range.includes(':') ? BLOCKS_6 : BLOCKS_4).text(value);
+  return { own: [text(from), text(to)], others: [text(from - 1n), text(to + 1n)] };
+}
+
+const LENGTHS_4 = [4, 8, 13, 16, 22, 24, 28, 31];
+const LENGTHS_6 = [32, 39, 48, 50, 56, 64, 96, 127];
+/** These are from addresses next to the guest's own, which may be in its range. */
+const NEAR = new Set(['an address nearly its own', 'an IPv6 source of nobody']);
+
+describe('a guest with a range', () => {
+  test.each(
+    LENGTHS_4.map((length, i) => [`32.0.0.0/${length}`, `2001:db8::/${LENGTHS_6[i] ?? 64}`] as const),
+  )('%s or %s may be each of it, and no neighbour, to whom the ranges beside it belong', (four, six) => {
+    const [v4, v6] = [edges(four), edges(six)];
+    host.guest(2, {
+      ip: [...v4.others, ...v6.others]
+        .map((address) => `${address}/${address.includes(':') ? 127 : 31}`)
+        .join(' '),
+    });
+    host.guest(1, { ip: `${four} ${six}` });
+    const [one, last] = ([0, 1] as const).map((i) => ({ mac: SELF.mac, v4: v4.own[i], v6: v6.own[i] }));
+    for (const self of [one ?? SELF, last ?? SELF]) {
+      const frames = honestFrames(self);
+      expect(passing(frames)).toEqual(namesOf(frames));
+      for (const i of [0, 1]) {
+        const other = { mac: OTHER.mac, v4: v4.others[i] ?? '', v6: v6.others[i] ?? '' };
+        expect(passing(borrowedFrames(self, other)).filter((name) => !NEAR.has(name))).toEqual([]);
+      }
+    }
+  });
+});
+
 /** Gives guest 1 tags of its own, as vif-bridge does where this kernel keeps VLANs apart on bridges. */
 function mayTag(...vlans: readonly string[]): void {
-  const elements = vlans.map((vlan) => `"vif1.0" . ${vlan}`).join(', ');
-  const set = 'bridge xen_network vlans';
-  host.vif.host.ok('nft', `flush set ${set}; add element ${set} { ${elements} }`);
+  const flushes = ['tags', 'tag_blocks'].map((set) => `flush set bridge xen_network ${set}`);
+  const adds = vlans.map((vlan) => elementLine('add', `vlans { "vif1.0" . ${vlan} }`));
+  host.vif.host.ok('nft', [...flushes, ...adds].join('; '));
 }
 
 describe.each([
@@ -80,12 +119,16 @@ describe.each([
 
   beforeAll(() => {
     host.guest(1, ip === '' ? {} : { ip });
-    mayTag('10-12', '4094');
+    mayTag('10-12', '100-613', '4094');
   });
 
   test.each([
     ['10', 10],
     ['12, of the highest priority', 0xf00c],
+    ['100', 100],
+    ['175', 175],
+    ['511', 511],
+    ['613', 613],
     ['4094', 4094],
   ])('is held in VLAN %s as without a tag', (_vlan, tag) => {
     expect(passing(inTag(honest, tag))).toEqual(namesOf(honest));
@@ -95,7 +138,7 @@ describe.each([
   });
 
   test('has no other tags, of no other kind, and no two', () => {
-    const all = [0, 1, 9, 13, 4093, 4095]
+    const all = [0, 1, 9, 13, 99, 614, 4093, 4095]
       .map((tag) => inTag(honest, tag))
       .concat(inTag(honest, 10, TYPE.qinq), inTag(inTag(honest, 10), 10), inTag(inTag(honest, 10), 0))
       .concat(inTag(inTag(honest, 0), 10), inTag(inTag(honest, 10), 10, TYPE.qinq));
@@ -120,7 +163,7 @@ test('a guest has the tags that vlan= in xenstore gives it, once its filter is s
   host.vif.store.remove('/local/domain/0/backend/vif/1/0/vlan');
   refilter();
   expect(passing(inTag(honest, 20))).toEqual([]);
-  expect(host.elements().join()).not.toContain('vlans');
+  expect(host.elements().join()).not.toContain('tag');
 });
 
 describe('a guest without addresses', () => {
@@ -202,22 +245,35 @@ describe('the model of the filter', () => {
   test.each([
     ['single addresses', '192.0.2.1 2001:db8::1', []],
     ['ranges', '192.0.2.0/31 2001:db8::/127', []],
+    ['larger ranges', '192.0.2.0/30 192.0.0.0/24 2001:db8::/126 2001:db8:1::/60', []],
     ['no addresses', '', []],
     ['single addresses and VLANs', '192.0.2.1 2001:db8::1', [10, 11]],
     ['VLANs and no addresses', '', [10, 11]],
   ])('agrees with the kernel on frames of every kind, for %s', (_what, ip, vlans) => {
     host.guest(1, ip === '' ? {} : { ip });
-    if (vlans.length > 0) mayTag('10-11');
+    if (vlans.length > 0) mayTag('10-11', '64-127');
     const elements = strictElements({
       place: 'bridged',
       port: 'vif1.0',
       mac: SELF.mac,
       addresses: parseAddressList(ip),
       mode: 'locked',
-      vlans: vlans.length === 0 ? [] : [{ from: 10, to: 11 }],
+      vlans:
+        vlans.length === 0
+          ? []
+          : [
+              { from: 10, to: 11 },
+              { from: 64, to: 127 },
+            ],
     });
     const model = new NftModel([...strictBase(), ...elements.map((element) => elementLine('add', element))]);
-    const frames = randomFrames(SELF, OTHER, 4000, 1, vlans.length === 0 ? [] : [...vlans, 0, 12]);
+    const frames = randomFrames(
+      SELF,
+      OTHER,
+      4000,
+      1,
+      vlans.length === 0 ? [] : [...vlans, 0, 12, 63, 64, 127],
+    );
     const expected = frames.filter((frame) => model.fate(frame, 'vif1.0').verdict === 'accept');
     const arrived = new Set(host.send(1, frames));
     expect(expected.filter((frame) => !arrived.has(frame))).toEqual([]);

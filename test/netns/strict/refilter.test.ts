@@ -66,6 +66,48 @@ function threeGuests(): void {
   expect(host.vif.online(3).status).toBe(0);
 }
 
+/** Makes the table that of a version before, which had guest 2's range in a set of ranges. */
+function makeFormer(): void {
+  const table = 'bridge xen_network';
+  const lines = [
+    ...['ip_guard', 'arp_guard'].map((chain) => `flush chain ${table} ${chain}`),
+    ...['ip_range_guard', 'arp_range_guard'].map((chain) => `flush chain ${table} ${chain}`),
+    ...['ip_range_guard', 'arp_range_guard'].map((chain) => `delete chain ${table} ${chain}`),
+    `delete set ${table} blocks4`,
+    `add set ${table} net4 { type ifname . ipv4_addr; flags interval; }`,
+    `add rule ${table} ip_guard iifname . ip saddr @net4 goto ip_service_guard`,
+    `add rule ${table} ip_guard goto refuse`,
+    `add element ${table} net4 { "vif2.0" . 198.51.100.0/24 }`,
+  ];
+  ok('nft', lines.join('; '));
+  expect(mayBe(2, '198.51.100.7', '192.0.2.9')).toEqual(['198.51.100.7']);
+}
+
+describe('the table of a version before, with a set of ranges, is replaced', () => {
+  const mustBeOfToday = () =>
+    expect(ok('nft', 'list', 'table', 'bridge', 'xen_network')).not.toMatch(/set net4|interval/);
+
+  test('by a refilter, an online and an offline, and guests with ranges keep them', () => {
+    threeGuests();
+    const elements = host.elements();
+    makeFormer();
+    expect(refilter().status).toBe(0);
+    expect(host.elements()).toEqual(elements);
+    expect(mayBe(2, '198.51.100.7', '192.0.2.9')).toEqual(['198.51.100.7']);
+    mustBeOfToday();
+    makeFormer();
+    host.vif.unplug(1);
+    host.guest(1, { ip: '203.0.113.0/24' });
+    mustBeOfToday();
+    expect(mayBe(1, '203.0.113.9', '198.51.100.7')).toEqual(['203.0.113.9']);
+    expect(mayBe(2, '198.51.100.7', '203.0.113.9')).toEqual(['198.51.100.7']);
+    makeFormer();
+    expect(host.vif.offline(2)).toMatchObject({ status: 0 });
+    mustBeOfToday();
+    expect(host.elements().join()).not.toContain('vif2.0');
+  });
+});
+
 describe.each([
   ['somebody flushes the whole ruleset', () => ok('nft', 'flush', 'ruleset')],
   ['somebody deletes the table', () => ok('nft', 'delete', 'table', 'bridge', 'xen_network')],

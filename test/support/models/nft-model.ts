@@ -44,7 +44,7 @@ export class NftModel {
    * @throws Error for a line of a kind that it does not know, or that nft would refuse
    */
   feed(lines: readonly string[]): void {
-    for (const line of lines) {
+    for (const line of lines.flatMap((each) => each.split(/; (?=(?:add|delete) element)/))) {
       const [verb = '', kind = '', family, , name = '', ...rest] = line.split(' ');
       // The same chains again, for guests on no bridge.
       if (family === 'netdev') continue;
@@ -79,6 +79,11 @@ export class NftModel {
   #element(verb: string, set: string, text: string): void {
     const elements = this.#sets.get(set);
     if (elements === undefined) throw new Error(`There is no set ${set}.`);
+    const each = text.slice(2, -2).split(', ');
+    if (each.length > 1) {
+      for (const one of each) this.#element(verb, set, `{ ${one} }`);
+      return;
+    }
     if (verb === 'delete' && !elements.has(text)) throw new Error(`There is no element ${text} in ${set}.`);
     if (verb === 'delete') elements.delete(text);
     else elements.set(text, parseElement(text));
@@ -132,15 +137,15 @@ export class NftModel {
     while (text.startsWith(' . ', names.join(' . ').length))
       names = [...names, firstName(text.slice(names.join(' . ').length + 3))];
     const rest = text.slice(names.join(' . ').length);
-    const match = /^(?: & (\S+))?(?: (vmap|!=|==|>))? (@\w+|\{[^}]*\}|\S+)/.exec(rest);
+    const match = /^(?: & (\S+)(?: \| (\S+))?)?(?: (vmap|!=|==|>))? (@\w+|\{[^}]*\}|\S+)/.exec(rest);
     if (match === null) throw new Error(`The model cannot read "${text}".`);
-    const [whole, mask, operator = '==', value = ''] = match;
-    return [this.#match(names, mask, operator, value), rest.slice(whole.length)];
+    const [whole, mask, bits, operator = '==', value = ''] = match;
+    return [this.#match(names, [mask, bits], operator, value), rest.slice(whole.length)];
   }
 
   #match(
     names: readonly string[],
-    mask: string | undefined,
+    mask: readonly (string | undefined)[],
     operator: string,
     value: string,
   ): (run: Run) => Verdict | undefined {
@@ -154,7 +159,8 @@ export class NftModel {
         needs.every((need) => need(packet)) ? load(packet) : undefined,
       );
       if (loaded.some((part) => part === undefined)) return ['continue'];
-      const key = and(loaded.join(''), mask, own[0] ?? '');
+      const last = loaded.pop() ?? '';
+      const key = `${loaded.join('')}${masked(last, mask)}`;
       const found =
         set === undefined
           ? values.find((each) => (operator === '>' ? key > each.from : each.from <= key && key <= each.to))
@@ -223,9 +229,15 @@ function literals(name: string, bytes: number, text: string): SetElement[] {
   });
 }
 
-function and(value: Hex, mask: string | undefined, name: string): Hex {
-  if (mask === undefined) return value;
-  const bits = BigInt(mask.includes(':') ? `0x${mac(mask)}` : mask);
-  const result = (BigInt(`0x${value}`) & bits).toString(16);
-  return result.padStart(fieldOf(name).bytes * 2, '0');
+/** A mask belongs to the last field of a key. */
+function masked(value: Hex, [and, or]: readonly (string | undefined)[]): Hex {
+  if (and === undefined) return value;
+  const result = (BigInt(`0x${value}`) & bitsOf(and)) | (or === undefined ? 0n : bitsOf(or));
+  return result.toString(16).padStart(value.length, '0');
+}
+
+function bitsOf(text: string): bigint {
+  if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(text)) return BigInt(`0x${mac(text)}`);
+  if (text.includes(':')) return BigInt(`0x${ip6(text)}`);
+  return BigInt(text.includes('.') ? `0x${ip4(text)}` : text);
 }

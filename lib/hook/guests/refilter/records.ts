@@ -82,7 +82,7 @@ export function restoreStrict(
     const isTableWhole = listing !== undefined && damagedChains(listing, [...records.values()]).length === 0;
     if (isTableWhole && strays.length === 0) return { failures: [], found: listing };
     const steps = [
-      ...planStrictTable([]),
+      ...planStrictTable([], listing?.former),
       ...strays.flatMap((port) =>
         straySteps(listing, port, gone.includes(port) ? undefined : records.get(port)),
       ),

@@ -123,7 +123,7 @@ async function putElements(
     const fresh = all.flatMap(({ strict }) => strict ?? []);
     const isTableWhole = look.listing !== undefined && damagedChains(look.listing, fresh).length === 0;
     const steps = [
-      ...(isTableWhole || fresh.length === 0 ? [] : planStrictTable([])),
+      ...(isTableWhole || fresh.length === 0 ? [] : planStrictTable([], look.listing?.former)),
       ...all.flatMap((wish) => elementSteps(system, look.listing, wish, fresh)),
     ];
     const isNft = (step: Step) => step.do.tool === 'nft';

@@ -1,5 +1,5 @@
 import { isWithin, type Prefix, parsePrefix, prefixText } from '../request/addresses.ts';
-import { BLOCKS_4, BLOCKS_6, blockMasks, blocksOf, boundsOf } from './blocks.ts';
+import { BLOCKS_4, BLOCKS_6, blockMasks, blocksOf, boundsOf } from '../request/blocks.ts';
 import type { RuleSet } from './forward.ts';
 
 /** A guest's port of a bridge. */

@@ -7,9 +7,9 @@ import {
   LEASE_BLOCKS,
   TARGET_BLOCKS,
   VLAN_BLOCKS,
-} from './blocks.ts';
-import { ROUTED_TABLE } from './strict-hooks.ts';
-import { INGRESS_TABLE, SETS, STRICT_TABLE } from './strict-rules.ts';
+} from '../request/blocks.ts';
+import { ROUTED_TABLE, SETS } from './strict-hooks.ts';
+import { INGRESS_TABLE, STRICT_TABLE } from './strict-rules.ts';
 
 /** Before the elements of the table of the netdev family; those of the bridge family have none. */
 export const INGRESS = 'netdev ';

@@ -16,6 +16,61 @@ export const ROUTED_SETS: readonly string[] = [
   'set untracked6 { type ipv6_addr; flags interval; }',
 ];
 
+/** Sets keyed by port, so that the work for a packet does not grow with the number of guests. */
+export const SETS: readonly string[] = [
+  // A guest's MAC address, and the same as a plain number, as DHCP and neighbour discovery carry it.
+  'set macs { type ifname . ether_addr; }',
+  'set hw { typeof iifname . @th,288,48; }',
+  // A guest's single addresses together with its MAC address, so that one lookup checks both.
+  'set own4 { type ifname . ether_addr . ipv4_addr; }',
+  'set own6 { type ifname . ether_addr . ipv6_addr; }',
+  // Its IPv6 addresses again, as targets of neighbour discovery: nft before 1.0.8 can only match these as 128 bits.
+  'set targets { typeof iifname . @th,64,128; }',
+  // Its IPv4 addresses again, as DHCP carries them.
+  'set leases { typeof iifname . @th,160,32; }',
+  // Guests with a range of IPv4 or IPv6 addresses, and their ranges as blocks, for the same three uses.
+  'set ranged4 { type ifname; }',
+  'set ranged6 { type ifname; }',
+  'set blocks4 { type ifname . ipv4_addr; }',
+  'set blocks6 { type ifname . ipv6_addr; }',
+  'set target_blocks { typeof iifname . @th,64,128; }',
+  'set lease_blocks { typeof iifname . @th,160,32; }',
+  // The VLANs whose tag a guest may use, and blocks of them.
+  'set tags { typeof iifname . vlan id; }',
+  'set tag_blocks { typeof iifname . vlan id; }',
+  // Guests without an address of their own: they may use any.
+  'set anyaddress { type ifname; }',
+  // Guests that may neither send nor receive.
+  'set disabled { type ifname; }',
+  // Guests whose frames bypass connection tracking, their MAC addresses, and the host's MAC addresses on their bridges.
+  'set untracked { type ifname; }',
+  'set untracked_macs { type ether_addr; }',
+  'set host_macs { type ifname . ether_addr; }',
+  // Ethertypes that guests may use besides ARP, IPv4 and IPv6; the administrator adds them.
+  'set ethertypes { type ether_type; }',
+  // Counts each guest's dropped packets.
+  'set refused { type ifname; counter; }',
+  // Guests whose dropped packets are logged, each at a rate of its own.
+  'set logged { type ifname; limit rate 10/second burst 20 packets; }',
+  // The chain for each guest's frames.
+  'map guests { type ifname : verdict; }',
+];
+
+/**
+ * Sets of a version before, which the kernel kept as ranges. Elements in records still have these names: `elementLine`
+ * makes blocks of them.
+ */
+export const FORMER_SETS: ReadonlySet<string> = new Set([
+  'net4',
+  'net6',
+  'target_nets',
+  'lease_nets',
+  'vlans',
+]);
+
+/** The sets that only the chains of the bridge family use. */
+export const BRIDGE_SETS: readonly string[] = ['disabled', 'untracked', 'untracked_macs', 'host_macs'];
+
 /** The hooks. Their policy is accept, so that other bridges are not affected by this table. */
 export const BASES: readonly (readonly [name: string, hook: string, rules: readonly string[]])[] = [
   ['from_guests', 'prerouting priority -300', ['iifname vmap @guests']],

@@ -10,8 +10,8 @@ import type { LockingMode } from '../request/arguments.ts';
 import { TAP_SUFFIX } from '../request/names.ts';
 import type { VlanRange } from '../request/vlan.ts';
 import { INGRESS, placeOf, ROUTED, withRanged } from './strict-elements.ts';
-import { BASES, BASES_ON_DEMAND, ROUTED_SETS, ROUTED_TABLE } from './strict-hooks.ts';
-import { BRIDGE_SETS, CHAINS, CUSTOM_CHAIN, INGRESS_TABLE, SETS, STRICT_TABLE } from './strict-rules.ts';
+import { BASES, BASES_ON_DEMAND, BRIDGE_SETS, ROUTED_SETS, ROUTED_TABLE, SETS } from './strict-hooks.ts';
+import { CHAINS, CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from './strict-rules.ts';
 
 /** How a guest's device is attached to the network: to a Linux bridge, by routes, or to the kernel's Open vSwitch. */
 export type StrictPlace = 'bridged' | 'routed' | 'switched';

@@ -1,12 +1,6 @@
 import { deviceChainElement, INGRESS, ROUTED, SET_TYPES } from '../../filter/strict-elements.ts';
-import { ROUTED_TABLE } from '../../filter/strict-hooks.ts';
-import {
-  BRIDGE_SETS,
-  CUSTOM_CHAIN,
-  FORMER_SETS,
-  INGRESS_TABLE,
-  STRICT_TABLE,
-} from '../../filter/strict-rules.ts';
+import { BRIDGE_SETS, FORMER_SETS, ROUTED_TABLE } from '../../filter/strict-hooks.ts';
+import { CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import { parsePrefix, prefixText } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import { listTable } from './nft-table.ts';

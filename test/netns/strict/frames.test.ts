@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { BLOCKS_4, BLOCKS_6, boundsOf } from '../../../lib/filter/blocks.ts';
 import { strictBase, strictElements } from '../../../lib/filter/strict.ts';
 import { elementLine } from '../../../lib/filter/strict-elements.ts';
 import { parseAddressList } from '../../../lib/request/addresses.ts';
+import { BLOCKS_4, BLOCKS_6, boundsOf } from '../../../lib/request/blocks.ts';
 import { borrowedFrames } from '../../support/frames/borrowed.ts';
 import { forgedFrames, UNFILTERED } from '../../support/frames/forged.ts';
 import { honestFrames } from '../../support/frames/honest.ts';

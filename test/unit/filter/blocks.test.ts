@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import {
+  elementLine,
+  kernelElements,
+  withoutRanged,
+  withRanged,
+} from '../../../lib/filter/strict-elements.ts';
+import { ROUTED_SETS, SETS } from '../../../lib/filter/strict-hooks.ts';
+import {
   BLOCKS_4,
   BLOCKS_6,
   type BlockKind,
@@ -9,15 +16,7 @@ import {
   LEASE_BLOCKS,
   TARGET_BLOCKS,
   VLAN_BLOCKS,
-} from '../../../lib/filter/blocks.ts';
-import {
-  elementLine,
-  kernelElements,
-  withoutRanged,
-  withRanged,
-} from '../../../lib/filter/strict-elements.ts';
-import { ROUTED_SETS } from '../../../lib/filter/strict-hooks.ts';
-import { SETS } from '../../../lib/filter/strict-rules.ts';
+} from '../../../lib/request/blocks.ts';
 import { pick, randomNumbers } from '../../support/random.ts';
 
 const blocks = (kind: BlockKind, value: string) => blocksOf(kind, ...boundsOf(value)).blocks;

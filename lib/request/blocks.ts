@@ -1,7 +1,7 @@
 // Ranges without the kernel's sets of ranges. To take a range out of one of these the kernel goes through all others, and
 // a hash set takes no longer with thousands of guests than with one.
 
-import { ipv4Octets, ipv6Groups, ipv6Text, parsePrefix } from '../request/addresses.ts';
+import { ipv4Octets, ipv6Groups, ipv6Text, parsePrefix } from './addresses.ts';
 
 /**
  * How ranges of a field are split into blocks. A block has one of a few lengths, so that a packet is looked up once for

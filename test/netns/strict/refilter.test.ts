@@ -212,9 +212,14 @@ describe('xen-network refilter', () => {
     host.guest(5, { ip: '0.0.0.1 2001:db8:0:0:1::1', notrack: 'yes', locking: 'locked' });
     host.guest(6, { locking: 'disabled' });
     host.guest(7, {});
-    ok('nft', 'add', 'element', 'bridge', 'xen_network', 'net4', '{ "vif5.0" . 10.9.0.3-10.9.0.77 }');
-    for (const vlans of ['10', '20-30', '4000'])
-      ok('nft', 'add', 'element', 'bridge', 'xen_network', 'vlans', `{ "vif5.0" . ${vlans} }`);
+    for (const [set, value] of [
+      ['blocks4', '10.9.0.128'],
+      ['blocks6', '2001:db8:9:8000::'],
+      ['tags', '10'],
+      ['tags', '4000'],
+      ['tag_blocks', '24'],
+    ] as const)
+      ok('nft', 'add', 'element', 'bridge', 'xen_network', set, `{ "vif5.0" . ${value} }`);
     ok('nft', 'add', 'chain', 'netdev', 'xen_network', 'some/chain');
     const script = join(import.meta.dirname, '../../support/strict-listings.ts');
     const { asked, byKernel, byNft } = JSON.parse(ok(findBun(), script));

@@ -7,7 +7,7 @@ import { compiled } from './c-program.ts';
 
 /** The system calls of which a hook's work consists; the rest belongs to the start and the memory of a program. */
 const WORK =
-  'umask,openat,read,write,close,access,readlink,mkdir,unlink,rename,statx,newfstatat,getdents64,flock,socket,setsockopt,connect';
+  'close_range,umask,openat,read,write,close,access,readlink,mkdir,unlink,rename,statx,newfstatat,getdents64,flock,socket,setsockopt,connect';
 
 /**
  * The words before a hook's command that write down what it does.
@@ -39,9 +39,11 @@ export function traceWords(trace: string): string[] {
  */
 export function floorProgram(trace: string): string {
   const lines = trace.split('\n').filter((line) => line !== '');
-  // The hook's first act; what comes before is the C library's and the engine's.
+  // The hook's first acts. Before and between them are the C library's and the engine's; without the first one, descriptors of
+  // the caller would give its files other numbers.
+  const closes = lines.filter((line) => line.startsWith('close_range('));
   const first = lines.findIndex((line) => line.startsWith('umask('));
-  const rows = joinedReads(lines.slice(first)).map((line) => `${rowOf(line)},\n`);
+  const rows = joinedReads([...closes, ...lines.slice(first)]).map((line) => `${rowOf(line)},\n`);
   const calls = join(tmpdir(), `xen-network-floor-${process.pid}.h`);
   writeFileSync(calls, rows.join(''));
   return compiled('floor', { flags: ['-static', `-DCALLS="${calls}"`], input: rows.join('') });

@@ -27,7 +27,8 @@ export async function outcome(action: () => unknown): Promise<unknown> {
 async function receiveAll(channel: ByteChannel, length: number): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   for (let received = 0; received < length; received += pieces.at(-1)?.length ?? 0) {
-    pieces.push(await channel.receive());
+    // What was received is only valid until the next.
+    pieces.push((await channel.receive()).slice());
   }
   return Buffer.concat(pieces);
 }

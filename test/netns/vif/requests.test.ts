@@ -107,6 +107,6 @@ describe('what a call asks of xenstored, of the kernel and of other programs', (
     expect(ran).toMatchObject({ status: 0, stderr: '' });
     for (const domid of domids) net.end('vif-bridge', domid);
     // Five guests have rules in FORWARD, and five the strict filter.
-    expect(numbers(requests)).toEqual([97, 0, 68, 44, 8]);
+    expect(numbers(requests)).toEqual([97, 0, 74, 50, 8]);
   });
 });

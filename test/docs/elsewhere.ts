@@ -54,7 +54,10 @@ export const ELSEWHERE: Readonly<Record<string, Elsewhere>> = {
   'npm run bench': { because: 'it measures, and wants a machine of its own' },
   'npm run bench -- --long': { because: 'it measures for most of an hour, and wants a machine of its own' },
   'npx vitest run --project host test/golden --update': { because: 'it writes the golden files anew' },
-  'XEN_NETWORK_OVERLAP=all npx vitest run --project host test/netns/faults/overlap-guests.test.ts test/netns/faults/overlap-networks.test.ts':
+  'npm run overlaps -- FILE': {
+    because: 'it takes hours; without the variable npm test runs a choice of it',
+  },
+  'XEN_NETWORK_OVERLAP=strict/online/killed npx vitest run --project host test/netns/faults/overlap-guests.test.ts test/netns/faults/overlap-networks.test.ts':
     {
       because: 'it takes hours; without the variable npm test runs a choice of it',
     },

@@ -2,8 +2,9 @@
 
 import { ipv4Octets, ipv6Groups, type Prefix, parsePrefix } from '../../request/addresses.ts';
 import { NESTED, NetlinkWriter } from '../netlink-writer.ts';
-import { attributesIn, textIn } from '../nf-listing.ts';
+import { attributesIn } from '../nf-listing.ts';
 import type { NfBatch } from '../nf-tables.ts';
+import { readVerdict } from './verdict.ts';
 
 const NLMSG_ERROR = 2;
 const NLM_F_REQUEST = 1;
@@ -13,10 +14,8 @@ const NFT_MSG_GETSETELEM = 0xa0d;
 const LIST = { table: 1, set: 2, elements: 3 } as const;
 /** NFTA_SET_ELEM_KEY and so on. */
 const ELEMENT = { key: 1, data: 2 } as const;
-/** NFTA_LIST_ELEM; NFTA_DATA_VALUE and NFTA_DATA_VERDICT; NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN. */
-const [ITEM, VALUE, VERDICT, CODE, CHAIN] = [1, 1, 2, 1, 2];
-/** NFT_JUMP and NFT_GOTO. */
-const WORDS: Readonly<Record<number, string>> = { [-3]: 'jump', [-4]: 'goto' };
+/** NFTA_LIST_ELEM; NFTA_DATA_VALUE. */
+const [ITEM, VALUE] = [1, 1];
 /** IFNAMSIZ: a device's name in a set or map is that long. */
 const NAME_LENGTH = 16;
 /** Length of the netlink header plus the nfnetlink header. */
@@ -63,14 +62,13 @@ export function verdictIn(datagram: Uint8Array): FoundVerdict | undefined {
     return view.getInt32(ERRNO_AT, true) === -ENOENT ? { verdict: undefined } : undefined;
   if (type !== NFT_MSG_NEWSETELEM) return undefined;
   let parts = attributesIn(view, HEADERS, view.getUint32(0, true));
-  for (const inner of [LIST.elements, ITEM, ELEMENT.data, VERDICT]) {
+  for (const inner of [LIST.elements, ITEM]) {
     const { at, end } = parts.get(inner) ?? { at: 0, end: 0 };
     parts = attributesIn(view, at, end);
   }
-  const code = parts.get(CODE);
-  if (code === undefined) return undefined;
-  const word = WORDS[view.getInt32(code.at)] ?? 'another verdict than';
-  return { verdict: `${word} ${textIn(datagram, parts.get(CHAIN))}` };
+  const data = parts.get(ELEMENT.data);
+  const found = data && readVerdict(datagram, data);
+  return found && { verdict: `${found.word ?? 'another verdict than'} ${found.chain}` };
 }
 
 const [NFNL_BATCH_BEGIN, NFNL_BATCH_END] = [16, 17];

@@ -3,6 +3,7 @@
 import { ipv6Text } from '../../request/addresses.ts';
 import { NetlinkWriter } from '../netlink-writer.ts';
 import { attributesIn, messagesIn, type Span, textIn } from '../nf-listing.ts';
+import { readVerdict } from './verdict.ts';
 
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
@@ -23,9 +24,6 @@ const HOOK_HAS = { number: 1, device: 3 } as const;
 const LIST = { table: 1, set: 2, elements: 3 } as const;
 /** NFTA_LIST_ELEM, NFTA_SET_ELEM_KEY, NFTA_DATA_VALUE, NFTA_SET_ELEM_DATA, NFTA_SET_ELEM_KEY_END. */
 const [ITEM, KEY, VALUE, DATA, KEY_END] = [1, 1, 1, 2, 10];
-/** NFTA_DATA_VERDICT; NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN; NFT_JUMP and NFT_GOTO. */
-const [VERDICT, CODE, CHAIN] = [2, 1, 2];
-const WORDS: Readonly<Record<number, string>> = { [-3]: 'jump', [-4]: 'goto' };
 const TYPE = 0x3fff;
 
 /** The type of a set, or of a map of verdicts. */
@@ -175,12 +173,8 @@ function elementAt(
 
 function verdictOf(bytes: Uint8Array, view: DataView, start: number, end: number): string | undefined {
   const data = attributesIn(view, start, end).get(DATA);
-  const verdict = data === undefined ? undefined : attributesIn(view, data.at, data.end).get(VERDICT);
-  if (verdict === undefined) return undefined;
-  const inside = attributesIn(view, verdict.at, verdict.end);
-  const code = inside.get(CODE);
-  const word = code === undefined ? undefined : WORDS[view.getInt32(code.at)];
-  return word === undefined ? undefined : `${word} ${textIn(bytes, inside.get(CHAIN))}`;
+  const verdict = data && readVerdict(bytes, data);
+  return verdict?.word === undefined ? undefined : `${verdict.word} ${verdict.chain}`;
 }
 
 /** A part of a key: its length in bytes, which is rounded up to four, and its text, given where a range begins and ends. */

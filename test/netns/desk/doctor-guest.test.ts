@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { strictElements } from '../../../lib/filter/strict.ts';
 import { seal } from '../../../lib/record/sealed.ts';
 import { parseAddressList } from '../../../lib/request/addresses.ts';
+import { doctorOf } from '../../support/hosts/doctor.ts';
 import type { Namespace, Ran } from '../../support/hosts/namespace.ts';
 import { NetHost } from '../../support/hosts/net-host.ts';
 import { waitUntil } from '../../support/wait.ts';
@@ -10,7 +11,7 @@ import { waitUntil } from '../../support/wait.ts';
 let net: NetHost;
 let guest: Namespace;
 
-const doctor = (...words: string[]): Ran => net.host.hook('xen-network', ['doctor', ...words]);
+const doctor = (...words: string[]): Ran => doctorOf(net, ...words);
 const FRONT = '/local/domain/1/device/vif/0/state';
 
 /** The first column of the table. */

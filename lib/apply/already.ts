@@ -15,7 +15,7 @@ const DONE_ALREADY: ReadonlySet<number> = new Set([2, 3, 17, 19, 99]);
 
 /** The same in the messages of tools that give no number. */
 const ALREADY =
-  /File exists|Cannot find device|does not exist|No such (device|process|file)|Cannot assign requested address|already assigned|address not found|Bad rule|No chain\/target\/match/i;
+  /no bridge named|File exists|Cannot find device|does not exist|No such (device|process|file)|Cannot assign requested address|already assigned|address not found|Bad rule|No chain\/target\/match/i;
 
 /** EEXIST */
 const EXISTS = 17;

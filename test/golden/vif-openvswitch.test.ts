@@ -31,7 +31,7 @@ describe('vif-openvswitch: offline', () => {
     expect(planText(plan)).toMatchInlineSnapshot(`
       "# take off its switch the device vif1.0
       ovs-vsctl --timeout=30 -- --if-exists del-port vif1.0
-          undo: ovs-vsctl --timeout=30 -- --if-exists del-port vif1.0 -- add-port ovsbr0 vif1.0 tag=7
+          undo: ovs-vsctl --timeout=30 -- --if-exists del-port ovsbr0 vif1.0 -- add-port ovsbr0 vif1.0 tag=7
       # take down vif1.0
       ip link set dev vif1.0 down
           undo: ip link set dev vif1.0 up
@@ -62,7 +62,7 @@ describe('vif-openvswitch: offline-gone', () => {
     expect(planText(plan)).toMatchInlineSnapshot(`
       "# take off its switch the device vif1.0
       ovs-vsctl --timeout=30 -- --if-exists del-port vif1.0
-          undo: ovs-vsctl --timeout=30 -- --if-exists del-port vif1.0 -- add-port ovsbr0 vif1.0 tag=7
+          undo: ovs-vsctl --timeout=30 -- --if-exists del-port ovsbr0 vif1.0 -- add-port ovsbr0 vif1.0 tag=7
       # remove the record of vif1.0
       rm -f /run/xen-network/vif/vif1.0
           undo: printf %s '{"name":"vif1.0","bridge":"ovsbr0","rules":{"4":[],"6":[]},"switchPort":["--","add-port","ovsbr0","vif1.0","tag=7"]}' > /run/xen-network/vif/vif1.0

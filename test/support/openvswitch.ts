@@ -28,7 +28,8 @@ const KERNEL = `#!/bin/sh
 [ -d /run/openvswitch ] || export OVS_RUNDIR=/run/elsewhere
 /run/kernel/ovs-vsctl "$@" || exit
 for word; do
-  [ "$last" != del-port ] || [ ! -e "/sys/class/net/$word" ] || ip link set "$word" nomaster
+  # The bridge comes before the port, where it is named.
+  case " $first $last " in *" del-port "*) [ ! -e "/sys/class/net/$word" ] || ip link set "$word" nomaster ;; esac
   [ "$first" != add-port ] || ip link set "$word" master ovs-system
   first=$last last=$word
 done

@@ -54,9 +54,11 @@ export function planSwitchJoin(state: PresentVif, request: SwitchRequest): Plan 
   const words = portWords(name, request);
   // If the undo restored a dead guest's port, every further attempt would fail.
   const before = request.isPort ? record?.switchPort : undefined;
+  // Where the switch refuses to move it from one bridge to another, it is on the former one yet.
+  const from = before === undefined || record?.bridge === target.bridge ? target.bridge : undefined;
   const join: Step = {
     do: vsctl(name, words),
-    undo: [vsctl(name, before ?? [])],
+    undo: [vsctl(name, before ?? [], { from })],
     why: `add to the switch ${target.bridge} the device ${name}`,
     device: markOf(port, name),
   };
@@ -101,11 +103,15 @@ function deviceSteps(port: Port, name: string, { call, rename, mtu, heard }: Swi
 }
 
 /**
- * One transaction that replaces the port of that name; without words it removes the port. The options are those of
- * ovs-vsctl.
+ * One transaction that replaces the port of that name; without words it removes the port. An undo names the bridge that the
+ * port was to be on: ovs-vsctl then refuses to take it from another one, to which somebody moved it meanwhile.
  */
-function vsctl(name: string, words: readonly string[], options: readonly string[] = []): Command {
-  const removal = ['--', '--if-exists', 'del-port', name];
+function vsctl(
+  name: string,
+  words: readonly string[],
+  { from, options = [] }: { readonly from?: string | undefined; readonly options?: readonly string[] } = {},
+): Command {
+  const removal = ['--', '--if-exists', 'del-port', ...(from === undefined ? [] : [from]), name];
   return { tool: 'run', argv: [...OVS_VSCTL, ...options, ...removal, ...words] };
 }
 
@@ -159,8 +165,8 @@ export function planSwitchLeave(
 ): Plan {
   const { port, record } = state;
   const step: Step = {
-    do: vsctl(name, [], leave === 'unheard' ? ['--no-wait'] : []),
-    undo: [vsctl(name, record?.switchPort ?? [])],
+    do: vsctl(name, [], { options: leave === 'unheard' ? ['--no-wait'] : [] }),
+    undo: [vsctl(name, record?.switchPort ?? [], { from: record?.bridge })],
     why: `take off its switch the device ${name}`,
   };
   return {

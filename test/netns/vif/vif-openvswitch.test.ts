@@ -295,6 +295,19 @@ test('what a tcpdump makes promiscuous is no port: an undo brings back nothing t
   expect(ports()).toEqual([]);
 });
 
+test('an undo leaves a port that somebody has moved to another bridge meanwhile', () => {
+  ovs.card(1, { bridge: 'ovsbr0' });
+  for (let at = 1; !ports().includes('vif1.0'); at++) {
+    host.hook('xen-network', ['recover']);
+    expect(ovs.strike('online', 1, 'kill', at)).toBeDefined();
+  }
+  host.ok('ovs-vsctl', 'del-port', 'vif1.0', '--', 'add-port', 'ovsbr1', 'vif1.0');
+  expect(host.hook('xen-network', ['recover']).stdout).toContain('bridge ovsbr0 does not have a port vif1.0');
+  expect([ports(), ports('ovsbr1')]).toEqual([[], ['vif1.0']]);
+  expect(ovs.call('offline', 1)).toEqual(FINE);
+  expect(ports('ovsbr1')).toEqual([]);
+});
+
 describe('a tap that has a vifname', () => {
   test('is known by that name too, with its place in xenstore and without', () => {
     ovs.card(1, { bridge: 'ovsbr0', vifname: 'http' });

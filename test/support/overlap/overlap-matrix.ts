@@ -1,4 +1,5 @@
-// `npm run overlaps -- FILE` tries all pairs and writes into FILE how each came out; what is in it already is left out.
+// `npm run overlaps -- FILE [NUMBER]` tries all pairs, NUMBER of them at the same time, and writes into FILE how each came out;
+// what is in it already is left out.
 
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { messageOf } from '../../../lib/errors.ts';
@@ -9,7 +10,7 @@ import { WORLDS } from './overlap-worlds.ts';
 
 /** The order is the same each time, and all kinds of pairs come early. */
 const SEED = 12;
-/** So many pairs at the same time. */
+/** So many pairs at the same time, unless told. */
 const AT_ONCE = 2;
 
 /** All pairs that are not in the file yet. */
@@ -52,11 +53,11 @@ async function tryPairs(pairs: Pair[], file: string): Promise<void> {
   }
 }
 
-const [file] = process.argv.slice(2);
-if (file === undefined) {
-  process.stderr.write('Usage: npm run overlaps -- FILE\n');
+const [file, number = `${AT_ONCE}`] = process.argv.slice(2);
+if (file === undefined || !/^[1-9]\d*$/.test(number)) {
+  process.stderr.write('Usage: npm run overlaps -- FILE [NUMBER]\n');
   process.exit(2);
 }
 const pairs = pairsToTry(file);
 process.stdout.write(`${pairs.length} pairs\n`);
-await Promise.all(Array.from({ length: AT_ONCE }, () => tryPairs(pairs, file)));
+await Promise.all(Array.from({ length: Number(number) }, () => tryPairs(pairs, file)));

@@ -161,7 +161,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     record,
     ...parts,
     settings: new Map(devices.map((name) => [name, readSettings(system, name)])),
-    kept: readKept(system, state.links, bridge?.name ?? record.bridge),
+    kept: readKept(system, state.links, bridge?.name ?? record.bridge, context.log.warn),
     held: settingsOf(readSharedSettings(system), bridgeHolder(record.bridge)),
   });
   if (top !== undefined) warnOfBound(context, top, record.netdev);

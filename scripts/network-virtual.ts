@@ -166,7 +166,7 @@ function stop(context: Context, values: Values): NetworkWork | undefined {
     link,
     settings: readSettings(system, present),
     defaults: readSettings(system, 'default'),
-    kept: readKept(system, state.links, present),
+    kept: readKept(system, state.links, present, context.log.warn),
   });
   const steps = [
     ...stopBridgeDhcp(system, known),

@@ -1,9 +1,9 @@
-import { messageOf } from '../errors.ts';
+import { messageOf, XenNetworkError } from '../errors.ts';
 import { portHolder } from '../observe/dhcp/others.ts';
 import { beganWithin, hasRead, processOf, type Service, wordsOf } from '../observe/host/service.ts';
 import type { Command, ServiceCommand } from '../plan/step.ts';
 import { waitText, within, withinShare } from '../system/processes/deadline.ts';
-import { failureText } from '../system/processes/exec.ts';
+import { failureText, isMissing } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
 import type { Outcome } from './execute.ts';
 
@@ -13,8 +13,6 @@ const END_WAIT_MS = 5000;
 const BEGIN_WAIT_MS = 2000;
 const SHORT_WAIT_MS = 300;
 const POLL_MS = 20;
-/** The exit status for a program that does not exist. */
-const NOT_INSTALLED = 127;
 
 /**
  * Restarts or stops servers. If a server ran before its restart and does not run afterwards, that is a failure even
@@ -78,8 +76,18 @@ async function restartChecked(
 
 /** Where another program has the server's port, it is named. */
 function withHolder(system: System, error: string | undefined): string | undefined {
-  const holder = /dhcp.*Address already in use/i.test(error ?? '') ? portHolder(system) : undefined;
+  if (!/dhcp.*Address already in use/i.test(error ?? '')) return error;
+  const holder = knownHolder(system);
   return holder === undefined ? error : `${error}; ${holder} has port 67: end it, or say dhcp=no`;
+}
+
+function knownHolder(system: System): string | undefined {
+  try {
+    return portHolder(system);
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    return undefined;
+  }
 }
 
 async function inWords(change: Promise<string | undefined>): Promise<string | undefined> {
@@ -117,7 +125,7 @@ function complaint(system: System, { program, files }: Service, pid: number): st
       ? [program, ...wordsOf(system, pid).slice(1), '--test']
       : [program, '-t', '-cf', files[0] ?? ''];
   const result = system.run(argv, { timeoutMs: RUN_TIMEOUT_MS });
-  if (result.status === 0 || result.status === NOT_INSTALLED) return undefined;
+  if (result.status === 0 || isMissing(result)) return undefined;
   const lines = result.stderr.split('\n').filter((line) => / line \d+/.test(line));
   const text = failureText(lines.length === 0 ? result : { ...result, stderr: lines[0] ?? '' }, /^$/g);
   return `${program} was not restarted, since it would not start again: ${text}`;

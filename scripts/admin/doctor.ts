@@ -48,7 +48,7 @@ const JSON_VERSION = 1;
 export async function doctor(context: Context, options: DoctorOptions): Promise<number> {
   const { guest, json } = options;
   mustFit(options);
-  const facts = await readDoctorFacts(context);
+  const facts = await factsOf(context);
   const map = hostMap(facts);
   const all = diagnose(facts, map);
   const cards = guest === undefined ? [] : cardsOf(facts, guest);
@@ -66,6 +66,16 @@ export async function doctor(context: Context, options: DoctorOptions): Promise<
     );
   else context.print(visible(textOf(found, ways)));
   return found.some(({ level }) => level !== 'note') ? 1 : 0;
+}
+
+/** Who cannot look says so, and nothing of what may be right. */
+async function factsOf(context: Context): Promise<DoctorFacts> {
+  try {
+    return await readDoctorFacts(context);
+  } catch (thrown) {
+    if (!(thrown instanceof HostError)) throw thrown;
+    throw new HostError(thrown.message, { cause: thrown, exitCode: COULD_NOT_LOOK });
+  }
 }
 
 function mustFit({ guest, watch: isWatched, count }: DoctorOptions): void {

@@ -1,5 +1,6 @@
 import { pendingSentences } from '../../lib/apply/confirm.ts';
 import { damagedJournals } from '../../lib/apply/journal.ts';
+import { toldOrUnknown, tried } from '../../lib/desk/check/finding.ts';
 import { hostMap, type MapFacts } from '../../lib/desk/map/map.ts';
 import { mapSvg } from '../../lib/desk/map/map-svg.ts';
 import { mapText } from '../../lib/desk/map/map-text.ts';
@@ -60,8 +61,8 @@ export async function readMapFacts(context: Context): Promise<MapFacts> {
   const { guests, warnings } = await guestsOf(context);
   const state = observeHost(system);
   const bridges = state.links.filter(({ kind }) => kind === 'bridge').map(({ name }) => name);
-  const damage = strictDamage(system, strictBridges(system));
   const strict = readStrictRecords(system);
+  const drops = tried(() => (strict.size === 0 ? new Map() : readDrops(system)));
   return {
     host: hostName(system),
     state,
@@ -72,15 +73,16 @@ export async function readMapFacts(context: Context): Promise<MapFacts> {
     guests,
     records: new Map(readVifRecords(system)),
     strict: new Map(strict),
-    drops: strict.size === 0 ? new Map() : readDrops(system),
+    drops: 'value' in drops ? drops.value : new Map(),
     spanning: bridges.filter((name) => readSpanningTree(system, name).stp_state !== '0'),
     warnings: [
       ...pendingSentences(system),
       ...warnings,
-      ...(damage === undefined ? [] : [damage]),
+      ...toldOrUnknown(() => strictDamage(system, strictBridges(system))),
+      ...('value' in drops ? [] : [drops.sentence]),
       ...damagedJournals(system),
       ...damagedRecords(system),
-      ...lostSettings(system),
+      ...toldOrUnknown(() => lostSettings(system)),
     ],
   };
 }

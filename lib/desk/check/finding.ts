@@ -48,3 +48,12 @@ export function tried<T>(check: () => T): { readonly value: T } | { readonly sen
     throw thrown;
   }
 }
+
+/**
+ * What a look tells, or the sentences that say why nobody knows.
+ * @param look gives a sentence or several, or throws XenNetworkError
+ */
+export function toldOrUnknown(look: () => string | readonly string[] | undefined): readonly string[] {
+  const found = tried(look);
+  return [('value' in found ? found.value : found.sentence) ?? []].flat();
+}

@@ -73,8 +73,13 @@ export function startBridgeDhcp(
  * @param device the device by which requests come; "*" at its end stands for any rest
  */
 export function blockedRequests(system: System, device: string): string[] {
-  const chain = chainThatDropsDhcp(readFirewall(system), device.replace(/\*$/, '1.0'));
-  return chain === undefined ? [] : [dhcpDropText(chain, device)];
+  try {
+    const chain = chainThatDropsDhcp(readFirewall(system), device.replace(/\*$/, '1.0'));
+    return chain === undefined ? [] : [dhcpDropText(chain, device)];
+  } catch (thrown) {
+    if (!(thrown instanceof HostError)) throw thrown;
+    return [`Whether the firewall drops what guests ask of the DHCP server is not known: ${thrown.message}`];
+  }
 }
 
 /** @throws HostError naming the server that serves the bridge already */

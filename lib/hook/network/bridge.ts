@@ -1,4 +1,5 @@
 import { movedPending } from '../../apply/confirm.ts';
+import { HostError } from '../../errors.ts';
 import { boundTo } from '../../observe/bridge/bound.ts';
 import { readSpanningTree } from '../../observe/bridge/spanning-tree.ts';
 import { managedByIfupdown, readBridgeRecords } from '../../observe/bridge/uplink.ts';
@@ -17,6 +18,7 @@ import { type Step, shareStep } from '../../plan/step.ts';
 import { bridgeHolder, type SharedSetting, settingsOf } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { BridgeRequest, SpanningTree, Topology } from '../../request/bridge.ts';
+import type { Log } from '../../system/files/log.ts';
 import type { System } from '../../system/system.ts';
 import { listed } from '../../text.ts';
 import type { Context } from '../context.ts';
@@ -30,11 +32,21 @@ import { wrappedSetting } from './wrapped.ts';
  */
 export function warnOfBound({ system, log }: Context, from: Link, to: string): void {
   // ifupdown restarts its DHCP client itself.
-  const bound = managedByIfupdown(system, from.name) ? [] : boundTo(system, from);
+  const bound = managedByIfupdown(system, from.name) ? [] : boundOrUnknown(system, log, from);
   if (bound.length === 0) return;
   log.warn(
     `These listen on ${from.name} itself and will receive nothing once its addresses are on another device, called ${to}; restart them then: ${listed(bound)}.`,
   );
+}
+
+function boundOrUnknown(system: System, log: Log, from: Link): readonly string[] {
+  try {
+    return boundTo(system, from);
+  } catch (thrown) {
+    if (!(thrown instanceof HostError)) throw thrown;
+    log.warn(`Which programs listen on ${from.name} itself is not known: ${thrown.message}`);
+    return [];
+  }
 }
 
 /**

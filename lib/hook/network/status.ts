@@ -1,5 +1,6 @@
 import { pendingRuns, pendingSentences } from '../../apply/confirm.ts';
 import { damagedJournals } from '../../apply/journal.ts';
+import { toldOrUnknown } from '../../desk/check/finding.ts';
 import { readBridgeRecords } from '../../observe/bridge/uplink.ts';
 import { readStrictRecords } from '../../observe/filter/strict.ts';
 import { strictDamage } from '../../observe/filter/strict-health.ts';
@@ -37,10 +38,10 @@ export function printStatus(context: Context, _values: Values, json: boolean): v
     networks: strictNetworks(system),
     ports: [...readStrictRecords(system).keys()],
   };
-  const damage = strictDamage(system, [...strict.bridges, ...strict.networks]);
+  const [damage] = toldOrUnknown(() => strictDamage(system, [...strict.bridges, ...strict.networks]));
   if (damage !== undefined) log.warn(damage);
-  for (const sentence of [...damagedJournals(system), ...damagedRecords(system), ...lostSettings(system)])
-    log.warn(sentence);
+  const lost = toldOrUnknown(() => lostSettings(system));
+  for (const sentence of [...damagedJournals(system), ...damagedRecords(system), ...lost]) log.warn(sentence);
   if (json) {
     const found = {
       links: state.links.map(linkJson),

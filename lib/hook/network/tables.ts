@@ -1,4 +1,5 @@
 import { XenNetworkError } from '../../errors.ts';
+import { listTable } from '../../observe/filter/nft-table.ts';
 import { readJson } from '../../observe/records.ts';
 import { readSharedSettings } from '../../observe/shared-settings.ts';
 import { type Command, type Step, sharesRules } from '../../plan/step.ts';
@@ -21,12 +22,15 @@ const TABLES: readonly (readonly [Family, string])[] = (['filter', 'nat', 'mangl
  */
 export function noteTables(system: System, steps: readonly Step[]): void {
   const hasRules = steps.some(({ do: command }) => makesRules(command));
-  if (!hasRules || system.exists(TABLES_RECORD) || !usesNft(system, 4)) return;
-  const listing = system.run(['nft', 'list', 'tables']);
-  if (listing.status !== 0) return;
-  const found = listing.stdout.split('\n').map((line) => line.replace(/^table /, ''));
-  const text = `${seal(JSON.stringify(found.filter((name) => name !== '')))}\n`;
-  tried(() => system.replaceFile(TABLES_RECORD, text));
+  if (!hasRules) return;
+  tried(() => {
+    if (system.exists(TABLES_RECORD) || !usesNft(system, 4)) return;
+    const listing = system.run(['nft', 'list', 'tables'], { isListing: true });
+    if (listing.status !== 0) return;
+    const found = listing.stdout.split('\n').map((line) => line.replace(/^table /, ''));
+    const text = `${seal(JSON.stringify(found.filter((name) => name !== '')))}\n`;
+    system.replaceFile(TABLES_RECORD, text);
+  });
 }
 
 /**
@@ -37,18 +41,24 @@ export function noteTables(system: System, steps: readonly Step[]): void {
 export function dropTables(system: System): void {
   const before = tried(() => readJson(system, TABLES_RECORD, isNames));
   if (before === undefined) return;
-  const made = TABLES.filter(([family, table]) => !before.includes(table) && usesNft(system, family));
-  const left = made.filter(([, table]) => !dropTable(system, table));
+  const made = tried(() =>
+    TABLES.filter(([family, table]) => !before.includes(table) && usesNft(system, family)),
+  );
+  if (made === undefined) return;
+  const left = made.filter(([, table]) => tried(() => dropTable(system, table)) !== true);
   const shared = tried(() => readSharedSettings(system));
   const rules = shared?.some(({ setting: { kind } }) => kind === 'rule' || kind === 'policy');
   if (shared !== undefined && (shared.length === 0 || (left.length === 0 && rules === false)))
     tried(() => system.remove(TABLES_RECORD));
 }
 
-/** @returns whether the table is gone */
+/**
+ * @returns whether the table is gone
+ * @throws HostError where nft could not tell
+ */
 function dropTable(system: System, table: string): boolean {
   const words = table.split(' ');
-  const { status, stdout } = system.run(['nft', 'list', 'table', ...words]);
+  const { status, stdout } = listTable(system, table);
   if (status !== 0) return true;
   return isEmptyTable(stdout) && system.run(['nft', 'delete', 'table', ...words]).status === 0;
 }

@@ -6,6 +6,7 @@ import { FILTERS_DUE, LOCKS, VIF_RECORDS } from '../../record/paths.ts';
 import { parsePrefix } from '../../request/addresses.ts';
 import { type Values, wholeNumber } from '../../request/arguments.ts';
 import { isGuestDevice } from '../../request/names.ts';
+import { isMissing } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import { quote } from '../../text.ts';
 import type { Context, NetworkWork } from '../context.ts';
@@ -100,7 +101,7 @@ export async function perform(
     // After an undo as well: a guest may have come online meanwhile.
     await refilterGuests(context, stepsOf(done));
   }
-  for (const sentence of done.flatMap(({ look }) => look?.() ?? [])) log.warn(sentence);
+  for (const { look } of done) for (const sentence of seen(look)) log.warn(sentence);
   for (const { done: sentence, result } of done) {
     log.info(sentence);
     if (system.terminalWidth('out') === undefined) continue;
@@ -111,6 +112,16 @@ export async function perform(
     `${done.map((work) => work.done).join(' ')} It is undone in ${safeguards.confirm} s unless you run "xen-network confirm".\n`,
   );
   return idOf(context, done);
+}
+
+/** What is done stays done where nobody can tell what became of it. */
+function seen(look: NetworkWork['look']): readonly string[] {
+  try {
+    return look?.() ?? [];
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    return [thrown.message];
+  }
 }
 
 /** What has to hold before a transaction counts as done, and what then waits for confirmation, or no longer does. */
@@ -209,9 +220,9 @@ function partOf(system: System, work: WorkOf, done: NetworkWork[], safeguards: S
 async function mustAnswer(context: Context, address: string): Promise<void> {
   for (let second = 0; second < CHECK_SECONDS; second++) {
     const begun = performance.now();
-    const { status } = context.system.run(['ping', '-n', '-q', '-c', '1', '-W', '1', address]);
-    if (status === 0) return;
-    if (status === 127)
+    const result = context.system.run(['ping', '-n', '-q', '-c', '1', '-W', '1', address]);
+    if (result.status === 0) return;
+    if (isMissing(result))
       throw new VerifyError(`check=${address} needs the program ping, which is not installed. ${UNDONE}`);
     await context.system.sleep(Math.max(0, 1000 - (performance.now() - begun)));
     if (context.interrupted()) return;

@@ -1,8 +1,10 @@
+import { HostError } from '../../errors.ts';
 import { type Move, voidRules } from '../../filter/void-rules.ts';
 import { readFirewall } from '../../observe/filter/firewall-rules.ts';
 import { readSharedSettings } from '../../observe/shared-settings.ts';
 import type { System } from '../../system/system.ts';
 import { listed } from '../../text.ts';
+import type { FirewallChain } from '../../wire/firewall-rules.ts';
 
 /** What to say about the firewall before addresses move. */
 export interface FirewallWords {
@@ -19,13 +21,32 @@ const NAMED = 6;
 const GUESTS = '"xen-network vif';
 
 /**
- * Looks for rules of the administrator that match a device whose addresses move to another one.
+ * Looks for rules of the administrator that match a device whose addresses move to another one. Where the firewall cannot
+ * be listed, nobody knows whether the host would be cut off.
  * @param system the way to the firewall
  * @param move the old and the new device
  * @param force whether to go on even if the host is cut off
  */
 export function firewallWords(system: System, move: Move, force: boolean): FirewallWords {
-  const chains = readFirewall(system);
+  try {
+    return wordsOn(readFirewall(system), system, move, force);
+  } catch (thrown) {
+    if (!(thrown instanceof HostError)) throw thrown;
+    const warnings = [`Whether the firewall still lets the host in and out is not known: ${thrown.message}`];
+    if (force) return { warnings, refusal: undefined };
+    const refusal =
+      `Nothing was changed, since it is not known whether the firewall would cut the host off: ${thrown.message} ` +
+      'Or say force=yes.';
+    return { warnings, refusal };
+  }
+}
+
+function wordsOn(
+  chains: readonly FirewallChain[],
+  system: System,
+  move: Move,
+  force: boolean,
+): FirewallWords {
   const { rules, closing, silencing } = voidRules(chains, move);
   const own = readSharedSettings(system).flatMap(({ setting }) =>
     setting.kind === 'rule'

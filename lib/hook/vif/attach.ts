@@ -1,6 +1,6 @@
 import { failuresOf } from '../../apply/already.ts';
 import { applyParts, applyTeardown, type Part, UNDONE } from '../../apply/apply.ts';
-import { StepError, XenNetworkError } from '../../errors.ts';
+import { HostError, StepError, XenNetworkError } from '../../errors.ts';
 import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
 import { isDeviceChain } from '../../filter/strict-elements.ts';
 import { listRules, unrestrictedFamilies } from '../../observe/filter/rules.ts';
@@ -27,7 +27,7 @@ import {
   strayFilterSteps,
 } from './port-filter.ts';
 import { runPostHooks } from './post.ts';
-import { reportConnected, type VifRun } from './run.ts';
+import { calledWords, givenWords, reportConnected, type VifRun } from './run.ts';
 
 /** Everything that online or add needs to attach a guest's device. */
 export interface Attachment {
@@ -94,8 +94,8 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
     runPostHooks(system, hook, run.call, {
       dev,
       bridge,
-      ...given(run),
-      more: { ...called(run), ...more },
+      ...givenWords(run),
+      more: { ...calledWords(run), ...more },
       held: deviceKeys(run.call.device),
     });
     if (attachment.portFilter !== undefined) await mustBeFiltered(system, attachment.portFilter);
@@ -234,7 +234,9 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
   const { state, name, plan } = detachment;
   const { device } = run.call;
   const names = [name, device, ...(state.record === undefined ? [] : [state.record.name])];
-  const { steps, warnings } = plan(state.record?.rules ?? listRules(system, device));
+  // What cannot be listed does not keep everything else from going.
+  const inPlace = () => orLeft(log, () => listRules(system, device), NO_RULES);
+  const { steps, warnings } = plan(state.record?.rules ?? inPlace());
   if (run.dryRun)
     return printPlan(run.context, {
       steps: [...steps, ...portFilterRemoval(system, device, names)],
@@ -243,15 +245,15 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
   const failures = await applyTeardown(system, { steps, warnings }, { note: log.warn });
   if (failures.length > 0) {
     // Somebody may have flushed some of the rules: the remaining ones are listed and deleted.
-    warnOf(log, await applyTeardown(system, plan(listRules(system, device))));
+    warnOf(log, await applyTeardown(system, plan(inPlace())));
   }
   for (const sentence of await noAccount(run)) log.warn(sentence);
   await unfilter(run, state.port?.name, names, state.record?.bridge ?? detachment.bridge);
-  const more = { ...called(run), ...detachment.more };
+  const more = { ...calledWords(run), ...detachment.more };
   runPostHooks(system, hook, run.call, {
     dev: name,
     bridge: detachment.bridge,
-    ...given(run),
+    ...givenWords(run),
     more,
     held: deviceKeys(device),
   });
@@ -269,9 +271,21 @@ async function unfilter(
   const port = own === undefined ? undefined : readPort(system, own);
   if (port?.up && port.master !== undefined)
     return log.warn(`${own} could not be taken off ${port.master}, so its filter stays.`);
-  const steps = () => [...portFilterRemoval(system, device, names), ...strayFilterSteps(run, names)];
+  const strays = () => orLeft(log, () => strayFilterSteps(run, names), []);
+  const steps = () => [...portFilterRemoval(system, device, names), ...strays()];
   warnOf(log, await letGoOfPort(system, bridge, steps));
   await markSettings(run, undefined, false);
+}
+
+/** What is there, or `none`, with a warning, where that could not be told. */
+function orLeft<T>(log: Log, look: () => T, none: T): T {
+  try {
+    return look();
+  } catch (thrown) {
+    if (!(thrown instanceof HostError)) throw thrown;
+    log.warn(`${thrown.message} After that "xen-network refilter" removes what is left.`);
+    return none;
+  }
 }
 
 /** Warns of what could not be removed, and not of what was gone already. */
@@ -282,18 +296,4 @@ function warnOf(log: Log, failures: readonly string[]): void {
     if (real.length > 0)
       log.warn(`${real.join('; ')}. Mend the cause, then "xen-network refilter" removes what is left.`);
   }
-}
-
-/** The call's variables; xl sets all of them. */
-function called({ context: { env } }: VifRun): Readonly<Record<string, string>> {
-  return {
-    script: env['script'] ?? '',
-    netdev: env['netdev'] ?? '',
-    XENBUS_BASE_PATH: env['XENBUS_BASE_PATH'] || 'backend',
-  };
-}
-
-function given(run: VifRun): { readonly ip: string; readonly vifname: string; readonly mac: string } {
-  const value = (key: string) => run.stored[key] ?? run.given[key] ?? '';
-  return { ip: value('ip'), vifname: value('vifname'), mac: value('mac') };
 }

@@ -1,6 +1,6 @@
 import { applyTeardown } from '../../apply/apply.ts';
 import { locked } from '../../apply/locked.ts';
-import { VerifyError } from '../../errors.ts';
+import { HostError, VerifyError } from '../../errors.ts';
 import { hasRange, INGRESS } from '../../filter/strict-elements.ts';
 import { INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import {
@@ -204,10 +204,20 @@ export async function letGoOfPort(
     if (failures.every((text) => /No such file/.test(text)))
       failures.push(...(await apply(all.filter((step) => !isNft(step)))));
     // The table of a version before still has the port's ranges, in sets that go with it.
-    if (failures.length > 0 && (listStrictTable(system)?.former.length ?? 0) > 0)
+    if (failures.length > 0 && hasFormerSets(system))
       return [...(await apply(tableSteps(system, ''))), ...(await apply(unlearningSteps(system, bridge)))];
     return [...failures, ...(await apply(unlearningSteps(system, bridge)))];
   });
+}
+
+/** Where nobody can tell, what failed is told, and the port's record stays for the next try. */
+function hasFormerSets(system: System): boolean {
+  try {
+    return (listStrictTable(system)?.former.length ?? 0) > 0;
+  } catch (thrown) {
+    if (!(thrown instanceof HostError)) throw thrown;
+    return false;
+  }
 }
 
 /**

@@ -92,3 +92,28 @@ async function tellMtu({ context, call }: VifRun, store: Xenstore, mtu: number):
 export function errorText({ hook }: Context, sentence: string): string {
   return visible(`${hook} ${sentence}`).slice(0, LONGEST_ERROR);
 }
+
+/**
+ * The call's variables, for post hooks; xl sets all of them.
+ * @param run the call
+ */
+export function calledWords({ context: { env } }: VifRun): Readonly<Record<string, string>> {
+  return {
+    script: env['script'] ?? '',
+    netdev: env['netdev'] ?? '',
+    XENBUS_BASE_PATH: env['XENBUS_BASE_PATH'] || 'backend',
+  };
+}
+
+/**
+ * What post hooks get of a guest's configuration.
+ * @param run the call
+ */
+export function givenWords(run: VifRun): {
+  readonly ip: string;
+  readonly vifname: string;
+  readonly mac: string;
+} {
+  const value = (key: string) => run.stored[key] ?? run.given[key] ?? '';
+  return { ip: value('ip'), vifname: value('vifname'), mac: value('mac') };
+}

@@ -1,3 +1,4 @@
+import { HostError } from '../../errors.ts';
 import type { VlanRange } from '../../request/vlan.ts';
 import type { System } from '../../system/system.ts';
 import type { Link } from '../host/host.ts';
@@ -105,23 +106,34 @@ export interface KeptBridge {
 }
 
 /**
- * Reads the state of a bridge and its ports that is lost when the bridge is made again.
+ * Reads the state of a bridge and its ports that is lost when the bridge is made again. What bridge(8) cannot list is
+ * left out: only an undo of the bridge's removal would need it.
  * @param system the way to sysfs and to bridge(8)
  * @param links the host's devices
  * @param bridge the bridge's name
+ * @param warn gets a sentence for each listing that is left out
  */
-export function readKept(system: System, links: readonly Link[], bridge: string): KeptBridge {
+export function readKept(
+  system: System,
+  links: readonly Link[],
+  bridge: string,
+  warn: (sentence: string) => void,
+): KeptBridge {
   const folder = `/sys/class/net/${bridge}/bridge`;
   if (!system.exists(folder)) return { bridge, options: new Map(), defaultPvid: 0, ports: new Map() };
+  const list = (...words: string[]) => listedBy(system, words, (why) => warn(lostText(bridge, why)));
   const members = links.filter(({ name, master }) => name === bridge || master === bridge);
   const defaultPvid = Number(system.readText(`${folder}/default_pvid`) ?? 0);
   const vlans = system.exists(`${folder}/vlan_filtering`)
-    ? parseVlanListings(system.run(['bridge', '-j', 'vlan', 'show'], { isListing: true }).stdout)
+    ? parseVlanListings(list('vlan', 'show'))
     : new Map<string, VlanRange[]>();
   const usual = defaultPvid === 0 ? [] : [{ from: defaultPvid, to: defaultPvid, pvid: true, untagged: true }];
-  const table = system.run(['bridge', '-j', 'fdb', 'show', 'br', bridge], { isListing: true }).stdout;
-  const entries = parseEntries(table, bridge, new Set(members.map(({ mac }) => mac)));
-  const flags = parseFlags(system.run(['bridge', '-j', '-d', 'link', 'show'], { isListing: true }).stdout);
+  const entries = parseEntries(
+    list('fdb', 'show', 'br', bridge),
+    bridge,
+    new Set(members.map(({ mac }) => mac)),
+  );
+  const flags = parseFlags(list('-d', 'link', 'show'));
   const guests = new Map(
     [...readVifRecords(system)].flatMap(([device, record]) =>
       record.bridge === bridge ? [[record.name, device] as const] : [],
@@ -140,6 +152,20 @@ export function readKept(system: System, links: readonly Link[], bridge: string)
     return [name, port] as const;
   });
   return { bridge, options: differing(system, folder, BRIDGE_OPTIONS), defaultPvid, ports: new Map(kept) };
+}
+
+function listedBy(system: System, words: readonly string[], unlisted: (why: string) => void): string {
+  try {
+    return system.run(['bridge', '-j', ...words], { isListing: true }).stdout;
+  } catch (thrown) {
+    if (!(thrown instanceof HostError)) throw thrown;
+    unlisted(thrown.message);
+    return '';
+  }
+}
+
+function lostText(bridge: string, why: string): string {
+  return `If this is undone, ${bridge} may come back without VLANs, flags or entries that its ports have now: ${why}`;
 }
 
 function portOptions(system: System, port: string): Map<string, string> {

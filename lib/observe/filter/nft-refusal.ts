@@ -1,9 +1,6 @@
 import { HostError } from '../../errors.ts';
-import { failureText, isMissing } from '../../system/processes/exec.ts';
+import { silenceText } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
-
-/** What nft says, or the kernel by it, where they lack something for the moment. */
-const SHORT = /Memory allocation failure|Cannot allocate memory|No buffer space|Too many open files/i;
 
 /**
  * Asks nft and the kernel whether they can do something; changes nothing.
@@ -17,9 +14,10 @@ const SHORT = /Memory allocation failure|Cannot allocate memory|No buffer space|
 export function nftRefusal(system: Pick<System, 'run'>, input: string, what: string): string | undefined {
   const ran = system.run(['nft', '-c', '-f', '-'], { input });
   if (ran.status === 0) return undefined;
-  if ((ran.status >= 127 && !isMissing(ran)) || SHORT.test(ran.stderr))
+  const silence = silenceText(ran);
+  if (silence !== undefined)
     throw new HostError(
-      `nft could not tell whether this host can ${what} (${failureText(ran)}). Mend the cause and try again.`,
+      `nft could not tell whether this host can ${what} (${silence}). Mend the cause and try again.`,
     );
   const said = /Error: ([^\n]+)/.exec(ran.stderr)?.[1] ?? ran.stderr.trim();
   return said === '' ? 'nft is not installed' : `nft says: ${said}`;

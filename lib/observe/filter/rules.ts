@@ -1,7 +1,7 @@
 import { HostError } from '../../errors.ts';
 import { type RuleSet, rulesOf } from '../../filter/forward.ts';
 import type { Family } from '../../request/addresses.ts';
-import { failureText } from '../../system/processes/exec.ts';
+import { failureText, silenceText } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import { readBridgeRecords } from '../bridge/uplink.ts';
 import { families } from '../host/host.ts';
@@ -15,9 +15,10 @@ export interface RuleLine {
 }
 
 /**
- * The present rules of one device in both families; empty for a family whose tool is missing or fails.
+ * The present rules of one device in both families; empty for a family whose tool is missing or refuses.
  * @param system the way to iptables
  * @param device the kernel's name, vif1.0 or vif1.0-emu
+ * @throws HostError where a tool could not tell
  */
 export function listRules(system: System, device: string): RuleSet {
   const list = (tool: string): readonly string[] => {
@@ -27,19 +28,16 @@ export function listRules(system: System, device: string): RuleSet {
   return { 4: list('iptables'), 6: list('ip6tables') };
 }
 
-/** The lowest exit status of a program that a signal ended. */
-const ENDED = 128;
-
 /**
- * Whether the rule of a firewall line exists now. It counts as existing where iptables was ended before it told.
+ * Whether the rule of a firewall line exists now. It counts as existing where iptables could not tell.
  * @param system the way to iptables
  * @param line "-I CHAIN …" or "-D CHAIN …"
  */
 export function isRuleInPlace(system: System, line: RuleLine): boolean {
   const words = line.line.match(/"[^"]*"|\S+/g) ?? [];
   const rule = words.slice(1).map((word) => word.replace(/^"|"$/g, ''));
-  const { status } = system.run([line.tool, '-w', '-t', line.table, '-C', ...rule]);
-  return status === 0 || status >= ENDED;
+  const result = system.run([line.tool, '-w', '-t', line.table, '-C', ...rule]);
+  return result.status === 0 || silenceText(result) !== undefined;
 }
 
 /**

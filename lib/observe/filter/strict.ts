@@ -3,7 +3,7 @@ import { INGRESS, isDeviceChain, withRanged } from '../../filter/strict-elements
 import { CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import { STRICT_RECORDS, strictRecordPath } from '../../record/paths.ts';
 import { LOCKING_MODES, type LockingMode } from '../../request/arguments.ts';
-import { failureText, isMissing } from '../../system/processes/exec.ts';
+import { failureText, isMissing, silenceText } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import { deviceExists } from '../host/port.ts';
 import { isRecord, readJson, recordsIn } from '../records.ts';
@@ -92,10 +92,16 @@ function stateOf(system: System, table: string): 'bare' | 'customized' | undefin
 /**
  * Refuses antispoof=strict where nft is missing.
  * @param system the way to nft
- * @throws HostError when nft is not installed
+ * @throws HostError when nft is not installed, or could not tell
  */
 export function mustHaveNft(system: System): void {
-  if (system.run(['nft', '--version']).status === 0) return;
+  const result = system.run(['nft', '--version']);
+  if (result.status === 0) return;
+  const silence = silenceText(result);
+  if (silence !== undefined)
+    throw new HostError(
+      `antispoof=strict needs nft, which does not run now (${silence}). Mend the cause and try again.`,
+    );
   throw new HostError(
     'antispoof=strict needs nft, which is not installed. Install nftables, or leave antispoof=strict out.',
   );

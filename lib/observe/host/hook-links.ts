@@ -42,15 +42,17 @@ export interface LinksWanted {
  * Reads a folder of hooks: the hooks' names, other links to the program, and the kept scripts.
  * @param system the way to the files, and to dpkg's list of diversions
  * @param wanted the folder, the program and the hooks
- * @throws HostError where a link leads out of the tree
+ * @throws HostError where a link leads out of the tree, or dpkg could not tell
  */
 export function readHookLinks(system: System, { root, folder, program, hooks }: LinksWanted): HookLinks {
   const real = resolved(system, `${root}${folder}`);
   if (root !== '' && !real.startsWith(`${resolved(system, root)}/`))
     throw new HostError(`A link leads out of ${root} to ${real}, so nothing was changed.`, { exitCode: 2 });
-  const byDpkg = root === '' && system.run(['dpkg-query', '-W', 'dpkg']).status === 0;
+  const asksDpkg = (...words: string[]) =>
+    system.run(['dpkg-query', ...words], { isListing: true }).status === 0;
+  const byDpkg = root === '' && asksDpkg('-W', 'dpkg');
   // dpkg-divert needs the path as the package has it, without resolved links.
-  const isPackaged = byDpkg && system.run(['dpkg-query', '-S', real]).status === 0;
+  const isPackaged = byDpkg && asksDpkg('-S', real);
   const own = isPackaged ? real : `${root}${folder}`;
   const diversions = byDpkg ? listDiversions(system, own) : undefined;
   const target = relativePath(real, resolved(system, `${root}${program}`));

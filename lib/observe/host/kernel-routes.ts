@@ -128,7 +128,8 @@ function askedRoutes(system: System, family: Family, { prefixes, devices }: Rout
     const wanted = prefixes.filter((prefix) => isIpv6(prefix) === (family === 6));
     const addresses = [...NOWHERE[family], ...wanted.map((prefix) => prefix.replace(/\/.*/, ''))];
     const input = addresses.map((address) => `route get fibmatch ${address}\n`).join('');
-    return [system.run([...argv, '-force', '-batch', '-'], { input }).stdout, show('proto', 'kernel')];
+    const found = system.run([...argv, '-force', '-batch', '-'], { input, isListing: true }).stdout;
+    return [found, show('proto', 'kernel')];
   }
 }
 

@@ -1,5 +1,5 @@
 import { HostError, XenNetworkError } from '../../errors.ts';
-import { failureText, type RunResult } from '../../system/processes/exec.ts';
+import { failureText, type RunOptions, type RunResult } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import { isPromiscuous, type Link, readLink } from '../host/port.ts';
 import { isRecord, readVifRecord } from '../records.ts';
@@ -79,9 +79,8 @@ function isUserPort(system: System, port: Link): boolean {
   if (!isPromiscuous(system, port.name)) return false;
   // The daemon writes the index of the device that it has opened; a device that was removed and made again has another
   // index.
-  const { status, stdout } = askPort(system, '--timeout=2', [
-    ...['--if-exists', 'get', 'interface', port.name, 'ifindex', 'ofport'],
-  ]);
+  const words = ['--if-exists', 'get', 'interface', port.name, 'ifindex', 'ofport'];
+  const { status, stdout } = askPort(system, '--timeout=2', words);
   const [index, number] = stdout.trim().split('\n');
   if (status !== 0 || !(Number(number) > 0)) return false;
   if (index !== NOT_WRITTEN) return Number(index) === port.index;
@@ -93,8 +92,13 @@ function isUserPort(system: System, port: Link): boolean {
 /** What ovs-vsctl prints of a column without a value. */
 const NOT_WRITTEN = '[]';
 
-function askPort(system: System, timeout: string, words: readonly string[]): RunResult {
-  return system.run(['ovs-vsctl', timeout, '--no-wait', ...words]);
+function askPort(
+  system: System,
+  timeout: string,
+  words: readonly string[],
+  options: RunOptions = {},
+): RunResult {
+  return system.run(['ovs-vsctl', timeout, '--no-wait', ...words], options);
 }
 
 const INSTEAD = 'port security of OVN, or flows that match the MAC and IP addresses of the guest';
@@ -133,7 +137,7 @@ export function unheldFinder(system: System): (device: string, name: string) => 
 
 function offloads(system: System): boolean {
   const words = ['--if-exists', 'get', 'open_vswitch', '.', 'other_config:hw-offload'];
-  return /true/.test(system.run(['ovs-vsctl', '--timeout=2', '--no-wait', ...words]).stdout);
+  return /true/.test(askPort(system, '--timeout=2', words, { isListing: true }).stdout);
 }
 
 /**
@@ -217,7 +221,7 @@ function resultOf(answer: string): Row[][] | undefined {
 
 /** Where the switch's sockets are in another folder, ovs-vsctl knows it. */
 function askElsewhere(system: System, bridge: string): Forwarding {
-  const ask = (...words: string[]) => system.run(['ovs-vsctl', '--timeout=1', ...words]);
+  const ask = (...words: string[]) => system.run(['ovs-vsctl', '--timeout=1', ...words], { isListing: true });
   const isOffloaded = offloads(system);
   const parent = ask('br-to-parent', bridge);
   if (parent.status !== 0) return { type: undefined, isOffloaded };

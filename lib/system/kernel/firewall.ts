@@ -1,3 +1,4 @@
+import { XenNetworkError } from '../../errors.ts';
 import { RUN_FOLDER } from '../../record/paths.ts';
 import type { Family } from '../../request/addresses.ts';
 import { CHILD_ENVIRONMENT } from '../processes/exec.ts';
@@ -44,12 +45,24 @@ export function withFirewall(system: System): System {
     ...system,
     program,
     run([name = '', ...rest], options) {
-      const own = program(name);
+      let own: string;
+      try {
+        own = program(name);
+      } catch (thrown) {
+        // A listing tells it by itself; a change counts as failed, as where iptables could not be started.
+        if (!(thrown instanceof XenNetworkError) || options?.isListing === true) throw thrown;
+        return { status: 127, stdout: '', stderr: thrown.message.replace(/\.$/, '') };
+      }
       if (name.endsWith('-restore')) save();
       return system.run([own, ...rest], options);
     },
     nfTables(family, lines) {
-      if (!usesNft({ ...system, program }, family)) return undefined;
+      try {
+        if (!usesNft({ ...system, program }, family)) return undefined;
+      } catch (thrown) {
+        if (!(thrown instanceof XenNetworkError)) throw thrown;
+        return { error: thrown.message.replace(/\.$/, '') };
+      }
       save();
       return system.nfTables?.(family, lines);
     },

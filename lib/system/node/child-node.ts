@@ -43,7 +43,9 @@ export function runByNode(argv: readonly string[], options: RunOptions = {}): Ru
     cwd: '/',
   });
   const late = errnoName(done.error) === 'ETIMEDOUT';
-  const why = late ? `\n${timeOutText(argv, options, timeoutMs)}` : (done.error?.message ?? '');
+  // Nothing is said of a program that is not installed.
+  const failure = errnoName(done.error) === 'ENOENT' ? '' : (done.error?.message ?? '');
+  const why = late ? `\n${timeOutText(argv, options, timeoutMs)}` : failure;
   const status = exitStatus(done.status, done.signal);
   if (options.isListing === true && (done.stdout ?? '').length > MOST_LISTED)
     return { status: status || 1, stdout: '', stderr: tooLongText(argv) };

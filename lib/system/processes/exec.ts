@@ -1,3 +1,4 @@
+import { HostError } from '../../errors.ts';
 import { waitText } from './deadline.ts';
 
 /** The result of a child process. */
@@ -19,8 +20,9 @@ export interface RunOptions {
    */
   readonly timeoutMs?: number;
   /**
-   * The output is a listing that is only useful as a whole: the run fails where it is longer than MOST_LISTED. Of any
-   * other output the last MOST_SAID bytes are kept.
+   * The output is a listing that is only useful as a whole: the run throws HostError where the program could not tell
+   * (`silenceText`), and where the output is longer than MOST_LISTED. Of any other output the last MOST_SAID bytes are
+   * kept.
    */
   readonly isListing?: boolean;
   /** The child changes the host, so signals of the terminal (hangup, Ctrl-C) must not reach it. */
@@ -106,6 +108,26 @@ export function isMissing({ status, stderr }: Pick<RunResult, 'status' | 'stderr
   return status === 127 && stderr === '';
 }
 
+/** Signals end a program with the status 128 + n (`RunResult`), and Linux has this many. */
+const [ENDED, SIGNALS] = [128, 64];
+/** What programs say where they, or the kernel, lack something for the moment. */
+const SHORT =
+  /memory allocation failure|cannot allocate memory|out of memory|memory exhausted|no buffer space|too many open files/i;
+
+/**
+ * Why a program could not tell what it was asked, which is no answer: it was killed or ran out of time, it could not be
+ * started though it is installed, or it lacked memory or the like.
+ * @param result what came of it
+ * @returns undefined where it answered, also where it refused or is not installed
+ */
+export function silenceText(result: RunResult): string | undefined {
+  const { status, stderr } = result;
+  if (status > ENDED && status <= ENDED + SIGNALS)
+    return stderr.trim() === '' ? `it was killed by signal ${status - ENDED}` : failureText(result);
+  const isUnable = status === 127 ? !isMissing(result) : status !== 0 && SHORT.test(stderr);
+  return isUnable ? failureText(result) : undefined;
+}
+
 /** How ip(8) and bridge(8) say that what they list changed meanwhile. */
 const IS_TORN = /^Dump was interrupted/m;
 /** How often such a listing is asked for. */
@@ -113,9 +135,9 @@ const MOST_LISTINGS = 20;
 
 /**
  * Repeats listings that changed while the kernel sent them, since they may lack what was there all the time. One that
- * never gets whole counts as failed.
+ * cannot be had is an error: whoever took it for an empty one would believe that nothing is there.
  * @param run runs a program
- * @returns the same for whole listings
+ * @returns the same for whole listings; it throws HostError where a program could not list what there is
  */
 export function wholeListings(
   run: (argv: readonly string[], options?: RunOptions) => RunResult,
@@ -124,9 +146,19 @@ export function wholeListings(
     let result = run(argv, options);
     if (options?.isListing !== true) return result;
     for (let tries = 1; IS_TORN.test(result.stderr); tries++) {
-      if (tries === MOST_LISTINGS) return { ...result, status: result.status || 1 };
+      if (tries === MOST_LISTINGS)
+        throw unlisted(argv, `it changed each of ${MOST_LISTINGS} times meanwhile`);
       result = run(argv, options);
     }
+    const why = result.stderr === tooLongText(argv) ? result.stderr : silenceText(result);
+    if (why !== undefined) throw unlisted(argv, why);
     return result;
   };
+}
+
+function unlisted(argv: readonly string[], why: string): HostError {
+  return new HostError(
+    `"${argv.join(' ')}" could not list what this host has (${why}), so that nobody knows what is there. Mend the cause ` +
+      '(is there memory left?) and try again.',
+  );
 }

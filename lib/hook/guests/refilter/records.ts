@@ -1,5 +1,6 @@
 import { applyTeardown } from '../../../apply/apply.ts';
 import { locked, RULES_LOCK } from '../../../apply/locked.ts';
+import { HostError } from '../../../errors.ts';
 import { type RuleSet, rulesByDevice } from '../../../filter/forward.ts';
 import { attachable, readStrictRecords, type StrictRecord } from '../../../observe/filter/strict.ts';
 import { damagedChains, isWhole } from '../../../observe/filter/strict-health.ts';
@@ -38,6 +39,7 @@ export interface Restored<T> {
 /**
  * Lists the rules of all devices.
  * @param system the way to iptables
+ * @throws HostError where a tool could not tell
  */
 export function listAllRules(system: System): RulesInPlace {
   const listed = (tool: string) => rulesByDevice(system.run([`${tool}-save`], { isListing: true }).stdout);
@@ -69,9 +71,9 @@ export function restoreStrict(
   return locked(system, STRICT_LOCK_PATH, async () => {
     known.forget();
     const records = readStrictRecords(known);
-    const listing = listStrictTable(system);
+    const { listing, failures } = listedOrNot(system);
     if (records.size === 0 && listing === undefined && strictUsers(system).length === 0)
-      return { failures: [], found: listing };
+      return failures.length > 0 ? { failures } : { failures, found: listing };
     const isGone = (port: string, record: StrictRecord | undefined) =>
       !deviceExists(system, port) && (record === undefined || !isHere(record.device));
     const ports = [...new Set([...records.keys(), ...(listing?.elements.keys() ?? [])])];
@@ -90,8 +92,21 @@ export function restoreStrict(
     ];
     const forget = gone.filter((port) => records.has(port)).map(forgetStep);
     const plan = { steps: [...steps, ...forget], warnings: [] };
-    return { failures: await applyTeardown(system, plan, { held: STRICT_LOCK_PATH }) };
+    return { failures: [...failures, ...(await applyTeardown(system, plan, { held: STRICT_LOCK_PATH }))] };
   });
+}
+
+/** What the records say can be put in also where nobody can tell what is there: a guest is filtered at least. */
+function listedOrNot(system: System): {
+  readonly listing: StrictListing | undefined;
+  readonly failures: readonly string[];
+} {
+  try {
+    return { listing: listStrictTable(system), failures: [] };
+  } catch (thrown) {
+    if (!(thrown instanceof HostError)) throw thrown;
+    return { listing: undefined, failures: [thrown.message] };
+  }
 }
 
 function isDamaged(

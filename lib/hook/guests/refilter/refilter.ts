@@ -62,26 +62,37 @@ export async function refilter(context: Context): Promise<number> {
   const strict = await attempted(() => restoreStrict(system, shared, isHere));
   const rules = await attempted(() => restoreRules(system, shared, isHere));
   const failures = [...strict.failures, ...rules.failures];
-  const run: Refilter = {
-    context,
-    shared,
-    look: lookAtAll(system, {
+  const { found: look } = await noting(failures, () => {
+    const known = {
       ...(rules.found === undefined ? {} : { rules: rules.found }),
       ...('found' in strict ? { listing: strict.found } : {}),
-    }),
-    wanted: new Map(),
-    failures,
-    changed: false,
-  };
-  failures.push(...(await attempted(() => restoreGuests(run))).failures);
-  failures.push(...(await clearUp(run)));
-  failures.push(...(run.changed ? missingFilters(system, run.wanted) : unheldPorts(run.shared)));
+    };
+    return { failures: [], found: lookAtAll(system, known) };
+  });
+  const wanted = new Map<string, RuleSet>();
+  if (look !== undefined) {
+    const run: Refilter = { context, shared, look, wanted, failures, changed: false };
+    await noting(failures, () => restoreGuests(run));
+    await noting(failures, () => clearUp(run));
+    await noting(failures, () => ({
+      failures: run.changed ? missingFilters(system, wanted) : unheldPorts(shared),
+    }));
+  }
   if (failures.length > 0) throw new HostError([...new Set(failures)].join(' '));
-  return run.wanted.size;
+  return wanted.size;
+}
+
+async function noting<T>(
+  failures: string[],
+  work: () => Restored<T> | Promise<Restored<T>>,
+): Promise<Restored<T>> {
+  const done = await attempted(async () => work());
+  failures.push(...done.failures);
+  return done;
 }
 
 /** Removes what devices have left that are gone or have another name by now. */
-async function clearUp(run: Refilter): Promise<string[]> {
+async function clearUp(run: Refilter): Promise<Restored<never>> {
   const { context, shared, look } = run;
   const { system } = context;
   // Whatever is to be removed is looked at again under the locks.
@@ -94,7 +105,7 @@ async function clearUp(run: Refilter): Promise<string[]> {
     ...(await attempted(() => removeOwnerless(system, shared, look.listing))).failures,
     ...(await attempted(() => removeStrangers(system, shared, look.tables))).failures,
   ];
-  return failures;
+  return { failures };
 }
 
 async function attempted<T>(work: () => Promise<Restored<T>>): Promise<Restored<T>> {

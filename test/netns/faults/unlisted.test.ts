@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Ran } from '../../support/hosts/namespace.ts';
+import { NetHost } from '../../support/hosts/net-host.ts';
+
+/** As the kernel ends a program where memory is short. */
+const KILLED = '#!/bin/sh\nkill -9 $$\n';
+const GUEST = { bridge: 'xenbr0', ip: '192.0.2.7' };
+
+let net: NetHost;
+
+beforeAll(async () => {
+  net = await NetHost.create();
+  net.host.ok('mount', '-t', 'tmpfs', 'tmpfs', '/usr/local/sbin');
+});
+
+afterAll(() => net.host.close());
+
+/** Does something while each run of a program is killed. */
+function whileKilled<T>(program: string, work: () => T): T {
+  const path = `/usr/local/sbin/${program}`;
+  net.host.write(path, KILLED, '755');
+  try {
+    return work();
+  } finally {
+    net.host.ok('rm', path);
+  }
+}
+
+const tool = (...words: string[]): Ran => net.host.hook('xen-network', words);
+const bridge = (...words: string[]): Ran => net.host.hook('network-bridge', words);
+const UNLISTED = '"iptables-save" could not list what this host has (it was killed by signal 9)';
+
+test('a start does not take a firewall that nobody could list for an open one', async () => {
+  const before = await net.host.settled();
+  const ran = whileKilled('iptables-save', () => bridge('start', 'topology=plain'));
+  expect(ran.status).toBe(1);
+  expect(ran.stderr).toContain('it is not known whether the firewall would cut the host off');
+  expect(ran.stderr).toContain(UNLISTED);
+  expect(await net.host.snapshotLike(before)).toEqual(before);
+});
+
+test('a stop goes on without what only its undo would need, and says so', async () => {
+  const before = await net.host.settled();
+  net.ok('network-bridge', 'start', 'topology=plain');
+  const ran = whileKilled('bridge', () => bridge('stop'));
+  expect(ran.status).toBe(0);
+  expect(ran.stderr).toContain('If this is undone, xenbr0 may come back without VLANs, flags or entries');
+  expect(await net.host.snapshotLike(before)).toEqual(before);
+});
+
+test('a refilter adds nothing twice, and status and doctor say that they do not know', () => {
+  net.ok('network-bridge', 'start', 'topology=plain', 'antispoof=yes');
+  net.guest('vif-bridge', 1, GUEST);
+  const rules = net.rules();
+  const [refilter, status, doctor] = whileKilled('iptables-save', () => [
+    tool('refilter'),
+    tool('status'),
+    tool('doctor'),
+  ]);
+  expect(net.rules()).toEqual(rules);
+  expect(refilter).toMatchObject({ status: 1, stderr: expect.stringContaining(UNLISTED) });
+  expect(status).toMatchObject({ status: 1, stdout: expect.stringContaining('iptables-save') });
+  expect(status?.stdout).not.toContain('lacks');
+  expect(doctor).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining(UNLISTED) });
+  expect(tool('refilter').status).toBe(0);
+  expect(net.rules()).toEqual(rules);
+});
+
+test('an offline whose record is lost does the rest, and a refilter removes the rules', () => {
+  net.host.ok('rm', '/run/xen-network/vif/vif1.0');
+  const ran = whileKilled('iptables-save', () => net.call('vif-bridge', 'offline', 1));
+  expect(ran.status).toBe(0);
+  expect(ran.stderr).toContain(UNLISTED);
+  expect(ran.stderr).toContain('After that "xen-network refilter" removes what is left.');
+  expect(net.host.ok('ip', 'link', 'show', 'vif1.0')).not.toContain('master');
+  net.host.netns('guest1').ip('link del dev eth0');
+  net.store.forget(1, 0);
+  expect(net.rules().join()).toContain('vif1.0');
+  expect(tool('refilter').status).toBe(0);
+  expect(net.rules().join()).not.toContain('vif1.0');
+});
+
+test('a stop that cannot tell which rules are left keeps their holder, and the next one removes them', () => {
+  const ran = whileKilled('iptables-save', () => bridge('stop', 'force=yes'));
+  expect(ran.status).toBe(1);
+  expect(ran.stderr).toContain(UNLISTED);
+  expect(net.host.reaches('192.0.2.1')).toBe(true);
+  expect(net.rules()[0]).toBe('-P FORWARD DROP');
+  net.ok('network-bridge', 'stop');
+  expect(net.rules()).toEqual(['-P FORWARD ACCEPT']);
+  expect(net.host.reaches('192.0.2.1')).toBe(true);
+});

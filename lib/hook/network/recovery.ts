@@ -10,9 +10,10 @@ import {
 import { damagedJournals, journalKeys, readJournal } from '../../apply/journal.ts';
 import { recoverInWords, recoverRun } from '../../apply/recover.ts';
 import { undoJournal } from '../../apply/undo.ts';
-import { messageOf } from '../../errors.ts';
+import { messageOf, StepError, XenNetworkError } from '../../errors.ts';
 import type { Context } from '../context.ts';
 import { forgetCalls, MULTI_HOOK } from './multi-list.ts';
+import { collectShared } from './shared-settings.ts';
 import { FORCED, perform, refilterDue, refilterGuests } from './transaction.ts';
 
 /**
@@ -61,8 +62,23 @@ async function takeBack(context: Context, id: string, { hook, values, steps }: T
   const call = { ...context, hook, log };
   const hooks = await context.networkHooks();
   const work = () => (hook === MULTI_HOOK ? forgetCalls(call, values) : hooks.get(hook)?.stop(call, values));
-  await perform(call, [work], FORCED);
+  try {
+    await perform(call, [work], FORCED);
+  } catch (thrown) {
+    // Until its addresses are back on its card the host may be cut off, whatever else cannot be done.
+    if (hook !== BRIDGE_HOOK || !isOfShared(thrown)) throw thrown;
+    await perform(call, [work], { ...FORCED, leavesShared: true });
+    said.push(...(await collectShared(system)));
+  }
   return said;
+}
+
+const BRIDGE_HOOK = 'network-bridge';
+
+/** Whether a run failed at what hooks share, as where nobody can list the firewall's rules. */
+function isOfShared(thrown: unknown): boolean {
+  if (thrown instanceof StepError) return thrown.tool === 'share' || thrown.tool === 'follow';
+  return thrown instanceof XenNetworkError && thrown.cause !== undefined && isOfShared(thrown.cause);
 }
 
 /**

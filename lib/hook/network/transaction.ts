@@ -52,6 +52,8 @@ export interface Safeguards {
   readonly confirm: number | undefined;
   /** A refusal becomes a warning, and the work is done. */
   readonly force?: boolean;
+  /** Settings that hooks share stay as they are; their holder is forgotten then, and released by `collectShared`. */
+  readonly leavesShared?: boolean;
 }
 
 /** For an undo, since the host may be cut off already. */
@@ -200,15 +202,17 @@ function partOf(system: System, work: WorkOf, done: NetworkWork[], safeguards: S
   return {
     plan() {
       found = work();
-      const { check, force } = safeguards;
+      const { check, force, leavesShared } = safeguards;
       if (found?.refusal !== undefined && check === undefined && force !== true)
         throw new HostError(found.refusal);
       if (found !== undefined) done.push(found);
-      noteTables(system, found?.plan.steps ?? []);
-      noteDue(system, found?.plan.steps ?? []);
-      return found === undefined
-        ? undefined
-        : { ...found.plan, steps: [...found.plan.steps, ...settled(found)] };
+      if (found === undefined) return undefined;
+      const isLeft = ({ do: { tool } }: Step) =>
+        leavesShared === true && (tool === 'share' || tool === 'follow');
+      const steps = found.plan.steps.filter((step) => !isLeft(step));
+      noteTables(system, steps);
+      noteDue(system, steps);
+      return { ...found.plan, steps: [...steps, ...settled(found)] };
     },
     async check() {
       const wrong = (await found?.verify()) ?? [];

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Ran } from '../../support/hosts/namespace.ts';
 import { NetHost } from '../../support/hosts/net-host.ts';
+import { waitUntil } from '../../support/wait.ts';
 
 /** As the kernel ends a program where memory is short. */
 const KILLED = '#!/bin/sh\nkill -9 $$\n';
@@ -16,23 +17,24 @@ beforeAll(async () => {
 afterAll(() => net.host.close());
 
 /** Does something while each run of a program is killed. */
-function whileKilled<T>(program: string, work: () => T): T {
+async function whileKilled<T>(program: string, work: () => T | Promise<T>): Promise<T> {
   const path = `/usr/local/sbin/${program}`;
   net.host.write(path, KILLED, '755');
   try {
-    return work();
+    return await work();
   } finally {
     net.host.ok('rm', path);
   }
 }
 
+const isBridged = (): boolean => net.host.run(['ip', 'link', 'show', 'dev', 'xenbr0']).status === 0;
 const tool = (...words: string[]): Ran => net.host.hook('xen-network', words);
 const bridge = (...words: string[]): Ran => net.host.hook('network-bridge', words);
 const UNLISTED = '"iptables-save" could not list what this host has (it was killed by signal 9)';
 
 test('a start does not take a firewall that nobody could list for an open one', async () => {
   const before = await net.host.settled();
-  const ran = whileKilled('iptables-save', () => bridge('start', 'topology=plain'));
+  const ran = await whileKilled('iptables-save', () => bridge('start', 'topology=plain'));
   expect(ran.status).toBe(1);
   expect(ran.stderr).toContain('it is not known whether the firewall would cut the host off');
   expect(ran.stderr).toContain(UNLISTED);
@@ -42,17 +44,32 @@ test('a start does not take a firewall that nobody could list for an open one', 
 test('a stop goes on without what only its undo would need, and says so', async () => {
   const before = await net.host.settled();
   net.ok('network-bridge', 'start', 'topology=plain');
-  const ran = whileKilled('bridge', () => bridge('stop'));
+  const ran = await whileKilled('bridge', () => bridge('stop'));
   expect(ran.status).toBe(0);
   expect(ran.stderr).toContain('If this is undone, xenbr0 may come back without VLANs, flags or entries');
   expect(await net.host.snapshotLike(before)).toEqual(before);
 });
 
-test('a refilter adds nothing twice, and status and doctor say that they do not know', () => {
+test('a start that nobody confirms is taken back, and what it needed of the firewall once that can be listed', async () => {
+  const before = await net.host.settled();
+  const words = ['start', 'topology=plain', 'antispoof=yes', 'confirm=3600'];
+  expect(bridge(...words).status).toBe(0);
+  net.host.write('/run/xen-network/pending/network-bridge.xenbr0.deadline', '0\n');
+  await whileKilled('iptables-save', async () => {
+    tool('recover');
+    await waitUntil('the card to be off the bridge', () => net.host.reaches('192.0.2.1') && !isBridged());
+  });
+  expect(net.rules()[0]).toBe('-P FORWARD DROP');
+  tool('recover');
+  expect(net.rules()).toEqual(['-P FORWARD ACCEPT']);
+  expect(await net.host.snapshotLike(before)).toEqual(before);
+});
+
+test('a refilter adds nothing twice, and status and doctor say that they do not know', async () => {
   net.ok('network-bridge', 'start', 'topology=plain', 'antispoof=yes');
   net.guest('vif-bridge', 1, GUEST);
   const rules = net.rules();
-  const [refilter, status, doctor] = whileKilled('iptables-save', () => [
+  const [refilter, status, doctor] = await whileKilled('iptables-save', () => [
     tool('refilter'),
     tool('status'),
     tool('doctor'),
@@ -66,9 +83,9 @@ test('a refilter adds nothing twice, and status and doctor say that they do not 
   expect(net.rules()).toEqual(rules);
 });
 
-test('an offline whose record is lost does the rest, and a refilter removes the rules', () => {
+test('an offline whose record is lost does the rest, and a refilter removes the rules', async () => {
   net.host.ok('rm', '/run/xen-network/vif/vif1.0');
-  const ran = whileKilled('iptables-save', () => net.call('vif-bridge', 'offline', 1));
+  const ran = await whileKilled('iptables-save', () => net.call('vif-bridge', 'offline', 1));
   expect(ran.status).toBe(0);
   expect(ran.stderr).toContain(UNLISTED);
   expect(ran.stderr).toContain('After that "xen-network refilter" removes what is left.');
@@ -80,8 +97,8 @@ test('an offline whose record is lost does the rest, and a refilter removes the 
   expect(net.rules().join()).not.toContain('vif1.0');
 });
 
-test('a stop that cannot tell which rules are left keeps their holder, and the next one removes them', () => {
-  const ran = whileKilled('iptables-save', () => bridge('stop', 'force=yes'));
+test('a stop that cannot tell which rules are left keeps their holder, and the next one removes them', async () => {
+  const ran = await whileKilled('iptables-save', () => bridge('stop', 'force=yes'));
   expect(ran.status).toBe(1);
   expect(ran.stderr).toContain(UNLISTED);
   expect(net.host.reaches('192.0.2.1')).toBe(true);

@@ -8,18 +8,23 @@ import type { OverlapOutcome } from './overlap.ts';
 import { overlapOf, type Pair } from './overlap-pairs.ts';
 import { WORLDS } from './overlap-worlds.ts';
 
-/** Against hangs only. */
+/** Against hangs only: less than a test may take. */
 const LIMIT_MS = 550_000;
 const DRIVER = join(import.meta.dirname, 'overlap-driver.ts');
 
 /** A host of a world, on which pairs are tried one after the other; after one that goes wrong it is a new one. */
 export class OverlapHost {
   readonly #world: string;
+  readonly #limitMs: number;
   #running: { readonly host: Host; readonly driver: Driver } | undefined;
 
-  /** @param world its name among the worlds */
-  constructor(world: string) {
+  /**
+   * @param world its name among the worlds
+   * @param limitMs how long a pair may take
+   */
+  constructor(world: string, limitMs = LIMIT_MS) {
     this.#world = world;
+    this.#limitMs = limitMs;
   }
 
   /**
@@ -66,18 +71,22 @@ export class OverlapHost {
     const world = WORLDS[this.#world];
     if (world === undefined) throw new Error(`There is no world ${this.#world}.`);
     const host = await world.make();
-    this.#running = { host, driver: new Driver(host) };
+    this.#running = { host, driver: new Driver(host, this.#limitMs) };
     return this.#running;
   }
 }
 
 /** The driver in its host. */
 class Driver {
+  readonly #host: Host;
+  readonly #limitMs: number;
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
   #said = '';
 
-  constructor(host: Host) {
+  constructor(host: Host, limitMs: number) {
+    this.#host = host;
+    this.#limitMs = limitMs;
     const [file = '', ...args] = [...host.enter, findBun(), DRIVER];
     const child = spawn(file, args, { env: PLAIN_ENV });
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#said += text));
@@ -93,7 +102,8 @@ class Driver {
   async ask(line: string | undefined): Promise<string> {
     if (line === undefined) this.#child.stdin?.end();
     else this.#child.stdin?.write(line);
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), LIMIT_MS);
+    // Only with its host the driver ends: the child is what has entered that.
+    const timer = setTimeout(() => void this.#host.close(), this.#limitMs);
     const { value, done } = await this.#answers.next();
     clearTimeout(timer);
     if (done === true) throw new Error(`The driver ended: ${this.#said}`);

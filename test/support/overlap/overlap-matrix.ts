@@ -10,6 +10,8 @@ import { WORLDS } from './overlap-worlds.ts';
 
 /** The order is the same each time, and all kinds of pairs come early. */
 const SEED = 12;
+/** Against hangs only: beside much else a pair of long acts takes a quarter of an hour. */
+const LIMIT_MS = 4 * 3_600_000;
 /** So many pairs at the same time, unless told. */
 const AT_ONCE = 2;
 
@@ -43,7 +45,7 @@ async function lineOf(host: OverlapHost, pair: Pair): Promise<string> {
 async function tryPairs(pairs: Pair[], file: string): Promise<void> {
   const hosts = new Map<string, OverlapHost>();
   for (let pair = pairs.shift(); pair !== undefined; pair = pairs.shift()) {
-    const host = hosts.get(pair.world) ?? new OverlapHost(pair.world);
+    const host = hosts.get(pair.world) ?? new OverlapHost(pair.world, LIMIT_MS);
     hosts.set(pair.world, host);
     appendFileSync(file, `${await lineOf(host, pair)}\n`);
   }

@@ -151,12 +151,15 @@ export function strictElementsIn(host: Namespace): string[] {
 
 /**
  * As strictElementsIn.
- * @param ruleset what `nft -j list ruleset` printed
+ * @param listings what `nft -j list ruleset` printed, or what its listings of sets, maps and chains did, a line each
  */
-export function strictElementsOf(ruleset: string): string[] {
-  const found: unknown = JSON.parse(ruleset);
-  const entries =
-    isFields(found) && Array.isArray(found['nftables']) ? found['nftables'].filter(isFields) : [];
+export function strictElementsOf(listings: string): string[] {
+  const entries = listings
+    .split('\n')
+    .filter(Boolean)
+    .map((line): unknown => JSON.parse(line))
+    .flatMap((found) => (isFields(found) && Array.isArray(found['nftables']) ? found['nftables'] : []))
+    .filter(isFields);
   return ['bridge', 'netdev', 'inet'].flatMap((family) => elementsOf(family, entries));
 }
 

@@ -1,4 +1,5 @@
 import type { Namespace } from '../hosts/namespace.ts';
+import { readFiles } from './read-files.ts';
 
 /** The state of a host's network, by topic, as sorted lines that can be compared and read. */
 export type Snapshot = Readonly<Record<string, readonly string[]>>;
@@ -12,7 +13,7 @@ const PART = `part() { echo "=== $1"; shift; "$@" 2>/dev/null; }
 
 // Children are few, since a matrix of thousands of pairs looks tens of times at each: devices come with their addresses, a
 // family's routes, rules and proxies in one go, and the legacy tables are asked for where there are any.
-const PROBE = `
+const PROGRAMS = `
 part devices ip -j -d address
 list() { printf 'route show table all\\nrule\\nneigh show proxy\\n' | ip -j "$1" -batch -; }
 part inet list -4
@@ -22,6 +23,10 @@ part ip6tables ip6tables-nft-save
 legacy() { ! read -r table </proc/net/"$1"_tables_names || "$1"tables-legacy-save; }
 part iptables-legacy legacy ip
 part ip6tables-legacy legacy ip6
+`;
+
+// What files tell; `read-files.ts` reads the same without a child.
+const FILES = `
 cd /proc/sys/net && part sysctl grep -rs . ipv4/ip_forward ipv4/conf ipv6/conf bridge
 cd /run && part files find xen-network -type f -not -path '*/lock/*' -not -name '*.pid' -not -name '*.leases' \
   '(' -empty -printf '%p \\n' -o -exec grep -aHZ '' {} + ')'
@@ -64,25 +69,29 @@ export function partsOf(host: Namespace, script: string): ReadonlyMap<string, st
  * @param host whose network
  */
 export function takeSnapshot(host: Namespace): Snapshot {
-  return snapshotAndParts(host, '').snapshot;
+  return snapshotOf(partsOf(host, PROGRAMS + FILES));
 }
 
 /**
- * Takes a snapshot and more parts in one go.
- * @param host whose network
+ * Takes a snapshot of the host in which this process runs, and more parts in one go; with fewer children.
+ * @param here that host
  * @param script lines such as `part links ip link`
  * @returns the snapshot, and what each part printed, by its name
  */
 export function snapshotAndParts(
-  host: Namespace,
+  here: Namespace,
   script: string,
 ): { readonly snapshot: Snapshot; readonly parts: ReadonlyMap<string, string> } {
-  const parts = partsOf(host, PROBE + script);
+  const parts = partsOf(here, PROGRAMS + script);
+  return { snapshot: snapshotOf(new Map([...parts, ...readFiles()])), parts };
+}
+
+function snapshotOf(parts: ReadonlyMap<string, string>): Snapshot {
   const text = (name: string) => parts.get(name) ?? '';
   const lines = (name: string) => text(name).split('\n').filter(Boolean);
   const [devices, inet, inet6] = [objects(text('devices')), lines('inet'), lines('inet6')];
   const [[routes4 = '', rules4 = ''], [routes6 = '', rules6 = '', proxies = '']] = [inet, inet6];
-  const snapshot = {
+  return {
     links: devices.map(linkText).sort(),
     addresses: devices.flatMap(addressTexts),
     routes: [...routeTexts('inet', routes4), ...routeTexts('inet6', routes6)],
@@ -101,7 +110,6 @@ export function snapshotAndParts(
       .map((line) => line.replace('\0', ' ').replace(/^(\S+) \d+ [0-9a-f]{8} /, '$1 '))
       .sort(),
   };
-  return { snapshot, parts };
 }
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -150,8 +150,8 @@ export class Models {
   }
 
   #keyOf(acts: readonly Act[]): string {
-    const { before, after, end } = this.#overlap;
-    return JSON.stringify([before, acts, after, end]);
+    const { beside, before, after, end } = this.#overlap;
+    return JSON.stringify([beside, before, acts, after, end]);
   }
 }
 

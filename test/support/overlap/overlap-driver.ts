@@ -56,8 +56,8 @@ const doorAt = (at: number): 'kernel' | 'ip' => (at % 2 === 0 ? 'kernel' : 'ip')
 const undisturbed = new Map<string, Boundary>();
 
 /** What the first, when nobody comes between, holds before each of its steps, and which of them only ask. */
-async function stepsOf({ before, first, end }: Overlap): Promise<Boundary> {
-  const key = JSON.stringify([before, first]);
+async function stepsOf({ beside, before, first, end }: Overlap): Promise<Boundary> {
+  const key = JSON.stringify([beside, before, first]);
   const known = undisturbed.get(key);
   if (known !== undefined) return known;
   for (const act of before) runAway(act);
@@ -90,8 +90,19 @@ function nextAfter(at: number, { every, how }: Overlap, steps: Boundary, waited:
   return next;
 }
 
-/** Tries a pair at its boundaries. */
+/** Tries a pair at its boundaries, with what is beside it. */
 async function tryPair(overlap: Overlap, stage: Snapshot): Promise<OverlapOutcome> {
+  if (overlap.beside.length === 0) return tryBoundaries(overlap, stage);
+  const came = overlap.beside.map((act) => `${nameOf(act)}: ${runAway(act)}`);
+  const outcome = await tryBoundaries(overlap, settled());
+  const went = overlap.besideEnd.map((act) => `${nameOf(act)}: ${runAway(act)}`);
+  if (outcome.wrong.length > 0) return outcome;
+  const left = wrongAfter([stage]);
+  return left.length === 0 ? outcome : { ...outcome, wrong: ['left beside:', ...left, ...came, ...went] };
+}
+
+/** Tries a pair at its boundaries. */
+async function tryBoundaries(overlap: Overlap, stage: Snapshot): Promise<OverlapOutcome> {
   const models = new Models(overlap, stage);
   if (models.wrong.length > 0) return { steps: 0, tried: 0, wrong: ['already in turn:', ...models.wrong] };
   const steps = await stepsOf(overlap);

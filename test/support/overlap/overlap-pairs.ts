@@ -1,5 +1,5 @@
 import { type Act, type Overlap, shell, tool } from './overlap.ts';
-import { DUE, WORLDS } from './overlap-worlds.ts';
+import { DUE, type Role, WORLDS } from './overlap-worlds.ts';
 
 /** A pair of acts on a host, by their names. */
 export interface Pair {
@@ -45,11 +45,15 @@ export function overlapOf({ world: name, first, second, how }: Pair, every: numb
     throw new Error(`There is no pair of ${first} and ${second} on ${name}.`);
   const mends = [first, second].includes('flush') ? [tool('refilter')] : [];
   // What both need is done once.
-  const needs = [...(one.needs ?? []), ...(other.needs ?? [])].map((act) => JSON.stringify(act));
-  const before = [...world.before, ...[...new Set(needs)].map((text): Act => JSON.parse(text))];
+  const texts = [...(one.needs ?? []), ...(other.needs ?? [])].map((act) => JSON.stringify(act));
+  const needs = [...new Set(texts)].map((text): Act => JSON.parse(text));
+  const beside = besideOf(world.before, needs, [one, other]);
+  const before = [...world.before, ...needs].filter((act) => !beside.includes(act));
   const isLasting = how === 'killed' || one.due === true || other.due === true;
   return {
     stage: world.stage ?? [],
+    beside,
+    besideEnd: world.end.filter((act) => takesAway(act, beside, false)),
     before: [...before, ...(one.due === true ? [shell(DUE)] : [])],
     first: one.act,
     second: other.due === true ? shell(`${DUE}; exec /etc/xen/scripts/xen-network recover`) : other.act,
@@ -60,6 +64,23 @@ export function overlapOf({ world: name, first, second, how }: Pair, every: numb
     strike: world.strike ?? [],
     every,
   };
+}
+
+/**
+ * What is there all the time while a pair is tried: guests of the world that it is not about, and the networks that come before
+ * everything else and are neither started nor stopped by it.
+ * @param guests the acts by which the world's guests come
+ * @param needs what both acts need, in order
+ * @param pair the two
+ */
+function besideOf(guests: readonly Act[], needs: readonly Act[], pair: readonly Role[]): Act[] {
+  const others = guests.filter(({ card, guest }) => pair.every(({ of }) => of !== `guest ${card ?? guest}`));
+  if (others.length < guests.length) return others;
+  const hooks = pair.map(({ act }) => act.run?.[0]);
+  const isNetwork = ({ run: [hook, command, ...words] = [] }: Act) =>
+    command === 'start' && !hooks.includes(hook) && !words.some((word) => word.startsWith('confirm='));
+  const first = needs.findIndex((act) => !isNetwork(act));
+  return [...others, ...needs.slice(0, first < 0 ? needs.length : first)];
 }
 
 /** What takes a thing away again that an act of that name brings. */

@@ -22,6 +22,10 @@ export interface Act {
 export interface Overlap {
   /** What is done once, for all boundaries of all pairs. */
   readonly stage: readonly Act[];
+  /** What is done once for all boundaries of this pair: networks and guests that it is not about. */
+  readonly beside: readonly Act[];
+  /** What takes that away again. */
+  readonly besideEnd: readonly Act[];
   /** What leads from there to the host on which both begin. */
   readonly before: readonly Act[];
   readonly first: Act;

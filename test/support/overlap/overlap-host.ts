@@ -10,6 +10,8 @@ import { WORLDS } from './overlap-worlds.ts';
 
 /** Against hangs only: less than a test may take. */
 const LIMIT_MS = 550_000;
+/** How much of an answer is shown that is none. */
+const MOST_SHOWN = 1000;
 const DRIVER = join(import.meta.dirname, 'overlap-driver.ts');
 
 /** A host of a world, on which pairs are tried one after the other; after one that goes wrong it is a new one. */
@@ -38,7 +40,7 @@ export class OverlapHost {
     const { driver } = await this.#start();
     let isFine = false;
     try {
-      const outcome: OverlapOutcome = JSON.parse(await driver.ask(`${JSON.stringify(overlap)}\n`));
+      const outcome = outcomeIn(await driver.ask(`${JSON.stringify(overlap)}\n`));
       isFine = outcome.wrong.length === 0;
       return outcome;
     } finally {
@@ -74,6 +76,15 @@ export class OverlapHost {
     this.#running = { host, driver: new Driver(host, this.#limitMs) };
     return this.#running;
   }
+}
+
+/** @throws Error with the answer, where it is no outcome */
+function outcomeIn(answer: string): OverlapOutcome {
+  const outcome: Partial<OverlapOutcome> | null = JSON.parse(answer);
+  const { steps, tried, wrong } = outcome ?? {};
+  if (steps === undefined || tried === undefined || !Array.isArray(wrong))
+    throw new Error(`The driver answered ${answer.slice(0, MOST_SHOWN)}`);
+  return { steps, tried, wrong };
 }
 
 /** The driver in its host. */

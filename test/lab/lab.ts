@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   statfsSync,
   truncateSync,
@@ -14,6 +15,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeDeb } from '../../tools/package/deb.ts';
+import { MACHINES, makeSource } from '../../tools/package/source.ts';
+import { sourceDate } from '../../tools/runtime.ts';
 import { buildPreload } from '../support/xenstore/xenstored.ts';
 import { startMachine } from './machine.ts';
 import { type SuiteName, suiteSettings } from './suites.ts';
@@ -88,7 +92,7 @@ export async function startLab(suite: SuiteName, memory: number): Promise<Lab> {
   const folder = mkdtempSync(join(tmpdir(), 'xen-lab-'));
   const system = join(folder, 'dom0.img');
   execFileSync('cp', ['--sparse=always', '--reflink=auto', join(imagesOf(suite), 'dom0.img'), system]);
-  const disks = [system, makePayload(folder, settings)] as const;
+  const disks = [system, await makePayload(folder, settings)] as const;
   const log = join(logs, 'console.log');
   const parts = { images: imagesOf(suite), disks, shared: PROJECT, memory, log };
   let said: string[] = [];
@@ -145,16 +149,27 @@ function buildImages(suite: SuiteName, settings: string): void {
   throw new Error(`The images of the Xen lab could not be made (${log}):\n${end}`);
 }
 
-/** The disk with what this run brings along: the scenarios, and the project as install.sh wants it. */
-function makePayload(folder: string, settings: string): string {
+/** The disk with what this run brings along: the scenarios, the project as install.sh wants it, and its Debian package. */
+async function makePayload(folder: string, settings: string): Promise<string> {
   const tree = join(folder, 'payload');
   const disk = join(folder, 'payload.img');
   cpSync(settings, join(tree, 'settings'));
   for (const part of ['dom0', 'scenarios']) cpSync(join(HERE, part), join(tree, part), { recursive: true });
   for (const part of ['install.sh', 'init', 'dist/xen-network', 'dist/share'])
     cpSync(join(PROJECT, part), join(tree, 'project', part), { recursive: true });
+  await makePackage(folder, join(tree, 'packages'));
   writeFileSync(disk, '');
   truncateSync(disk, 2 ** 28);
   execFileSync('mke2fs', ['-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-d', tree, disk]);
   return disk;
+}
+
+/** Makes xen-network.deb of the build in dist/, without manual pages where they are not made. */
+async function makePackage(folder: string, to: string): Promise<void> {
+  const work = join(folder, 'package');
+  for (const made of [work, to]) mkdirSync(made, { recursive: true });
+  const [machine] = MACHINES;
+  const site = { machine, work, source: join(work, 'source'), date: await sourceDate(), to };
+  await makeSource(site);
+  renameSync(await makeDeb(site), join(to, 'xen-network.deb'));
 }

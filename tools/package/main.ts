@@ -7,12 +7,8 @@ import { basename, join } from 'node:path';
 import { root, sourceDate } from '../runtime.ts';
 import { makeDeb } from './deb.ts';
 import { makeRpm } from './rpm.ts';
-import { type Machine, makeArchive, makeSource, out, VERSION } from './source.ts';
+import { MACHINES, type Machine, makeArchive, makeSource, out, VERSION } from './source.ts';
 
-const MACHINES: readonly Machine[] = [
-  { debian: 'amd64', rpm: 'x86_64', built: 'dist' },
-  { debian: 'arm64', rpm: 'aarch64', built: 'dist/aarch64-linux-gnu' },
-];
 const date = await sourceDate();
 const folder = join(out, `.package-${process.pid}`);
 const made: string[] = [];

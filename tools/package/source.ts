@@ -14,6 +14,12 @@ export interface Machine {
   readonly built: string;
 }
 
+/** Those that packages are made for. */
+export const MACHINES = [
+  { debian: 'amd64', rpm: 'x86_64', built: 'dist' },
+  { debian: 'arm64', rpm: 'aarch64', built: 'dist/aarch64-linux-gnu' },
+] as const satisfies readonly Machine[];
+
 /** Where shells look for what completes words. */
 const COMPLETIONS: readonly (readonly [shell: string, file: string])[] = [
   ['bash', 'share/bash-completion/completions/xen-network'],

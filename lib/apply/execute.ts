@@ -1,5 +1,4 @@
 import { messageOf, StepError } from '../errors.ts';
-import { isPortLine } from '../filter/wrapped.ts';
 import { type Command, commandText, type Step } from '../plan/step.ts';
 import { isRecordPath } from '../record/paths.ts';
 import { seal } from '../record/sealed.ts';
@@ -7,6 +6,7 @@ import type { Refusal, RtOutcome } from '../system/kernel/rtnetlink.ts';
 import { DEFAULT_TIMEOUT_MS, failureText } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
 import { applyEdit } from '../wire/dhcp-conf.ts';
+import { linesBefore } from '../wire/nf/changes.ts';
 import { isKernelRequest } from '../wire/rtnetlink.ts';
 
 /** Commands that one call carries out together. */
@@ -193,21 +193,43 @@ function runRestore(system: System, program: string, commands: readonly Command[
   };
 }
 
-/**
- * One transaction too. In an undo or teardown one element that is gone must not stop the removal of all others: the
- * commands are then run in halves, and a removal whose object is gone counts as done.
- */
+/** One transaction too; what makes the table of the others comes before it in one of its own, which nft has to read. */
 function runNft(system: System, commands: readonly Command[], force: boolean): Outcome {
   const lines = commands.flatMap((command) => (command.tool === 'nft' ? [command.line] : []));
-  if (lines.every(isPortLine) && system.changeSets?.(lines) === true)
-    return { done: commands.length, exact: true };
+  const first = linesBefore(lines);
+  // What is removed goes in the same moment in which the new comes.
+  if (first === 0 || first === lines.length || lines.slice(0, first).some((line) => /\bdelete /.test(line)))
+    return runTransaction(system, commands, lines, force);
+  const made = runTransaction(system, commands.slice(0, first), lines.slice(0, first), force);
+  if (made.error !== undefined && !force) return made;
+  const rest = runTransaction(system, commands.slice(first), lines.slice(first), force);
+  return { ...gathered([made, rest]), done: made.done + rest.done, exact: made.exact && rest.exact };
+}
+
+/**
+ * In an undo or teardown one element that is gone must not stop the removal of all others: the commands are then run in
+ * halves, and a removal whose object is gone counts as done.
+ */
+function runTransaction(
+  system: System,
+  commands: readonly Command[],
+  lines: readonly string[],
+  force: boolean,
+): Outcome {
+  if (system.changeTables?.(lines) === true) return { done: commands.length, exact: true };
   const input = lines.map((line) => `${line}\n`).join('');
   const result = system.run(['nft', '-f', '-'], { input, ...CHANGES, ...timeFor(commands) });
   if (result.status === 0) return { done: commands.length, exact: true };
   if (force && commands.length > 1) {
     const half = commands.length >> 1;
-    const parts = [commands.slice(0, half), commands.slice(half)];
-    return { ...gathered(parts.map((part) => runNft(system, part, true))), done: commands.length };
+    const parts = [
+      [0, half],
+      [half, commands.length],
+    ] as const;
+    const outcomes = parts.map(([from, to]) =>
+      runTransaction(system, commands.slice(from, to), lines.slice(from, to), true),
+    );
+    return { ...gathered(outcomes), done: commands.length };
   }
   const [said = ''] = failureText(result, /^\s*$/gm).split('; ');
   if (force && IS_GONE.test(said) && /^(delete|flush) /.test(input))

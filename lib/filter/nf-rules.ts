@@ -1,13 +1,8 @@
 import { type Family, ipv4Octets, ipv6Groups } from '../request/addresses.ts';
-import type { WantedRule } from '../wire/nf-listing.ts';
-import {
-  META,
-  maskWord,
-  type NfBatch,
-  type NfExpressions,
-  type NfRange,
-  NfWriter,
-} from '../wire/nf-tables.ts';
+import { META } from '../wire/nf/expressions.ts';
+import type { NfBatch } from '../wire/nf/messages.ts';
+import { maskWord, type NfExpressions, type NfRange, NfWriter } from '../wire/nf/rules.ts';
+import type { WantedRule } from '../wire/nf/rules-listing.ts';
 
 /** A line of iptables-restore for a table. */
 export interface TableLine {

@@ -115,14 +115,6 @@ export function portLine(verb: 'add' | 'delete', bridge: string, element: string
   return `${verb} element ${wrappedTable(bridge)} ${element}`;
 }
 
-/**
- * Whether a line of nft is one of `portLine`.
- * @param line the line
- */
-export function isPortLine(line: string): boolean {
-  return /^(add|delete) element /.test(line) && line.includes(` element ${WRAPPED_TABLES}`);
-}
-
 /** The host's own port, in the classic topology. */
 const OWN = 'iifname "vif0.*" return';
 

@@ -82,8 +82,8 @@ export interface System {
    * cannot be asked and iptables has to run.
    */
   nfTables?(family: Family, lines: readonly TableLine[]): nfTables.NfOutcome | undefined;
-  /** Changes elements of sets by a message to the kernel; false, with nothing done, where nft has to run. */
-  changeSets?(lines: readonly string[]): boolean;
+  /** Changes elements and chains by messages to the kernel, all or none; false, with nothing done, where nft has to run. */
+  changeTables?(lines: readonly string[]): boolean;
   /** The chains of nf_tables that what is forwarded goes through; undefined where nft has to be asked. */
   forwardingChains?(family: Family): readonly nfTables.ForwardingChain[] | undefined;
   /** The generation of nf_tables' rulesets, which each change raises by one; undefined where it does not tell. */

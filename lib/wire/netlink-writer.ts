@@ -2,6 +2,8 @@
 export const NESTED = 0x8000;
 
 const HEADER = 16;
+/** IFNAMSIZ. */
+export const NAME_LENGTH = 16;
 
 /**
  * Writes nfnetlink messages one after the other. Numbers in attributes are in network byte order, headers in the
@@ -104,6 +106,13 @@ export class NetlinkWriter {
   string(text: string): void {
     for (let i = 0; i < text.length; i++) this.#bytes[this.at++] = text.charCodeAt(i);
     this.at++;
+  }
+
+  /** Writes a device's name as a part of a key: 16 bytes. */
+  name(name: string): void {
+    const end = this.at + NAME_LENGTH;
+    for (let i = 0; i < name.length; i++) this.#bytes[this.at + i] = name.charCodeAt(i);
+    this.at = end;
   }
 
   byte(value: number): void {

@@ -23,7 +23,7 @@ export function kernelWays(
       runRtnetlink(openRoute, commands, indexOf, force),
     nfTables: (family: Family, lines: readonly TableLine[]) =>
       nfTables.runNfTables(openFilter, family, lines),
-    changeSets: (lines: readonly string[]) => nfTables.changeSets(openFilter, lines),
+    changeTables: (lines: readonly string[]) => nfTables.changeTables(openFilter, lines),
     rulesGeneration: () => nfTables.lookUpGeneration(openFilter),
     forwardingChains: (family: Family) => nfTables.forwardingChains(openFilter, family),
     listTable: (table: string, sets: SetTypes) => listTable(openFilter, table, sets),

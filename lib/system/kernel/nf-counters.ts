@@ -1,5 +1,5 @@
 import { HostError, messageOf } from '../../errors.ts';
-import type { NfBatch } from '../../wire/nf-tables.ts';
+import type { NfBatch } from '../../wire/nf/messages.ts';
 import {
   countBatch,
   counterLines,

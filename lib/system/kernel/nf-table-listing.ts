@@ -1,5 +1,7 @@
 // Lists a table of nf_tables by messages to the kernel.
 
+import { NFPROTO } from '../../wire/nf/messages.ts';
+import { chainsQuestion, rulesQuestion } from '../../wire/nf/rules-listing.ts';
 import {
   countRules,
   elementsQuestion,
@@ -10,9 +12,8 @@ import {
   readElements,
   type SetType,
 } from '../../wire/nf/table-listing.ts';
-import { chainsQuestion, rulesQuestion } from '../../wire/nf-listing.ts';
 import type { NetlinkSocket } from './netlink.ts';
-import { attempt, lookUpGeneration, NFPROTO } from './nf-tables.ts';
+import { attempt, lookUpGeneration } from './nf-tables.ts';
 
 /** The types of sets, by the sets' names. */
 export type SetTypes = Readonly<Record<string, SetType>>;

@@ -9,7 +9,9 @@ import {
   type TableLine,
 } from '../../filter/nf-rules.ts';
 import type { Family } from '../../request/addresses.ts';
-import { elementQuestion, encodeSetChanges, type FoundVerdict, verdictIn } from '../../wire/nf/elements.ts';
+import { encodeChanges } from '../../wire/nf/changes.ts';
+import { elementQuestion, type FoundVerdict, verdictIn } from '../../wire/nf/elements.ts';
+import { ERRNO_AT, NFPROTO, type NfBatch } from '../../wire/nf/messages.ts';
 import {
   chainQuestion,
   chainsQuestion,
@@ -21,8 +23,7 @@ import {
   mayStop,
   rulesQuestion,
   type WantedRule,
-} from '../../wire/nf-listing.ts';
-import type { NfBatch } from '../../wire/nf-tables.ts';
+} from '../../wire/nf/rules-listing.ts';
 import { type NetlinkSocket, NLMSG_ERROR } from './netlink.ts';
 
 /**
@@ -35,10 +36,8 @@ export interface NfOutcome {
 
 export type { FoundVerdict } from '../../wire/nf/elements.ts';
 
-/** Tables for both families, of bridges and of devices (linux/netfilter.h). */
-const NFPROTO_INET = 1;
-export const NFPROTO: Readonly<Record<string, number>> = { netdev: 5, bridge: 7 };
-const ERRNO_AT = 16;
+/** For tables of both families. */
+const NFPROTO_INET = NFPROTO['inet'] ?? 0;
 const SEQUENCE_AT = 8;
 /** The rulesets have changed since the rules were looked up. */
 const ERESTART = 85;
@@ -79,14 +78,15 @@ export function runNfTables(
 }
 
 /**
- * Does the work of `nft -f -` for lines that change elements of sets, without a child process, in one transaction.
+ * Does the work of `nft -f -` for lines that change elements of sets and base chains, without a child process, in one
+ * transaction.
  * @param open opens a socket
- * @param lines the lines, as `encodeSetChanges` takes them
+ * @param lines the lines, as `encodeChanges` takes them
  * @returns false when nothing is known to be done: for other lines, and where the kernel refuses. nft then has to run: it
- * explains errors, and elements that are there may be added again.
+ * explains errors, and what is there may be added again.
  */
-export function changeSets(open: () => NetlinkSocket, lines: readonly string[]): boolean {
-  const batch = encodeSetChanges(lines);
+export function changeTables(open: () => NetlinkSocket, lines: readonly string[]): boolean {
+  const batch = encodeChanges(lines);
   const outcome = batch === undefined ? undefined : attempt(open, (socket) => transact(socket, batch));
   return typeof outcome === 'object' && outcome.error === undefined;
 }

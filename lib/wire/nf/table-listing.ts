@@ -1,29 +1,11 @@
 // Reads the kernel's lists of a table's chains, rules and elements (linux/netfilter/nf_tables.h).
 
 import { ipv6Text } from '../../request/addresses.ts';
-import { NetlinkWriter } from '../netlink-writer.ts';
-import { attributesIn, messagesIn, type Span, textIn } from '../nf-listing.ts';
+import { NAME_LENGTH, NetlinkWriter } from '../netlink-writer.ts';
+import { CHAIN, DATA, ELEMENT, ELEMENTS, FLAG, HOOK, ITEM, MESSAGE, NLMSG, RULE } from './messages.ts';
+import { attributesIn, messagesIn, type Span, textIn } from './rules-listing.ts';
 import { readVerdict } from './verdict.ts';
 
-const NLMSG_ERROR = 2;
-const NLMSG_DONE = 3;
-const NLM_F_REQUEST = 1;
-const NLM_F_DUMP = 0x300;
-/** What is listed changed while the kernel sent it. */
-const NLM_F_DUMP_INTR = 0x10;
-const NFT_MSG_NEWCHAIN = 0xa03;
-const NFT_MSG_NEWRULE = 0xa06;
-const NFT_MSG_NEWSETELEM = 0xa0c;
-const NFT_MSG_GETSETELEM = 0xa0d;
-/** NFTA_CHAIN_TABLE and so on; NFTA_RULE_TABLE and NFTA_RULE_CHAIN. */
-const CHAIN_HAS = { table: 1, name: 3, hook: 4 } as const;
-const RULE_HAS = { table: 1, chain: 2 } as const;
-/** NFTA_HOOK_HOOKNUM and NFTA_HOOK_DEV. */
-const HOOK_HAS = { number: 1, device: 3 } as const;
-/** NFTA_SET_ELEM_LIST_TABLE and so on. */
-const LIST = { table: 1, set: 2, elements: 3 } as const;
-/** NFTA_LIST_ELEM, NFTA_SET_ELEM_KEY, NFTA_DATA_VALUE, NFTA_SET_ELEM_DATA, NFTA_SET_ELEM_KEY_END. */
-const [ITEM, KEY, VALUE, DATA, KEY_END] = [1, 1, 1, 2, 10];
 const TYPE = 0x3fff;
 
 /** The type of a set, or of a map of verdicts. */
@@ -58,9 +40,9 @@ export interface ListedElement {
  */
 export function elementsQuestion(family: number, table: string, set: string): Uint8Array {
   const out = new NetlinkWriter(128);
-  out.begin(NFT_MSG_GETSETELEM, NLM_F_REQUEST | NLM_F_DUMP, family);
-  out.text(LIST.table, table);
-  out.text(LIST.set, set);
+  out.begin(MESSAGE.getElement, FLAG.request | FLAG.dump, family);
+  out.text(ELEMENTS.table, table);
+  out.text(ELEMENTS.set, set);
   out.end();
   return out.from(0);
 }
@@ -76,8 +58,8 @@ function readPart(
 ): ListPart {
   const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
   for (const { type, flags, at, end } of messagesIn(view)) {
-    if ((flags & NLM_F_DUMP_INTR) !== 0 || type === NLMSG_ERROR) return 'torn';
-    if (type === NLMSG_DONE) return 'last';
+    if ((flags & FLAG.torn) !== 0 || type === NLMSG.error) return 'torn';
+    if (type === NLMSG.done) return 'last';
     if (type === wanted) take(view, { at, end });
   }
   return 'more';
@@ -90,15 +72,15 @@ function readPart(
  * @param found the list to which the function adds them
  */
 export function readChains(datagram: Uint8Array, table: string, found: ListedChain[]): ListPart {
-  return readPart(datagram, NFT_MSG_NEWCHAIN, (view, { at, end }) => {
+  return readPart(datagram, MESSAGE.newChain, (view, { at, end }) => {
     const parts = attributesIn(view, at, end);
-    if (textIn(datagram, parts.get(CHAIN_HAS.table)) !== table) return;
-    const hook = parts.get(CHAIN_HAS.hook);
+    if (textIn(datagram, parts.get(CHAIN.table)) !== table) return;
+    const hook = parts.get(CHAIN.hook);
     const inside = hook === undefined ? undefined : attributesIn(view, hook.at, hook.end);
-    const number = inside?.get(HOOK_HAS.number);
-    const device = inside?.get(HOOK_HAS.device);
+    const number = inside?.get(HOOK.number);
+    const device = inside?.get(HOOK.device);
     found.push({
-      name: textIn(datagram, parts.get(CHAIN_HAS.name)),
+      name: textIn(datagram, parts.get(CHAIN.name)),
       hook: number === undefined ? undefined : view.getUint32(number.at),
       device: device === undefined ? undefined : textIn(datagram, device),
     });
@@ -112,12 +94,12 @@ export function readChains(datagram: Uint8Array, table: string, found: ListedCha
  * @param counts the number of rules by the chains' names, which the function raises
  */
 export function countRules(datagram: Uint8Array, table: string, counts: Map<string, number>): ListPart {
-  return readPart(datagram, NFT_MSG_NEWRULE, (view, { at, end }) => {
+  return readPart(datagram, MESSAGE.newRule, (view, { at, end }) => {
     // The names come first; what follows is long.
     const second = at + ((view.getUint16(at, true) + 3) & ~3);
     const names = attributesIn(view, at, Math.min(end, second + view.getUint16(second, true)));
-    if (textIn(datagram, names.get(RULE_HAS.table)) !== table) return;
-    const chain = textIn(datagram, names.get(RULE_HAS.chain));
+    if (textIn(datagram, names.get(RULE.table)) !== table) return;
+    const chain = textIn(datagram, names.get(RULE.chain));
     counts.set(chain, (counts.get(chain) ?? 0) + 1);
   });
 }
@@ -135,8 +117,8 @@ export function readElements(
   found: ListedElement[],
 ): ListPart {
   const parts = key.map(partOf);
-  return readPart(datagram, NFT_MSG_NEWSETELEM, (view, { at, end }) => {
-    const list = attributesIn(view, at, end).get(LIST.elements);
+  return readPart(datagram, MESSAGE.newElement, (view, { at, end }) => {
+    const list = attributesIn(view, at, end).get(ELEMENTS.list);
     for (let item = list?.at ?? end; item + 4 <= (list?.end ?? 0); ) {
       const length = view.getUint16(item, true);
       if (length < 4 || typeAt(view, item) !== ITEM)
@@ -158,8 +140,9 @@ function elementAt(
   isMap: boolean,
 ): ListedElement {
   const next = at + ((view.getUint16(at, true) + 3) & ~3);
-  if (typeAt(view, at) !== KEY || typeAt(view, at + 4) !== VALUE) throw new Error('An element has no key.');
-  const isRange = next + 8 <= end && typeAt(view, next) === KEY_END;
+  if (typeAt(view, at) !== ELEMENT.key || typeAt(view, at + 4) !== DATA.value)
+    throw new Error('An element has no key.');
+  const isRange = next + 8 <= end && typeAt(view, next) === ELEMENT.keyEnd;
   let [from, to] = [at + 8, isRange ? next + 8 : at + 8];
   const key = parts.map(({ size, text }) => {
     const own = text(bytes, from, to);
@@ -172,7 +155,7 @@ function elementAt(
 }
 
 function verdictOf(bytes: Uint8Array, view: DataView, start: number, end: number): string | undefined {
-  const data = attributesIn(view, start, end).get(DATA);
+  const data = attributesIn(view, start, end).get(ELEMENT.data);
   const verdict = data && readVerdict(bytes, data);
   return verdict?.word === undefined ? undefined : `${verdict.word} ${verdict.chain}`;
 }
@@ -193,9 +176,6 @@ function partOf(type: string): KeyPart {
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 const hexAt = (bytes: Uint8Array, at: number): string => HEX[bytes[at] ?? 0] ?? '';
-
-/** IFNAMSIZ: a device's name in a key is that long. */
-const NAME_LENGTH = 16;
 
 const NAME: KeyPart = {
   size: NAME_LENGTH,

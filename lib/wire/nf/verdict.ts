@@ -1,11 +1,9 @@
 // Reads the verdict of an element of a map of nf_tables (linux/netfilter/nf_tables.h).
 
-import { attributesIn, type Span, textIn } from '../nf-listing.ts';
+import { CODE, DATA, VERDICT } from './messages.ts';
+import { attributesIn, type Span, textIn } from './rules-listing.ts';
 
-/** NFTA_DATA_VERDICT; NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN. */
-const [VERDICT, CODE, CHAIN] = [2, 1, 2];
-/** NFT_JUMP and NFT_GOTO. */
-const WORDS: Readonly<Record<number, string>> = { [-3]: 'jump', [-4]: 'goto' };
+const WORDS: Readonly<Record<number, string>> = { [CODE.jump]: 'jump', [CODE.goto]: 'goto' };
 
 /** A verdict with a chain. */
 export interface MapVerdict {
@@ -23,9 +21,9 @@ export interface MapVerdict {
  */
 export function readVerdict(datagram: Uint8Array, data: Span): MapVerdict | undefined {
   const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
-  const verdict = attributesIn(view, data.at, data.end).get(VERDICT);
+  const verdict = attributesIn(view, data.at, data.end).get(DATA.verdict);
   if (verdict === undefined) return undefined;
   const parts = attributesIn(view, verdict.at, verdict.end);
-  const code = parts.get(CODE);
-  return code && { word: WORDS[view.getInt32(code.at)], chain: textIn(datagram, parts.get(CHAIN)) };
+  const code = parts.get(VERDICT.code);
+  return code && { word: WORDS[view.getInt32(code.at)], chain: textIn(datagram, parts.get(VERDICT.chain)) };
 }

@@ -1,5 +1,6 @@
 // Reads what the kernel tells of guests' counters (linux/netfilter/nf_tables.h).
-import { attributesIn, type Span, textIn } from '../nf-listing.ts';
+import { ERRNO_AT, FLAG, HEADERS, MESSAGE, NLMSG } from '../nf/messages.ts';
+import { attributesIn, type Span, textIn } from '../nf/rules-listing.ts';
 
 /** The numbers of a device, as the guest sees them. */
 export interface Flow {
@@ -19,9 +20,6 @@ export interface DeviceCounters {
   readonly flow: Flow;
 }
 
-const [NEW_TABLE, NEW_OBJECT] = [0xa00, 0xa12];
-const [DONE, ERROR] = [3, 2];
-const HEADERS = 20;
 const TABLE_HANDLE = 4;
 const OBJECT = { name: 2, data: 4, use: 5, handle: 6 } as const;
 const COUNTER = { bytes: 1, packets: 2 } as const;
@@ -52,9 +50,6 @@ export interface CounterPart {
   readonly errno: number;
 }
 
-const TORN = 0x10;
-const ERRNO_AT = 16;
-
 /**
  * Reads a datagram of an answer.
  * @param datagram the datagram
@@ -66,11 +61,13 @@ export function readCounters(datagram: Uint8Array): CounterPart {
   for (let at = 0; at + HEADERS <= datagram.length; ) {
     const end = at + view.getUint32(at, true);
     const type = view.getUint16(at + 4, true);
-    if ((view.getUint16(at + 6, true) & TORN) !== 0) isTorn = true;
-    if (type === DONE || type === ERROR)
+    if ((view.getUint16(at + 6, true) & FLAG.torn) !== 0) isTorn = true;
+    if (type === NLMSG.done || type === NLMSG.error)
       [goesOn, errno] = [false, Math.abs(view.getInt32(at + ERRNO_AT, true))];
-    if (type === NEW_TABLE) table = bigNumber(view, attributesIn(view, at + HEADERS, end).get(TABLE_HANDLE));
-    if (type === NEW_OBJECT) counters.push(counterOf(datagram, view, attributesIn(view, at + HEADERS, end)));
+    if (type === MESSAGE.newTable)
+      table = bigNumber(view, attributesIn(view, at + HEADERS, end).get(TABLE_HANDLE));
+    if (type === MESSAGE.newObject)
+      counters.push(counterOf(datagram, view, attributesIn(view, at + HEADERS, end)));
     at = (end + 3) & ~3;
   }
   return { table, counters, goesOn, isTorn, errno };

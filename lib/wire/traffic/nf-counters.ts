@@ -1,6 +1,19 @@
 // The table in which guests' traffic is counted, as messages of nf_tables (linux/netfilter/nf_tables.h) and in nft's language.
 import { NESTED, NetlinkWriter } from '../netlink-writer.ts';
-import type { NfBatch } from '../nf-tables.ts';
+import { beginExpression } from '../nf/expressions.ts';
+import {
+  beginBatch,
+  CHAIN,
+  CODE,
+  endBatch,
+  FLAG,
+  HEADERS,
+  HOOK,
+  MESSAGE,
+  NFPROTO,
+  type NfBatch,
+  RULE,
+} from '../nf/messages.ts';
 
 /**
  * The table of guests' counters. Its chains are those of a device, at its edge: all that comes from a guest passes one
@@ -11,29 +24,10 @@ export const TRAFFIC_TABLE = { family: 'netdev', name: 'xen_network_traffic' } a
 
 type Direction = 'sent' | 'received';
 
-const NETDEV = 5;
-const SUBSYSTEM = 10;
-const MESSAGE = {
-  newTable: 0xa00,
-  getTable: 0xa01,
-  newChain: 0xa03,
-  delChain: 0xa05,
-  newRule: 0xa06,
-  delRule: 0xa08,
-  newObject: 0xa12,
-  getObject: 0xa13,
-  delObject: 0xa14,
-} as const;
-const [BATCH_BEGIN, BATCH_END] = [16, 17];
-const [REQUEST, ACK, DUMP, CREATE] = [1, 4, 0x300, 0x400];
-const CHAIN = { table: 1, name: 3, hook: 4, policy: 5, type: 7 } as const;
-const RULE = { table: 1, chain: 2, expressions: 4 } as const;
+const NETDEV = NFPROTO['netdev'] ?? 0;
 const OBJECT = { table: 1, name: 2, type: 3, data: 4 } as const;
 const TABLE = { name: 1 } as const;
-const HOOK = { number: 1, priority: 2, device: 3 } as const;
 const OBJECT_COUNTER = 1;
-const ACCEPT = 1;
-const HEADERS = 20;
 /** Of all messages for one device. */
 const ROOM = 4096;
 
@@ -51,15 +45,15 @@ const HOOK_WORDS = ['ingress', 'egress'] as const;
  * @param port the device's present name
  */
 export function countBatch(device: string, port: string): NfBatch {
-  const out = beginBatch();
-  begin(out, MESSAGE.newTable, CREATE);
+  const out = beginBatch(ROOM);
+  begin(out, MESSAGE.newTable, FLAG.create);
   out.text(TABLE.name, TRAFFIC_TABLE.name);
   out.end();
   for (const { name, hook, priority } of DIRECTIONS) {
     const id = `${name}/${device}`;
     removeChain(out, id);
     makeCounter(out, id);
-    begin(out, MESSAGE.newChain, CREATE);
+    begin(out, MESSAGE.newChain, FLAG.create);
     out.text(CHAIN.table, TRAFFIC_TABLE.name);
     out.text(CHAIN.name, id);
     out.nest(CHAIN.hook | NESTED);
@@ -67,7 +61,7 @@ export function countBatch(device: string, port: string): NfBatch {
     out.number(HOOK.priority, priority);
     out.text(HOOK.device, port);
     out.close(0);
-    out.number(CHAIN.policy, ACCEPT);
+    out.number(CHAIN.policy, CODE.accept);
     out.text(CHAIN.type, 'filter');
     out.end();
     addRule(out, id);
@@ -80,7 +74,7 @@ export function countBatch(device: string, port: string): NfBatch {
  * @param device the kernel's name of the device
  */
 export function forgetBatch(device: string): NfBatch {
-  const out = beginBatch();
+  const out = beginBatch(ROOM);
   for (const { name } of DIRECTIONS) {
     const id = `${name}/${device}`;
     removeChain(out, id);
@@ -96,7 +90,7 @@ export function forgetBatch(device: string): NfBatch {
 /** The request for the table, whose handle tells it from another one of its name. */
 export function tableQuestion(): Uint8Array {
   const out = new NetlinkWriter(HEADERS + 64);
-  out.begin(MESSAGE.getTable, REQUEST, NETDEV);
+  out.begin(MESSAGE.getTable, FLAG.request, NETDEV);
   out.text(TABLE.name, TRAFFIC_TABLE.name);
   out.end();
   return out.from(0);
@@ -105,7 +99,7 @@ export function tableQuestion(): Uint8Array {
 /** The request for all counters. */
 export function countersQuestion(): Uint8Array {
   const out = new NetlinkWriter(HEADERS + 64);
-  out.begin(MESSAGE.getObject, REQUEST | DUMP, NETDEV);
+  out.begin(MESSAGE.getObject, FLAG.request | FLAG.dump, NETDEV);
   out.text(OBJECT.table, TRAFFIC_TABLE.name);
   out.number(OBJECT.type, OBJECT_COUNTER);
   out.end();
@@ -119,7 +113,7 @@ export function countersQuestion(): Uint8Array {
 export function deviceQuestions(device: string): Uint8Array[] {
   return DIRECTIONS.map(({ name }) => {
     const out = new NetlinkWriter(HEADERS + 128);
-    out.begin(MESSAGE.getObject, REQUEST, NETDEV);
+    out.begin(MESSAGE.getObject, FLAG.request, NETDEV);
     nameCounter(out, `${name}/${device}`);
     out.end();
     return out.from(0);
@@ -149,30 +143,14 @@ export function counterLines(device: string, port: string | undefined): string[]
   ];
 }
 
-function beginBatch(): NetlinkWriter {
-  const out = new NetlinkWriter(ROOM);
-  out.begin(BATCH_BEGIN, REQUEST, 0, SUBSYSTEM);
-  out.end();
-  return out;
-}
-
-/** The kernel acknowledges the last message that changes something. */
-function endBatch(out: NetlinkWriter): NfBatch {
-  const last = out.sequence;
-  out.flag(ACK);
-  out.begin(BATCH_END, REQUEST, 0, SUBSYSTEM);
-  out.end();
-  return { bytes: out.from(0), last };
-}
-
 function begin(out: NetlinkWriter, type: number, flags: number): void {
-  out.begin(type, REQUEST | flags, NETDEV);
+  out.begin(type, FLAG.request | flags, NETDEV);
 }
 
 /** A chain that is not there is made first, since it could not be removed; the kernel removed it with its device. */
 function removeChain(out: NetlinkWriter, id: string): void {
   for (const [type, flags] of [
-    [MESSAGE.newChain, CREATE],
+    [MESSAGE.newChain, FLAG.create],
     [MESSAGE.delRule, 0],
     [MESSAGE.delChain, 0],
   ] as const) {
@@ -184,7 +162,7 @@ function removeChain(out: NetlinkWriter, id: string): void {
 }
 
 function makeCounter(out: NetlinkWriter, id: string): void {
-  begin(out, MESSAGE.newObject, CREATE);
+  begin(out, MESSAGE.newObject, FLAG.create);
   nameCounter(out, id);
   out.nest(OBJECT.data | NESTED);
   out.close(0);
@@ -198,13 +176,11 @@ function nameCounter(out: NetlinkWriter, id: string): void {
 }
 
 function addRule(out: NetlinkWriter, id: string): void {
-  begin(out, MESSAGE.newRule, CREATE);
+  begin(out, MESSAGE.newRule, FLAG.create);
   out.text(RULE.table, TRAFFIC_TABLE.name);
   out.text(RULE.chain, id);
   out.nest(RULE.expressions | NESTED);
-  out.nest(1 | NESTED);
-  out.text(1, 'objref');
-  out.nest(2 | NESTED);
+  beginExpression(out, 'objref');
   out.number(1, OBJECT_COUNTER);
   out.text(2, id);
   out.close(0);

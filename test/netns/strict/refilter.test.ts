@@ -221,7 +221,7 @@ describe('xen-network refilter', () => {
     ] as const)
       ok('nft', 'add', 'element', 'bridge', 'xen_network', set, `{ "vif5.0" . ${value} }`);
     ok('nft', 'add', 'chain', 'netdev', 'xen_network', 'some/chain');
-    const script = join(import.meta.dirname, '../../support/strict-listings.ts');
+    const script = join(import.meta.dirname, '../../support/kernel/strict-listings.ts');
     const { asked, byKernel, byNft } = JSON.parse(ok(findBun(), script));
     for (const domid of [4, 5, 6, 7]) host.vif.unplug(domid);
     expect(asked).toEqual(['bridge xen_network', 'netdev xen_network']);

@@ -5,7 +5,7 @@ import type { Family } from '../../../lib/request/addresses.ts';
 import type { RtOutcome } from '../../../lib/system/kernel/rtnetlink.ts';
 import type { RunResult } from '../../../lib/system/processes/exec.ts';
 import type { System } from '../../../lib/system/system.ts';
-import { encodeSetChanges } from '../../../lib/wire/nf/elements.ts';
+import { encodeChanges } from '../../../lib/wire/nf/changes.ts';
 import { isKernelRequest } from '../../../lib/wire/rtnetlink.ts';
 
 /** What happens at the step: it is refused, or the program is killed (-9) right after it. */
@@ -109,11 +109,11 @@ export function faultySystem(system: System, fault: StepWatch, door: Door): Syst
         },
       );
     },
-    changeSets(lines) {
-      const { changeSets } = system;
-      if (door === 'ip' || changeSets === undefined || encodeSetChanges(lines) === undefined) return false;
+    changeTables(lines) {
+      const { changeTables } = system;
+      if (door === 'ip' || changeTables === undefined || encodeChanges(lines) === undefined) return false;
       return single(
-        () => changeSets(lines),
+        () => changeTables(lines),
         () => {
           // What the kernel refuses is left to nft, and refused to that as well.
           nftRefused = true;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { findForwardChains, mayStop } from '../../../lib/wire/nf-listing.ts';
+import { findForwardChains, mayStop } from '../../../lib/wire/nf/rules-listing.ts';
 import { readCounters } from '../../../lib/wire/traffic/nf-counters-listing.ts';
 
 const [ERROR, DONE, NEW_CHAIN, NEW_RULE, NEW_OBJECT] = [2, 3, 0xa03, 0xa06, 0xa12];

@@ -1,8 +1,8 @@
 // Lists the strict table by messages to the kernel, and by nft, and prints both; run by Bun on a test host.
 
-import { listStrictTable, type StrictListing } from '../../lib/observe/filter/strict-listing.ts';
-import { libcNative } from '../../lib/system/kernel/native-libc.ts';
-import { openSystem } from '../../lib/system/system.ts';
+import { listStrictTable, type StrictListing } from '../../../lib/observe/filter/strict-listing.ts';
+import { libcNative } from '../../../lib/system/kernel/native-libc.ts';
+import { openSystem } from '../../../lib/system/system.ts';
 
 const { listTable, ...others } = openSystem(libcNative);
 

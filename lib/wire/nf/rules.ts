@@ -1,6 +1,8 @@
 // Messages of nf_tables (nfnetlink), and the few expressions that iptables' rules consist of. The numbers are from
 // linux/netfilter/nfnetlink.h and linux/netfilter/nf_tables.h.
-import { NESTED, NetlinkWriter } from './netlink-writer.ts';
+import { NESTED, type NetlinkWriter } from '../netlink-writer.ts';
+import { beginCompare, beginExpression, endExpression, immediate, loadMeta, META } from './expressions.ts';
+import { beginBatch, CHAIN, CODE, endBatch, FLAG, HOOK, MESSAGE, type NfBatch, RULE } from './messages.ts';
 
 /** A range of source or destination addresses, as 32-bit words of the packet's header. */
 export interface NfRange {
@@ -17,27 +19,7 @@ export interface NfExpressions {
   readonly counter: readonly [start: number, end: number];
 }
 
-/** Messages that the kernel carries out as one transaction. */
-export interface NfBatch {
-  readonly bytes: Uint8Array;
-  /** The sequence number of the one message that the kernel acknowledges: the last that changes something. */
-  readonly last: number;
-}
-
-export const META = { inputName: 6, outputName: 7, protocol: 16 } as const;
-
-const NFNL_BATCH_BEGIN = 16;
-const NFNL_BATCH_END = 17;
-const NFNL_SUBSYS_NFTABLES = 10;
-const NFT_MSG_NEWTABLE = NFNL_SUBSYS_NFTABLES << 8;
-const NFT_MSG_NEWCHAIN = (NFNL_SUBSYS_NFTABLES << 8) | 3;
-const NFT_MSG_NEWRULE = (NFNL_SUBSYS_NFTABLES << 8) | 6;
-const [NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE] = [1, 4, 0x400];
-const NFT_MSG_DELRULE = (NFNL_SUBSYS_NFTABLES << 8) | 8;
-const RULE = { table: 1, chain: 2, handle: 3, expressions: 4, compatible: 5 } as const;
-const CHAIN = { table: 1, name: 3, hook: 4, policy: 5, type: 7 } as const;
 const NETWORK_HEADER = 1;
-const NF_ACCEPT = 1;
 /** No rule of iptables in 24 words is longer, even with the chain that it is the first of. */
 const MOST_OF_A_RULE = 2048;
 /** For so many rules there is room from the start, which is more than a guest has; for others it is made. */
@@ -58,20 +40,13 @@ export class NfWriter {
    */
   constructor(rules: number, generation = 0, isListing = false) {
     this.#isListing = isListing;
-    this.#out = new NetlinkWriter((Math.min(rules, USUAL_RULES) + 1) * MOST_OF_A_RULE, !isListing);
-    this.#out.begin(NFNL_BATCH_BEGIN, NLM_F_REQUEST, 0, NFNL_SUBSYS_NFTABLES);
-    if (generation !== 0) this.#out.number(1, generation);
-    this.#out.end();
+    const room = (Math.min(rules, USUAL_RULES) + 1) * MOST_OF_A_RULE;
+    this.#out = beginBatch(room, { generation, isMarked: !isListing });
   }
 
   /** @returns the whole batch; nothing may be written after it */
   finish(): NfBatch {
-    const last = this.#out.sequence;
-    this.#out.reserve(MOST_OF_A_RULE);
-    this.#out.flag(NLM_F_ACK);
-    this.#out.begin(NFNL_BATCH_END, NLM_F_REQUEST, 0, NFNL_SUBSYS_NFTABLES);
-    this.#out.end();
-    return { bytes: this.#out.from(0), last };
+    return endBatch(this.#out);
   }
 
   /**
@@ -88,17 +63,17 @@ export class NfWriter {
     place: { readonly hook: number; readonly priority: number },
   ): void {
     this.#out.reserve(MOST_OF_A_RULE);
-    this.#out.begin(NFT_MSG_NEWTABLE, NLM_F_REQUEST | NLM_F_CREATE, family, 0);
+    this.#out.begin(MESSAGE.newTable, FLAG.request | FLAG.create, family);
     this.#out.text(CHAIN.table, table);
     this.#out.end();
-    this.#out.begin(NFT_MSG_NEWCHAIN, NLM_F_REQUEST | NLM_F_CREATE, family, 0);
+    this.#out.begin(MESSAGE.newChain, FLAG.request | FLAG.create, family);
     this.#out.text(CHAIN.table, table);
     this.#out.text(CHAIN.name, name);
     this.#out.nest(CHAIN.hook | NESTED);
-    this.#out.number(1, place.hook);
-    this.#out.number(2, place.priority);
+    this.#out.number(HOOK.number, place.hook);
+    this.#out.number(HOOK.priority, place.priority);
     this.#out.close(0);
-    this.#out.number(CHAIN.policy, NF_ACCEPT);
+    this.#out.number(CHAIN.policy, CODE.accept);
     this.#out.text(CHAIN.type, 'filter');
     this.#out.end();
   }
@@ -111,7 +86,7 @@ export class NfWriter {
    */
   beginRule(family: number, table: string, chain: string): void {
     this.#out.reserve(MOST_OF_A_RULE);
-    this.#out.begin(NFT_MSG_NEWRULE, NLM_F_REQUEST | NLM_F_CREATE, family, 0);
+    this.#out.begin(MESSAGE.newRule, FLAG.request | FLAG.create, family);
     this.#out.text(RULE.table, table);
     this.#out.text(RULE.chain, chain);
     this.#out.nest(RULE.expressions | NESTED);
@@ -144,7 +119,7 @@ export class NfWriter {
    */
   deleteRule(family: number, table: string, chain: string, handle: Uint8Array): void {
     this.#out.reserve(MOST_OF_A_RULE);
-    this.#out.begin(NFT_MSG_DELRULE, NLM_F_REQUEST, family, 0);
+    this.#out.begin(MESSAGE.delRule, FLAG.request, family);
     this.#out.text(RULE.table, table);
     this.#out.text(RULE.chain, chain);
     this.#out.nest(RULE.handle);
@@ -155,18 +130,18 @@ export class NfWriter {
 
   /** Matches the name of the input or output device, NUL included. */
   device(key: number, name: string): void {
-    this.#meta(key);
-    this.#beginCompare();
+    loadMeta(this.#out, key);
+    beginCompare(this.#out);
     this.#out.string(name);
-    this.#endExpression();
+    endExpression(this.#out);
   }
 
   /** Matches the transport protocol, behind all IPv6 extension headers. */
   protocol(number: number): void {
-    this.#meta(META.protocol);
-    this.#beginCompare();
+    loadMeta(this.#out, META.protocol);
+    beginCompare(this.#out);
     this.#out.byte(number);
-    this.#endExpression();
+    endExpression(this.#out);
   }
 
   /**
@@ -177,21 +152,21 @@ export class NfWriter {
    */
   address(offset: number, { words, length }: NfRange): void {
     const size = 4 * words.length;
-    this.#beginExpression('payload');
+    beginExpression(this.#out, 'payload');
     this.#out.number(1, 1);
     this.#out.number(2, NETWORK_HEADER);
     this.#out.number(3, offset);
     this.#out.number(4, size);
-    this.#endExpression();
+    endExpression(this.#out);
     if (length < 8 * size) this.#mask(size, length);
-    this.#beginCompare();
+    beginCompare(this.#out);
     for (const word of words) this.#out.word(word);
-    this.#endExpression();
+    endExpression(this.#out);
   }
 
   /** Keeps the first bits of the loaded value and clears the others. */
   #mask(size: number, length: number): void {
-    this.#beginExpression('bitwise');
+    beginExpression(this.#out, 'bitwise');
     this.#out.number(1, 1);
     this.#out.number(2, 1);
     this.#out.number(3, size);
@@ -203,7 +178,7 @@ export class NfWriter {
     this.#out.nest(5 | NESTED);
     this.#out.nest(1);
     this.#out.at += size;
-    this.#endExpression();
+    endExpression(this.#out);
   }
 
   /**
@@ -215,63 +190,31 @@ export class NfWriter {
    * @returns a view of the structure, all zero, for the caller to fill
    */
   extension(kind: 'match' | 'target', name: string, revision: number, size: number): DataView {
-    this.#beginExpression(kind);
+    beginExpression(this.#out, kind);
     this.#out.text(1, name);
     this.#out.number(2, revision);
     this.#out.nest(3);
     const view = this.#out.room(size);
-    this.#endExpression();
+    endExpression(this.#out);
     return view;
   }
 
   /** Counts packets and bytes. */
   counter(): void {
     const start = this.#out.at - this.#expressions;
-    this.#beginExpression('counter');
+    beginExpression(this.#out, 'counter');
     for (const type of [1, 2]) {
       this.#out.nest(type);
       this.#out.at += 8;
       this.#out.close(3);
     }
-    this.#endExpression();
+    endExpression(this.#out);
     this.#counter = [start, this.#out.at - this.#expressions];
   }
 
   /** Lets the packet pass. */
   accept(): void {
-    this.#beginExpression('immediate');
-    this.#out.number(1, 0);
-    this.#out.nest(2 | NESTED);
-    this.#out.nest(2 | NESTED);
-    this.#out.number(1, NF_ACCEPT);
-    this.#endExpression();
-  }
-
-  #meta(key: number): void {
-    this.#beginExpression('meta');
-    this.#out.number(2, key);
-    this.#out.number(1, 1);
-    this.#endExpression();
-  }
-
-  /** Begins the comparison of the loaded value with what is written next. */
-  #beginCompare(): void {
-    this.#beginExpression('cmp');
-    this.#out.number(1, 1);
-    this.#out.number(2, 0);
-    this.#out.nest(3 | NESTED);
-    this.#out.nest(1);
-  }
-
-  #beginExpression(name: string): void {
-    this.#out.nest(1 | NESTED);
-    this.#out.text(1, name);
-    this.#out.nest(2 | NESTED);
-  }
-
-  /** Closes all attributes except the list of expressions. */
-  #endExpression(): void {
-    this.#out.close(1);
+    immediate(this.#out, CODE.accept);
   }
 }
 

@@ -1,6 +1,7 @@
 // Reads the kernel's lists of rules of nf_tables (linux/netfilter/nf_tables.h).
-import { NetlinkWriter } from './netlink-writer.ts';
-import type { NfExpressions } from './nf-tables.ts';
+import { NetlinkWriter } from '../netlink-writer.ts';
+import { CHAIN, CODE, FLAG, HEADERS, HOOK, MESSAGE, NLMSG, RULE } from './messages.ts';
+import type { NfExpressions } from './rules.ts';
 
 /** A rule to look for. */
 export interface WantedRule extends NfExpressions {
@@ -13,35 +14,18 @@ export interface WantedRule extends NfExpressions {
   readonly telling: number;
 }
 
-const NLMSG_ERROR = 2;
-const NLMSG_DONE = 3;
-const NLM_F_REQUEST = 1;
-const NLM_F_DUMP = 0x300;
-/** What is listed changed while the kernel sent it. */
-const NLM_F_DUMP_INTR = 0x10;
-const NFT_MSG_NEWCHAIN = 0xa03;
-const NFT_MSG_GETCHAIN = 0xa04;
-const NFT_MSG_NEWRULE = 0xa06;
-const NFT_MSG_GETRULE = 0xa07;
-const NFT_MSG_NEWGEN = 0xa0f;
-const NFT_MSG_GETGEN = 0xa10;
-const [TABLE, CHAIN, HANDLE, EXPRESSIONS] = [1, 2, 3, 4];
-/** NFTA_CHAIN_NAME and so on. */
-const CHAIN_HAS = { name: 3, hook: 4, policy: 5, use: 6 } as const;
-/** NFTA_HOOK_HOOKNUM, NF_INET_FORWARD and NF_DROP. */
-const [HOOK_NUMBER, FORWARD, DROP] = [1, 2, 0];
+/** NF_INET_FORWARD. */
+const FORWARD = 2;
 /** The data, the verdict and its code, 1, with which a rule ends that accepts; a TCP reset ends with the last two as well. */
 const ACCEPT_TAIL = [0x2_0010, 0x2_000c, 0x1_0008, 0x100_0000] as const;
 const GENERATION = 1;
 /** -EINVAL, -EOPNOTSUPP: the answers of a kernel without nf_tables, or without it for a family. */
 const NO_TABLES: readonly number[] = [-22, -95];
-/** Length of the netlink header plus the nfnetlink header. */
-const HEADERS = 20;
 
 /** The request for the generation number of all rulesets. */
 export function generationQuestion(): Uint8Array {
   const out = new NetlinkWriter(HEADERS);
-  out.begin(NFT_MSG_GETGEN, NLM_F_REQUEST, 0);
+  out.begin(MESSAGE.getGeneration, FLAG.request, 0);
   out.end();
   return out.from(0);
 }
@@ -53,7 +37,7 @@ export function generationQuestion(): Uint8Array {
  */
 export function generationOf(datagram: Uint8Array): number {
   const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
-  if (view.getUint16(4, true) !== NFT_MSG_NEWGEN) return 0;
+  if (view.getUint16(4, true) !== MESSAGE.newGeneration) return 0;
   for (let at = HEADERS; at + 8 <= datagram.length; at += (view.getUint16(at, true) + 3) & ~3)
     if (view.getUint16(at + 2, true) === GENERATION) return view.getUint32(at + 4);
   return 0;
@@ -65,7 +49,7 @@ export function generationOf(datagram: Uint8Array): number {
  */
 export function chainsQuestion(family: number): Uint8Array {
   const out = new NetlinkWriter(HEADERS);
-  out.begin(NFT_MSG_GETCHAIN, NLM_F_REQUEST | NLM_F_DUMP, family);
+  out.begin(MESSAGE.getChain, FLAG.request | FLAG.dump, family);
   out.end();
   return out.from(0);
 }
@@ -78,9 +62,9 @@ export function chainsQuestion(family: number): Uint8Array {
  */
 export function chainQuestion(family: number, table: string, name: string): Uint8Array {
   const out = new NetlinkWriter(128);
-  out.begin(NFT_MSG_GETCHAIN, NLM_F_REQUEST, family);
-  out.text(TABLE, table);
-  out.text(CHAIN_HAS.name, name);
+  out.begin(MESSAGE.getChain, FLAG.request, family);
+  out.text(CHAIN.table, table);
+  out.text(CHAIN.name, name);
   out.end();
   return out.from(0);
 }
@@ -105,20 +89,20 @@ export interface ForwardChain {
 export function findForwardChains(datagram: Uint8Array, found: ForwardChain[]): boolean | 'torn' {
   const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
   for (const { type, flags, at, end } of messagesIn(view)) {
-    if ((flags & NLM_F_DUMP_INTR) !== 0) return 'torn';
-    if (type === NLMSG_ERROR) return NO_TABLES.includes(view.getInt32(at - 4, true)) ? false : 'torn';
-    if (type !== NFT_MSG_NEWCHAIN) return false;
+    if ((flags & FLAG.torn) !== 0) return 'torn';
+    if (type === NLMSG.error) return NO_TABLES.includes(view.getInt32(at - 4, true)) ? false : 'torn';
+    if (type !== MESSAGE.newChain) return false;
     const parts = attributesIn(view, at, end);
-    const hook = parts.get(CHAIN_HAS.hook);
+    const hook = parts.get(CHAIN.hook);
     if (hook === undefined) continue;
-    const number = attributesIn(view, hook.at, hook.end).get(HOOK_NUMBER);
+    const number = attributesIn(view, hook.at, hook.end).get(HOOK.number);
     if (number === undefined || view.getUint32(number.at) !== FORWARD) continue;
     const value = (type: number) => view.getUint32(parts.get(type)?.at ?? 0);
     found.push({
-      table: textIn(datagram, parts.get(TABLE)),
-      name: textIn(datagram, parts.get(CHAIN_HAS.name)),
-      policy: parts.has(CHAIN_HAS.policy) && value(CHAIN_HAS.policy) === DROP ? 'drop' : 'accept',
-      rules: parts.has(CHAIN_HAS.use) ? value(CHAIN_HAS.use) : 1,
+      table: textIn(datagram, parts.get(CHAIN.table)),
+      name: textIn(datagram, parts.get(CHAIN.name)),
+      policy: parts.has(CHAIN.policy) && value(CHAIN.policy) === CODE.drop ? 'drop' : 'accept',
+      rules: parts.has(CHAIN.use) ? value(CHAIN.use) : 1,
     });
   }
   return true;
@@ -136,8 +120,8 @@ export function mayStop(datagram: Uint8Array): boolean | undefined {
   const [data, verdict, code, accept] = ACCEPT_TAIL;
   for (let at = 0; at + 1 < words.length; ) {
     const [type, flags] = [(words[at + 1] ?? 0) & 0xffff, (words[at + 1] ?? 0) >>> 16];
-    if (type === NLMSG_ERROR || (flags & NLM_F_DUMP_INTR) !== 0) return true;
-    if (type !== NFT_MSG_NEWRULE) return false;
+    if (type === NLMSG.error || (flags & FLAG.torn) !== 0) return true;
+    if (type !== MESSAGE.newRule) return false;
     at += ((words[at] ?? 0) + 3) >> 2;
     if (words[at - 1] !== accept || words[at - 2] !== code) return true;
     if (words[at - 3] !== verdict || words[at - 4] !== data) return true;
@@ -153,9 +137,9 @@ export function mayStop(datagram: Uint8Array): boolean | undefined {
  */
 export function rulesQuestion(family: number, table: string, chain?: string): Uint8Array {
   const out = new NetlinkWriter(128);
-  out.begin(NFT_MSG_GETRULE, NLM_F_REQUEST | NLM_F_DUMP, family);
-  out.text(TABLE, table);
-  if (chain !== undefined) out.text(CHAIN, chain);
+  out.begin(MESSAGE.getRule, FLAG.request | FLAG.dump, family);
+  out.text(RULE.table, table);
+  if (chain !== undefined) out.text(RULE.chain, chain);
   out.end();
   return out.from(0);
 }
@@ -176,9 +160,9 @@ export function findRules(
   const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.length);
   for (let at = 0; at + HEADERS <= datagram.length; ) {
     const type = view.getUint16(at + 4, true);
-    if (type === NLMSG_DONE || type === NLMSG_ERROR) return false;
+    if (type === NLMSG.done || type === NLMSG.error) return false;
     const end = at + view.getUint32(at, true);
-    if (type === NFT_MSG_NEWRULE) matchRule(datagram, view, at + HEADERS, end, wanted, handles);
+    if (type === MESSAGE.newRule) matchRule(datagram, view, at + HEADERS, end, wanted, handles);
     at = (end + 3) & ~3;
   }
   return true;
@@ -252,8 +236,8 @@ function matchRule(
   let handle = 0;
   for (let at = start; at < end; at += (view.getUint16(at, true) + 3) & ~3) {
     const type = view.getUint16(at + 2, true) & 0x3fff;
-    if (type === HANDLE) handle = at + 4;
-    if (type !== EXPRESSIONS) continue;
+    if (type === RULE.handle) handle = at + 4;
+    if (type !== RULE.expressions) continue;
     const length = view.getUint16(at, true) - 4;
     for (const one of wanted) {
       if (one.bytes.length !== length || !isAlike(bytes, at + 4, one) || handles.has(one)) continue;

@@ -239,6 +239,9 @@ describe('a card under the strict filter', () => {
   // Found by `npm run soak -- --seed 202 --acts 7`.
   test('says at its offline what could not be taken out of the filter, and a refilter does it', () => {
     host.guest(1, { ip: '192.0.2.1' });
+    const records = () => host.vif.host.ok('ls', '/run/xen-network/strict');
+    // What the kernel refuses is left to nft.
+    nft('delete', 'table', 'bridge', 'xen_network');
     host.vif.host.write(
       '/run/broken-nft',
       '#!/bin/sh\necho "Memory allocation failure" >&2\nexit 1\n',
@@ -251,13 +254,14 @@ describe('a card under the strict filter', () => {
     expect(ran.stderr).toMatch(
       /^vif-bridge: Could not remove old elements of vif1\.0: Memory allocation failure.*"xen-network refilter" removes what is left\.$/m,
     );
-    expect(heldOf('vif1.0')).toBeGreaterThan(0);
+    expect(records()).toContain('vif1.0');
     host.vif.unplug(1);
     expect(tool('refilter').status).toBe(0);
+    expect(records()).not.toContain('vif1.0');
     expect(heldOf('vif1.0')).toBe(0);
   });
 
-  test('needs one child, and neither iptables nor br_netfilter', () => {
+  test('needs no child, neither iptables nor nft', () => {
     host.guest(2);
     host.vif.card(1, { mac: guestMac(1), ip: '192.0.2.1 2001:db8::1 198.51.100.0/24' });
     const { ran, started } = host.vif.host.traced('vif-bridge', ['online', 'antispoof=strict'], {
@@ -265,7 +269,7 @@ describe('a card under the strict filter', () => {
       ...xlEnv(1),
     });
     expect(ran.status).toBe(0);
-    expect(started.slice(1)).toEqual(['/usr/sbin/nft']);
+    expect(started.slice(1)).toEqual([]);
   });
 
   test('twenty at once, and the first of them make the table', async () => {

@@ -52,14 +52,14 @@ const SHORT = {
 };
 const LONG = {
   budgetS: 3300,
-  expectedS: { hooks: 120, storm: 60, growth: 900, refilters: 240, throughput: 180, outages: 90 },
-  rounds: 100,
+  expectedS: { hooks: 60, storm: 40, growth: 600, refilters: 150, throughput: 180, outages: 90 },
+  rounds: 50,
   storms: [
     ...compatible([1, 15], [10, 9], [40, 5], [100, 3]),
     ...STORM_MODES.map(({ name }): StormPlan => ({ vifs: 400, rounds: 1, modes: [name], whole: true })),
   ],
-  growth: { sizes: [0, 100, 1000, 4000], rounds: 15 },
-  refilters: { sizes: [100, 1000, 4000], rounds: 5 },
+  growth: { sizes: [0, 100, 1000, 4000], rounds: 9 },
+  refilters: { sizes: [100, 1000, 4000], rounds: 3 },
   throughput: { lanes: lanes('none', 'counted', 'strict', 'compatible', 'stock'), rounds: 60 },
   outages: 10,
 };

@@ -193,10 +193,13 @@ function runRestore(system: System, program: string, commands: readonly Command[
   };
 }
 
-/** One transaction too; what makes the table of the others comes before it in one of its own, which nft has to read. */
+/**
+ * One transaction too; where the kernel itself takes the elements, what makes their table comes before it in one of its own,
+ * which nft has to read.
+ */
 function runNft(system: System, commands: readonly Command[], force: boolean): Outcome {
   const lines = commands.flatMap((command) => (command.tool === 'nft' ? [command.line] : []));
-  const first = linesBefore(lines);
+  const first = system.changeTables === undefined ? 0 : linesBefore(lines);
   // What is removed goes in the same moment in which the new comes.
   if (first === 0 || first === lines.length || lines.slice(0, first).some((line) => /\bdelete /.test(line)))
     return runTransaction(system, commands, lines, force);

@@ -65,3 +65,43 @@ test('a start stays all or nothing', () => {
   expect(execute(systemWith(there), 'nft', COMMANDS).done).toBe(0);
   expect([...there]).toEqual(['a']);
 });
+
+/** What nft was given, and what the kernel. */
+function sharedOut(
+  lines: readonly string[],
+  takes: boolean,
+): { readonly nft: string[]; readonly kernel: string[] } {
+  const [nft, kernel]: [string[], string[]] = [[], []];
+  const system: System = {
+    ...openSystem(nodeNative),
+    changeTables(some) {
+      const isTaken = takes && some.every((line) => line.includes(' element '));
+      if (isTaken) kernel.push(...some);
+      return isTaken;
+    },
+    run(_argv, options) {
+      nft.push(...(options?.input ?? '').trim().split('\n'));
+      return { status: 0, stdout: '', stderr: '' };
+    },
+  };
+  const commands = lines.map((line): Command => ({ tool: 'nft', line }));
+  expect(execute(system, 'nft', commands)).toEqual({ done: lines.length, exact: true });
+  return { nft, kernel };
+}
+
+const TABLE = ['add table bridge t', 'add set bridge t s { type ifname; }'];
+const ELEMENTS = ['add element bridge t s { "web" }', 'add element bridge t s { "mail" }'];
+
+test('nft makes the table, and the kernel takes its elements', () => {
+  expect(sharedOut([...TABLE, ...ELEMENTS], true)).toEqual({ nft: TABLE, kernel: ELEMENTS });
+  expect(sharedOut(ELEMENTS, true)).toEqual({ nft: [], kernel: ELEMENTS });
+});
+
+test('what the kernel refuses is left to nft', () => {
+  expect(sharedOut([...TABLE, ...ELEMENTS], false)).toEqual({ nft: [...TABLE, ...ELEMENTS], kernel: [] });
+});
+
+test('a set is removed in the transaction that adds what was in it elsewhere', () => {
+  const lines = [...TABLE, 'delete set bridge t former', ...ELEMENTS];
+  expect(sharedOut(lines, true)).toEqual({ nft: lines, kernel: [] });
+});

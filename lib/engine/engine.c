@@ -21,6 +21,9 @@ extern char **environ;
 // Reference counts free nearly all at once; cycles are looked for only once a run has grown far beyond a hook's.
 static const size_t GC_THRESHOLD = 64 << 20;
 static const size_t STACK_SIZE = 1 << 20;
+// What the engine's own functions take beyond, between two looks at it.
+static const size_t STACK_MARGIN = 1 << 18;
+static uintptr_t stack_start;
 
 static volatile sig_atomic_t pending_signals[65];
 static volatile sig_atomic_t any_signal;
@@ -41,10 +44,28 @@ static _Noreturn void die_of(JSContext *ctx, JSValueConst error) {
 }
 
 // A fault of the engine itself, for example when there is no memory at its start.
-static void on_fault(int number) {
+static void on_fault(int number, siginfo_t *info, void *context) {
+  (void)context;
+  const uintptr_t at = (uintptr_t)info->si_addr;
+  // The engine keeps the stack smaller than that: the kernel had no memory to let it grow.
+  if (number == SIGSEGV && at < stack_start && at >= stack_start - STACK_SIZE - STACK_MARGIN) {
+    dprintf(2, "xen-network: out of memory\n");
+    last_words(words, "out of memory");
+    _exit(1);
+  }
   last_words(words, "it met a fault of its own");
   signal(number, SIG_DFL);
   raise(number);
+}
+
+// On a stack of its own: the other one may be what has no room.
+static void catch_faults(void) {
+  static char stack[1 << 16];
+  const stack_t spare = {.ss_sp = stack, .ss_size = sizeof stack};
+  sigaltstack(&spare, NULL);
+  struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+  sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) sigaction(faults[i], &action, NULL);
 }
 
 static _Noreturn void die(JSContext *ctx) { die_of(ctx, JS_GetException(ctx)); }
@@ -308,7 +329,8 @@ int main(int argc, char **argv) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) signal(faults[i], on_fault);
+  stack_start = (uintptr_t)__builtin_frame_address(0);
+  catch_faults();
   keep_reserve();
   rejected = JS_UNDEFINED;
   if (snapshot_state() == MAKE_SNAPSHOT) return make_snapshot();

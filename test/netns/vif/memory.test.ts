@@ -47,6 +47,14 @@ test('whatever memory there is, xenstore is told how an online ended', () => {
   });
 });
 
+test('where memory ends while the stack grows, no signal ends it', () => {
+  const least = leastKb();
+  const script = `for kB in $(seq ${least} 20 ${least + 1500}); do (ulimit -v "$kB"; exec "$@" 2>/dev/null); echo $?; done`;
+  const env = Object.entries({ ...xlEnv(1), XENSTORED_PATH: '/run/none' }).map((pair) => pair.join('='));
+  const statuses = vif.host.ok('sh', '-c', script, 'sh', 'env', '-i', ...env, HOOK, 'online');
+  expect([...new Set(statuses.trim().split('\n'))]).toEqual(['1']);
+});
+
 test('last words wait for the whole of an answer that comes in pieces', async () => {
   const [HEADER, OK] = [16, Buffer.from('OK\0')];
   const heard: string[] = [];

@@ -165,7 +165,7 @@ function runRules(system: System, tool: 'iptables' | 'ip6tables', commands: read
 }
 
 /** A refilter of thousands of guests may take longer than any other work of a hook. */
-function timeFor(commands: readonly Command[]): { readonly timeoutMs: number } {
+function timeFor(commands: readonly (Command | string)[]): { readonly timeoutMs: number } {
   return { timeoutMs: Math.max(DEFAULT_TIMEOUT_MS, commands.length * 10) };
 }
 
@@ -202,10 +202,10 @@ function runNft(system: System, commands: readonly Command[], force: boolean): O
   const first = system.changeTables === undefined ? 0 : linesBefore(lines);
   // What is removed goes in the same moment in which the new comes.
   if (first === 0 || first === lines.length || lines.slice(0, first).some((line) => /\bdelete /.test(line)))
-    return runTransaction(system, commands, lines, force);
-  const made = runTransaction(system, commands.slice(0, first), lines.slice(0, first), force);
+    return runTransaction(system, lines, force);
+  const made = runTransaction(system, lines.slice(0, first), force);
   if (made.error !== undefined && !force) return made;
-  const rest = runTransaction(system, commands.slice(first), lines.slice(first), force);
+  const rest = runTransaction(system, lines.slice(first), force);
   return { ...gathered([made, rest]), done: made.done + rest.done, exact: made.exact && rest.exact };
 }
 
@@ -213,30 +213,18 @@ function runNft(system: System, commands: readonly Command[], force: boolean): O
  * In an undo or teardown one element that is gone must not stop the removal of all others: the commands are then run in
  * halves, and a removal whose object is gone counts as done.
  */
-function runTransaction(
-  system: System,
-  commands: readonly Command[],
-  lines: readonly string[],
-  force: boolean,
-): Outcome {
-  if (system.changeTables?.(lines) === true) return { done: commands.length, exact: true };
+function runTransaction(system: System, lines: readonly string[], force: boolean): Outcome {
+  const done = lines.length;
+  if (system.changeTables?.(lines) === true) return { done, exact: true };
   const input = lines.map((line) => `${line}\n`).join('');
-  const result = system.run(['nft', '-f', '-'], { input, ...CHANGES, ...timeFor(commands) });
-  if (result.status === 0) return { done: commands.length, exact: true };
-  if (force && commands.length > 1) {
-    const half = commands.length >> 1;
-    const parts = [
-      [0, half],
-      [half, commands.length],
-    ] as const;
-    const outcomes = parts.map(([from, to]) =>
-      runTransaction(system, commands.slice(from, to), lines.slice(from, to), true),
-    );
-    return { ...gathered(outcomes), done: commands.length };
+  const result = system.run(['nft', '-f', '-'], { input, ...CHANGES, ...timeFor(lines) });
+  if (result.status === 0) return { done, exact: true };
+  if (force && done > 1) {
+    const parts = [lines.slice(0, done >> 1), lines.slice(done >> 1)];
+    return { ...gathered(parts.map((part) => runTransaction(system, part, true))), done };
   }
   const [said = ''] = failureText(result, /^\s*$/gm).split('; ');
-  if (force && IS_GONE.test(said) && /^(delete|flush) /.test(input))
-    return { done: commands.length, exact: true };
+  if (force && IS_GONE.test(said) && /^(delete|flush) /.test(input)) return { done, exact: true };
   const error = said.replace(/^\/dev\/stdin:[\d:-]+: Error: /, '');
   // What could not be put in again has no place any more; that is no work done.
   return { done: 0, exact: true, error, refusals: [{ errno: NO_NUMBER, text: error }] };

@@ -1,5 +1,6 @@
 import { applyParts, type Part, UNDONE } from '../../apply/apply.ts';
 import { deferTakeBack, forgetSteps, type TakeBack } from '../../apply/confirm.ts';
+import { toldOrUnknown } from '../../desk/check/finding.ts';
 import { HostError, RequestError, VerifyError, XenNetworkError } from '../../errors.ts';
 import { type Step, sharesRules } from '../../plan/step.ts';
 import { FILTERS_DUE, LOCKS, VIF_RECORDS } from '../../record/paths.ts';
@@ -103,7 +104,8 @@ export async function perform(
     // After an undo as well: a guest may have come online meanwhile.
     await refilterGuests(context, stepsOf(done));
   }
-  for (const { look } of done) for (const sentence of seen(look)) log.warn(sentence);
+  // What is done stays done where nobody can tell what became of it.
+  for (const { look } of done) for (const sentence of toldOrUnknown(() => look?.())) log.warn(sentence);
   for (const { done: sentence, result } of done) {
     log.info(sentence);
     if (system.terminalWidth('out') === undefined) continue;
@@ -114,16 +116,6 @@ export async function perform(
     `${done.map((work) => work.done).join(' ')} It is undone in ${safeguards.confirm} s unless you run "xen-network confirm".\n`,
   );
   return idOf(context, done);
-}
-
-/** What is done stays done where nobody can tell what became of it. */
-function seen(look: NetworkWork['look']): readonly string[] {
-  try {
-    return look?.() ?? [];
-  } catch (thrown) {
-    if (!(thrown instanceof XenNetworkError)) throw thrown;
-    return [thrown.message];
-  }
 }
 
 /** What has to hold before a transaction counts as done, and what then waits for confirmation, or no longer does. */

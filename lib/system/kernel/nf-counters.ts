@@ -1,5 +1,5 @@
 import { HostError, messageOf } from '../../errors.ts';
-import type { NfBatch } from '../../wire/nf/messages.ts';
+import { ERRNO_AT, type NfBatch, NLMSG } from '../../wire/nf/messages.ts';
 import {
   countBatch,
   counterLines,
@@ -18,7 +18,7 @@ import {
 import { failureText, type RunResult } from '../processes/exec.ts';
 import type { System } from '../system.ts';
 import type { Native } from './native.ts';
-import { NETLINK, type NetlinkSocket, NLMSG_ERROR } from './netlink.ts';
+import { NETLINK, type NetlinkSocket } from './netlink.ts';
 
 /** The counters of guests' devices, in the kernel. Devices are named by the kernel's names. */
 export interface TrafficCounters {
@@ -31,7 +31,6 @@ export interface TrafficCounters {
 }
 
 const SEQUENCE_AT = 8;
-const ERRNO_AT = 16;
 const [ENOENT, EOPNOTSUPP] = [2, 95];
 const MOST_TRIES = 20;
 
@@ -83,7 +82,7 @@ function transact(socket: NetlinkSocket, { bytes, last }: NfBatch): string | und
   socket.send(bytes);
   const reply = socket.receive();
   const view = new DataView(reply.buffer, reply.byteOffset, reply.length);
-  const errno = view.getUint16(4, true) === NLMSG_ERROR ? -view.getInt32(ERRNO_AT, true) : 0;
+  const errno = view.getUint16(4, true) === NLMSG.error ? -view.getInt32(ERRNO_AT, true) : 0;
   if (errno === EOPNOTSUPP) return TOO_OLD;
   if (errno !== 0) return socket.errorText(errno);
   return view.getUint32(SEQUENCE_AT, true) === last
@@ -129,7 +128,7 @@ function single(socket: NetlinkSocket, question: Uint8Array): ReturnType<typeof 
   socket.send(question);
   const reply = socket.receive();
   const view = new DataView(reply.buffer, reply.byteOffset, reply.length);
-  if (view.getUint16(4, true) !== NLMSG_ERROR) return readCounters(reply);
+  if (view.getUint16(4, true) !== NLMSG.error) return readCounters(reply);
   const errno = -view.getInt32(ERRNO_AT, true);
   // Without nf_tables in the kernel nothing is counted either.
   if (errno === ENOENT) return undefined;

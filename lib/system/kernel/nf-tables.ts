@@ -11,7 +11,7 @@ import {
 import type { Family } from '../../request/addresses.ts';
 import { encodeChanges } from '../../wire/nf/changes.ts';
 import { elementQuestion, type FoundVerdict, verdictIn } from '../../wire/nf/elements.ts';
-import { ERRNO_AT, NFPROTO, type NfBatch } from '../../wire/nf/messages.ts';
+import { ERRNO_AT, NFPROTO, type NfBatch, NLMSG } from '../../wire/nf/messages.ts';
 import {
   chainQuestion,
   chainsQuestion,
@@ -24,7 +24,7 @@ import {
   rulesQuestion,
   type WantedRule,
 } from '../../wire/nf/rules-listing.ts';
-import { type NetlinkSocket, NLMSG_ERROR } from './netlink.ts';
+import type { NetlinkSocket } from './netlink.ts';
 
 /**
  * The outcome of a transaction: without an error the kernel did all of it; with an error it is unknown what the kernel
@@ -278,5 +278,5 @@ function transact(
 /** @returns 0 for an acknowledgement; undefined for an answer that is neither */
 function errorIn(reply: Uint8Array): number | undefined {
   const view = new DataView(reply.buffer, reply.byteOffset, reply.length);
-  return view.getUint16(4, true) === NLMSG_ERROR ? -view.getInt32(ERRNO_AT, true) : undefined;
+  return view.getUint16(4, true) === NLMSG.error ? -view.getInt32(ERRNO_AT, true) : undefined;
 }

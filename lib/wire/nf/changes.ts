@@ -23,12 +23,12 @@ import {
   ELEMENTS,
   endBatch,
   FLAG,
-  HOOK,
   ITEM,
   MESSAGE,
   NFPROTO,
   type NfBatch,
   RULE,
+  writeBaseChain,
 } from './messages.ts';
 
 /** More than a message takes that has one element, or makes a chain or a rule. */
@@ -183,20 +183,13 @@ const HOOKS: Readonly<Record<string, number>> = { ingress: 0, egress: 1, prerout
 
 function makeBaseChain(
   out: NetlinkWriter,
-  [, family, table = '', name = '', hook = '', device, priority]: RegExpExecArray,
+  [, family = '', table = '', name = '', hook = '', device, priority]: RegExpExecArray,
 ): boolean {
   const number = HOOKS[hook];
-  if (number === undefined || !begin(out, MESSAGE.newChain, FLAG.create, family)) return false;
-  out.text(CHAIN.table, table);
-  out.text(CHAIN.name, name);
-  out.nest(CHAIN.hook | NESTED);
-  out.number(HOOK.number, number);
-  out.number(HOOK.priority, Number(priority));
-  if (device !== undefined) out.text(HOOK.device, device);
-  out.close(0);
-  out.number(CHAIN.policy, CODE.accept);
-  out.text(CHAIN.type, 'filter');
-  out.end();
+  const protocol = NFPROTO[family];
+  if (number === undefined || protocol === undefined) return false;
+  out.reserve(MOST_OF_A_MESSAGE);
+  writeBaseChain(out, protocol, table, name, { hook: number, priority: Number(priority), device });
   return true;
 }
 

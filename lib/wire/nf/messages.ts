@@ -1,6 +1,6 @@
 // The numbers of nf_tables' messages and attributes (linux/netfilter/nf_tables.h), and transactions of them.
 
-import { NetlinkWriter } from '../netlink-writer.ts';
+import { NESTED, NetlinkWriter } from '../netlink-writer.ts';
 
 /** Headers of netlink(7) and nfnetlink before a message's attributes, in bytes. */
 export const HEADERS = 20;
@@ -74,6 +74,41 @@ export function beginBatch(size: number, { generation = 0, isMarked = true } = {
   if (generation !== 0) out.number(BATCH_GENERATION, generation);
   out.end();
   return out;
+}
+
+/** Where packets come to a base chain: the numbers of the hook and of the priority there, and the device in the netdev family. */
+export interface ChainPlace {
+  readonly hook: number;
+  readonly priority: number;
+  readonly device?: string | undefined;
+}
+
+/**
+ * Writes the message that makes a base chain, whose packets are accepted unless a rule drops them.
+ * @param out a transaction
+ * @param family one of NFPROTO
+ * @param table the table's name
+ * @param name the chain's; a chain of that name must not exist elsewhere, or its policy becomes "accept"
+ * @param place where packets come to it
+ */
+export function writeBaseChain(
+  out: NetlinkWriter,
+  family: number,
+  table: string,
+  name: string,
+  { hook, priority, device }: ChainPlace,
+): void {
+  out.begin(MESSAGE.newChain, FLAG.request | FLAG.create, family);
+  out.text(CHAIN.table, table);
+  out.text(CHAIN.name, name);
+  out.nest(CHAIN.hook | NESTED);
+  out.number(HOOK.number, hook);
+  out.number(HOOK.priority, priority);
+  if (device !== undefined) out.text(HOOK.device, device);
+  out.close(0);
+  out.number(CHAIN.policy, CODE.accept);
+  out.text(CHAIN.type, 'filter');
+  out.end();
 }
 
 /**

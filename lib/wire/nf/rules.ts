@@ -2,7 +2,18 @@
 // linux/netfilter/nfnetlink.h and linux/netfilter/nf_tables.h.
 import { NESTED, type NetlinkWriter } from '../netlink-writer.ts';
 import { beginCompare, beginExpression, endExpression, immediate, loadMeta, META } from './expressions.ts';
-import { beginBatch, CHAIN, CODE, endBatch, FLAG, HOOK, MESSAGE, type NfBatch, RULE } from './messages.ts';
+import {
+  beginBatch,
+  CHAIN,
+  type ChainPlace,
+  CODE,
+  endBatch,
+  FLAG,
+  MESSAGE,
+  type NfBatch,
+  RULE,
+  writeBaseChain,
+} from './messages.ts';
 
 /** A range of source or destination addresses, as 32-bit words of the packet's header. */
 export interface NfRange {
@@ -56,26 +67,12 @@ export class NfWriter {
    * @param name such as FORWARD; a chain of that name must not exist, or its policy becomes "accept"
    * @param place the numbers of the hook and of the priority there
    */
-  makeChain(
-    family: number,
-    table: string,
-    name: string,
-    place: { readonly hook: number; readonly priority: number },
-  ): void {
+  makeChain(family: number, table: string, name: string, place: ChainPlace): void {
     this.#out.reserve(MOST_OF_A_RULE);
     this.#out.begin(MESSAGE.newTable, FLAG.request | FLAG.create, family);
     this.#out.text(CHAIN.table, table);
     this.#out.end();
-    this.#out.begin(MESSAGE.newChain, FLAG.request | FLAG.create, family);
-    this.#out.text(CHAIN.table, table);
-    this.#out.text(CHAIN.name, name);
-    this.#out.nest(CHAIN.hook | NESTED);
-    this.#out.number(HOOK.number, place.hook);
-    this.#out.number(HOOK.priority, place.priority);
-    this.#out.close(0);
-    this.#out.number(CHAIN.policy, CODE.accept);
-    this.#out.text(CHAIN.type, 'filter');
-    this.#out.end();
+    writeBaseChain(this.#out, family, table, name, place);
   }
 
   /**

@@ -4,15 +4,14 @@ import { beginExpression } from '../nf/expressions.ts';
 import {
   beginBatch,
   CHAIN,
-  CODE,
   endBatch,
   FLAG,
   HEADERS,
-  HOOK,
   MESSAGE,
   NFPROTO,
   type NfBatch,
   RULE,
+  writeBaseChain,
 } from '../nf/messages.ts';
 
 /**
@@ -53,17 +52,7 @@ export function countBatch(device: string, port: string): NfBatch {
     const id = `${name}/${device}`;
     removeChain(out, id);
     makeCounter(out, id);
-    begin(out, MESSAGE.newChain, FLAG.create);
-    out.text(CHAIN.table, TRAFFIC_TABLE.name);
-    out.text(CHAIN.name, id);
-    out.nest(CHAIN.hook | NESTED);
-    out.number(HOOK.number, hook);
-    out.number(HOOK.priority, priority);
-    out.text(HOOK.device, port);
-    out.close(0);
-    out.number(CHAIN.policy, CODE.accept);
-    out.text(CHAIN.type, 'filter');
-    out.end();
+    writeBaseChain(out, NETDEV, TRAFFIC_TABLE.name, id, { hook, priority, device: port });
     addRule(out, id);
   }
   return endBatch(out);

@@ -3,6 +3,7 @@ import { recoverInWords } from '../../lib/apply/recover.ts';
 import { LockError, XenNetworkError } from '../../lib/errors.ts';
 import type { Context } from '../../lib/hook/context.ts';
 import { collect, goneDevices } from '../../lib/hook/guests/leftovers.ts';
+import { listAllRules } from '../../lib/hook/guests/refilter/records.ts';
 import { deviceKeys, withLock, withLocks } from '../../lib/hook/locks.ts';
 import { mendBridges } from '../../lib/hook/network/mend.ts';
 import { expireRuns, recoverNetworkRun } from '../../lib/hook/network/recovery.ts';
@@ -31,6 +32,8 @@ export async function recover(context: Context): Promise<number> {
       }),
     () => withLock(system, 'network-bridge', () => refilterDue(context)),
     async () => collect(context, goneDevices(system)),
+    // Only the firewall tells of those whose records are lost.
+    async () => collect(context, goneDevices(system, listAllRules(system))),
     () => mendBridges(context),
   ];
   // A part that cannot be done must not prevent the others.

@@ -2,6 +2,7 @@ import { failuresOf } from '../../apply/already.ts';
 import { applyTeardown } from '../../apply/apply.ts';
 import { recoverRun } from '../../apply/recover.ts';
 import { messageOf, XenNetworkError } from '../../errors.ts';
+import { NO_RULES } from '../../filter/forward.ts';
 import { listRules } from '../../observe/filter/rules.ts';
 import { readStrictRecords } from '../../observe/filter/strict.ts';
 import { deviceExists } from '../../observe/host/port.ts';
@@ -25,10 +26,11 @@ import { releaseOf } from '../vif/lease.ts';
 import { unlimitSteps } from '../vif/limited-port.ts';
 import { letGoOfPort, portFilterRemoval } from '../vif/port-filter.ts';
 import { letGoSteps } from '../vif/routed.ts';
+import { orLeft } from '../vif/run.ts';
 import { wayOut } from '../vif/switch.ts';
 import { partSteps } from '../vif/twin.ts';
 import { forgetLeaving, leftDevices, readLeaving } from './leaving.ts';
-import { listAllRules } from './refilter/records.ts';
+import type { RulesInPlace } from './refilter/records.ts';
 
 /**
  * Removes what devices have left whose offline was interrupted or never came: rules, elements of the strict table,
@@ -47,7 +49,7 @@ export async function collect(context: Context, devices: readonly string[]): Pro
       // while it waited for the lock has done nothing.
       if (hereFinder(system)(device) && readLeaving(system, device) !== 'begun')
         return forgetLeaving(system, device);
-      sentences.push(...(await recoverRun(system, device)), ...(await finish(context, device)));
+      sentences.push(...(await finishInWords(context, device)));
     });
   }
   for (const bridge of unlearnedBridges(system))
@@ -57,21 +59,31 @@ export async function collect(context: Context, devices: readonly string[]): Pro
 
 /**
  * The devices that this host no longer has and of which something is left.
- * @param system the way to the records and the firewall
- * @param rules the rules of all devices, where they are listed already
+ * @param system the way to the records
+ * @param rules the present rules of all devices; without them the devices are those that the records tell
  * @returns the kernel's names of the devices
  */
-export function goneDevices(system: System, rules = listAllRules(system)): string[] {
+export function goneDevices(system: System, rules?: RulesInPlace): string[] {
   const isHere = hereFinder(system);
   const known = [
     ...readVifRecords(system).keys(),
     ...[...readStrictRecords(system).values()].map(({ device }) => device),
     ...readCountedRecords(system).keys(),
-    ...rules[4].keys(),
-    ...rules[6].keys(),
+    ...(rules?.[4].keys() ?? []),
+    ...(rules?.[6].keys() ?? []),
   ];
   const gone = known.filter((device) => isGuestDevice(device) && !isHere(device));
   return [...new Set([...leftDevices(system), ...gone])];
+}
+
+/** What one device has left must not keep the others' from going. */
+async function finishInWords(context: Context, device: string): Promise<string[]> {
+  try {
+    return [...(await recoverRun(context.system, device)), ...(await finish(context, device))];
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    return [`What ${device} has left could not be taken away: ${messageOf(thrown)}`];
+  }
 }
 
 /** The caller must hold the device's lock. */
@@ -131,7 +143,7 @@ async function leavePlan(context: Context, device: string): Promise<Plan> {
   const { port, record } = state;
   const name = port?.name ?? record?.name ?? device;
   const path = vifRecordPath(device);
-  const rules = listRules(system, device);
+  const rules = orLeft(context.log, () => listRules(system, device), record?.rules ?? NO_RULES);
   if (record?.switchPort !== undefined) {
     const isTaken = port === undefined && deviceExists(system, name);
     const leave = isTaken ? 'none' : await wayOut({ context, dryRun: false }, name);

@@ -1,6 +1,6 @@
 import { failuresOf } from '../../apply/already.ts';
 import { applyParts, applyTeardown, type Part, UNDONE } from '../../apply/apply.ts';
-import { HostError, StepError, XenNetworkError } from '../../errors.ts';
+import { StepError, XenNetworkError } from '../../errors.ts';
 import { NO_RULES, type RuleSet } from '../../filter/forward.ts';
 import { isDeviceChain } from '../../filter/strict-elements.ts';
 import { listRules, unrestrictedFamilies } from '../../observe/filter/rules.ts';
@@ -27,7 +27,7 @@ import {
   strayFilterSteps,
 } from './port-filter.ts';
 import { runPostHooks } from './post.ts';
-import { calledWords, givenWords, reportConnected, type VifRun } from './run.ts';
+import { calledWords, givenWords, orLeft, reportConnected, type VifRun } from './run.ts';
 
 /** Everything that online or add needs to attach a guest's device. */
 export interface Attachment {
@@ -234,7 +234,6 @@ export async function detachVif(run: VifRun, detachment: Detachment): Promise<vo
   const { state, name, plan } = detachment;
   const { device } = run.call;
   const names = [name, device, ...(state.record === undefined ? [] : [state.record.name])];
-  // What cannot be listed does not keep everything else from going.
   const inPlace = () => orLeft(log, () => listRules(system, device), NO_RULES);
   const { steps, warnings } = plan(state.record?.rules ?? inPlace());
   if (run.dryRun)
@@ -275,17 +274,6 @@ async function unfilter(
   const steps = () => [...portFilterRemoval(system, device, names), ...strays()];
   warnOf(log, await letGoOfPort(system, bridge, steps));
   await markSettings(run, undefined, false);
-}
-
-/** What is there, or `none`, with a warning, where that could not be told. */
-function orLeft<T>(log: Log, look: () => T, none: T): T {
-  try {
-    return look();
-  } catch (thrown) {
-    if (!(thrown instanceof HostError)) throw thrown;
-    log.warn(`${thrown.message} After that "xen-network refilter" removes what is left.`);
-    return none;
-  }
 }
 
 /** Warns of what could not be removed, and not of what was gone already. */

@@ -1,7 +1,8 @@
-import { messageOf, XenstoreError } from '../../errors.ts';
+import { HostError, messageOf, XenstoreError } from '../../errors.ts';
 import { maskedAddresses } from '../../request/addresses.ts';
 import type { Values } from '../../request/arguments.ts';
 import type { VifCall, VifSettings } from '../../request/vif.ts';
+import type { Log } from '../../system/files/log.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
 import { aboutCommand, quote, visible } from '../../text.ts';
 import type { Context } from '../context.ts';
@@ -116,4 +117,20 @@ export function givenWords(run: VifRun): {
 } {
   const value = (key: string) => run.stored[key] ?? run.given[key] ?? '';
   return { ip: value('ip'), vifname: value('vifname'), mac: value('mac') };
+}
+
+/**
+ * What is there, or `none`, with a warning, where that could not be told: everything else goes all the same.
+ * @param log takes the warning
+ * @param look lists what is there; a HostError of it is the warning
+ * @param none stands for what could not be listed
+ */
+export function orLeft<T>(log: Log, look: () => T, none: T): T {
+  try {
+    return look();
+  } catch (thrown) {
+    if (!(thrown instanceof HostError)) throw thrown;
+    log.warn(`${thrown.message} After that "xen-network refilter" removes what is left.`);
+    return none;
+  }
 }

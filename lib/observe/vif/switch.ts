@@ -61,6 +61,7 @@ export async function askSwitch(
  * too.
  * @param system the way to sysfs and to the switch
  * @param port the device
+ * @throws HostError where ovs-vsctl could not tell
  */
 export function isSwitchPort(system: System, port: Link): boolean {
   return port.master === undefined ? isUserPort(system, port) : isKernelPort(port);
@@ -74,13 +75,16 @@ export function isKernelPort({ master }: Link): boolean {
   return master === KERNEL_SWITCH;
 }
 
-/** Whether a switch in user space has taken a device that has no master. */
+/**
+ * Whether a switch in user space has taken a device that has no master.
+ * @throws HostError where ovs-vsctl could not tell
+ */
 function isUserPort(system: System, port: Link): boolean {
   if (!isPromiscuous(system, port.name)) return false;
   // The daemon writes the index of the device that it has opened; a device that was removed and made again has another
   // index.
   const words = ['--if-exists', 'get', 'interface', port.name, 'ifindex', 'ofport'];
-  const { status, stdout } = askPort(system, '--timeout=2', words);
+  const { status, stdout } = askPort(system, '--timeout=2', words, { isListing: true });
   const [index, number] = stdout.trim().split('\n');
   if (status !== 0 || !(Number(number) > 0)) return false;
   if (index !== NOT_WRITTEN) return Number(index) === port.index;
@@ -112,7 +116,8 @@ const OFFLOADED =
  * Looks for ports of a switch that the strict filter cannot hold, because the switch reads their frames in user space or
  * in tc, before the filter has them.
  * @param system the way to sysfs, the records and the switch, which is asked no oftener than needed
- * @returns tells of a device, by the kernel's name and its present one, why it is not held; undefined where it is
+ * @returns tells of a device, by the kernel's name and its present one, why it is not held, or that nobody could tell;
+ * undefined where it is held
  */
 export function unheldFinder(system: System): (device: string, name: string) => string | undefined {
   let isOffloaded: boolean | undefined;
@@ -128,10 +133,14 @@ export function unheldFinder(system: System): (device: string, name: string) => 
   return (device, name) => {
     if (readVifRecord(system, device)?.switchPort === undefined) return undefined;
     const port = readLink(system, name);
-    const reason = port === undefined ? undefined : why(port);
-    return reason === undefined
-      ? undefined
-      : `${name} is not held by the strict filter: ${reason}, or use ${INSTEAD}.`;
+    if (port === undefined) return undefined;
+    try {
+      const reason = why(port);
+      return reason && `${name} is not held by the strict filter: ${reason}, or use ${INSTEAD}.`;
+    } catch (thrown) {
+      if (!(thrown instanceof HostError)) throw thrown;
+      return `Whether ${name} is held by the strict filter is unknown: ${thrown.message}`;
+    }
   };
 }
 

@@ -8,6 +8,7 @@ import type { MapFacts } from '../../../lib/desk/map/map.ts';
 import type { Context } from '../../../lib/hook/context.ts';
 import { goneDevices } from '../../../lib/hook/guests/leftovers.ts';
 import { askedOnce } from '../../../lib/hook/guests/once.ts';
+import { listAllRules } from '../../../lib/hook/guests/refilter/records.ts';
 import { lockOf } from '../../../lib/hook/locks.ts';
 import { SCRIPTS } from '../../../lib/hook/scripts.ts';
 import { bridgeOwners } from '../../../lib/observe/bridge/owners.ts';
@@ -134,7 +135,7 @@ function readLeft(system: System, { guests, state, virtuals, warnings }: MapFact
     .filter((name) => isGuestDevice(name) && !devices.has(name));
   const isThere = (device: string) => state.links.some(({ name }) => name === device);
   return {
-    leftovers: goneDevices(system),
+    leftovers: goneDevices(system, listAllRules(system)),
     interrupted: journalKeys(system).filter((key) => !isRunning(key)),
     pending: pendingRuns(system).map(({ id, remainingMs }) => ({
       id,

@@ -1,31 +1,22 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Ran } from '../../support/hosts/namespace.ts';
 import { NetHost } from '../../support/hosts/net-host.ts';
+import { whileKilled as whileKilledOn } from '../../support/killed.ts';
 import { waitUntil } from '../../support/wait.ts';
 
-/** As the kernel ends a program where memory is short. */
-const KILLED = '#!/bin/sh\nkill -9 $$\n';
 const GUEST = { bridge: 'xenbr0', ip: '192.0.2.7' };
 
 let net: NetHost;
 
 beforeAll(async () => {
   net = await NetHost.create();
-  net.host.ok('mount', '-t', 'tmpfs', 'tmpfs', '/usr/local/sbin');
 });
 
 afterAll(() => net.host.close());
 
 /** Does something while each run of a program is killed. */
-async function whileKilled<T>(program: string, work: () => T | Promise<T>): Promise<T> {
-  const path = `/usr/local/sbin/${program}`;
-  net.host.write(path, KILLED, '755');
-  try {
-    return await work();
-  } finally {
-    net.host.ok('rm', path);
-  }
-}
+const whileKilled = <T>(program: string, work: () => T | Promise<T>): Promise<T> =>
+  whileKilledOn(net.host, program, work);
 
 const isBridged = (): boolean => net.host.run(['ip', 'link', 'show', 'dev', 'xenbr0']).status === 0;
 const tool = (...words: string[]): Ran => net.host.hook('xen-network', words);
@@ -95,6 +86,25 @@ test('an offline whose record is lost does the rest, and a refilter removes the 
   expect(net.rules().join()).toContain('vif1.0');
   expect(tool('refilter').status).toBe(0);
   expect(net.rules().join()).not.toContain('vif1.0');
+});
+
+test('a recover takes away what the records tell of guests that are gone, and the rest once the rules can be listed', async () => {
+  for (const [domid, ip] of [
+    [2, '192.0.2.8'],
+    [3, '192.0.2.9'],
+  ] as const) {
+    net.guest('vif-bridge', domid, { ...GUEST, ip });
+    net.host.netns(`guest${domid}`).ip('link del dev eth0');
+    net.store.forget(domid, 0);
+  }
+  net.host.ok('rm', '/run/xen-network/vif/vif3.0');
+  const ran = await whileKilled('iptables-save', () => tool('recover'));
+  expect(ran).toMatchObject({ status: 1, stderr: expect.stringContaining(UNLISTED) });
+  expect(ran.stdout).toContain('What vif2.0 had left on this host was taken away.');
+  expect(net.rules().join()).not.toContain('vif2.0');
+  expect(net.rules().join()).toContain('vif3.0');
+  expect(tool('recover')).toMatchObject({ status: 0, stdout: expect.stringContaining('vif3.0') });
+  expect(net.rules().join()).not.toContain('vif3.0');
 });
 
 test('a stop that cannot tell which rules are left keeps their holder, and the next one removes them', async () => {

@@ -9,6 +9,7 @@ import type { End } from '../../support/frames/wire.ts';
 import { xlEnv } from '../../support/hosts/host.ts';
 import { FINE, type Ran } from '../../support/hosts/namespace.ts';
 import { guestMac, StrictHost } from '../../support/hosts/strict-host.ts';
+import { whileKilled } from '../../support/killed.ts';
 import { clearSwitches, standInForKernel, startOpenVswitch } from '../../support/openvswitch.ts';
 
 const SELF: Identity = { mac: guestMac(1), v4: '192.0.2.1', v6: '2001:db8::1' };
@@ -289,6 +290,16 @@ describe('a switch that goes to user space with its guests', () => {
     expect([again.status, again.stderr]).toEqual([1, expect.stringContaining(SAYS)]);
     const mode = tool('vif', 'vif1.0', 'disabled');
     expect([mode.status, mode.stderr]).toEqual([1, expect.stringContaining(SAYS)]);
+  });
+
+  test('and nobody says that it is held where ovs-vsctl could not tell', async () => {
+    const [status, mode] = await whileKilled(host.vif.host, 'ovs-vsctl', () => [
+      tool('status'),
+      tool('vif', 'vif1.0', 'disabled'),
+    ]);
+    const unknown = 'Whether vif1.0 is held by the strict filter is unknown: "ovs-vsctl ';
+    expect(status?.stdout).toContain(unknown);
+    expect([mode?.status, mode?.stderr]).toEqual([1, expect.stringContaining(unknown)]);
   });
 
   test('because no filter of the kernel holds what such a switch has read', () => {

@@ -1,5 +1,5 @@
 import { isIpv6, type PresentRoute } from '../../record/assignment.ts';
-import { type Family, ipv6Text } from '../../request/addresses.ts';
+import { type Family, ipv4Octets, ipv6Groups, ipv6Text } from '../../request/addresses.ts';
 import type { System } from '../../system/system.ts';
 import { deviceExists } from './port.ts';
 import { parseRoutes, type Route } from './routes.ts';
@@ -18,7 +18,7 @@ const RTF_LOCAL = 0x80000000;
 
 /** Which routes to find out where there are too many to read them all. */
 export interface RouteQuestion {
-  /** ADDRESS/LENGTH of the destinations. */
+  /** ADDRESS/LENGTH of the destinations, or ADDRESS. */
   readonly prefixes: readonly string[];
   /**
    * Devices all of whose routes are needed; those that do not exist are skipped. Without prefixes only these devices'
@@ -29,15 +29,21 @@ export interface RouteQuestion {
 
 /** The routes that were found. */
 export interface FoundRoutes {
+  /**
+   * Without the routes of guests' devices to single addresses where the question is about other single addresses: a host
+   * has one for each guest.
+   */
   readonly routes: readonly KernelRoute[];
+  /** The devices of all routes that were read. */
+  readonly devices: ReadonlySet<string>;
   /** Whether there are too many to read them all, so that only those in the question are sure to be here. */
   readonly isCut: boolean;
 }
 
 /** About 250 routes; a router on the internet has a million. */
 const MOST_BYTES = 32_768;
-/** About 2000, where most of those first ones lead to guests: such a host has one for each guest, and not many more. */
-const MOST_BYTES_OF_GUESTS = 8 * MOST_BYTES;
+/** About 8000, where most of those first ones lead to guests: such a host has one for each guest, and not many more. */
+const MOST_BYTES_OF_GUESTS = 32 * MOST_BYTES;
 const DEFAULTS_BYTES = 4096;
 
 /**
@@ -67,12 +73,15 @@ export function findRoutes(
   families: readonly Family[],
   question: RouteQuestion,
 ): FoundRoutes {
-  const isOf = question.prefixes.length > 0 ? [] : question.devices;
   const found = families.map((family) => {
-    const { routes, isCut } = parsedRoutes(family, readList(system, family), isOf);
-    return { routes: isCut ? [...routes, ...askedRoutes(system, family, question)] : routes, isCut };
+    const { routes, devices, isCut } = parsedRoutes(family, readList(system, family), question);
+    return { routes: isCut ? [...routes, ...askedRoutes(system, family, question)] : routes, devices, isCut };
   });
-  return { routes: found.flatMap(({ routes }) => routes), isCut: found.some(({ isCut }) => isCut) };
+  return {
+    routes: found.flatMap(({ routes }) => routes),
+    devices: new Set(found.flatMap(({ devices }) => [...devices])),
+    isCut: found.some(({ isCut }) => isCut),
+  };
 }
 
 /** The beginning of the kernel's list, and whether there is more of it. */
@@ -84,7 +93,7 @@ interface List {
 function readList(system: System, family: Family): List {
   const first = readStart(system, family, MOST_BYTES);
   if (!first.isCut) return first;
-  const guests = first.text.match(family === 4 ? /^vif/gm : / vif\S+$/gm) ?? [];
+  const guests = first.text.split(family === 4 ? '\nvif' : ' vif');
   const isOfGuests = 2 * guests.length > first.text.split('\n').length;
   return isOfGuests ? readStart(system, family, MOST_BYTES_OF_GUESTS) : first;
 }
@@ -94,16 +103,82 @@ function readStart(system: System, family: Family, bytes: number): List {
   return { text, isCut: text.length === bytes };
 }
 
-/** @param devices only their routes are wanted; all if there are none */
-function parsedRoutes(family: Family, { text, isCut }: List, devices: readonly string[] = []): FoundRoutes {
+function parsedRoutes(family: Family, { text, isCut }: List, question?: RouteQuestion): FoundRoutes {
   const lines = isCut ? text.split('\n').slice(0, -1) : text.split('\n');
-  const isOf = (line: string) =>
-    devices.some((device) => (family === 4 ? line.startsWith(`${device}\t`) : line.endsWith(` ${device}`)));
-  const routes = (devices.length === 0 ? lines : lines.filter(isOf))
-    .map(family === 4 ? ipv4Route : ipv6Route)
-    .filter((route) => route !== undefined);
-  return { routes, isCut };
+  const isWanted = question === undefined ? () => true : wantedLines(question);
+  const [parts, parse] = family === 4 ? [ipv4Parts, ipv4Route] : [ipv6Parts, ipv6Route];
+  const devices = new Set<string>();
+  const routes: KernelRoute[] = [];
+  for (const line of lines) {
+    const found = parts(line);
+    devices.add(found.device);
+    const route = isWanted(found) ? parse(line) : undefined;
+    if (route !== undefined) routes.push(route);
+  }
+  return { routes, devices, isCut };
 }
+
+/** What decides whether a line is wanted, without the work of reading all of it. */
+interface LineParts {
+  readonly device: string;
+  /** The destination as the kernel writes it, where that is a single address without a next hop. */
+  readonly single: string | undefined;
+  /** Whether it is one of the routes that each device has, to link-local and multicast addresses. */
+  readonly isScoped: boolean;
+}
+
+/** RTF_UP and RTF_HOST, without RTF_GATEWAY. */
+const TO_HOST = '0005';
+
+function ipv4Parts(line: string): LineParts {
+  const at = line.indexOf('\t');
+  const isSingle = line.slice(at + 19, at + 23) === TO_HOST;
+  return {
+    device: line.slice(0, at),
+    single: isSingle ? line.slice(at + 1, at + 9) : undefined,
+    isScoped: false,
+  };
+}
+
+const NO_HOP = '0'.repeat(32);
+const SCOPED = /^(fe80|ff)/;
+
+function ipv6Parts(line: string): LineParts {
+  const isSingle = line.slice(33, 35) === '80' && line.slice(72, 104) === NO_HOP;
+  return {
+    device: line.slice(141).trim(),
+    single: isSingle ? line.slice(0, 32) : undefined,
+    isScoped: SCOPED.test(line),
+  };
+}
+
+/** Tells of a line whether the question needs it. */
+function wantedLines({ prefixes, devices }: RouteQuestion): (line: LineParts) => boolean {
+  const asked = new Set(devices);
+  if (prefixes.length === 0) return ({ device }) => asked.size === 0 || asked.has(device);
+  const singles = new Set(prefixes.map(singleText));
+  if (singles.has(undefined)) return () => true;
+  const asksScoped = [...singles].some((single) => single !== undefined && SCOPED.test(single));
+  return ({ device, single, isScoped }) =>
+    !device.startsWith('vif') ||
+    asked.has(device) ||
+    (single === undefined ? !isScoped || asksScoped : singles.has(single));
+}
+
+/** An address as the kernel writes it in its list; undefined for a range. */
+function singleText(prefix: string): string | undefined {
+  const [address = '', length] = prefix.split('/');
+  const [octets, groups] = [ipv4Octets(address), ipv6Groups(address)];
+  if (length !== undefined && length !== (octets === undefined ? '128' : '32')) return undefined;
+  if (octets === undefined) return groups?.map((group) => hex(group, 4)).join('');
+  return octets
+    .reverse()
+    .map((octet) => hex(octet, 2))
+    .join('')
+    .toUpperCase();
+}
+
+const hex = (number: number, digits: number): string => number.toString(16).padStart(digits, '0');
 
 /** Addresses that nobody has, so their route is the default route or what replaces it. */
 const NOWHERE = { 4: ['240.0.0.1'], 6: ['4000::1', '2000::1'] } as const;

@@ -32,8 +32,8 @@ export function hostAddresses(system: System, assigned: readonly Assignment[]): 
  * @param system the way to the records
  * @param found the kernel's routes
  */
-export function recordsBeside(system: System, { routes, isCut }: FoundRoutes): VifRecords {
-  return readVifRecordsBut(system, new Set(isCut ? [] : routes.map(({ device }) => device)));
+export function recordsBeside(system: System, { devices, isCut }: FoundRoutes): VifRecords {
+  return readVifRecordsBut(system, isCut ? new Set() : devices);
 }
 
 /**

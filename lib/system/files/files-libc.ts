@@ -97,11 +97,17 @@ function writeFile(path: string, text: string, { flag, mode, encoding }: WriteOp
   writeWhole(path, flags, mode ?? 0o666, encoding === 'latin1' ? encodeLatin1(text) : encodeText(text));
 }
 
+/** What stands for bytes that are no UTF-8. */
+const REPLACEMENT = '\ufffd';
+
 function encodeLatin1(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
 function decodeLatin1(bytes: Uint8Array): string {
+  // The engine decodes UTF-8 by itself. What has neither become shorter nor been replaced is ASCII, where both are the same.
+  const ascii = decodeText(bytes);
+  if (ascii.length === bytes.length && !ascii.includes(REPLACEMENT)) return ascii;
   let text = '';
   for (let at = 0; at < bytes.length; at += CHARACTERS)
     text += String.fromCharCode(...bytes.subarray(at, at + CHARACTERS));

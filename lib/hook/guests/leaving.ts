@@ -18,11 +18,21 @@ export type Leaving = 'asked' | 'begun';
  */
 export function noteLeaving({ system, log }: Context, device: string, how: Leaving): void {
   try {
-    system.replaceFile(leavingPath(device), `${how}\n`);
+    writeNote(system, device, how);
   } catch (thrown) {
     // The offline goes on without the note.
     if (!(thrown instanceof XenNetworkError)) throw thrown;
     log.warn(messageOf(thrown));
+  }
+}
+
+function writeNote(system: System, device: string, how: Leaving): void {
+  const write = () => system.replaceFile(leavingPath(device), `${how}\n`);
+  try {
+    write();
+  } catch {
+    // Another hook may have taken the unfinished note for one that a killed offline left.
+    write();
   }
 }
 
@@ -32,8 +42,12 @@ export function noteLeaving({ system, log }: Context, device: string, how: Leavi
  * @param device the kernel's name of the device
  */
 export function forgetLeaving(system: System, device: string): void {
+  if (isNoted(system, device)) system.remove(leavingPath(device));
+}
+
+function isNoted(system: System, device: string): boolean {
   const note = leavingPath(device);
-  if (system.exists(note) || system.exists(temporaryPath(note))) system.remove(note);
+  return system.exists(note) || system.exists(temporaryPath(note));
 }
 
 /**
@@ -47,17 +61,24 @@ export function readLeaving(system: System, device: string): Leaving | undefined
 }
 
 /**
- * The devices of which an interrupted offline, or another hook that was interrupted before the device went, may have
- * left something. Devices whose offline is still under way are among them; their lock is held.
+ * The devices whose offline, or another hook, has begun and not ended: it is under way or was interrupted.
  * @param system the way to the notes and journals
  * @returns the kernel's names of the devices
  */
-export function leftDevices(system: System): string[] {
-  // An offline that was killed early leaves only the note's temporary file.
-  const names = system.list(LEAVING).map((name) => (isTemporary(name) ? name.slice(1, -1) : name));
-  const noted = [...new Set(names)].filter(isGuestDevice);
-  const journals = journalKeys(system).filter(isGuestDevice);
-  if (noted.length + journals.length === 0) return [];
+export function begunDevices(system: System): string[] {
+  // An offline that is killed early leaves only the note's temporary file.
+  const noted = system.list(LEAVING).map((name) => (isTemporary(name) ? name.slice(1, -1) : name));
+  return [...new Set([...noted, ...journalKeys(system)])].filter(isGuestDevice);
+}
+
+/**
+ * The devices of which an interrupted offline, or another hook that was interrupted before the device went, may have
+ * left something. Devices whose offline is still under way are among them; their lock is held.
+ * @param system the way to the notes and journals
+ * @param begun the devices whose hook has not ended
+ * @returns the kernel's names of the devices
+ */
+export function leftDevices(system: System, begun = begunDevices(system)): string[] {
   const isHere = hereFinder(system);
-  return [...new Set([...noted, ...journals])].filter((device) => !isHere(device) || noted.includes(device));
+  return begun.filter((device) => isNoted(system, device) || !isHere(device));
 }

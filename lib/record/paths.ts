@@ -54,6 +54,17 @@ export const LOCKS = `${RUN_FOLDER}/lock`;
 /** The folder of host-wide locks; no device's lock has a path in it. */
 const HOST_LOCKS = `${LOCKS}/host`;
 
+/** The folder of the stock scripts' locks, which are host-wide too. */
+const STOCK_LOCKS = '/var/run/xen-hotplug';
+
+/**
+ * Whether a lock is one of the few that all hooks take, and not a device's.
+ * @param path the lock's file
+ */
+export function isHostLock(path: string): boolean {
+  return path.startsWith(`${HOST_LOCKS}/`) || path.startsWith(`${STOCK_LOCKS}/`);
+}
+
 /** The lock of the shared settings. A hook holds it while it changes them and their record. */
 export const SHARED_LOCK = `${HOST_LOCKS}/ledger`;
 

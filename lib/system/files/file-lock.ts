@@ -1,4 +1,5 @@
 import { LockError, XenNetworkError } from '../../errors.ts';
+import { isHostLock } from '../../record/paths.ts';
 import type { FileLock } from '../kernel/native.ts';
 import { errnoName, errnoWords, OPEN } from '../kernel/native-errors.ts';
 import { areWaitsInterrupted, waitText, within } from '../processes/deadline.ts';
@@ -24,7 +25,7 @@ export function heldLocks(): number[] {
 
 /**
  * Takes a lock as the stock scripts do: it makes the file, locks it with flock(2), and starts again when the path then
- * names another file, because a holder removes the file before it unlocks it (docs/contract.md, "Locks").
+ * names another file, because a holder may remove the file before it unlocks it (docs/contract.md, "Locks").
  * @param path the lock's file; its folder is made where it is missing
  * @param timeoutMs how long to wait for another holder, in milliseconds
  * @param flock this runtime's call of flock(2)
@@ -51,7 +52,7 @@ export async function takeLock(
       );
     }
     if (files.isAt(fd, path)) {
-      return heldLock(fd, path, taken === 'waited', files);
+      return heldLock(fd, path, taken === 'waited' || isHostLock(path), files);
     }
     files.close(fd);
   }
@@ -102,14 +103,15 @@ async function flockOrClose(
 /**
  * A lock that this process holds. If it had to wait for the lock, others probably wait too. If the file went, they
  * would all have to start again one after the other, so the file stays for the next holder that did not wait to remove.
+ * The files of host-wide locks, for which hundreds of hooks may wait, always stay.
  */
-function heldLock(fd: number, path: string, contended: boolean, files: LockFiles): FileLock {
+function heldLock(fd: number, path: string, stays: boolean, files: LockFiles): FileLock {
   heldFds.add(fd);
   return {
     release(): void {
       if (!heldFds.delete(fd)) return;
       try {
-        if (!contended && files.isAt(fd, path)) files.unlinkSync(path);
+        if (!stays && files.isAt(fd, path)) files.unlinkSync(path);
       } finally {
         files.close(fd);
       }

@@ -260,6 +260,24 @@ test('two starts of network-multi-bridge at once are both remembered, and one st
   }
 });
 
+test('the file of a lock that all hooks take stays, so that those who wait for it need not start again', async () => {
+  const vif = await VifHost.create();
+  try {
+    const locks = () =>
+      vif.host.ok('find', '/run/xen-hotplug', '/run/xen-network/lock', '-type', 'f', '-printf', '%p %i\\n');
+    const [first, second] = [1, 2].map((domid) => {
+      vif.card(domid, { bridge: 'xenbr0', ip: `192.0.2.${domid}` });
+      expect(vif.host.hook('vif-bridge', ['online', 'type_if=vif'], xlEnv(domid))).toEqual(FINE);
+      return locks();
+    });
+    expect(first).toMatch(/^\/run\/xen-hotplug\/iptables \d+$/m);
+    expect(first).not.toContain('lock/vif1.0');
+    expect(second).toBe(first);
+  } finally {
+    await vif.host.close();
+  }
+});
+
 test('a hook that finds the folder of the locks just made by another one goes on', async () => {
   const vif = await VifHost.create();
   try {

@@ -13,7 +13,7 @@ import {
   type SetType,
 } from '../../wire/nf/table-listing.ts';
 import type { NetlinkSocket } from './netlink.ts';
-import { attempt, lookUpGeneration } from './nf-tables.ts';
+import { askedWhole, attempt, lookUpGeneration } from './nf-tables.ts';
 
 /** The types of sets, by the sets' names. */
 export type SetTypes = Readonly<Record<string, SetType>>;
@@ -33,13 +33,21 @@ export interface ListedTable {
  * @param table the table with its family, such as "bridge xen_network"
  * @param sets the types of the sets that are wanted, by the sets' names
  * @returns undefined where there is no such table or one of these sets is missing, and where the kernel cannot tell or the
- * table changed meanwhile
+ * table changes all the time
  */
 export function listTable(open: () => NetlinkSocket, table: string, sets: SetTypes): ListedTable | undefined {
+  return askedWhole(() => {
+    const before = lookUpGeneration(open);
+    if (before === undefined) return undefined;
+    const found = listOnce(open, table, sets);
+    return lookUpGeneration(open) === before ? found : 'torn';
+  });
+}
+
+function listOnce(open: () => NetlinkSocket, table: string, sets: SetTypes): ListedTable | undefined {
   const [word = '', name = ''] = table.split(' ');
   const family = NFPROTO[word] ?? 0;
-  const before = lookUpGeneration(open);
-  const found = attempt(open, (socket): ListedTable | undefined => {
+  return attempt(open, (socket): ListedTable | undefined => {
     const chains: ListedChain[] = [];
     const rules = new Map<string, number>();
     const elements = new Map<string, readonly ListedElement[]>();
@@ -53,7 +61,6 @@ export function listTable(open: () => NetlinkSocket, table: string, sets: SetTyp
     }
     return { chains, rules, elements };
   });
-  return before !== undefined && lookUpGeneration(open) === before ? found : undefined;
 }
 
 /** @throws Error where the list is not whole */

@@ -42,7 +42,8 @@ const SEQUENCE_AT = 8;
 /** The rulesets have changed since the rules were looked up. */
 const ERESTART = 85;
 const ENOENT = 2;
-const MOST_TRIES = 4;
+/** How often something is tried that others change meanwhile, as they do while hundreds of guests come. */
+const MOST_TRIES = 20;
 /** More rules than those of a few guests are encoded once, when it is known which chains are missing. */
 const FEW_RULES = 64;
 
@@ -111,40 +112,55 @@ export function forwardingChains(
   open: () => NetlinkSocket,
   family: Family,
 ): readonly ForwardingChain[] | undefined {
-  return attempt(open, (socket) =>
-    [AF[family], NFPROTO_INET].flatMap((own) => {
-      const found = listForwardChains(socket, own);
-      const word = own === NFPROTO_INET ? 'inet' : family === 4 ? 'ip' : 'ip6';
-      return found.map(({ table, name, policy, rules }) => ({
-        table: `${word} ${table}`,
-        name,
-        policy,
-        mayStop: rules > 0 && hasStop(open, own, table, name),
-      }));
+  const found = [AF[family], NFPROTO_INET].map((own) => {
+    const word = own === NFPROTO_INET ? 'inet' : family === 4 ? 'ip' : 'ip6';
+    return listForwardChains(open, own)?.map(({ table, name, policy, rules }) => ({
+      table: `${word} ${table}`,
+      name,
+      policy,
+      mayStop: rules > 0 && hasStop(open, own, table, name),
+    }));
+  });
+  return found.every((chains) => chains !== undefined) ? found.flat() : undefined;
+}
+
+/**
+ * Asks again while the answer is not whole.
+ * @param ask asks once
+ * @returns undefined where it never was whole
+ */
+export function askedWhole<T>(ask: () => T | 'torn'): T | undefined {
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const answer = ask();
+    if (answer !== 'torn') return answer;
+  }
+  return undefined;
+}
+
+function listForwardChains(open: () => NetlinkSocket, family: number): readonly ForwardChain[] | undefined {
+  return askedWhole(() =>
+    attempt(open, (socket) => {
+      const found: ForwardChain[] = [];
+      socket.send(chainsQuestion(family));
+      for (;;) {
+        const goesOn = findForwardChains(socket.receive(), found);
+        if (goesOn !== true) return goesOn === 'torn' ? goesOn : found;
+      }
     }),
   );
 }
 
-/** @throws Error where the list is not whole, so that nft is asked, which tries again */
-function listForwardChains(socket: NetlinkSocket, family: number): readonly ForwardChain[] {
-  const found: ForwardChain[] = [];
-  socket.send(chainsQuestion(family));
-  for (let goesOn: boolean | 'torn' = true; goesOn; ) {
-    goesOn = findForwardChains(socket.receive(), found);
-    if (goesOn === 'torn') throw new Error('The list of chains is not whole.');
-  }
-  return found;
-}
-
-/** Reads up to the first such rule; if that fails, true, since there may be one. */
+/** Reads up to the first such rule; where nobody can tell, there may be one. */
 function hasStop(open: () => NetlinkSocket, family: number, table: string, chain: string): boolean {
-  const found = attempt(open, (socket) => {
-    socket.send(rulesQuestion(family, table, chain));
-    for (;;) {
-      const stops = mayStop(socket.receive());
-      if (stops !== undefined) return stops;
-    }
-  });
+  const found = askedWhole(() =>
+    attempt(open, (socket) => {
+      socket.send(rulesQuestion(family, table, chain));
+      for (;;) {
+        const stops = mayStop(socket.receive());
+        if (stops !== undefined) return stops;
+      }
+    }),
+  );
   return found ?? true;
 }
 

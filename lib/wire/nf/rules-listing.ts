@@ -110,17 +110,19 @@ export function findForwardChains(datagram: Uint8Array, found: ForwardChain[]): 
 
 /**
  * Whether a part of the answer to rulesQuestion has a rule that may do anything else than let packets pass, judged by
- * the last words of the rule tell. It may have one too where the list is not whole.
+ * the last words of the rule tell.
  * @param datagram the part
- * @returns undefined if it has none and more parts of the answer follow
+ * @returns 'torn' if it has none but the list is not whole, since it changed meanwhile; undefined if it has none and more
+ * parts of the answer follow
  */
-export function mayStop(datagram: Uint8Array): boolean | undefined {
+export function mayStop(datagram: Uint8Array): boolean | 'torn' | undefined {
   // Messages and attributes are aligned to 4 bytes, so whole words are compared: there may be thousands of rules.
   const words = new Uint32Array(datagram.buffer, datagram.byteOffset, datagram.length >> 2);
   const [data, verdict, code, accept] = ACCEPT_TAIL;
   for (let at = 0; at + 1 < words.length; ) {
     const [type, flags] = [(words[at + 1] ?? 0) & 0xffff, (words[at + 1] ?? 0) >>> 16];
-    if (type === NLMSG.error || (flags & FLAG.torn) !== 0) return true;
+    if (type === NLMSG.error) return true;
+    if ((flags & FLAG.torn) !== 0) return 'torn';
     if (type !== MESSAGE.newRule) return false;
     at += ((words[at] ?? 0) + 3) >> 2;
     if (words[at - 1] !== accept || words[at - 2] !== code) return true;

@@ -162,11 +162,11 @@ export class Stage {
   }
 
   /**
-   * The guest's address.
+   * The guest's address. Each has a /24 of its own, where vif-nat takes another address for dom0.
    * @param domid the guest's domain
    */
   static address(domid: number): string {
-    return `10.20.${domid >> 8}.${domid & 255}`;
+    return `10.${20 + (domid >> 8)}.${domid & 255}.1`;
   }
 
   /**

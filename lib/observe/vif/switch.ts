@@ -84,7 +84,7 @@ function isUserPort(system: System, port: Link): boolean {
   // The daemon writes the index of the device that it has opened; a device that was removed and made again has another
   // index.
   const words = ['--if-exists', 'get', 'interface', port.name, 'ifindex', 'ofport'];
-  const { status, stdout } = askPort(system, '--timeout=2', words, { isListing: true });
+  const { status, stdout } = askPort(system, PATIENCE, words, { isListing: true });
   const [index, number] = stdout.trim().split('\n');
   if (status !== 0 || !(Number(number) > 0)) return false;
   if (index !== NOT_WRITTEN) return Number(index) === port.index;
@@ -92,6 +92,9 @@ function isUserPort(system: System, port: Link): boolean {
   const written = ['wait-until', 'interface', port.name, `ifindex=${port.index}`];
   return askPort(system, '--timeout=5', written).status === 0;
 }
+
+/** ovs-vsctl reads all of the database first, for which it takes seconds while hundreds of guests come at once. */
+const PATIENCE = '--timeout=10';
 
 /** What ovs-vsctl prints of a column without a value. */
 const NOT_WRITTEN = '[]';
@@ -146,7 +149,7 @@ export function unheldFinder(system: System): (device: string, name: string) => 
 
 function offloads(system: System): boolean {
   const words = ['--if-exists', 'get', 'open_vswitch', '.', 'other_config:hw-offload'];
-  return /true/.test(askPort(system, '--timeout=2', words, { isListing: true }).stdout);
+  return /true/.test(askPort(system, PATIENCE, words, { isListing: true }).stdout);
 }
 
 /**

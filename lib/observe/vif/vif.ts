@@ -65,13 +65,15 @@ export function observeVif(
 }
 
 /**
- * Finds the device of a call among all devices of the host, whatever its name. The devices are listed once, at the
- * first search.
+ * Finds the device of a call among all devices of the host, whatever its name. They are listed once, when a device is
+ * first searched that has not the kernel's name. Those with the kernel's names of other guests' devices are these guests':
+ * there may be thousands, and most offlines search a device that is gone.
  * @param system the way to sysfs
  */
 export function deviceFinder(system: System): DeviceFinder {
   let known: { readonly byAlias: Map<string, string>; readonly byBackend: Map<string, string> } | undefined;
   return ({ device, type, domid, devid }) => {
+    if (deviceExists(system, device)) return device;
     known ??= indexDevices(system);
     const backend = type === 'vif' ? known.byBackend.get(backendOf(domid, devid)) : undefined;
     return known.byAlias.get(aliasOf(device)) ?? backend;
@@ -100,7 +102,8 @@ export function deviceCall(device: string): VifCall {
 }
 
 function indexDevices(system: System): { byAlias: Map<string, string>; byBackend: Map<string, string> } {
-  const owned = listDevices(system).map((name) => ({ name, ...readOwner(system, name) }));
+  const names = listDevices(system).filter((name) => !isGuestDevice(name));
+  const owned = names.map((name) => ({ name, ...readOwner(system, name) }));
   return {
     byAlias: new Map(owned.map(({ name, alias }) => [alias, name])),
     byBackend: new Map(

@@ -3,7 +3,7 @@ import { type Command, commandText, type Step } from '../plan/step.ts';
 import { isRecordPath } from '../record/paths.ts';
 import { seal } from '../record/sealed.ts';
 import type { Refusal, RtOutcome } from '../system/kernel/rtnetlink.ts';
-import { DEFAULT_TIMEOUT_MS, failureText } from '../system/processes/exec.ts';
+import { DEFAULT_TIMEOUT_MS, failureText, unlessLost } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
 import { applyEdit } from '../wire/dhcp-conf.ts';
 import { linesBefore } from '../wire/nf/changes.ts';
@@ -249,7 +249,8 @@ function runSingle(system: System, command: Command): string | undefined {
       if (before !== after) system.rewriteFile(command.path, after);
     } else if (command.tool === 'run') {
       const keepsLocks = ENDS_WITH_ITS_WORK.has(command.argv[0] ?? '');
-      const result = system.run(command.argv, { timeoutMs: 60_000, ownSession: true, keepsLocks });
+      const options = { timeoutMs: 60_000, ownSession: true, keepsLocks };
+      const result = unlessLost(() => system.run(command.argv, options));
       if (result.status !== 0) return failureText(result, /^$/g);
     }
     return undefined;

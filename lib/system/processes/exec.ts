@@ -128,6 +128,22 @@ export function silenceText(result: RunResult): string | undefined {
   return isUnable ? failureText(result) : undefined;
 }
 
+/** How ovs-vsctl(8) says that the database ended its connection, as it does to some where hundreds ask at once. */
+const IS_LOST = /database connection failed \(Protocol error\)/;
+/** How often a program is run whose connection was lost. */
+const MOST_RUNS = 3;
+
+/**
+ * Runs a program again whose connection was lost. All steps of Open vSwitch may be done twice: they replace a port by one
+ * of its name, or remove it if it is there.
+ * @param run runs the program
+ */
+export function unlessLost(run: () => RunResult): RunResult {
+  let result = run();
+  for (let runs = 1; runs < MOST_RUNS && IS_LOST.test(result.stderr); runs++) result = run();
+  return result;
+}
+
 /** How ip(8) and bridge(8) say that what they list changed meanwhile. */
 const IS_TORN = /^Dump was interrupted/m;
 /** How often such a listing is asked for. */
@@ -145,9 +161,12 @@ export function wholeListings(
   return (argv, options) => {
     let result = run(argv, options);
     if (options?.isListing !== true) return result;
-    for (let tries = 1; IS_TORN.test(result.stderr); tries++) {
+    for (let tries = 1; IS_TORN.test(result.stderr) || IS_LOST.test(result.stderr); tries++) {
       if (tries === MOST_LISTINGS)
-        throw unlisted(argv, `it changed each of ${MOST_LISTINGS} times meanwhile`);
+        throw unlisted(
+          argv,
+          IS_LOST.test(result.stderr) ? failureText(result) : `it changed each of ${tries} times meanwhile`,
+        );
       result = run(argv, options);
     }
     const why = result.stderr === tooLongText(argv) ? result.stderr : silenceText(result);

@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest';
 import { HostError } from '../../../lib/errors.ts';
-import { type RunResult, tooLongText, wholeListings } from '../../../lib/system/processes/exec.ts';
+import {
+  type RunResult,
+  tooLongText,
+  unlessLost,
+  wholeListings,
+} from '../../../lib/system/processes/exec.ts';
 
 const TORN = { status: 0, stdout: 'a part', stderr: 'Dump was interrupted and may be inconsistent.\n' };
 const WHOLE = { status: 0, stdout: 'all', stderr: '' };
@@ -26,6 +31,27 @@ test('one that never gets whole is an error', () => {
     /^"ip route" could not list what this host has \(it changed each of 20 times meanwhile\)/,
   );
   expect(ran.length).toBeGreaterThan(5);
+});
+
+const LOST = { status: 1, stdout: '', stderr: 'ovs-vsctl: database connection failed (Protocol error)\n' };
+
+test('one whose connection was lost is asked for again, and is an error in the end', () => {
+  const ask = (lost: number) => {
+    let left = lost;
+    return wholeListings(() => (left-- > 0 ? LOST : WHOLE))(['ovs-vsctl', 'get'], { isListing: true });
+  };
+  expect(ask(2)).toEqual(WHOLE);
+  expect(() => ask(99)).toThrow(/^"ovs-vsctl get" could not list .*Protocol error/);
+});
+
+test('a step whose connection was lost is done again, three times in all', () => {
+  const runs = (lost: number) => {
+    let ran = 0;
+    return [unlessLost(() => (ran++ < lost ? LOST : WHOLE)), ran];
+  };
+  expect(runs(0)).toEqual([WHOLE, 1]);
+  expect(runs(2)).toEqual([WHOLE, 3]);
+  expect(runs(9)).toEqual([LOST, 3]);
 });
 
 const said = (result: Partial<RunResult>) => {

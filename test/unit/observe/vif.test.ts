@@ -44,6 +44,22 @@ describe('the device of a call is', () => {
     expect(find({ old: { alias: 'xen-network vif7.1' }, web: {} })).toEqual(['old', 'web']);
   });
 
+  test('searched without a look at other guests’ devices, of which there may be thousands', () => {
+    const others = Array.from({ length: 9 }, (_, i) => [
+      `vif${i + 10}.0`,
+      { alias: `xen-network vif${i + 10}.0` },
+    ]);
+    const { system } = memoryHost({}, { ...Object.fromEntries(others), old: { backend: 'vif-7-1' } });
+    const read: string[] = [];
+    const readText = (path: string) => {
+      read.push(path);
+      return system.readText(path);
+    };
+    expect(observeVif({ ...system, readText }, CALL, undefined).port?.name).toBe('old');
+    expect(read.join()).toContain('/old/ifalias');
+    expect(read.join()).not.toContain('vif10.0');
+  });
+
   test('never a stranger, whatever a record says', () => {
     expect(find({ web: {} }, CALL, JSON.stringify(RECORD))).toEqual([undefined, 'web']);
     expect(find({ 'vif7.1': {}, web: {} })).toEqual(['vif7.1', 'web']);

@@ -158,7 +158,7 @@ function wrongCharacter(character: string): string {
   return `${quote(character)} can only stand in quotes or in a comment.`;
 }
 
-/** Escapes with a letter; three digits are a character's octal number. */
+/** Escapes with a letter or a mark. */
 const ESCAPES: Readonly<Record<string, string>> = {
   a: '\x07',
   b: '\b',
@@ -202,11 +202,21 @@ function stringToken(reader: Reader, place: Place): Token {
   }
 }
 
+/**
+ * What xl skips as a number after a backslash and a digit: it stands in up to three characters, and xl's strtoul
+ * takes white space and a sign in front.
+ */
+const NUMBER_AFTER_DIGIT = /^[ \t\v\f\r]*[+-]?[0-9]+/;
+
 function takeEscape(reader: Reader): string | undefined {
-  const [first, second, third] = [reader.peek(), reader.peek(1), reader.peek(2)];
-  if (/^[0-7][0-9]{2}$/.test(first + second + third)) {
-    for (let taken = 0; taken < 3; taken++) reader.take();
-    return String.fromCharCode(Number.parseInt(first + second + third, 8) & 0xff);
+  const first = reader.peek();
+  if (/[0-7]/.test(first)) {
+    const after = reader.peek(1) + reader.peek(2) + reader.peek(3);
+    const length = NUMBER_AFTER_DIGIT.exec(after)?.[0].length ?? 0;
+    if (length < 2) return undefined;
+    for (let taken = 0; taken < 1 + length; taken++) reader.take();
+    // xl never puts the character there.
+    return '';
   }
   const known = ESCAPES[first];
   // Any other character is not skipped: it may be the closing quote or a line break, which ends the string.

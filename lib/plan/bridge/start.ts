@@ -127,11 +127,15 @@ function recordOf(facts: StartFacts, antispoof: FilterNeeds | undefined): Bridge
   };
 }
 
+/** Kinds of devices that the kernel makes without ARP (drivers/net/dummy.c, drivers/net/ifb.c): nobody asked for that. */
+const SILENT_KINDS: readonly (string | undefined)[] = ['dummy', 'ifb'];
+
 /**
- * Where ARP is off on the card it is off on the new device too; done later, this would delete the device's neighbours.
+ * Where somebody switched ARP off on the card it is off on the new device too; done later, this would delete the device's
+ * neighbours.
  */
 function silentTop({ link }: StartFacts, top: DeviceMark): Step[] {
-  if (top.index !== 'new' || !link.flags.has('NOARP')) return [];
+  if (top.index !== 'new' || !link.flags.has('NOARP') || SILENT_KINDS.includes(link.kind)) return [];
   const command = set(top.name, 'arp', 'off');
   return [{ do: command, undo: [], why: `switch ARP off on ${top.name}, as it is`, device: top }];
 }

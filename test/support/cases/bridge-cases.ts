@@ -258,6 +258,12 @@ export const CASES: Readonly<Record<string, () => Plan>> = {
   'start-15-characters': () => startPlan(link('enp0s20f0u1u2i3', 2, bare), request()),
   'start-down': () =>
     startPlan(link('eth0', 2, { ...bare, flags: new Set(['NOARP']) }), request({ vifnum: 3 })),
+  // Made by the kernel without ARP, which the host's side has.
+  'start-dummy': () =>
+    startPlan(
+      link('dummy0', 2, { kind: 'dummy', ...bare, flags: new Set(['UP', 'LOWER_UP', 'NOARP']) }),
+      request({ vifnum: 1 }),
+    ),
   'start-there': () =>
     startPlan(link('eth0', 2, bare), request({ topology: 'plain' }), {
       links: [link('xenbr0', 6, { kind: 'bridge', mac: '02:00:00:00:00:77', flags: new Set() })],

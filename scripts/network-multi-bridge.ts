@@ -40,7 +40,7 @@ export async function networkMultiBridge(context: Context): Promise<number> {
   const command = commandWord(args.command, NETWORK_COMMANDS);
   const values = withoutQuotes(mergeValues(known, context.env, args.values));
   if (command === 'status') {
-    printStatus(context, values, args.options.has('json'));
+    await printStatus(context, values, args.options.has('json'));
     return 0;
   }
   const asked = () => (calls.length > 0 ? calls : readList(system, hooks, values));

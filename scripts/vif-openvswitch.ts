@@ -51,7 +51,7 @@ async function attach(run: VifRun): Promise<void> {
     mtu,
     heard: readPaths(system, routerSettingPaths(state.port.name)),
     ids,
-    isPort: !run.dryRun && isSwitchPort(system, state.port),
+    isPort: !run.dryRun && (await isSwitchPort(system, state.port)),
     recordPath: vifRecordPath(run.call.device),
   };
   const former = state.record?.name;
@@ -120,13 +120,13 @@ interface Wanted {
 }
 
 /** ovs-vsctl reports success even when the switch could not open the device. */
-function verify(run: VifRun, { name, bridge, mtu, refused, isStrict }: Wanted): void {
+async function verify(run: VifRun, { name, bridge, mtu, refused, isStrict }: Wanted): Promise<void> {
   const { system } = run.context;
   const port = readLink(system, name);
   const isTaken =
     port !== undefined &&
     isReady(butRefused(port, refused, mtu), name, mtu) &&
-    (isStrict ? isKernelPort(port) : isSwitchPort(system, port));
+    (isStrict ? isKernelPort(port) : await isSwitchPort(system, port));
   if (isTaken) return;
   const kind = isStrict ? "kernel's switch" : 'switch';
   throw new VerifyError(

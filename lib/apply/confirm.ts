@@ -1,5 +1,5 @@
 import type { Move } from '../filter/void-rules.ts';
-import { isRecord, readJson } from '../observe/records.ts';
+import { readJson } from '../observe/records.ts';
 import { BY_DEVICE } from '../plan/shared/moved-settings.ts';
 import { record, type Step } from '../plan/step.ts';
 import { writeRecord } from '../plan/write-record.ts';
@@ -7,6 +7,7 @@ import { PENDING_RUNS, pendingDeadlinePath, pendingRunPath } from '../record/pat
 import { seal, unseal } from '../record/sealed.ts';
 import type { Values } from '../request/arguments.ts';
 import type { System } from '../system/system.ts';
+import { isRecord } from '../wire/json.ts';
 
 /** How to undo a part of a run: by its hook's stop, planned for the state of the host at that time. */
 export interface TakeBack {

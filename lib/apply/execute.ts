@@ -3,7 +3,7 @@ import { type Command, commandText, type Step } from '../plan/step.ts';
 import { isRecordPath } from '../record/paths.ts';
 import { seal } from '../record/sealed.ts';
 import type { Refusal, RtOutcome } from '../system/kernel/rtnetlink.ts';
-import { DEFAULT_TIMEOUT_MS, failureText, unlessLost } from '../system/processes/exec.ts';
+import { DEFAULT_TIMEOUT_MS, failureText } from '../system/processes/exec.ts';
 import type { System } from '../system/system.ts';
 import { applyEdit } from '../wire/dhcp-conf.ts';
 import { linesBefore } from '../wire/nf/changes.ts';
@@ -22,8 +22,6 @@ const RESTORE: Record<'iptables' | 'ip6tables', string> = {
 
 /** A running child must finish even if this process ends, and nobody may take the locks before that. */
 const CHANGES = { ownSession: true, keepsLocks: true } as const;
-/** Programs that start no daemon, which would keep the locks forever. */
-const ENDS_WITH_ITS_WORK = new Set(['ip', 'modprobe', 'ovs-vsctl']);
 /** The exit status of an `ip -force` that tried its whole batch and had failures. */
 const SOME_FAILED = 1;
 
@@ -75,7 +73,7 @@ export interface Outcome {
 }
 
 /**
- * Runs the commands of a batch.
+ * Runs the commands of a batch, of any tool but those that have a file of their own (locked.ts).
  * @param system the way to the host
  * @param tool the tool of all commands
  * @param commands the commands, in order
@@ -233,7 +231,7 @@ function runTransaction(system: System, lines: readonly string[], force: boolean
 function runSingles(system: System, commands: readonly Command[]): Outcome {
   for (const [done, command] of commands.entries()) {
     const error = runSingle(system, command);
-    if (error !== undefined) return { done, exact: command.tool !== 'run', error };
+    if (error !== undefined) return { done, exact: true, error };
   }
   return { done: commands.length, exact: true };
 }
@@ -247,11 +245,6 @@ function runSingle(system: System, command: Command): string | undefined {
       const before = system.readBytes(command.path);
       const after = applyEdit(before ?? '', command.edit);
       if (before !== after) system.rewriteFile(command.path, after);
-    } else if (command.tool === 'run') {
-      const keepsLocks = ENDS_WITH_ITS_WORK.has(command.argv[0] ?? '');
-      const options = { timeoutMs: 60_000, ownSession: true, keepsLocks };
-      const result = unlessLost(() => system.run(command.argv, options));
-      if (result.status !== 0) return failureText(result, /^$/g);
     }
     return undefined;
   } catch (thrown) {

@@ -1,8 +1,9 @@
-import { isRecord, newerFile } from '../observe/records.ts';
+import { newerFile } from '../observe/records.ts';
 import type { Command, Step } from '../plan/step.ts';
 import { DAMAGED, damagedPath, isTemporary, JOURNALS, journalPath } from '../record/paths.ts';
 import { seal, type Unsealed, unseal } from '../record/sealed.ts';
 import type { System } from '../system/system.ts';
+import { isRecord } from '../wire/json.ts';
 import { decodeText } from '../wire/xenstore.ts';
 
 /** The journal of a run: enough to undo it if it is interrupted. */

@@ -2,6 +2,7 @@ import type { Command } from '../plan/step.ts';
 import { SHARED_LOCK, STRICT_LOCK_PATH } from '../record/paths.ts';
 import type { System } from '../system/system.ts';
 import { execute, type Outcome } from './execute.ts';
+import { runPrograms } from './programs.ts';
 import { runShared } from './shared-settings.ts';
 
 /** The lock of the firewall rules, which the stock scripts take too (docs/contract.md, "Locks"). */
@@ -56,6 +57,7 @@ export async function executeLocked(
   commands: readonly Command[],
   { force = false, held }: { readonly force?: boolean; readonly held?: string | undefined },
 ): Promise<Outcome> {
+  if (tool === 'run') return runPrograms(system, commands);
   const path = LOCKS[tool];
   if (path === undefined || path === held) return execute(system, tool, commands, force);
   return locked(system, path, async () => {

@@ -13,6 +13,7 @@ import type { DhcpServer } from '../request/dhcp.ts';
 import type { PortVlans } from '../request/vlan.ts';
 import { isRemembering } from '../system/remembering.ts';
 import type { System } from '../system/system.ts';
+import { isRecord, parsed } from '../wire/json.ts';
 
 /**
  * The record of a guest's device, from which a repeated online and an offline know what was done without listing all
@@ -176,35 +177,6 @@ export function damagedRecords(system: System): string[] {
 
 function damagedText(path: string): string {
   return `${path} is a record that could not be read. What it describes may be left on this host: look at that, then remove the file.`;
-}
-
-/**
- * The objects of a list that iproute2 prints as JSON.
- * @param text the output; the result is empty where it is no such list
- */
-export function jsonList(text: string): Record<string, unknown>[] {
-  const list = parsed(text);
-  return Array.isArray(list) ? list.filter(isRecord) : [];
-}
-
-/**
- * What a text of JSON says; undefined where it is none.
- * @param text the text
- */
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Whether a value is an object with fields.
- * @param value any value
- */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }
 
 function isVifRecord(value: unknown): value is VifRecord {

@@ -11,10 +11,11 @@ import {
   virtualHolder,
 } from '../record/shared-settings.ts';
 import type { System } from '../system/system.ts';
+import { isRecord } from '../wire/json.ts';
 import { type BridgeRecord, readBridgeRecords } from './bridge/uplink.ts';
 import { readVirtualRecords } from './forward/virtual.ts';
 import { deviceExists } from './host/port.ts';
-import { isRecord, readJson, readVifRecords } from './records.ts';
+import { readJson, readVifRecords } from './records.ts';
 
 /**
  * The record of the shared settings alone, which suffices for what a start by this version holds.

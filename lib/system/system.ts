@@ -11,6 +11,7 @@ import type { ListedTable, SetTypes } from './kernel/nf-table-listing.ts';
 import type * as nfTables from './kernel/nf-tables.ts';
 import type { RtOutcome } from './kernel/rtnetlink.ts';
 import type { DeviceAddress } from './kernel/rtnetlink-addresses.ts';
+import { changePort, type PortOutcome } from './openvswitch/change-port.ts';
 import {
   type Environment,
   type PassResult,
@@ -92,6 +93,11 @@ export interface System {
   listTable?(table: string, sets: SetTypes): ListedTable | undefined;
   /** The verdict for a device in a map of nf_tables; undefined where the kernel cannot tell. */
   mapVerdict?(table: string, map: string, device: string): nfTables.FoundVerdict | undefined;
+  /**
+   * Does what a command of ovs-vsctl would do with a port, by the database's socket; undefined, with nothing done, where
+   * ovs-vsctl has to run.
+   */
+  changePort?(socket: string, argv: readonly string[]): Promise<PortOutcome | undefined>;
   /** Gives this process real-time priority while the host is without network, or its normal priority again. */
   hurry?(on: boolean): void;
   native(): Promise<Native>;
@@ -179,6 +185,7 @@ export function openSystem(native: Native, fs = native.files): System {
     ...(openNetlink === undefined
       ? waysByIp(run)
       : kernelWays(openNetlink, (name) => indexIn(fs, look, name))),
+    changePort: (socket, argv) => changePort(native, socket, argv),
     ...(hurry === undefined ? {} : { hurry: haste.set }),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };

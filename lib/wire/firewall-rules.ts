@@ -1,3 +1,4 @@
+import { parsed } from './json.ts';
 // Reads the host's firewall from nft's JSON (libnftables-json(5)) and from iptables-save(8): chains, rules, and the
 // devices that the rules match.
 
@@ -82,14 +83,6 @@ export function parseNftRuleset(text: string): FirewallChain[] {
         .filter((rule) => tableOf(rule) === tableOf(chain) && rule['chain'] === chain['name'])
         .flatMap((rule) => nftRules(rule, (name) => sets.get(`${tableOf(rule)} ${name}`) ?? [])),
     }));
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function tableOf(object: Json): string {

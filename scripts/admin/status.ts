@@ -78,11 +78,11 @@ export async function readMapFacts(context: Context): Promise<MapFacts> {
     warnings: [
       ...pendingSentences(system),
       ...warnings,
-      ...toldOrUnknown(() => strictDamage(system, strictBridges(system))),
+      ...(await toldOrUnknown(() => strictDamage(system, strictBridges(system)))),
       ...('value' in drops ? [] : [drops.sentence]),
       ...damagedJournals(system),
       ...damagedRecords(system),
-      ...toldOrUnknown(() => lostSettings(system)),
+      ...(await toldOrUnknown(() => lostSettings(system))),
     ],
   };
 }

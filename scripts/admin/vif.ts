@@ -61,7 +61,7 @@ interface PortStatus {
   readonly log: boolean;
 }
 
-function show(context: Context, name: string | undefined, json: boolean): number {
+async function show(context: Context, name: string | undefined, json: boolean): Promise<number> {
   const { system, print } = context;
   const drops = readDrops(system);
   const ports: PortStatus[] = [...readStrictRecords(system)]
@@ -90,7 +90,7 @@ function show(context: Context, name: string | undefined, json: boolean): number
       ? `${JSON.stringify(ports, null, 2)}\n`
       : table([['PORT', 'DEVICE', 'MODE', 'DROPPED', 'LOG'], ...rows]),
   );
-  const damage = strictDamage(system, strictUsers(system));
+  const damage = await strictDamage(system, strictUsers(system));
   if (damage !== undefined) context.log.warn(damage);
   return 0;
 }
@@ -122,7 +122,7 @@ async function setMode(context: Context, name: string, mode: LockingMode): Promi
           `${name} is not in use on a bridge or switch of this host, nor is it routed to; its mode can be set once it is online.`,
         );
       for (const { run, state } of found) {
-        const unheld = unheldFinder(system)(run.call.device, state.port.name);
+        const unheld = await unheldFinder(system)(run.call.device, state.port.name);
         if (unheld !== undefined) throw new HostError(unheld);
       }
       const told = await Promise.all(

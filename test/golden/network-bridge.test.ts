@@ -13,6 +13,6 @@ describe.each(Object.entries(CASES))('network-bridge: %s', (name, makePlan) => {
   });
 
   test('what its children are fed', async () => {
-    await expect(childrenText(makePlan())).toMatchFileSnapshot(golden(`${name}.children`));
+    await expect(await childrenText(makePlan())).toMatchFileSnapshot(golden(`${name}.children`));
   });
 });

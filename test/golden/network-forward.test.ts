@@ -105,7 +105,7 @@ test.each(['nat-antispoof-ipv6', 'virtual-host-only', 'virtual-nat'])(
   'what the children of %s are fed',
   async (name) => {
     const steps = PLANS[name]?.() ?? [];
-    await expect(childrenText({ steps, warnings: [] })).toMatchFileSnapshot(golden(`${name}.children`));
+    await expect(await childrenText({ steps, warnings: [] })).toMatchFileSnapshot(golden(`${name}.children`));
   },
 );
 

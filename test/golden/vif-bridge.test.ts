@@ -15,7 +15,7 @@ describe.each(Object.entries(CASES))('vif-bridge: %s', (name, makePlan) => {
   });
 
   test('what its children are fed', async () => {
-    await expect(childrenText(makePlan())).toMatchFileSnapshot(golden(`${name}.children`));
+    await expect(await childrenText(makePlan())).toMatchFileSnapshot(golden(`${name}.children`));
   });
 });
 
@@ -26,7 +26,7 @@ describe('vif-bridge: offline-nothing', () => {
     expect(planText(plan)).toMatchInlineSnapshot(`""`);
   });
 
-  test('what its children are fed', () => {
-    expect(childrenText(plan)).toMatchInlineSnapshot(`""`);
+  test('what its children are fed', async () => {
+    expect(await childrenText(plan)).toMatchInlineSnapshot(`""`);
   });
 });

@@ -14,7 +14,7 @@ describe.each(Object.entries(SWITCH_CASES))('vif-openvswitch: %s', (name, makePl
   });
 
   test('what its children are fed', async () => {
-    await expect(childrenText(makePlan())).toMatchFileSnapshot(golden(`${name}.children`));
+    await expect(await childrenText(makePlan())).toMatchFileSnapshot(golden(`${name}.children`));
   });
 });
 
@@ -42,8 +42,8 @@ describe('vif-openvswitch: offline', () => {
     `);
   });
 
-  test('what its children are fed', () => {
-    expect(childrenText(plan)).toMatchInlineSnapshot(`
+  test('what its children are fed', async () => {
+    expect(await childrenText(plan)).toMatchInlineSnapshot(`
       "$ ovs-vsctl --timeout=30 -- --if-exists del-port vif1.0
 
       $ ip -batch -
@@ -70,8 +70,8 @@ describe('vif-openvswitch: offline-gone', () => {
     `);
   });
 
-  test('what its children are fed', () => {
-    expect(childrenText(plan)).toMatchInlineSnapshot(`
+  test('what its children are fed', async () => {
+    expect(await childrenText(plan)).toMatchInlineSnapshot(`
       "$ ovs-vsctl --timeout=30 -- --if-exists del-port vif1.0
 
       > /run/xen-network/vif/vif1.0 removed
@@ -92,8 +92,8 @@ describe('vif-openvswitch: offline-taken', () => {
     `);
   });
 
-  test('what its children are fed', () => {
-    expect(childrenText(plan)).toMatchInlineSnapshot(`
+  test('what its children are fed', async () => {
+    expect(await childrenText(plan)).toMatchInlineSnapshot(`
       "> /run/xen-network/vif/vif1.0 removed
       "
     `);

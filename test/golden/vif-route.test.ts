@@ -12,7 +12,7 @@ describe.each(Object.entries(ROUTE_CASES))('vif-route: %s', (name, makePlan) => 
   });
 
   test('what its children are fed', async () => {
-    await expect(childrenText(makePlan())).toMatchFileSnapshot(golden(`${name}.children`));
+    await expect(await childrenText(makePlan())).toMatchFileSnapshot(golden(`${name}.children`));
   });
 });
 
@@ -30,8 +30,8 @@ describe('vif-route: offline-no-record', () => {
     `);
   });
 
-  test('what its children are fed', () => {
-    expect(childrenText(plan)).toMatchInlineSnapshot(`
+  test('what its children are fed', async () => {
+    expect(await childrenText(plan)).toMatchInlineSnapshot(`
       "$ ip -batch -
       address flush dev vif1.0
       link set dev vif1.0 down

@@ -11,6 +11,6 @@ describe.each(Object.entries(VLAN_CASES))('vlan: %s', (name, makePlan) => {
   });
 
   test('what its children are fed', async () => {
-    await expect(childrenText(makePlan())).toMatchFileSnapshot(golden(`${name}.children`));
+    await expect(await childrenText(makePlan())).toMatchFileSnapshot(golden(`${name}.children`));
   });
 });

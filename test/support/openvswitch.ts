@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import type { Host } from './hosts/host.ts';
 import type { Namespace } from './hosts/namespace.ts';
+import { waitUntil } from './wait.ts';
 
 // The switch in user space, by hand: its own scripts look for systemd and the kernel's module.
 const START = `
@@ -22,29 +24,29 @@ export function startOpenVswitch(host: Host, ...bridges: string[]): void {
   host.ok('sh', '-c', START, 'sh', ...bridges);
 }
 
-// What the kernel's switch does beside the database: a port's device gets the master ovs-system, and leaves it.
-const KERNEL = `#!/bin/sh
-# As one that was built for another folder.
+// As one that was built for another folder.
+const BUILT_ELSEWHERE = `#!/bin/sh
 [ -d /run/openvswitch ] || export OVS_RUNDIR=/run/elsewhere
-/run/kernel/ovs-vsctl "$@" || exit
-for word; do
-  # The bridge comes before the port, where it is named.
-  case " $first $last " in *" del-port "*) [ ! -e "/sys/class/net/$word" ] || ip link set "$word" nomaster ;; esac
-  [ "$first" != add-port ] || ip link set "$word" master ovs-system
-  first=$last last=$word
-done
+exec /run/kernel/ovs-vsctl "$@"
 `;
+
+/** While this file is there, the switch that stands in for the kernel's takes no devices. */
+export const TAKES_NONE = '/run/kernel/off';
 
 /**
  * Puts a Linux bridge in the place of the kernel's switch, which the kernel of a test's machine may lack: a port's frames
  * come to both by the same way, after the ingress hook of its device. The database and the daemon are real.
  * @param host where Open vSwitch runs and a bridge has the name ovs-system
  */
-export function standInForKernel(host: Host): void {
+export async function standInForKernel(host: Host): Promise<void> {
   const real = host.ok('sh', '-c', 'command -v ovs-vsctl').trim();
   host.ok('sh', '-c', `mkdir -p /run/kernel; cp ${real} /run/kernel/ovs-vsctl`);
-  host.write('/run/kernel/stand-in', KERNEL, '755');
-  host.ok('mount', '--bind', '/run/kernel/stand-in', real);
+  host.write('/run/kernel/built-elsewhere', BUILT_ELSEWHERE, '755');
+  host.ok('mount', '--bind', '/run/kernel/built-elsewhere', real);
+  const [socket, database] = ['/run/openvswitch/db.sock', '/run/kernel/db.sock'];
+  host.ok('mv', socket, database);
+  host.start(['python3', join(import.meta.dirname, 'kernel/switch.py'), socket, database, TAKES_NONE]);
+  await waitUntil('the switch in the kernel’s place', () => host.run(['test', '-S', socket]).status === 0);
 }
 
 /**

@@ -49,11 +49,17 @@ export function tried<T>(check: () => T): { readonly value: T } | { readonly sen
   }
 }
 
+type Told = string | readonly string[] | undefined;
+
 /**
  * What a look tells, or the sentences that say why nobody knows.
  * @param look gives a sentence or several, or throws XenNetworkError
  */
-export function toldOrUnknown(look: () => string | readonly string[] | undefined): readonly string[] {
-  const found = tried(look);
-  return [('value' in found ? found.value : found.sentence) ?? []].flat();
+export async function toldOrUnknown(look: () => Told | Promise<Told>): Promise<readonly string[]> {
+  try {
+    return [(await look()) ?? []].flat();
+  } catch (thrown) {
+    if (thrown instanceof XenNetworkError) return [thrown.message];
+    throw thrown;
+  }
 }

@@ -1,9 +1,10 @@
-import { isRecord, readJson } from '../../observe/records.ts';
+import { readJson } from '../../observe/records.ts';
 import { writeRecord } from '../../plan/write-record.ts';
 import { MULTI_RECORD } from '../../record/paths.ts';
 import type { Values } from '../../request/arguments.ts';
 import type { HookCall } from '../../request/multi-bridge.ts';
 import type { System } from '../../system/system.ts';
+import { isRecord } from '../../wire/json.ts';
 import type { Context, NetworkWork } from '../context.ts';
 
 /** The hook that starts several networks. */

@@ -27,7 +27,7 @@ interface BridgeStatus {
  * @param _values no variable changes the output
  * @param json whether to print JSON
  */
-export function printStatus(context: Context, _values: Values, json: boolean): void {
+export async function printStatus(context: Context, _values: Values, json: boolean): Promise<void> {
   const { system, print, log } = context;
   const state = observeHost(system);
   const bridges = state.links
@@ -38,9 +38,9 @@ export function printStatus(context: Context, _values: Values, json: boolean): v
     networks: strictNetworks(system),
     ports: [...readStrictRecords(system).keys()],
   };
-  const [damage] = toldOrUnknown(() => strictDamage(system, [...strict.bridges, ...strict.networks]));
+  const [damage] = await toldOrUnknown(() => strictDamage(system, [...strict.bridges, ...strict.networks]));
   if (damage !== undefined) log.warn(damage);
-  const lost = toldOrUnknown(() => lostSettings(system));
+  const lost = await toldOrUnknown(() => lostSettings(system));
   for (const sentence of [...damagedJournals(system), ...damagedRecords(system), ...lost]) log.warn(sentence);
   if (json) {
     const found = {

@@ -105,7 +105,7 @@ export async function perform(
     await refilterGuests(context, stepsOf(done));
   }
   // What is done stays done where nobody can tell what became of it.
-  for (const { look } of done) for (const sentence of toldOrUnknown(() => look?.())) log.warn(sentence);
+  for (const { look } of done) for (const sentence of await toldOrUnknown(() => look?.())) log.warn(sentence);
   for (const { done: sentence, result } of done) {
     log.info(sentence);
     if (system.terminalWidth('out') === undefined) continue;

@@ -51,7 +51,7 @@ export interface Attachment {
   /** Failures so far that do not prevent the connection. */
   readonly notes?: readonly string[];
   /** Looks at the host again, apart from the settings that the device refused; throws VerifyError. */
-  readonly verify: (refused: ReadonlySet<Refusable>) => void;
+  readonly verify: (refused: ReadonlySet<Refusable>) => void | Promise<void>;
   /** Further variables for post hooks. */
   readonly more?: Readonly<Record<string, string>>;
   /** The MTU that is reported to the guest, in bytes, unless the device refused it. */
@@ -89,7 +89,7 @@ export async function attachVif(run: VifRun, attachment: Attachment): Promise<vo
     return printAccount(run, attachment.name, attachment.account);
   }
   const check = async () => {
-    attachment.verify(refused);
+    await attachment.verify(refused);
     const { name: dev, bridge, more = {} } = attachment;
     runPostHooks(system, hook, run.call, {
       dev,

@@ -1,5 +1,5 @@
 import { HostError, RequestError } from '../../errors.ts';
-import { askSwitch, switchFolder } from '../../observe/vif/switch.ts';
+import { askProcess, databaseIn, switchFolder } from '../../observe/vif/switch-processes.ts';
 import { readVm } from '../../observe/vif/vm.ts';
 import type { Values } from '../../request/arguments.ts';
 import { failureText } from '../../system/processes/exec.ts';
@@ -77,13 +77,13 @@ interface SwitchHealth {
 async function switchHealth(system: System): Promise<SwitchHealth> {
   const folder = switchFolder(system);
   if (folder === undefined) return healthElsewhere(system);
-  const database = (await askSwitch(system, `${folder}/db.sock`, 'echo')) !== undefined;
+  const database = (await askProcess(system, databaseIn(folder), 'echo')) !== undefined;
   const controls = system.list(folder).filter((name) => CONTROL.test(name));
   let daemon = false;
   // A daemon that was killed leaves its socket behind.
   for (const name of database ? controls : [])
-    daemon ||= (await askSwitch(system, `${folder}/${name}`, 'version')) !== undefined;
-  if (!database) return { database, daemon, fault: `nobody answers at ${folder}/db.sock` };
+    daemon ||= (await askProcess(system, `${folder}/${name}`, 'version')) !== undefined;
+  if (!database) return { database, daemon, fault: `nobody answers at ${databaseIn(folder)}` };
   return { database, daemon, fault: daemon ? undefined : `nobody answers at ${folder}/ovs-vswitchd.*.ctl` };
 }
 

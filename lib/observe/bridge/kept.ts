@@ -1,8 +1,9 @@
 import { HostError } from '../../errors.ts';
 import type { VlanRange } from '../../request/vlan.ts';
 import type { System } from '../../system/system.ts';
+import { jsonList } from '../../wire/json.ts';
 import type { Link } from '../host/host.ts';
-import { jsonList, readVifRecords } from '../records.ts';
+import { readVifRecords } from '../records.ts';
 import { parseVlanListings } from '../vif/vlan.ts';
 
 /**

@@ -1,8 +1,9 @@
 import { BRIDGE_RECORDS, bridgeRecordPath } from '../../record/paths.ts';
 import type { Topology } from '../../request/bridge.ts';
 import type { System } from '../../system/system.ts';
+import { isRecord } from '../../wire/json.ts';
 import type { Address, HostState, Route } from '../host/host.ts';
-import { isRecord, readJson, recordsIn } from '../records.ts';
+import { readJson, recordsIn } from '../records.ts';
 import type { SpanningState } from './spanning-tree.ts';
 
 export type { Topology } from '../../request/bridge.ts';

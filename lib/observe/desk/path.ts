@@ -1,9 +1,9 @@
 import type { System } from '../../system/system.ts';
 import { withXenstore } from '../../system/xenstore/open.ts';
 import type { Xenstore } from '../../system/xenstore/xenstore.ts';
+import { jsonList } from '../../wire/json.ts';
 import { masqueradedCount, ownRuleCounts, type RuleCounts } from '../../wire/traffic/rule-counts.ts';
 import { readDrops } from '../filter/strict-listing.ts';
-import { jsonList } from '../records.ts';
 
 /** What a device counted since it was made. */
 export interface DeviceCounts {

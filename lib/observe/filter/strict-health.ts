@@ -18,9 +18,9 @@ const REPAIR = 'run "xen-network refilter"';
  * @param bridges the bridges that were started with antispoof=strict
  * @returns sentences that say what is wrong and what to do; undefined where nothing is, or nobody needs the table
  */
-export function strictDamage(system: System, bridges: readonly string[]): string | undefined {
+export async function strictDamage(system: System, bridges: readonly string[]): Promise<string | undefined> {
   const damage = tableDamage(system, bridges);
-  const found = [...(damage === undefined ? [] : [damage]), ...unheldPorts(system)];
+  const found = [...(damage === undefined ? [] : [damage]), ...(await unheldPorts(system))];
   return found.length === 0 ? undefined : found.join(' ');
 }
 
@@ -29,9 +29,14 @@ export function strictDamage(system: System, bridges: readonly string[]): string
  * @param system the way to the records, sysfs and the switch
  * @returns a sentence for each
  */
-export function unheldPorts(system: System): string[] {
+export async function unheldPorts(system: System): Promise<string[]> {
   const unheld = unheldFinder(system);
-  return [...readStrictRecords(system)].flatMap(([name, { device }]) => unheld(device, name) ?? []);
+  const found: string[] = [];
+  for (const [name, { device }] of readStrictRecords(system)) {
+    const sentence = await unheld(device, name);
+    if (sentence !== undefined) found.push(sentence);
+  }
+  return found;
 }
 
 function tableDamage(system: System, bridges: readonly string[]): string | undefined {

@@ -5,8 +5,9 @@ import { STRICT_RECORDS, strictRecordPath } from '../../record/paths.ts';
 import { LOCKING_MODES, type LockingMode } from '../../request/arguments.ts';
 import { failureText, isMissing, silenceText } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
+import { isRecord } from '../../wire/json.ts';
 import { deviceExists } from '../host/port.ts';
-import { isRecord, readJson, recordsIn } from '../records.ts';
+import { readJson, recordsIn } from '../records.ts';
 import { nftRefusal } from './nft-refusal.ts';
 import { listTable } from './nft-table.ts';
 

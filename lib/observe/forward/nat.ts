@@ -1,7 +1,8 @@
 import { NAT_RECORDS } from '../../record/paths.ts';
 import type { DhcpServer } from '../../request/dhcp.ts';
 import type { System } from '../../system/system.ts';
-import { isRecord, readJson, recordsIn } from '../records.ts';
+import { isRecord } from '../../wire/json.ts';
+import { readJson, recordsIn } from '../records.ts';
 
 /** The changes by which dhcpd serves a subnet. */
 export interface SubnetRecord {

@@ -1,7 +1,8 @@
 import { VIRTUAL_RECORDS } from '../../record/paths.ts';
 import type { VirtualForm } from '../../request/forward.ts';
 import type { System } from '../../system/system.ts';
-import { isRecord, readJson, recordsIn } from '../records.ts';
+import { isRecord } from '../../wire/json.ts';
+import { readJson, recordsIn } from '../records.ts';
 import type { DhcpRecord } from './nat.ts';
 
 /** The record of network-virtual; its firewall rules and settings are in the shared settings. */

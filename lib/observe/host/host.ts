@@ -2,7 +2,7 @@ import { HostError } from '../../errors.ts';
 import type { Family } from '../../request/addresses.ts';
 import { failureText } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
-import { isRecord } from '../records.ts';
+import { isRecord } from '../../wire/json.ts';
 import { type Nexthop, parseNexthops, withHops } from './nexthops.ts';
 import {
   type Neighbour,

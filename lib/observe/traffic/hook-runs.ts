@@ -1,7 +1,8 @@
 import { type HookRecord, type HookRuns, withRuns } from '../../record/hook-runs.ts';
 import { HOOK_RUNS, HOOK_TOTALS, hookPartPath } from '../../record/paths.ts';
 import type { System } from '../../system/system.ts';
-import { isRecord, readJson } from '../records.ts';
+import { isRecord } from '../../wire/json.ts';
+import { readJson } from '../records.ts';
 
 /**
  * Reads the record of the calls of hooks that are added up.

@@ -16,8 +16,9 @@ import {
   type Totals,
 } from '../../record/traffic.ts';
 import type { System } from '../../system/system.ts';
+import { isRecord, parsed } from '../../wire/json.ts';
 import type { DeviceCounters } from '../../wire/traffic/nf-counters-listing.ts';
-import { isRecord, newerFile, parsed, readJson, recordsIn } from '../records.ts';
+import { newerFile, readJson, recordsIn } from '../records.ts';
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 /** Of the boot's id; enough to tell one boot from another. */

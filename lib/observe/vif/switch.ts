@@ -1,12 +1,11 @@
-import { HostError, XenNetworkError } from '../../errors.ts';
+import { HostError } from '../../errors.ts';
 import { failureText, type RunOptions, type RunResult } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
+import { hasIndexWithin, type Row, select, writtenNumbers } from '../../wire/ovsdb.ts';
 import { isPromiscuous, type Link, readLink } from '../host/port.ts';
-import { isRecord, readVifRecord } from '../records.ts';
+import { readVifRecord } from '../records.ts';
+import { askDatabase, databaseIn, switchFolder } from './switch-processes.ts';
 
-const RUN_FOLDERS = ['/run/openvswitch', '/var/run/openvswitch', '/usr/local/var/run/openvswitch'];
-/** A running switch answers between two rounds of its work, on a busy host as well. */
-const ANSWER_MS = 5000;
 /** The types of a switch that the kernel forwards for: unset, and its name (ovs-vswitchd.conf.db(5)). */
 const KERNEL_TYPES = ['', 'system'];
 
@@ -17,53 +16,13 @@ const KERNEL_TYPES = ['', 'system'];
 const KERNEL_SWITCH = 'ovs-system';
 
 /**
- * The folder with the sockets of Open vSwitch.
- * @param system the way to the folders
- * @returns undefined where it has none of the usual ones
- */
-export function switchFolder(system: System): string | undefined {
-  return RUN_FOLDERS.find((path) => system.exists(path));
-}
-
-/**
- * Sends one request to a process of Open vSwitch and waits for its answer (ovsdb-server(7), ovs-vswitchd(8)). A process
- * that hangs still accepts connections, and ovs-vsctl would wait for it for half a minute.
- * @param system the way to the socket
- * @param path the socket
- * @param method the request
- * @param params its parameters
- * @returns the answer's text; undefined where none comes
- */
-export async function askSwitch(
-  system: System,
-  path: string,
-  method: string,
-  params: readonly unknown[] = [],
-): Promise<string | undefined> {
-  const question = new TextEncoder().encode(JSON.stringify({ id: 0, method, params }));
-  try {
-    const channel = await (await system.native()).connectStream(path, ANSWER_MS);
-    try {
-      await channel.send(question);
-      const answer = await channel.receive();
-      return answer.length > 0 ? new TextDecoder().decode(answer) : undefined;
-    } finally {
-      channel.close();
-    }
-  } catch (thrown) {
-    if (!(thrown instanceof XenNetworkError)) throw thrown;
-    return undefined;
-  }
-}
-
-/**
  * Whether the switch has taken a device. That the device is promiscuous is not enough: a tcpdump makes it promiscuous
  * too.
  * @param system the way to sysfs and to the switch
  * @param port the device
- * @throws HostError where ovs-vsctl could not tell
+ * @throws HostError where the switch could not tell
  */
-export function isSwitchPort(system: System, port: Link): boolean {
+export async function isSwitchPort(system: System, port: Link): Promise<boolean> {
   return port.master === undefined ? isUserPort(system, port) : isKernelPort(port);
 }
 
@@ -77,20 +36,53 @@ export function isKernelPort({ master }: Link): boolean {
 
 /**
  * Whether a switch in user space has taken a device that has no master.
- * @throws HostError where ovs-vsctl could not tell
+ * @throws HostError where the switch could not tell
  */
-function isUserPort(system: System, port: Link): boolean {
+async function isUserPort(system: System, port: Link): Promise<boolean> {
   if (!isPromiscuous(system, port.name)) return false;
+  const folder = switchFolder(system);
   // The daemon writes the index of the device that it has opened; a device that was removed and made again has another
   // index.
-  const words = ['--if-exists', 'get', 'interface', port.name, 'ifindex', 'ofport'];
-  const { status, stdout } = askPort(system, PATIENCE, words, { isListing: true });
-  const [index, number] = stdout.trim().split('\n');
-  if (status !== 0 || !(Number(number) > 0)) return false;
-  if (index !== NOT_WRITTEN) return Number(index) === port.index;
+  const { index, number } =
+    folder === undefined ? numbersElsewhere(system, port) : await numbersIn(system, folder, port);
+  if (!(number > 0)) return false;
+  if (index !== undefined) return index === port.index;
   // A port that was replaced by one of its name keeps its device, and gets the index in its new row a moment later.
-  const written = ['wait-until', 'interface', port.name, `ifindex=${port.index}`];
-  return askPort(system, '--timeout=5', written).status === 0;
+  if (folder === undefined) return getsIndexElsewhere(system, port);
+  return (await askDatabase(system, folder, [hasIndexWithin(port, SOON_MS)], SOON_MS)).rows !== undefined;
+}
+
+/** What the daemon wrote of a device that it has opened. */
+interface PortNumbers {
+  readonly index: number | undefined;
+  /** Its OpenFlow number; above 0 where the daemon could open it. */
+  readonly number: number;
+}
+
+async function numbersIn(system: System, folder: string, { name }: Link): Promise<PortNumbers> {
+  const question = select('Interface', [['name', '==', name]], 'ifindex', 'ofport');
+  const { rows, text } = await askDatabase(system, folder, [question]);
+  if (rows !== undefined) return writtenNumbers(rows[0]?.[0]);
+  throw new HostError(
+    `Open vSwitch does not tell at ${databaseIn(folder)} whether ${name} is a port (${text ?? 'nobody answers'}). Look ` +
+      'whether ovsdb-server runs (systemctl status openvswitch-switch).',
+  );
+}
+
+/** How long the daemon may take to write the index of a device. */
+const SOON_MS = 5000;
+
+/** Where the switch's sockets are in another folder, ovs-vsctl knows it. */
+function numbersElsewhere(system: System, { name }: Link): PortNumbers {
+  const words = ['--if-exists', 'get', 'interface', name, 'ifindex', 'ofport'];
+  const { status, stdout } = askPort(system, PATIENCE, words, { isListing: true });
+  const [index, number] = status === 0 ? stdout.trim().split('\n') : [];
+  return { index: index === NOT_WRITTEN ? undefined : Number(index), number: Number(number) };
+}
+
+function getsIndexElsewhere(system: System, { name, index }: Link): boolean {
+  const written = ['wait-until', 'interface', name, `ifindex=${index}`];
+  return askPort(system, `--timeout=${SOON_MS / 1000}`, written).status === 0;
 }
 
 /** ovs-vsctl reads all of the database first, for which it takes seconds while hundreds of guests come at once. */
@@ -122,23 +114,23 @@ const OFFLOADED =
  * @returns tells of a device, by the kernel's name and its present one, why it is not held, or that nobody could tell;
  * undefined where it is held
  */
-export function unheldFinder(system: System): (device: string, name: string) => string | undefined {
+export function unheldFinder(system: System): (device: string, name: string) => Promise<string | undefined> {
   let isOffloaded: boolean | undefined;
-  const why = (port: Link): string | undefined => {
+  const why = async (port: Link): Promise<string | undefined> => {
     if (port.master === undefined)
-      return isUserPort(system, port)
+      return (await isUserPort(system, port))
         ? `Open vSwitch took it into user space, where it reads frames before the kernel's filters do. Set the datapath_type of its bridge to system`
         : undefined;
     if (!isKernelPort(port)) return undefined;
     isOffloaded ??= offloads(system);
     return isOffloaded ? OFFLOADED : undefined;
   };
-  return (device, name) => {
+  return async (device, name) => {
     if (readVifRecord(system, device)?.switchPort === undefined) return undefined;
     const port = readLink(system, name);
     if (port === undefined) return undefined;
     try {
-      const reason = why(port);
+      const reason = await why(port);
       return reason && `${name} is not held by the strict filter: ${reason}, or use ${INSTEAD}.`;
     } catch (thrown) {
       if (!(thrown instanceof HostError)) throw thrown;
@@ -162,9 +154,7 @@ function offloads(system: System): boolean {
 export async function mustBeKernels(system: System, device: string, bridge: string): Promise<void> {
   const folder = switchFolder(system);
   const { type = '', isOffloaded } =
-    folder === undefined
-      ? askElsewhere(system, bridge)
-      : await askDatabase(system, `${folder}/db.sock`, bridge);
+    folder === undefined ? forwardingElsewhere(system, bridge) : await forwardingIn(system, folder, bridge);
   const cannot = `antispoof=strict and locking= cannot hold ${device} on ${bridge}`;
   if (isOffloaded) throw new HostError(`${cannot}: ${OFFLOADED}, or leave them out and use ${INSTEAD}.`);
   if (KERNEL_TYPES.includes(type)) return;
@@ -181,58 +171,35 @@ interface Forwarding {
   readonly isOffloaded: boolean;
 }
 
-async function askDatabase(system: System, socket: string, bridge: string): Promise<Forwarding> {
-  const columns = ['datapath_type'];
+async function forwardingIn(system: System, folder: string, bridge: string): Promise<Forwarding> {
+  const column = 'datapath_type';
   const offload = ['other_config', 'includes', ['map', [['hw-offload', 'true']]]];
   const named = ['name', '==', bridge];
-  const [bridges = [], fakes = [], offloading = []] = await select(system, socket, [
-    { table: 'Bridge', where: [named], columns },
-    { table: 'Port', where: [named, ['fake_bridge', '==', true]], columns: ['_uuid'] },
-    { table: 'Open_vSwitch', where: [offload], columns: ['_uuid'] },
-  ]);
+  const ask = async (...questions: ReturnType<typeof select>[]) => {
+    const { rows, text } = await askDatabase(system, folder, questions);
+    if (rows !== undefined) return rows;
+    throw new HostError(
+      `Open vSwitch does not tell at ${databaseIn(folder)} which datapath_type a bridge has (${text ?? 'nobody answers'}), on which ` +
+        'antispoof=strict depends. Look whether ovsdb-server runs (systemctl status openvswitch-switch), then start the guest again.',
+    );
+  };
+  const [bridges = [], fakes = [], offloading = []] = await ask(
+    select('Bridge', [named], column),
+    select('Port', [named, ['fake_bridge', '==', true]], '_uuid'),
+    select('Open_vSwitch', [offload], '_uuid'),
+  );
   const isOffloaded = offloading.length > 0;
   const [fake] = fakes;
   if (bridges.length > 0 || fake === undefined) return { type: typeIn(bridges), isOffloaded };
-  const where = [['ports', 'includes', ['set', [fake['_uuid']]]]];
-  const [real = []] = await select(system, socket, [{ table: 'Bridge', where, columns }]);
+  const [real = []] = await ask(select('Bridge', [['ports', 'includes', ['set', [fake['_uuid']]]]], column));
   return { type: typeIn(real), isOffloaded };
 }
-
-type Row = Readonly<Record<string, unknown>>;
 
 const typeIn = ([row]: readonly Row[]): string | undefined =>
   row === undefined ? undefined : String(row['datapath_type']);
 
-/**
- * Reads rows of the switch's database (RFC 7047, 5.2.2).
- * @returns the rows that each selection found
- */
-async function select(system: System, socket: string, selections: readonly object[]): Promise<Row[][]> {
-  const operations = selections.map((selection) => ({ op: 'select', ...selection }));
-  const answer = await askSwitch(system, socket, 'transact', ['Open_vSwitch', ...operations]);
-  const found = answer === undefined ? undefined : resultOf(answer);
-  if (found !== undefined) return found;
-  throw new HostError(
-    `Open vSwitch does not tell at ${socket} which datapath_type a bridge has (${answer ?? 'nobody answers'}), on which ` +
-      'antispoof=strict depends. Look whether ovsdb-server runs (systemctl status openvswitch-switch), then start the guest again.',
-  );
-}
-
-function resultOf(answer: string): Row[][] | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(answer);
-  } catch {
-    return undefined;
-  }
-  const results = isRecord(parsed) ? parsed['result'] : undefined;
-  if (!Array.isArray(results)) return undefined;
-  const rows = results.map((result: unknown) => (isRecord(result) ? result['rows'] : undefined));
-  return rows.every((list) => Array.isArray(list)) ? rows.map((list) => list.filter(isRecord)) : undefined;
-}
-
 /** Where the switch's sockets are in another folder, ovs-vsctl knows it. */
-function askElsewhere(system: System, bridge: string): Forwarding {
+function forwardingElsewhere(system: System, bridge: string): Forwarding {
   const ask = (...words: string[]) => system.run(['ovs-vsctl', '--timeout=1', ...words], { isListing: true });
   const isOffloaded = offloads(system);
   const parent = ask('br-to-parent', bridge);

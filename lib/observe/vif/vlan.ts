@@ -1,7 +1,7 @@
 import { HostError } from '../../errors.ts';
 import { type VlanRange, type VlanSet, vlanRanges } from '../../request/vlan.ts';
 import type { System } from '../../system/system.ts';
-import { isRecord, jsonList } from '../records.ts';
+import { isRecord, jsonList } from '../../wire/json.ts';
 
 /**
  * The VLAN that a bridge gives to every port that joins it. Checks first that the bridge filters VLANs

@@ -20,7 +20,7 @@ beforeAll(async () => {
   );
   startOpenVswitch(kernels.host);
   kernels.host.ok('ovs-vsctl', '--no-wait', 'add-br', 'ovsbr0');
-  standInForKernel(kernels.host);
+  await standInForKernel(kernels.host);
 });
 
 afterAll(async () => {

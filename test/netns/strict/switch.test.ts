@@ -10,7 +10,7 @@ import { xlEnv } from '../../support/hosts/host.ts';
 import { FINE, type Ran } from '../../support/hosts/namespace.ts';
 import { guestMac, StrictHost } from '../../support/hosts/strict-host.ts';
 import { whileKilled } from '../../support/killed.ts';
-import { clearSwitches, standInForKernel, startOpenVswitch } from '../../support/openvswitch.ts';
+import { clearSwitches, standInForKernel, startOpenVswitch, TAKES_NONE } from '../../support/openvswitch.ts';
 
 const SELF: Identity = { mac: guestMac(1), v4: '192.0.2.1', v6: '2001:db8::1' };
 const OTHER: Identity = { mac: guestMac(2), v4: '192.0.2.2', v6: '2001:db8::2' };
@@ -30,7 +30,7 @@ beforeAll(async () => {
   // Where the kernel has no switch, the daemon says so and goes on.
   dom0.ok('ovs-vsctl', '--no-wait', 'add-br', 'ovsbr0', '--', 'add-br', 'fake20', 'ovsbr0', '20');
   dom0.ok('ovs-vsctl', '--no-wait', 'add-br', 'fakeuser', 'user0', '30');
-  standInForKernel(dom0);
+  await standInForKernel(dom0);
 });
 
 afterAll(() => host.vif.host.close());
@@ -254,14 +254,13 @@ describe('an error that says why', () => {
   });
 
   test('of a device that the kernel’s switch has not taken', () => {
-    const real = host.vif.host.ok('sh', '-c', 'command -v ovs-vsctl').trim();
-    host.vif.host.ok('mount', '--bind', '/run/kernel/ovs-vsctl', real);
+    host.vif.host.ok('touch', TAKES_NONE);
     try {
       expect(refused({}, 'antispoof=strict')).toContain(
         "vif1.0 is no running port of the kernel's switch ovsbr0 after all steps",
       );
     } finally {
-      host.vif.host.ok('umount', real);
+      host.vif.host.ok('rm', TAKES_NONE);
     }
   });
 
@@ -292,14 +291,33 @@ describe('a switch that goes to user space with its guests', () => {
     expect([mode.status, mode.stderr]).toEqual([1, expect.stringContaining(SAYS)]);
   });
 
-  test('and nobody says that it is held where ovs-vsctl could not tell', async () => {
-    const [status, mode] = await whileKilled(host.vif.host, 'ovs-vsctl', () => [
-      tool('status'),
-      tool('vif', 'vif1.0', 'disabled'),
-    ]);
-    const unknown = 'Whether vif1.0 is held by the strict filter is unknown: "ovs-vsctl ';
-    expect(status?.stdout).toContain(unknown);
-    expect([mode?.status, mode?.stderr]).toEqual([1, expect.stringContaining(unknown)]);
+  const UNKNOWN = 'Whether vif1.0 is held by the strict filter is unknown: ';
+
+  test('and nobody says that it is held where the database does not tell', () => {
+    host.vif.host.ok('mv', '/run/openvswitch/db.sock', '/run/kernel/away.sock');
+    try {
+      const silent = `${UNKNOWN}Open vSwitch does not tell at /run/openvswitch/db.sock`;
+      expect(tool('status').stdout).toContain(silent);
+      const mode = tool('vif', 'vif1.0', 'disabled');
+      expect([mode.status, mode.stderr]).toEqual([1, expect.stringContaining(silent)]);
+    } finally {
+      host.vif.host.ok('mv', '/run/kernel/away.sock', '/run/openvswitch/db.sock');
+    }
+  });
+
+  test('nor where ovs-vsctl, which knows of another folder, could not tell', async () => {
+    host.vif.host.ok('mv', '/run/openvswitch', '/run/elsewhere');
+    try {
+      const [status, mode] = await whileKilled(host.vif.host, 'ovs-vsctl', () => [
+        tool('status'),
+        tool('vif', 'vif1.0', 'disabled'),
+      ]);
+      const unknown = `${UNKNOWN}"ovs-vsctl `;
+      expect(status?.stdout).toContain(unknown);
+      expect([mode?.status, mode?.stderr]).toEqual([1, expect.stringContaining(unknown)]);
+    } finally {
+      host.vif.host.ok('mv', '/run/elsewhere', '/run/openvswitch');
+    }
   });
 
   test('because no filter of the kernel holds what such a switch has read', () => {

@@ -233,20 +233,27 @@ describe('an error that says why', () => {
     expect(stderr).toContain('ip= makes no filter rules');
   });
 
-  test('a port that the switch has not taken, though ovs-vsctl is content', () => {
-    const real = host.ok('sh', '-c', 'command -v ovs-vsctl').trim();
-    host.write('/run/fake/ovs-vsctl', '#!/bin/sh\n', '755');
-    host.ok('mount', '--bind', '/run/fake/ovs-vsctl', real);
-    try {
-      ovs.card(1, { bridge: 'ovsbr0' });
-      host.ip('link set vif1.0 promisc on');
-      expect(ovs.call('online', 1).status).toBe(1);
-      expect(ovs.store.told(1).error).toContain(
-        'vif1.0 is no running port of the switch ovsbr0 after all steps.',
-      );
-    } finally {
-      host.ok('umount', real);
-    }
+  test('a port that the switch cannot take, though it is in the database', () => {
+    // Of a bridge whose datapath is the kernel's, which lacks it.
+    host.ok(
+      'ovs-vsctl',
+      '--no-wait',
+      'add-br',
+      'kernelbr0',
+      '--',
+      'set',
+      'bridge',
+      'kernelbr0',
+      'datapath_type=other',
+    );
+    ovs.card(1, { bridge: 'kernelbr0' });
+    host.ip('link set vif1.0 promisc on');
+    expect(ovs.call('online', 1).status).toBe(1);
+    expect(ovs.store.told(1).error).toContain(
+      'vif1.0 is no running port of the switch kernelbr0 after all steps.',
+    );
+    expect(ports('kernelbr0')).toEqual([]);
+    host.ok('ovs-vsctl', '--no-wait', 'del-br', 'kernelbr0');
   });
 });
 

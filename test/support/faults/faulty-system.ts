@@ -6,6 +6,7 @@ import type { RtOutcome } from '../../../lib/system/kernel/rtnetlink.ts';
 import type { RunResult } from '../../../lib/system/processes/exec.ts';
 import type { System } from '../../../lib/system/system.ts';
 import { encodeChanges } from '../../../lib/wire/nf/changes.ts';
+import { parsePortChange } from '../../../lib/wire/ovsdb.ts';
 import { isKernelRequest } from '../../../lib/wire/rtnetlink.ts';
 
 /** What happens at the step: it is refused, or the program is killed (-9) right after it. */
@@ -121,6 +122,14 @@ export function faultySystem(system: System, fault: StepWatch, door: Door): Syst
         },
       );
     },
+    async changePort(socket, argv) {
+      const { changePort } = system;
+      if (door === 'ip' || changePort === undefined || parsePortChange(argv) === undefined) return undefined;
+      return single(
+        () => changePort(socket, argv),
+        async () => ({ error: 'ovs-vswitchd did not do it' }),
+      );
+    },
     rtnetlink(commands, force) {
       if (door === 'ip' || system.rtnetlink === undefined || !commands.every(isKernelRequest))
         return undefined;
@@ -133,7 +142,9 @@ export function faultySystem(system: System, fault: StepWatch, door: Door): Syst
       const changes =
         program === 'nft'
           ? argv.includes('-f') && !argv.includes('-c')
-          : CHANGING.has(program) || (program === 'ip' && argv.includes('rule'));
+          : CHANGING.has(program) ||
+            (program === 'ip' && argv.includes('rule')) ||
+            parsePortChange(argv) !== undefined;
       if (!changes) return system.run(argv, options);
       const refused = () => ({
         status: 1,

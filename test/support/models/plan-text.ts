@@ -1,4 +1,5 @@
 import { batches, execute } from '../../../lib/apply/execute.ts';
+import { runPrograms } from '../../../lib/apply/programs.ts';
 import { commandText, type Plan } from '../../../lib/plan/step.ts';
 import { unseal } from '../../../lib/record/sealed.ts';
 import { nodeNative } from '../../../lib/system/node/native-node.ts';
@@ -33,7 +34,7 @@ function contentOf(text: string): string {
  * What the children get: each one's command line and standard input, and the files that are written.
  * @param plan any plan
  */
-export function childrenText(plan: Plan): string {
+export async function childrenText(plan: Plan): Promise<string> {
   const children: string[] = [];
   const system: System = {
     ...openSystem(nodeNative),
@@ -47,11 +48,9 @@ export function childrenText(plan: Plan): string {
     remove: (path) => void children.push(`> ${path} removed\n`),
   };
   for (const batch of batches(plan.steps, (step) => step.do)) {
-    execute(
-      system,
-      batch.tool,
-      batch.items.map((step) => step.do),
-    );
+    const commands = batch.items.map((step) => step.do);
+    if (batch.tool === 'run') await runPrograms(system, commands);
+    else execute(system, batch.tool, commands);
   }
   return children.join('\n');
 }

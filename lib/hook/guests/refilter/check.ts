@@ -17,17 +17,21 @@ const LOOKS = 3;
  * @param wanted the rules that devices must have, by the kernel's names of the devices
  * @returns a sentence for everything that is missing
  */
-export function missingFilters(system: System, wanted: ReadonlyMap<string, RuleSet>): string[] {
-  let missing = missingNow(system, wanted);
-  for (let looks = 1; missing.length > 0 && looks < LOOKS; looks++) missing = missingNow(system, wanted);
+export async function missingFilters(
+  system: System,
+  wanted: ReadonlyMap<string, RuleSet>,
+): Promise<string[]> {
+  let missing = await missingNow(system, wanted);
+  for (let looks = 1; missing.length > 0 && looks < LOOKS; looks++)
+    missing = await missingNow(system, wanted);
   return missing;
 }
 
-function missingNow(host: System, wanted: ReadonlyMap<string, RuleSet>): string[] {
+async function missingNow(host: System, wanted: ReadonlyMap<string, RuleSet>): Promise<string[]> {
   const system = remembering(host);
   const rules = listAllRules(system);
   const tables = listPortTables(system);
-  const damage = strictDamage(system, strictUsers(system));
+  const damage = await strictDamage(system, strictUsers(system));
   const unfiltered = [...wanted].filter(([device, wish]) => {
     // The device's own hook may have changed or removed the rules since its lock was released.
     const record = readVifRecord(system, device);

@@ -74,8 +74,8 @@ export async function refilter(context: Context): Promise<number> {
     const run: Refilter = { context, shared, look, wanted, failures, changed: false };
     await noting(failures, () => restoreGuests(run));
     await noting(failures, () => clearUp(run));
-    await noting(failures, () => ({
-      failures: run.changed ? missingFilters(system, wanted) : unheldPorts(shared),
+    await noting(failures, async () => ({
+      failures: await (run.changed ? missingFilters(system, wanted) : unheldPorts(shared)),
     }));
   }
   if (failures.length > 0) throw new HostError([...new Set(failures)].join(' '));

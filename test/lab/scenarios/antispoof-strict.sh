@@ -13,6 +13,9 @@ honest() {
   reaches web 192.0.2.12
   reaches web 2001:db8::1
 }
+# The gateway need not look for the other guest meanwhile: such a request would tell that guest the right MAC address again.
+outside ip neigh replace 192.0.2.12 lladdr 00:16:3e:00:00:21 nud permanent dev lan0
+later outside ip neigh del 192.0.2.12 dev lan0
 # The guest says by ARP that the gateway's address is its own; whether the other guest believes it.
 poison() {
   in_guest mail 'ping -c 1 -W 9 192.0.2.1'

@@ -58,7 +58,7 @@ export interface NetworkHook {
   /** Returns undefined where there is nothing to do, after it said why. */
   readonly start: (context: Context, values: Values) => NetworkWork | undefined;
   readonly stop: (context: Context, values: Values) => NetworkWork | undefined;
-  readonly status: (context: Context, values: Values, json: boolean) => void;
+  readonly status: (context: Context, values: Values, json: boolean) => Promise<void>;
 }
 
 const DO_IT = ['', '0', 'no', 'off', 'false'];

@@ -37,7 +37,7 @@ export async function runNetworkHook(context: Context, hook: NetworkHook): Promi
   const command = commandWord(args.command, NETWORK_COMMANDS);
   const values = withoutQuotes(mergeValues(known, context.env, args.values));
   if (command === 'status') {
-    hook.status(context, values, args.options.has('json'));
+    await hook.status(context, values, args.options.has('json'));
     return 0;
   }
   const safeguards = command === 'start' ? parseSafeguards(values) : WITHOUT_SAFEGUARDS;

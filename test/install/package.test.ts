@@ -101,7 +101,9 @@ describe('the packages', () => {
 
   test('of Debian has nothing that lintian finds fault with', ({ skip }) => {
     skip(!has('lintian'), 'lintian is not installed');
-    const said = run(['lintian', '--tag-display-limit', '0', '-I', '--allow-root', deb]);
+    // The program's code is bytes, among which any few letters may stand: "Wiil" once did.
+    const chance = ['--suppress-tags', 'spelling-error-in-binary'];
+    const said = run(['lintian', '--tag-display-limit', '0', '-I', '--allow-root', ...chance, deb]);
     expect(said).toEqual({ status: 0, stdout: '', stderr: '' });
   });
 

@@ -75,7 +75,7 @@ const COSTS: Readonly<
   },
   'vif-route': { values: { ip: '192.0.2.52' }, online: [20, 0, 13, 4, 0], offline: [19, 0, 10, 1, 0] },
   'vif-nat': { values: {}, words: ['dhcp=no'], online: [20, 0, 12, 3, 0], offline: [19, 0, 10, 1, 0] },
-  'vif-openvswitch': { values: { bridge: 'ovs0' }, online: [23, 0, 4, 1, 2], offline: [19, 0, 1, 0, 1] },
+  'vif-openvswitch': { values: { bridge: 'ovs0' }, online: [23, 0, 4, 1, 0], offline: [19, 0, 1, 0, 0] },
 };
 
 describe('what a call asks of xenstored, of the kernel and of other programs', () => {

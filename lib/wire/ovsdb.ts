@@ -140,7 +140,7 @@ export function foundBy([ports, devices, bridges, targets]: readonly (readonly R
  * @param found what the database has
  * @param holders the bridges that have the present port
  * @returns undefined where only ovs-vsctl knows what to do or say: the bridge is missing or a fake one, the port is a
- * bridge's own, on another bridge or of several devices. The last operation but one tells the number of the change.
+ * bridge's own, on another bridge or of several devices. `changeNumber` reads what the transaction gives.
  */
 export function operationsFor(
   change: PortChange,
@@ -161,10 +161,19 @@ export function operationsFor(
     unchanged('Port', named(name), port === undefined ? [] : [{ _uuid: port['_uuid'] }]),
     ...removal,
     ...(added === undefined || bridge === undefined ? [] : inserted(added, bridge)),
+    { op: 'comment', comment: `xen-network: ${text}` },
     { op: 'mutate', table: DATABASE, where: [], mutations: [['next_cfg', '+=', 1]] },
     select(DATABASE, [], 'next_cfg'),
-    { op: 'comment', comment: `xen-network: ${text}` },
   ];
+}
+
+/**
+ * The number of a change, by which the daemon tells that it has done it.
+ * @param rows what the operations of `operationsFor` gave
+ */
+export function changeNumber(rows: readonly (readonly Row[])[]): number | undefined {
+  const number = rows.at(-1)?.[0]?.['next_cfg'];
+  return typeof number === 'number' ? number : undefined;
 }
 
 function isOwn(port: Row, device: Row | undefined): boolean {

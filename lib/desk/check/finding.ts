@@ -44,9 +44,14 @@ export function tried<T>(check: () => T): { readonly value: T } | { readonly sen
   try {
     return { value: check() };
   } catch (thrown) {
-    if (thrown instanceof XenNetworkError) return { sentence: thrown.message };
-    throw thrown;
+    return { sentence: sentenceOf(thrown) };
   }
+}
+
+/** @throws what was thrown, unless it is a XenNetworkError */
+function sentenceOf(thrown: unknown): string {
+  if (thrown instanceof XenNetworkError) return thrown.message;
+  throw thrown;
 }
 
 type Told = string | readonly string[] | undefined;
@@ -59,7 +64,6 @@ export async function toldOrUnknown(look: () => Told | Promise<Told>): Promise<r
   try {
     return [(await look()) ?? []].flat();
   } catch (thrown) {
-    if (thrown instanceof XenNetworkError) return [thrown.message];
-    throw thrown;
+    return [sentenceOf(thrown)];
   }
 }

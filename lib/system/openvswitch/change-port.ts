@@ -1,4 +1,5 @@
 import {
+  changeNumber,
   DATABASE,
   doneBy,
   foundBy,
@@ -67,8 +68,8 @@ async function attempt(
   if (operations === undefined) return undefined;
   const changed = await transact(native, socket, operations);
   if (changed === undefined) return 'met another';
-  const number = changed.at(-2)?.[0]?.['next_cfg'];
-  return change.isAwaited && typeof number === 'number' ? awaitDone(native, socket, number) : {};
+  const number = changeNumber(changed);
+  return change.isAwaited && number !== undefined ? awaitDone(native, socket, number) : {};
 }
 
 async function awaitDone(native: Sockets, socket: string, number: number): Promise<PortOutcome> {

@@ -18,6 +18,7 @@ import type { System } from '../../../lib/system/system.ts';
 import { withXenstore } from '../../../lib/system/xenstore/open.ts';
 import { quote } from '../../../lib/text.ts';
 import { parseGuestFile, wordOf } from '../../../lib/wire/config/guest-file.ts';
+import { isRecord } from '../../../lib/wire/json.ts';
 import { table } from '../table.ts';
 
 /** The arguments of "xen-network mac". */
@@ -254,8 +255,4 @@ function listOf(path: string, text: string): readonly unknown[] {
     throw wrong(`${path} is no JSON: ${messageOf(thrown)}.`);
   }
   throw wrong(`${path} is not what "xen-network mac --check --json" of version ${JSON_VERSION} prints.`);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

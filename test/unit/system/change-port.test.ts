@@ -7,7 +7,7 @@ const REMOVAL = ['ovs-vsctl', '--timeout=30', '--', '--if-exists', 'del-port', '
 const PORT = { _uuid: ['uuid', 'p'], interfaces: ['uuid', 'i'], fake_bridge: false };
 const HOLDER = { rows: [{ _uuid: ['uuid', 'b'], name: 'ovsbr0' }] };
 const FOUND = [{ rows: [PORT] }, { rows: [{ _uuid: ['uuid', 'i'] }] }, { rows: [] }, { rows: [] }];
-const DONE = [{}, {}, { count: 1 }, { count: 1 }, { rows: [{ next_cfg: 7 }] }, {}];
+const DONE = [{}, {}, { count: 1 }, {}, { count: 1 }, { rows: [{ next_cfg: 7 }] }];
 const MET = [{ error: 'timed out' }, null];
 const ECHO = '{"id":"echo","method":"echo","params":[]}';
 

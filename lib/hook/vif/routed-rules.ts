@@ -86,12 +86,12 @@ export function wantsRules({ stored, given }: VifRun, rules: RuleSet): boolean |
 /**
  * The devices by which this host has routes, without guests' devices and bridges of network-virtual. The guests on
  * those have rules of their own, and a packet from there to another guest may be forged.
- * @param system the way to the records of bridges
+ * @param system the way to the records of bridges and to the devices
  * @param records the guests' records
  * @param routes the kernel's routes
  */
 export function outsideWays(system: System, records: VifRecords, routes: readonly KernelRoute[]): Ways {
-  const guests = guestsAmong(records, routes);
+  const guests = guestsAmong(system, records, routes);
   const virtual = new Set(readVirtualRecords(system).map(({ bridge }) => bridge));
   const leading = routes.filter(
     ({ local, device }) => !local && device !== 'lo' && !guests.has(device) && !virtual.has(device),

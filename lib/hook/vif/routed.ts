@@ -106,7 +106,7 @@ export function attachRouted(run: VifRun, guest: RoutedGuest): Promise<void> {
   const { routes } = found;
   const records = recordsBeside(system, found);
   const recorded = recordedRoutes(system, records);
-  const guests = guestsAmong(records, [...routes, ...recorded]);
+  const guests = guestsAmong(system, records, [...routes, ...recorded]);
   mustBeUnrouted(name, own, assigned, [...routes, ...hostAddresses(system, assigned), ...recorded], guests);
   mustBeApart(name, own, apart, routes, guests);
   const other = readVifRecord(system, twinOf(run.call.device));

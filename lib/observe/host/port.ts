@@ -141,7 +141,17 @@ export function cardPorts(system: System, bridge: string): string[] {
   return system
     .list(`${NET}/${bridge}/brif`)
     .filter((name) => !/^(vif(?!0\.)|tap)\d/.test(name))
-    .filter((name) => !isGuestAlias(readOwner(system, name).alias));
+    .filter((name) => !isGuests(system, name));
+}
+
+/**
+ * Whether a device is a guest's, whatever its name: netback made it, or a hook of ours gave it its name.
+ * @param system the way to sysfs
+ * @param name the device's name
+ */
+export function isGuests(system: System, name: string): boolean {
+  const { alias, backend } = readOwner(system, name);
+  return isGuestAlias(alias) || /^vif-\d+-\d+$/.test(backend ?? '');
 }
 
 function baseName(path: string | undefined): string | undefined {

@@ -2,7 +2,7 @@ import { type Assignment, isIpv6, metricOf } from '../../record/assignment.ts';
 import { isGuestDevice } from '../../request/names.ts';
 import type { System } from '../../system/system.ts';
 import type { FoundRoutes, KernelRoute } from '../host/kernel-routes.ts';
-import { deviceExists } from '../host/port.ts';
+import { deviceExists, isGuests } from '../host/port.ts';
 import { readVifRecordsBut, type VifRecord } from '../records.ts';
 
 /** The records of guests' devices, by the kernel's names of the devices. */
@@ -62,12 +62,18 @@ export function recordedRoutes(system: System, records: VifRecords): KernelRoute
 }
 
 /**
- * The guests' devices among the devices of routes.
+ * The guests' devices among the devices of routes. A device that somebody renamed since has another name than its record
+ * says.
+ * @param system the way to the devices' aliases
  * @param records the guests' records
  * @param routes the kernel's routes
  */
-export function guestsAmong(records: VifRecords, routes: readonly KernelRoute[]): Set<string> {
+export function guestsAmong(
+  system: System,
+  records: VifRecords,
+  routes: readonly KernelRoute[],
+): Set<string> {
   const names = new Set([...records.values()].map((record) => record.name));
-  const isGuest = (device: string) => isGuestDevice(device) || names.has(device);
-  return new Set(routes.map((route) => route.device).filter(isGuest));
+  const isGuest = (device: string) => isGuestDevice(device) || names.has(device) || isGuests(system, device);
+  return new Set([...new Set(routes.map((route) => route.device))].filter(isGuest));
 }

@@ -91,3 +91,21 @@ test.each([{}, { antispoof: 'strict' }])(
     expect(tables()).toBe(had);
   },
 );
+
+// Found by `npm run soak -- --seed 983976082 --acts 57`.
+test('a guest that somebody renames by hand is no way to another one from outside', () => {
+  net.ok('network-nat', 'start', 'dhcp=no', 'antispoof=yes');
+  net.guest('vif-nat', 1, { script: '/etc/xen/scripts/vif-nat' }, ['dhcp=no']);
+  net.guest('vif-nat', 2, { vifname: 'web' }, ['dhcp=no']);
+  const toFirst = () => net.rules().filter((rule) => rule.includes('-o vif1.0 '));
+  const before = toFirst();
+  expect(before).not.toEqual([]);
+  for (const [from, to] of [
+    ['web', 'lost'],
+    ['lost', 'web'],
+  ]) {
+    net.host.ip(`link set dev ${from} name ${to}`);
+    expect(net.host.hook('xen-network', ['refilter'])).toMatchObject({ status: 0, stderr: '' });
+    expect(toFirst()).toEqual(before);
+  }
+});

@@ -19,7 +19,7 @@ import { makeDeb } from '../../tools/package/deb.ts';
 import { MACHINES, makeSource } from '../../tools/package/source.ts';
 import { sourceDate } from '../../tools/runtime.ts';
 import { buildPreload } from '../support/xenstore/xenstored.ts';
-import { startMachine } from './machine.ts';
+import { type Place, startMachine } from './machine.ts';
 import { type SuiteName, suiteSettings } from './suites.ts';
 
 const HERE = import.meta.dirname;
@@ -80,9 +80,10 @@ export function whyNoLab(suite: SuiteName, memory: number): string | undefined {
  * Makes the images, unless they are there, and boots them with the build in dist/ installed.
  * @param suite the Debian release that Xen runs on
  * @param memory of the machine, in MiB
+ * @param place of the machine, where there are two
  * @throws NoLabError where the images cannot be made on this machine; Error when there is no dom0 in the end
  */
-export async function startLab(suite: SuiteName, memory: number): Promise<Lab> {
+export async function startLab(suite: SuiteName, memory: number, place: Place = { number: 1 }): Promise<Lab> {
   const logs = logsOf(suite);
   mkdirSync(logs, { recursive: true });
   const settings = join(logs, 'settings');
@@ -92,9 +93,10 @@ export async function startLab(suite: SuiteName, memory: number): Promise<Lab> {
   const folder = mkdtempSync(join(tmpdir(), 'xen-lab-'));
   const system = join(folder, 'dom0.img');
   execFileSync('cp', ['--sparse=always', '--reflink=auto', join(imagesOf(suite), 'dom0.img'), system]);
-  const disks = [system, await makePayload(folder, settings)] as const;
-  const log = join(logs, 'console.log');
-  const parts = { images: imagesOf(suite), disks, shared: PROJECT, memory, log };
+  const own = `${readFileSync(settings, 'utf8')}number=${place.number}\n`;
+  const disks = [system, await makePayload(folder, own)] as const;
+  const log = join(logs, place.number === 1 ? 'console.log' : 'console-2.log');
+  const parts = { images: imagesOf(suite), disks, shared: PROJECT, memory, log, place };
   let said: string[] = [];
   let listener: (line: string) => void = () => undefined;
   const machine = startMachine(parts, (line) => {
@@ -149,11 +151,15 @@ function buildImages(suite: SuiteName, settings: string): void {
   throw new Error(`The images of the Xen lab could not be made (${log}):\n${end}`);
 }
 
-/** The disk with what this run brings along: the scenarios, the project as install.sh wants it, and its Debian package. */
+/**
+ * The disk with what this run brings along: the settings' text, the scenarios, the project as install.sh wants it, and its
+ * Debian package.
+ */
 async function makePayload(folder: string, settings: string): Promise<string> {
   const tree = join(folder, 'payload');
   const disk = join(folder, 'payload.img');
-  cpSync(settings, join(tree, 'settings'));
+  mkdirSync(tree);
+  writeFileSync(join(tree, 'settings'), settings);
   for (const part of ['dom0', 'scenarios']) cpSync(join(HERE, part), join(tree, part), { recursive: true });
   for (const part of ['install.sh', 'init', 'dist/xen-network', 'dist/share'])
     cpSync(join(PROJECT, part), join(tree, 'project', part), { recursive: true });

@@ -5,6 +5,14 @@ import { join } from 'node:path';
 const DOM0_MIB = 1024;
 const PROCESSORS = 2;
 
+/** A machine's place on a cable between two, which is a hub for all cards of both. */
+export interface Place {
+  /** The first machine has to be started before the second. */
+  readonly number: 1 | 2;
+  /** The socket that is the cable; undefined where the machine is alone. */
+  readonly cable?: string;
+}
+
 /** What a machine has, and where it is kept. */
 export interface MachineParts {
   /** The folder with what image/build.sh makes. */
@@ -17,6 +25,7 @@ export interface MachineParts {
   readonly memory: number;
   /** Where the console is kept. */
   readonly log: string;
+  readonly place: Place;
 }
 
 /** A machine that QEMU plays, with Xen and dom0 on it. */
@@ -84,7 +93,7 @@ function follow(child: ChildProcess, heard: (line: string) => void): Promise<voi
   });
 }
 
-function qemu({ images, shared, memory }: MachineParts): string[] {
+function qemu({ images, shared, memory, place }: MachineParts): string[] {
   // QEMU 7.2 stops a PV dom0 at its first return to user mode where SMAP is on, tells Xen of an intercepted RDTSC where
   // an HVM guest ran RDTSCP, and now and then denies an HVM or PVH guest the AVX that it has.
   const cpu = 'max,-smap,-rdtscp,-xsave,-avx,-avx2';
@@ -109,8 +118,15 @@ function qemu({ images, shared, memory }: MachineParts): string[] {
     '-netdev',
     `hubport,id=port${card},hubid=0`,
     '-device',
-    `virtio-net-pci,netdev=port${card},mac=52:54:00:00:00:0${card}`,
+    `virtio-net-pci,netdev=port${card},mac=52:54:00:00:0${place.number - 1}:0${card}`,
   ]);
   const boot = ['-serial', 'stdio', '-kernel', join(images, 'xen'), '-append', xen, '-initrd', modules];
-  return [...machine, ...size, ...screenless, ...boot, ...disks.flat(), '-virtfs', share, ...cards.flat()];
+  const devices = [...disks.flat(), '-virtfs', share, ...cards.flat(), ...cableTo(place)];
+  return [...machine, ...size, ...screenless, ...boot, ...devices];
+}
+
+function cableTo({ number, cable }: Place): string[] {
+  if (cable === undefined) return [];
+  const end = `stream,id=cable,server=${number === 1 ? 'on' : 'off'},addr.type=unix,addr.path=${cable}`;
+  return ['-netdev', end, '-netdev', 'hubport,id=cable0,hubid=0,netdev=cable'];
 }

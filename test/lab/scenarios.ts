@@ -1,10 +1,14 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { type Lab, NoLabError, startLab, whyNoLab } from './lab.ts';
 import { SUITES, type Suite, type SuiteName } from './suites.ts';
 
 const FOLDER = join(import.meta.dirname, 'scenarios');
+/** The folder of the scenarios for two hosts, and what the second host runs meanwhile. */
+const TWO_HOSTS = 'two-hosts';
+const PEER = 'two-hosts/peer';
 /** More than what the images and dom0's start may take by themselves. */
 const START_MS = 25 * 60_000;
 
@@ -18,10 +22,13 @@ export interface Terms {
   readonly unable: 'skip' | 'fail';
 }
 
-/** The names of all scenarios. */
-export function listScenarios(): string[] {
-  const files = readdirSync(FOLDER).filter((file) => file.endsWith('.sh'));
-  return files.map((file) => file.slice(0, -'.sh'.length)).sort();
+/**
+ * The names of all scenarios in a folder.
+ * @param folder within that of the scenarios; "" for the scenarios for one host
+ */
+export function listScenarios(folder = ''): string[] {
+  const files = readdirSync(join(FOLDER, folder)).filter((file) => file.endsWith('.sh'));
+  return files.map((file) => join(folder, file.slice(0, -'.sh'.length))).sort();
 }
 
 /**
@@ -60,6 +67,35 @@ export function testScenarios(
         if (reason !== undefined) context.skip(`${suite}: ${reason}`);
         if (lab === undefined) throw new Error(why);
         for (const note of await lab.run(name, minutes * 60)) await context.annotate(note);
+      });
+    }
+  });
+}
+
+/**
+ * Makes a test of each scenario for two hosts, on two machines with a cable between them, in one boot.
+ * @param suite the Debian release that Xen runs on
+ * @param terms what each machine needs
+ */
+export function testTwoHosts(suite: SuiteName, { memory, minutes }: Pick<Terms, 'memory' | 'minutes'>): void {
+  const cannot = whyNoLab(suite, 2 * memory);
+  describe('the real xl on two hosts with a real Xen', () => {
+    let folder: string;
+    let labs: readonly [Lab, Lab];
+    beforeAll(async () => {
+      if (cannot !== undefined) throw new Error(cannot);
+      folder = mkdtempSync(join(tmpdir(), 'xen-lab-cable-'));
+      const start = (number: 1 | 2) => startLab(suite, memory, { number, cable: join(folder, 'cable') });
+      labs = [await start(1), await start(2)];
+    }, 2 * START_MS);
+    afterAll(async () => {
+      await Promise.all(labs.map((lab) => lab.end()));
+      rmSync(folder, { recursive: true });
+    }, START_MS);
+    for (const name of listScenarios(TWO_HOSTS).filter((file) => file !== PEER)) {
+      test(titleOf(name), { timeout: (minutes + 1) * 60_000 }, async (context) => {
+        const [notes] = await Promise.all([name, PEER].map((file, i) => labs[i]?.run(file, minutes * 60)));
+        for (const note of notes ?? []) await context.annotate(note);
       });
     }
   });

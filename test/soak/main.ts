@@ -7,7 +7,8 @@ import { soak } from './run.ts';
 const A_RUN = 60;
 const NOT_TRIED = `Not tried here:
 - a clock that is stepped while hooks run: the time of day is the whole machine's, and a time namespace has a monotonic clock of its
-  own only from its first process on, so that neither can be stepped for one host. A machine of the Xen lab has its own clock.
+  own only from its first process on, so that neither can be stepped for one host. The Xen lab's scenario clock
+  steps that of a machine.
 - antispoof=strict for guests of Open vSwitch: a machine's kernel may lack its module, and a switch in user space holds nobody; test/netns
   has a stand-in for it.
 `;

@@ -8,10 +8,11 @@ stty -echo
 modprobe dummy numdummies=0 # makes devices of its own accord otherwise
 modprobe bonding max_bonds=0
 bash /payload/dom0/outside.sh
-ip addr add 192.0.2.10/24 dev eth0
-ip addr add 2001:db8::10/64 dev eth0 nodad
+# shellcheck disable=SC2154 # the settings have it
+ip addr add "192.0.2.${number}0/24" dev eth0
+ip addr add "2001:db8::${number}0/64" dev eth0 nodad
 ip link set eth0 up
-ip route add default via 192.0.2.1
+ip route add default via "192.0.2.$number"
 
 # Where this file is, guests behind vif-nat have DHCP: they have it in the scenario that says so.
 if [ -e /etc/dhcp/dhcpd.conf ]; then mv /etc/dhcp/dhcpd.conf /etc/dhcp/dhcpd.conf.off; fi

@@ -5,6 +5,7 @@
 . /payload/settings
 reason=/run/lab-reason   # why a scenario failed
 consoles=/var/log/xen/console
+peer=/dev/tcp/192.0.2.20/8001 # where the second host of two does what the first tells it
 cleanup=()
 
 # Usage: fail WORDS  Ends the scenario; the words are kept, with the scenario's line.
@@ -70,8 +71,40 @@ make_bridge() {
   ip link set "$name" up
 }
 
+# Usage: eight_bridges [SETTINGS]  Makes br0 to br7, and in vifs= a card on each of them, with more settings.
+eight_bridges() {
+  local number
+  vifs=()
+  for number in {0..7}; do
+    make_bridge "br$number" "10.9.$number.1/24"
+    vifs+=("mac=00:16:3e:00:00:1$number,bridge=br$number,ip=10.9.$number.11${1-}")
+  done
+}
+# Usage: on_eight_bridges GUEST  It and dom0 reach each other on each of these bridges.
+on_eight_bridges() {
+  local number
+  for number in {0..7}; do
+    in_guest "$1" "ip addr add 10.9.$number.11/24 dev eth$number; ip link set eth$number up"
+    reaches "$1" "10.9.$number.1"
+    ping -c 2 -I "br$number" "10.9.$number.11"
+  done
+}
+
 # Usage: outside COMMAND…  Runs it on the machine at the other end of dom0's network cable.
 outside() { ip netns exec outside "$@"; }
+
+# Usage: peer COMMAND…  Runs a command, which may be one of these, on the second host of two; prints what it prints there, and
+# fails with it (answer.sh).
+peer() {
+  local said
+  exec 8<>"$peer"
+  { printf '%q ' "$@" && echo; } >&8
+  said=$(cat <&8)
+  exec 8>&-
+  sed '/^peer: /d' <<<"$said"
+  [[ $said == *'peer: 0 '* ]] || fail "the second host: $*: $(sed -n 's/^peer: [0-9]* //p' <<<"$said")"
+}
+peer_answers() { (: <>"$peer"); }
 
 # Usage: guest NAME pv|pvh|hvm VIF…  Writes the guest's configuration. lines= holds more lines of it.
 guest() {
@@ -210,9 +243,9 @@ unchanged_since() {
 # scenario there as boot 1, which may take so long (server.sh).
 boot_as_server() {
   systemd-machine-id-setup
-  # Debian's own units and what the lab needs, and no question at the console.
+  # Debian's own units and what the lab needs, and no question at the console. libvirtd.service conflicts with xendomains.
   systemctl mask serial-getty@hvc0.service systemd-firstboot.service
-  systemctl disable isc-dhcp-server openvswitch-switch || true
+  systemctl disable isc-dhcp-server openvswitch-switch libvirtd libvirt-guests || true
   mkdir -p /etc/systemd/system.conf.d /etc/systemd/journald.conf.d
   printf '[Manager]\nShowStatus=no\n' >/etc/systemd/system.conf.d/lab.conf
   printf '[Journal]\nStorage=volatile\n' >/etc/systemd/journald.conf.d/lab.conf

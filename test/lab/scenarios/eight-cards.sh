@@ -1,10 +1,6 @@
 # A PV guest with eight cards: each is on its own bridge and reaches what is there, and no other's
 
-vifs=()
-for number in {0..7}; do
-  make_bridge "br$number" "10.9.$number.1/24"
-  vifs+=("mac=00:16:3e:00:00:1$number,bridge=br$number,ip=10.9.$number.11")
-done
+eight_bridges
 guest web pv "${vifs[@]}"
 start web
 for number in {0..7}; do
@@ -12,12 +8,8 @@ for number in {0..7}; do
   is "$(master "$vif")" "br$number"
   is "$(backend web hotplug-status "$number")" connected
   has "$(rules_of "$vif")" "-s 10\.9\.$number\.11/32 "
-  in_guest web "ip addr add 10.9.$number.11/24 dev eth$number; ip link set eth$number up"
 done
-for number in {0..7}; do
-  reaches web "10.9.$number.1"
-  ping -c 2 -I "br$number" "10.9.$number.11"
-done
+on_eight_bridges web
 # Another card's address is no address of this one.
 in_guest web 'ip link set eth3 down; ip addr del 10.9.4.11/24 dev eth4; ip addr add 10.9.3.11/24 dev eth4'
 cannot_reach web 10.9.3.1

@@ -49,10 +49,15 @@ function identityOf(model: Model, domid: number): Identity {
 /** A router that is not the host, whose own addresses it takes from nobody. */
 const ROUTER: Identity = { mac: GATEWAY_MAC, v4: '192.0.2.1', v6: '2001:db8:0::1' };
 
-/** Whom a guest may want to be: nobody that there is, a gateway, and another guest. */
-function otherIdentities(model: Model, domid: number, gateway: Identity): Record<string, Identity> {
+/** Whom a guest may want to be: nobody that there is, a gateway, and another one of some guests. */
+function otherIdentities(
+  model: Model,
+  domid: number,
+  gateway: Identity,
+  guests: readonly number[] = DOMIDS,
+): Record<string, Identity> {
   const place = model.guests[domid]?.place ?? 'bridged';
-  const peers = DOMIDS.filter((other) => other !== domid && model.guests[other] !== undefined);
+  const peers = guests.filter((other) => other !== domid && model.guests[other] !== undefined);
   const alike = peers.find((other) => model.guests[other]?.place === place) ?? peers[0];
   return {
     nobody: NOBODY,
@@ -112,7 +117,9 @@ function forgedBeyond(
     (mark) =>
       tagged(frame(mark), TYPE.vlan, 0);
   if (refused === 'nothing') return { four: [], six: [] };
-  const others = Object.entries(otherIdentities(model, domid, ROUTER));
+  const isForeign = (other: number) => model.guests[other]?.place !== model.guests[domid]?.place;
+  const peers = refused === 'foreign IP' ? DOMIDS.filter(isForeign) : DOMIDS;
+  const others = Object.entries(otherIdentities(model, domid, ROUTER, peers));
   return {
     four: [
       ...others.flatMap(([whose, { v4 }]): Beyond[] => [

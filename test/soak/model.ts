@@ -85,8 +85,11 @@ export function isForwardClosed({ networks }: Model): boolean {
   return Object.values(networks).includes('yes');
 }
 
-/** What a filter lets nobody forge: nothing, the sources of IP packets, or anything of a frame. */
-export type Refused = 'nothing' | 'IP' | 'all';
+/**
+ * What a filter lets nobody forge: nothing, sources of IP packets that are not of the guest's network, all sources of IP
+ * packets, or anything of a frame.
+ */
+export type Refused = 'nothing' | 'foreign IP' | 'IP' | 'all';
 
 /** What has to become of a guest's frames on one of its ways out. */
 export interface Passage {
@@ -129,8 +132,11 @@ export function passageBeyond(model: Model, domid: number): Passage | undefined 
   const { nat, route, virtual } = model.networks;
   if (nat === undefined && route === undefined && virtual === undefined) return undefined;
   const strict = refusedByStrict(holds(model, guest), guest);
-  // Packets of routed guests pass FORWARD always.
-  return { honest: true, refused: strict === 'nothing' && isForwardClosed(model) ? 'IP' : strict };
+  if (strict !== 'nothing' || !isForwardClosed(model)) return { honest: true, refused: strict };
+  // Packets of routed guests pass FORWARD always. There a rule accepts all of network-virtual's network, whose ports are only
+  // checked where it was started with antispoof=yes (docs/antispoof.md, "antispoof=yes and the host itself").
+  const isByNetwork = guest.place === 'virtual' && virtual !== 'yes';
+  return { honest: true, refused: isByNetwork ? 'foreign IP' : 'IP' };
 }
 
 /** Whether the strict filter holds what a guest sends, so that the host learns nothing false of it either. */

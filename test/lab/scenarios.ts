@@ -80,13 +80,13 @@ export function testScenarios(
 export function testTwoHosts(suite: SuiteName, { memory, minutes }: Pick<Terms, 'memory' | 'minutes'>): void {
   const cannot = whyNoLab(suite, 2 * memory);
   describe('the real xl on two hosts with a real Xen', () => {
+    const labs: Lab[] = [];
     let folder: string;
-    let labs: readonly [Lab, Lab];
     beforeAll(async () => {
-      if (cannot !== undefined) throw new Error(cannot);
       folder = mkdtempSync(join(tmpdir(), 'xen-lab-cable-'));
-      const start = (number: 1 | 2) => startLab(suite, memory, { number, cable: join(folder, 'cable') });
-      labs = [await start(1), await start(2)];
+      if (cannot !== undefined) throw new Error(cannot);
+      for (const number of [1, 2] as const)
+        labs.push(await startLab(suite, memory, { number, cable: join(folder, 'cable') }));
     }, 2 * START_MS);
     afterAll(async () => {
       await Promise.all(labs.map((lab) => lab.end()));

@@ -5,6 +5,7 @@ import { hasRange, INGRESS } from '../../filter/strict-elements.ts';
 import { INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import {
   attachable,
+  mustHaveNft,
   readStrictRecord,
   readStrictRecords,
   type StrictRecord,
@@ -64,6 +65,7 @@ export function portFilterSteps(
   flushed: boolean,
 ): PortFilterSteps {
   const { port, fresh, bridge } = portFilter;
+  if (flushed) mustHaveNft(system);
   const left = leftNames(device, portFilter);
   const drops = fresh === undefined ? undefined : dropsOf(system, device, left);
   const before = [

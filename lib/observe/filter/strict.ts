@@ -3,7 +3,7 @@ import { INGRESS, isDeviceChain, withRanged } from '../../filter/strict-elements
 import { CUSTOM_CHAIN, INGRESS_TABLE, STRICT_TABLE } from '../../filter/strict-rules.ts';
 import { STRICT_RECORDS, strictRecordPath } from '../../record/paths.ts';
 import { LOCKING_MODES, type LockingMode } from '../../request/arguments.ts';
-import { failureText, isMissing, silenceText } from '../../system/processes/exec.ts';
+import { failureText, isMissing } from '../../system/processes/exec.ts';
 import type { System } from '../../system/system.ts';
 import { isRecord } from '../../wire/json.ts';
 import { deviceExists } from '../host/port.ts';
@@ -91,20 +91,18 @@ function stateOf(system: System, table: string): 'bare' | 'customized' | undefin
 }
 
 /**
- * Refuses antispoof=strict where nft is missing.
+ * Refuses antispoof=strict where nft is missing, or is older than the sets of raw bytes that the filter needs.
  * @param system the way to nft
- * @throws HostError when nft is not installed, or could not tell
+ * @throws HostError when this host cannot have the filter, or nft could not tell
  */
-export function mustHaveNft(system: System): void {
-  const result = system.run(['nft', '--version']);
-  if (result.status === 0) return;
-  const silence = silenceText(result);
-  if (silence !== undefined)
-    throw new HostError(
-      `antispoof=strict needs nft, which does not run now (${silence}). Mend the cause and try again.`,
-    );
+export function mustHaveNft(system: Pick<System, 'run'>): void {
+  const table = 'bridge xen_network_try';
+  const input = `add table ${table}; add set ${table} hw { typeof iifname . @th,288,48; }\n`;
+  const refusal = nftRefusal(system, input, 'hold guests by antispoof=strict');
+  if (refusal === undefined) return;
   throw new HostError(
-    'antispoof=strict needs nft, which is not installed. Install nftables, or leave antispoof=strict out.',
+    `antispoof=strict needs nftables, version 1.0.6 or newer, with a kernel that has its bridge family; but ${refusal}. ` +
+      'Install them, or take antispoof=yes, which stops less.',
   );
 }
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { HostError } from '../../../lib/errors.ts';
 import { nftRefusal } from '../../../lib/observe/filter/nft-refusal.ts';
+import { mustHaveNft } from '../../../lib/observe/filter/strict.ts';
 import type { RunResult } from '../../../lib/system/processes/exec.ts';
 import type { System } from '../../../lib/system/system.ts';
 
@@ -43,5 +44,21 @@ test.each([
   expect(() => asked(result)).toThrow(HostError);
   expect(() => asked(result)).toThrow(
     /^nft could not tell whether this host can do it \(.+\)\. Mend the cause and try again\.$/,
+  );
+});
+
+// What nft 0.9.8 of Debian 11 says.
+test.each([
+  [127, '', 'nft is not installed'],
+  [
+    1,
+    '/dev/stdin:1:50-59: Error: can not use variable sized data types (integer) in concat expressions\nadd set',
+    'nft says: can not use variable sized data types (integer) in concat expressions',
+  ],
+])('antispoof=strict is refused where nft ends with %i and says "%s"', (status, stderr, why) => {
+  const system = { run: () => ({ status, stdout: '', stderr }) };
+  expect(() => mustHaveNft(system)).toThrow(
+    `antispoof=strict needs nftables, version 1.0.6 or newer, with a kernel that has its bridge family; but ${why}. ` +
+      'Install them, or take antispoof=yes, which stops less.',
   );
 });

@@ -27,7 +27,7 @@ const GUESTS = 'from_guests';
  */
 const WRAPPERS: readonly string[] = [
   // A second tag: 802.1Q, 802.1ad and their predecessors.
-  ...['8021q', '8021ad', '0x9100', '0x9200', '0x9300'],
+  ...['0x8100', '0x88a8', '0x9100', '0x9200', '0x9300'],
   // MPLS, provider backbone bridging, TRILL, NSH, Ethernet in Ethernet, the tags of switch chips and of 802.1BR.
   ...['0x8847', '0x8848', '0x88e7', '0x22f3', '0x894f', '0x6558'],
   ...['0xdada', '0xdadb', '0x893f', '0x8926', '0x8909'],

@@ -81,8 +81,10 @@ function tried<T>(change: () => T): T | undefined {
 function isEmptyTable(text: string): boolean {
   const lines = text
     .split('\n')
+    // Only the heading is a comment. nft 0.9.8 shows rules of iptables like comments too, indented.
+    .filter((line) => !line.startsWith('#'))
     .map((line) => line.trim())
-    .filter((line) => line !== '' && line !== '}' && !line.startsWith('#'));
+    .filter((line) => line !== '' && line !== '}');
   const chains = lines.filter((line) => line.startsWith('chain ')).length;
   const bases = lines.filter((line) => /^type \S+ hook .*policy accept;$/.test(line)).length;
   return chains === bases && lines.length === 1 + chains + bases;

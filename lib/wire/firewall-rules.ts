@@ -119,8 +119,9 @@ function nftRules(rule: Json, elementsOf: Elements): FirewallRule[] {
 }
 
 function isCondition(expression: Json): boolean {
-  const xt = fields(expression['xt']);
-  return expression['match'] !== undefined || expression['limit'] !== undefined || xt['type'] === 'match';
+  // nft 0.9.8 tells nothing of a match or target of iptables but that there is one.
+  const isMatch = 'xt' in expression && fields(expression['xt'])['type'] !== 'target';
+  return expression['match'] !== undefined || expression['limit'] !== undefined || isMatch;
 }
 
 function verdictOf(expression: Json): Verdict {

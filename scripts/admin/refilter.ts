@@ -6,7 +6,8 @@ import { refilter } from '../../lib/hook/guests/refilter/refilter.ts';
  * @param context the call
  */
 export async function refilterAll(context: Context): Promise<number> {
-  const count = await refilter(context);
-  context.print(`The filters of ${count} ${count === 1 ? 'device' : 'devices'} are in place.\n`);
+  const { devices, unknown } = await refilter(context);
+  for (const sentence of unknown) context.log.warn(sentence);
+  context.print(`The filters of ${devices} ${devices === 1 ? 'device' : 'devices'} are in place.\n`);
   return 0;
 }

@@ -133,34 +133,46 @@ async function safeguard(
 
 /**
  * Puts the filters of running guests in order after a change: a guest's rules depend on the policy of FORWARD and on the
- * outgoing device.
+ * outgoing device. The note that it is due stays until that succeeds.
  * @param context the call
- * @param steps what was done or undone; a note of a killed hook counts as a change too
+ * @param steps what was done or undone; a note of a killed hook, or of one before whose refilter failed, counts as a change too
+ * @returns whether they are in order
  */
-export async function refilterGuests(context: Context, steps: readonly Step[]): Promise<void> {
+export async function refilterGuests(context: Context, steps: readonly Step[]): Promise<boolean> {
   const { system, log } = context;
   const isDue = system.exists(FILTERS_DUE);
   if ((isDue || steps.some(changesFilter)) && hasGuests(system)) {
-    try {
-      await refilter(context);
-    } catch (thrown) {
-      if (!(thrown instanceof XenNetworkError)) throw thrown;
-      log.warn(`The filters of running guests could not be put in order: ${thrown.message}`);
+    const why = await refilterOrWhyNot(context);
+    if (why !== undefined) {
+      log.warn(
+        `The filters of running guests could not be put in order: ${why} The next network hook tries that again.`,
+      );
+      return false;
     }
   }
   if (isDue) system.remove(FILTERS_DUE);
+  return true;
+}
+
+async function refilterOrWhyNot(context: Context): Promise<string | undefined> {
+  try {
+    const { unknown } = await refilter(context);
+    return unknown.length === 0 ? undefined : unknown.join(' ');
+  } catch (thrown) {
+    if (!(thrown instanceof XenNetworkError)) throw thrown;
+    return thrown.message;
+  }
 }
 
 /**
- * Puts the filters of running guests in order after a network hook that was killed before it came to that. The caller must
- * hold the lock of the network hooks.
+ * Puts the filters of running guests in order after a network hook that did not come to that, or failed at it. The caller
+ * must hold the lock of the network hooks.
  * @param context the call
  * @returns sentences for the log
  */
 export async function refilterDue(context: Context): Promise<string[]> {
-  if (!context.system.exists(FILTERS_DUE)) return [];
-  await refilterGuests(context, []);
-  return ['The filters of running guests were put in order after a network hook that was killed.'];
+  if (!context.system.exists(FILTERS_DUE) || !(await refilterGuests(context, []))) return [];
+  return ['The filters of running guests were put in order, which a network hook before had left undone.'];
 }
 
 function hasGuests(system: System): boolean {

@@ -5,7 +5,7 @@ later network-bridge stop
 network-bridge start antispoof=yes
 has "$(iptables -S FORWARD)" '-P FORWARD DROP'
 has "$(iptables -t raw -S PREROUTING)" '--notrack'
-has "$(nft list table bridge xen_network_wrapped_xenbr0)" 'iifname "vif\*" goto from_guests'
+has "$(nft list table bridge xen_network_wrapped_xenbr0)" ' goto from_guests$'
 # It lacks nothing of what it made.
 is "$(network-bridge status 2>&1 >/dev/null)" ''
 guest web pv 'mac=00:16:3e:00:00:11,bridge=xenbr0,ip=192.0.2.11'

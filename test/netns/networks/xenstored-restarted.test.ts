@@ -90,3 +90,46 @@ test('guests keep all that they have while xenstored is away between two network
     });
   expect(held()).toEqual({ elements: [], records: [''], ports: GUESTS.map(() => [undefined, false]) });
 });
+
+// Found by `npm run soak`, seed 701788056: the guests were cut off for good.
+test('guests of which xenstore knew nothing when a network closed FORWARD get their rules by the next start', async () => {
+  const store = await host.xenstore();
+  expect(host.hook('network-bridge', ['start', ...FIRST])).toMatchObject({ status: 0 });
+  guestsIn(store);
+  for (const domid of GUESTS) {
+    host.ip(`link add vif${domid}.0 type veth peer name guest${domid}`);
+    expect(host.hook('vif-bridge', ['online', 'type_if=vif'], xlEnv(domid, 0, {}))).toMatchObject({
+      status: 0,
+    });
+  }
+  const restricted = () =>
+    GUESTS.filter((domid) =>
+      host.ok('iptables', '-S', 'FORWARD').includes(`-s 192.0.2.10${domid}/32 -m physdev`),
+    );
+  const start = ['start', 'bridge=vmnet1', 'bridgeip=10.1.1.1/24', 'antispoof=yes'];
+
+  endXenstored();
+  const fresh = await Store.start(host);
+  const first = host.hook('network-virtual', start);
+  expect(first.status).toBe(0);
+  for (const domid of GUESTS)
+    expect(first.stderr).toContain(
+      `xenstore has no entry of vif${domid}.0, which runs, so it keeps the rules that it had; ` +
+        'start its guest again if it needs others.',
+    );
+  expect(first.stderr).toContain('The next network hook tries that again.');
+  expect(host.hook('xen-network', ['refilter'])).toMatchObject({
+    status: 0,
+    stderr: expect.stringContaining('xenstore has no entry of vif1.0'),
+  });
+  expect(restricted()).toEqual([]);
+
+  guestsIn(fresh, { 'hotplug-status': 'connected' });
+  expect(host.hook('network-virtual', start)).toMatchObject({
+    status: 0,
+    stderr:
+      'network-virtual: The filters of running guests were put in order, which a network hook before had left undone.\n',
+  });
+  expect(restricted()).toEqual(GUESTS);
+  expect(host.run(['test', '-e', '/run/xen-network/filters-due']).status).not.toBe(0);
+});

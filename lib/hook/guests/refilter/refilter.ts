@@ -2,10 +2,13 @@ import { recoverInWords } from '../../../apply/recover.ts';
 import { HostError, LockError, messageOf, XenNetworkError, XenstoreError } from '../../../errors.ts';
 import type { RuleSet } from '../../../filter/forward.ts';
 import { unheldPorts } from '../../../observe/filter/strict-health.ts';
+import { readLink } from '../../../observe/host/port.ts';
+import { readVifRecords, type VifRecord } from '../../../observe/records.ts';
 import { type Backend, deviceNames, listBackends } from '../../../observe/vif/backends.ts';
 import { type DeviceFinder, deviceFinder, hereFinder } from '../../../observe/vif/vif.ts';
 import { JOURNALS } from '../../../record/paths.ts';
 import { type Remembering, remembering } from '../../../system/remembering.ts';
+import type { System } from '../../../system/system.ts';
 import { withXenstore } from '../../../system/xenstore/open.ts';
 import type { Xenstore } from '../../../system/xenstore/xenstore.ts';
 import type { Context } from '../../context.ts';
@@ -42,8 +45,18 @@ interface Refilter {
   /** The rules that devices must have, by the kernel's names of the devices. */
   readonly wanted: Map<string, RuleSet>;
   readonly failures: string[];
+  /** A sentence for each guest that runs and of which xenstore says nothing. */
+  readonly unknown: string[];
   /** Whether something had to be changed. */
   changed: boolean;
+}
+
+/** What came of a refilter. */
+export interface Refiltered {
+  /** The number of devices. */
+  readonly devices: number;
+  /** A sentence for each guest that could only be given what it had. */
+  readonly unknown: readonly string[];
 }
 
 /**
@@ -52,10 +65,9 @@ interface Refilter {
  * in xenstore, while it holds that guest's lock. Whatever is right stays untouched, so that no guest is unfiltered
  * meanwhile. A failure undoes nothing: a filter that could be restored is better than none.
  * @param context the call
- * @returns the number of devices
  * @throws HostError naming what could not be restored
  */
-export async function refilter(context: Context): Promise<number> {
+export async function refilter(context: Context): Promise<Refiltered> {
   const { system } = context;
   const shared = remembering(askedOnce(system));
   const isHere = hereFinder(system);
@@ -70,8 +82,9 @@ export async function refilter(context: Context): Promise<number> {
     return { failures: [], found: lookAtAll(system, known) };
   });
   const wanted = new Map<string, RuleSet>();
+  const unknown: string[] = [];
   if (look !== undefined) {
-    const run: Refilter = { context, shared, look, wanted, failures, changed: false };
+    const run: Refilter = { context, shared, look, wanted, failures, unknown, changed: false };
     await noting(failures, () => restoreGuests(run));
     await noting(failures, () => clearUp(run));
     await noting(failures, async () => ({
@@ -79,7 +92,7 @@ export async function refilter(context: Context): Promise<number> {
     }));
   }
   if (failures.length > 0) throw new HostError([...new Set(failures)].join(' '));
-  return wanted.size;
+  return { devices: wanted.size, unknown };
 }
 
 async function noting<T>(
@@ -129,7 +142,10 @@ async function restoreGuests(run: Refilter): Promise<Restored<never>> {
         // The hook that waits for this process is attaching or detaching this device.
         return !known.has(vif) && !isHeldForUs(system, vif) && !isHeldForUs(system, tap);
       });
-      if (fresh.length === 0) return { failures: [] };
+      if (fresh.length === 0) {
+        run.unknown.push(...unknownGuests(system, known));
+        return { failures: [] };
+      }
       const busy: Backend[] = [];
       const find = deviceFinder(system);
       for (let at = 0; at < fresh.length; at += GUESTS_AT_ONCE) {
@@ -141,6 +157,20 @@ async function restoreGuests(run: Refilter): Promise<Restored<never>> {
       for (const backend of busy) await restoreBusyGuest(run, store, backend, end - performance.now());
     }
   });
+}
+
+/** Guests that run and of which xenstore, which may have lost all that it had, says nothing: what they need is unknown. */
+function unknownGuests(system: System, known: ReadonlySet<string>): string[] {
+  const isUnknown = ([device, { name }]: readonly [string, VifRecord]) =>
+    !deviceKeys(device).some((key) => known.has(key) || isHeldForUs(system, key)) &&
+    readLink(system, name)?.up === true;
+  return [...readVifRecords(system)]
+    .filter(isUnknown)
+    .map(
+      ([device, { name }]) =>
+        `xenstore has no entry of ${device}${name === device ? '' : ` (${name})`}, which runs, so it keeps the rules that ` +
+        'it had; start its guest again if it needs others.',
+    );
 }
 
 async function restoreBusyGuest(

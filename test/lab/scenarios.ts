@@ -79,6 +79,7 @@ export function testScenarios(
  */
 export function testTwoHosts(suite: SuiteName, { memory, minutes }: Pick<Terms, 'memory' | 'minutes'>): void {
   const cannot = whyNoLab(suite, 2 * memory);
+  const { cannot: reasons }: Suite = SUITES[suite];
   describe('the real xl on two hosts with a real Xen', () => {
     const labs: Lab[] = [];
     let folder: string;
@@ -94,6 +95,8 @@ export function testTwoHosts(suite: SuiteName, { memory, minutes }: Pick<Terms, 
     }, START_MS);
     for (const name of listScenarios(TWO_HOSTS).filter((file) => file !== PEER)) {
       test(titleOf(name), { timeout: (minutes + 1) * 60_000 }, async (context) => {
+        const reason = reasons[name];
+        if (reason !== undefined) context.skip(`${suite}: ${reason}`);
         const [notes] = await Promise.all([name, PEER].map((file, i) => labs[i]?.run(file, minutes * 60)));
         for (const note of notes ?? []) await context.annotate(note);
       });

@@ -4,34 +4,50 @@ export interface Suite {
   readonly xen: string;
   /** Packages that not all releases have, or that have other names elsewhere. */
   readonly packages: readonly string[];
+  /** The strongest filter that its nft can make. */
+  readonly antispoof: 'strict' | 'yes';
   /** What dom0's disk needs, in GiB. */
   readonly disk: number;
   /** Scenarios that this release cannot run, each with the reason. */
   readonly cannot: Readonly<Record<string, string>>;
 }
 
+const OLD_NFT = 'nft 0.9.8 cannot make the sets of antispoof=strict';
+
 export const SUITES = {
   bullseye: {
     xen: '4.14',
     packages: ['qemu-system-x86', 'isc-dhcp-server'],
+    antispoof: 'yes',
     disk: 2,
-    cannot: {},
+    cannot: {
+      'antispoof-openvswitch': OLD_NFT,
+      'antispoof-strict': OLD_NFT,
+      'antispoof-strict-hvm': OLD_NFT,
+      'antispoof-strict-routed': OLD_NFT,
+      'driver-domain': OLD_NFT,
+      'two-hosts/migration': OLD_NFT,
+      resume: 'a PV guest with its kernel hangs once it was resumed in place, with any hook',
+    },
   },
   bookworm: {
     xen: '4.17',
     packages: ['qemu-system-xen', 'isc-dhcp-server'],
+    antispoof: 'strict',
     disk: 2,
     cannot: {},
   },
   trixie: {
     xen: '4.20',
     packages: ['qemu-system-xen', 'isc-dhcp-server'],
+    antispoof: 'strict',
     disk: 2,
     cannot: {},
   },
   sid: {
     xen: '4.20',
     packages: ['qemu-system-xen'],
+    antispoof: 'strict',
     disk: 2,
     cannot: {},
   },
@@ -57,8 +73,11 @@ export function chosenSuite(): SuiteName {
  * @param name of the release
  */
 export function suiteSettings(name: SuiteName): string {
-  const { xen, packages, disk }: Suite = SUITES[name];
-  return `suite=${name}\nxen=${xen}\npackages='${packages.join(' ')}'\ndisk=${disk}G\n`;
+  const { xen, packages, antispoof, disk }: Suite = SUITES[name];
+  const settings = { suite: name, xen, packages: `'${packages.join(' ')}'`, antispoof, disk: `${disk}G` };
+  return Object.entries(settings)
+    .map(([key, value]) => `${key}=${value}\n`)
+    .join('');
 }
 
 const isSuite = (name: string): name is SuiteName => Object.hasOwn(SUITES, name);

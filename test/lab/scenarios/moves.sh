@@ -1,7 +1,7 @@
-# A PV guest that is saved and restored, and a PVH guest that migrates, live, to the same host; held by antispoof=strict
+# A PV guest that is saved and restored, and a PVH guest that migrates, live, to the same host; held by the release's strongest filter
 
 later network-bridge stop
-network-bridge start antispoof=strict
+network-bridge start antispoof="$antispoof"
 later rm -f /run/web.save
 held() {
   is "$(master "$(vif web)")" xenbr0

@@ -1,7 +1,7 @@
 # network-multi-bridge: a bridge on the card, one on a dummy device and one behind NAT by one list; a guest on each
 
-cat >/etc/xen/network-multi-bridge.conf <<'END'
-network-bridge vifnum=0 antispoof=strict
+cat >/etc/xen/network-multi-bridge.conf <<END
+network-bridge vifnum=0 antispoof=$antispoof
 network-bridge vifnum=1 netdev=dummy0
 network-virtual bridge=vmnet8 bridgeip=10.1.1.1/24 masquerade=yes dhcp=yes
 END

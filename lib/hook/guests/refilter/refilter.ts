@@ -3,10 +3,10 @@ import { HostError, LockError, messageOf, XenNetworkError, XenstoreError } from 
 import type { RuleSet } from '../../../filter/forward.ts';
 import { unheldPorts } from '../../../observe/filter/strict-health.ts';
 import { readLink } from '../../../observe/host/port.ts';
-import { readVifRecords, type VifRecord } from '../../../observe/records.ts';
+import { readVifRecord } from '../../../observe/records.ts';
 import { type Backend, deviceNames, listBackends } from '../../../observe/vif/backends.ts';
 import { type DeviceFinder, deviceFinder, hereFinder } from '../../../observe/vif/vif.ts';
-import { JOURNALS } from '../../../record/paths.ts';
+import { isRecordName, JOURNALS, VIF_RECORDS } from '../../../record/paths.ts';
 import { type Remembering, remembering } from '../../../system/remembering.ts';
 import type { System } from '../../../system/system.ts';
 import { withXenstore } from '../../../system/xenstore/open.ts';
@@ -161,16 +161,17 @@ async function restoreGuests(run: Refilter): Promise<Restored<never>> {
 
 /** Guests that run and of which xenstore, which may have lost all that it had, says nothing: what they need is unknown. */
 function unknownGuests(system: System, known: ReadonlySet<string>): string[] {
-  const isUnknown = ([device, { name }]: readonly [string, VifRecord]) =>
-    !deviceKeys(device).some((key) => known.has(key) || isHeldForUs(system, key)) &&
-    readLink(system, name)?.up === true;
-  return [...readVifRecords(system)]
-    .filter(isUnknown)
-    .map(
-      ([device, { name }]) =>
-        `xenstore has no entry of ${device}${name === device ? '' : ` (${name})`}, which runs, so it keeps the rules that ` +
+  const isKnown = (device: string) =>
+    deviceKeys(device).some((key) => known.has(key) || isHeldForUs(system, key));
+  const devices = system.list(VIF_RECORDS).filter((name) => isRecordName(name) && !isKnown(name));
+  return devices.flatMap((device) => {
+    const name = readVifRecord(system, device)?.name;
+    if (name === undefined || readLink(system, name)?.up !== true) return [];
+    return [
+      `xenstore has no entry of ${device}${name === device ? '' : ` (${name})`}, which runs, so it keeps the rules that ` +
         'it had; start its guest again if it needs others.',
-    );
+    ];
+  });
 }
 
 async function restoreBusyGuest(

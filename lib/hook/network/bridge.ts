@@ -4,9 +4,9 @@ import { boundTo } from '../../observe/bridge/bound.ts';
 import { readSpanningTree } from '../../observe/bridge/spanning-tree.ts';
 import { managedByIfupdown, readBridgeRecords } from '../../observe/bridge/uplink.ts';
 import { forwardDrops, policyOwner, unfilterWords } from '../../observe/filter/forward-policy.ts';
-import { filteredFamilies } from '../../observe/filter/rules.ts';
+import { filteredFamilies, filtersBridged } from '../../observe/filter/rules.ts';
 import { readNatRecords } from '../../observe/forward/nat.ts';
-import { type Link, observeHost } from '../../observe/host/host.ts';
+import { families, type Link, observeHost } from '../../observe/host/host.ts';
 import { cardPorts } from '../../observe/host/port.ts';
 import { readVifRecords } from '../../observe/records.ts';
 import { readSharedFile, readSharedSettings } from '../../observe/shared-settings.ts';
@@ -155,7 +155,9 @@ function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): F
         `${what}; or ${unfilterWords(system, bridge)}.`,
     );
   }
-  return drops.filter(({ byIptables }) => byIptables).map(({ family }) => family);
+  // A started hook's policy is assumed even if somebody has changed FORWARD meanwhile, since a refilter restores it.
+  const ours = filtersBridged(system) ? families(system) : [];
+  return [...new Set([...ours, ...drops.filter(({ byIptables }) => byIptables).map(({ family }) => family)])];
 }
 
 /**

@@ -90,6 +90,23 @@ describe('antispoof=yes', () => {
     },
   );
 
+  // Found by `npm run soak`, seed 598294642.
+  test('network-virtual’s DROP that somebody’s rules have replaced cuts off no bridge that starts before a refilter', async () => {
+    await plugged();
+    await host.xenstore();
+    expect(host.hook('network-virtual', ['start', 'bridge=vmnet1', 'antispoof=yes'])).toMatchObject({
+      status: 0,
+    });
+    for (const tool of TOOLS) host.ok(tool, '-P', 'FORWARD', 'ACCEPT');
+    expect(bridge('start')).toMatchObject({ status: 0, stderr: '' });
+    expect(host.hook('xen-network', ['refilter'])).toMatchObject({ status: 0, stderr: '' });
+    for (const tool of TOOLS)
+      expect(forward(tool)).toEqual(
+        expect.arrayContaining(['-P FORWARD DROP', ...['peth0', 'vif0.0'].map(passed)]),
+      );
+    for (const address of ['192.0.2.1', '2001:db8::1']) expect(host.reaches(address)).toBe(true);
+  });
+
   test('a guest passes with its own addresses only, and one without any passes', async () => {
     await plugged();
     const store = await host.xenstore();

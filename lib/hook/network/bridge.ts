@@ -15,6 +15,7 @@ import type { StartFacts } from '../../plan/bridge/start-facts.ts';
 import { cardRules, passageSettings } from '../../plan/filter/antispoof.ts';
 import { type AddressMove, followRecords, followSteps } from '../../plan/shared/moved-settings.ts';
 import { type Step, shareStep } from '../../plan/step.ts';
+import { IP_FORWARD, IP6_FORWARD } from '../../record/paths.ts';
 import { bridgeHolder, type SharedSetting, settingsOf } from '../../record/shared-settings.ts';
 import type { Family } from '../../request/addresses.ts';
 import type { BridgeRequest, SpanningTree, Topology } from '../../request/bridge.ts';
@@ -107,9 +108,13 @@ export function unspanned(system: System, bridge: string, wanted: SpanningTree |
  */
 export function untracksCard(system: System, { notrack }: BridgeRequest, topology: Topology): boolean {
   if (notrack !== 'auto') return notrack === 'yes';
-  const forwards = ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding'].some(
-    (path) => system.readText(`/proc/sys/${path}`) === '1',
-  );
+  const paths = [IP_FORWARD, IP6_FORWARD];
+  // What a started hook holds counts whatever the setting is now: a refilter restores it.
+  const forwards =
+    paths.some((path) => system.readText(path) === '1') ||
+    readSharedFile(system).some(
+      ({ setting }) => setting.kind === 'setting' && paths.includes(setting.path) && setting.value === '1',
+    );
   return topology === 'classic' || !forwards;
 }
 

@@ -108,6 +108,14 @@ describe('network-bridge antispoof=yes', () => {
     guest.ip('route add 203.0.113.0/24 via 192.0.2.2');
     expect(guest.reaches('203.0.113.1')).toBe(true);
   });
+
+  test('where another hook has the host forward, all is tracked even if somebody has turned that off', () => {
+    net.host.nic('far0', { address: '203.0.113.254/24' });
+    net.ok('network-nat', 'start', 'netdev=far0', 'dhcp=no');
+    net.host.ok('sysctl', '-qw', 'net.ipv4.ip_forward=0');
+    net.ok('network-bridge', 'start', 'topology=plain', 'netdev=eth0', 'antispoof=yes');
+    expect(raw()).toEqual([]);
+  });
 });
 
 describe('network-bridge antispoof=strict', () => {

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Host } from '../support/hosts/host.ts';
 import { differences } from '../support/models/bridge-state.ts';
 import type { Snapshot } from '../support/models/snapshot.ts';
@@ -36,6 +37,15 @@ export function lookAround(host: Host): Snapshot {
       .split('\n')
       .filter((line) => !isOfKilled(line)),
   };
+}
+
+/** Looks at a host until nothing changes any more: a server that starts is two processes for a moment. */
+export async function lookAtRest(host: Host): Promise<Snapshot> {
+  for (let before = lookAround(host); ; await sleep(50)) {
+    const now = lookAround(host);
+    if (isDeepStrictEqual(now, before)) return now;
+    before = now;
+  }
 }
 
 /** What hooks and guests share, a line for each setting. */

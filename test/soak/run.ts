@@ -1,6 +1,6 @@
 import type { Host } from '../support/hosts/host.ts';
 import { online, tool } from '../support/overlap/overlap.ts';
-import { differencesFrom, differencesOf, lookAround } from './checks.ts';
+import { differencesFrom, differencesOf, lookAtRest } from './checks.ts';
 import type { Deed } from './deed.ts';
 import { endOf, fullHouse } from './deeds.ts';
 import { EVENTS, type Harm, harmText } from './harm.ts';
@@ -179,10 +179,10 @@ async function doUnfinished(
   for (const last of isLast ? deed.later : []) await mustPlay(tried, last);
   await mustPlay(tried, tool(finish));
   for (const each of deed.acts.slice(0, -1)) await mustPlay(calm, each);
-  const before = lookAround(calm);
+  const before = await lookAtRest(calm);
   await mustPlay(calm, act);
   for (const last of isLast ? deed.later : []) await mustPlay(calm, last);
-  const after = lookAround(calm);
+  const after = await lookAtRest(calm);
   const wrong = await differencesFrom(tried, () => (isLast ? [after] : [after, before]));
   if (wrong.length > 0) return { said, wrong: [`after ${finish} alone:`, ...wrong] };
   if (!isLast) {

@@ -4,9 +4,9 @@ import { boundTo } from '../../observe/bridge/bound.ts';
 import { readSpanningTree } from '../../observe/bridge/spanning-tree.ts';
 import { managedByIfupdown, readBridgeRecords } from '../../observe/bridge/uplink.ts';
 import { forwardDrops, policyOwner, unfilterWords } from '../../observe/filter/forward-policy.ts';
-import { filteredFamilies, filtersBridged } from '../../observe/filter/rules.ts';
+import { droppedFamilies, filteredFamilies } from '../../observe/filter/rules.ts';
 import { readNatRecords } from '../../observe/forward/nat.ts';
-import { families, type Link, observeHost } from '../../observe/host/host.ts';
+import { type Link, observeHost } from '../../observe/host/host.ts';
 import { cardPorts } from '../../observe/host/port.ts';
 import { readVifRecords } from '../../observe/records.ts';
 import { readSharedFile, readSharedSettings } from '../../observe/shared-settings.ts';
@@ -147,7 +147,7 @@ export function filterFacts(
  * Warns where a policy of DROP in the administrator's firewall would drop packets between the ports of a new bridge.
  * @returns the families in which the host itself would become unreachable without rules of ours
  */
-function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): Family[] {
+function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): readonly Family[] {
   const drops = forwardDrops(system, bridge);
   // No warning for another started hook's policy: our rules let the packets pass.
   const isOurs = readSharedFile(system).some(({ setting }) => setting.kind === 'policy');
@@ -160,9 +160,7 @@ function passForeignDrops({ system, log }: Context, { bridge }: BridgeLayout): F
         `${what}; or ${unfilterWords(system, bridge)}.`,
     );
   }
-  // A started hook's policy is assumed even if somebody has changed FORWARD meanwhile, since a refilter restores it.
-  const ours = filtersBridged(system) ? families(system) : [];
-  return [...new Set([...ours, ...drops.filter(({ byIptables }) => byIptables).map(({ family }) => family)])];
+  return droppedFamilies(system, drops);
 }
 
 /**

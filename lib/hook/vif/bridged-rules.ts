@@ -7,7 +7,12 @@ import {
   policyOwner,
   unfilterWords,
 } from '../../observe/filter/forward-policy.ts';
-import { filtersBridged, isAntispoofed, unrestrictedFamilies } from '../../observe/filter/rules.ts';
+import {
+  droppedFamilies,
+  filtersBridged,
+  isAntispoofed,
+  unrestrictedFamilies,
+} from '../../observe/filter/rules.ts';
 import { families } from '../../observe/host/host.ts';
 import { cardPorts } from '../../observe/host/port.ts';
 import { readSharedFile } from '../../observe/shared-settings.ts';
@@ -53,9 +58,7 @@ export async function bridgedRules(
   await warnOfRouted(run, joining.bridge);
   if (!settings.filter) return NO_RULES;
   const owner = ownerComment(run.call, run.stored['domain']);
-  // A started hook's policy is assumed even if somebody has changed FORWARD meanwhile, since a refilter restores the
-  // policy.
-  const dropped = filtersBridged(system) ? families(system) : familiesOf(drops);
+  const dropped = droppedFamilies(system, drops);
   const sources = sourcesOf(system, joining.bridge);
   if (strict) return limited(vifForwardRules(port, addresses, [4, 6], owner, sources), dropped);
   const pass = vifForwardRules(port, addresses, unrestrictedFamilies(system), owner, sources);
@@ -83,10 +86,6 @@ function sourcesOf(system: System, bridge: string): string[] | undefined {
   const own = readBridgeRecords(system).find((record) => record.bridge === bridge)?.antispoof?.rules;
   if (own !== undefined) return own.flatMap((rule) => /^FORWARD .*--physdev-in (\S+) /.exec(rule)?.[1] ?? []);
   return cardPorts(system, bridge);
-}
-
-function familiesOf(drops: readonly ForwardDrop[]): Family[] {
-  return drops.filter(({ byIptables }) => byIptables).map(({ family }) => family);
 }
 
 function limited(rules: RuleSet, kept: readonly Family[]): RuleSet {

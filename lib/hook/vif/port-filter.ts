@@ -57,6 +57,7 @@ export interface PortFilterSteps {
  * @param device the kernel's name of the device
  * @param portFilter its names and its record
  * @param flushed the strict table, or part of it, is missing: it is made first, with all guests' elements
+ * @throws HostError where it has to be made and nft cannot
  */
 export function portFilterSteps(
   system: System,

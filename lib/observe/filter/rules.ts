@@ -6,6 +6,7 @@ import type { System } from '../../system/system.ts';
 import { readBridgeRecords } from '../bridge/uplink.ts';
 import { families } from '../host/host.ts';
 import { readSharedFile } from '../shared-settings.ts';
+import type { ForwardDrop } from './forward-policy.ts';
 
 /** A firewall line that adds or deletes a rule: "-I FORWARD …", "-A FORWARD …" or "-D FORWARD …". */
 export interface RuleLine {
@@ -69,6 +70,17 @@ export function filtersBridged(system: System): boolean {
     readBridgeRecords(system).some(({ antispoof }) => Object.keys(antispoof?.policy ?? {}).length > 0) ||
     readSharedFile(system).some(({ setting }) => setting.kind === 'policy')
   );
+}
+
+/**
+ * The families in which bridged packets need an iptables rule that accepts them. A started hook's policy is assumed even if
+ * somebody has changed FORWARD meanwhile, since a refilter restores the policy.
+ * @param system the way to the records
+ * @param drops where FORWARD drops them now
+ */
+export function droppedFamilies(system: System, drops: readonly ForwardDrop[]): readonly Family[] {
+  if (filtersBridged(system)) return families(system);
+  return [...new Set(drops.filter(({ byIptables }) => byIptables).map(({ family }) => family))];
 }
 
 /**

@@ -31,6 +31,17 @@ function guestsIn(store: Store, more: Readonly<Record<string, string>> = {}): vo
     store.vif(domid, 0, { bridge: 'xenbr0', ip: `192.0.2.10${domid}`, mac: guestMac(domid), ...more });
 }
 
+/** Brings the guests to the bridge. */
+function startGuests(store: Store): void {
+  guestsIn(store);
+  for (const domid of GUESTS) {
+    host.ip(`link add vif${domid}.0 type veth peer name guest${domid}`);
+    expect(host.hook('vif-bridge', ['online', 'type_if=vif'], xlEnv(domid, 0, {}))).toMatchObject({
+      status: 0,
+    });
+  }
+}
+
 /** What the guests have on this host. */
 function held(): unknown {
   const records = host.ok('sh', '-c', 'cd /run/xen-network/vif; grep . * || true').split('\n').sort();
@@ -62,13 +73,7 @@ function endXenstored(): void {
 test('guests keep all that they have while xenstored is away between two network hooks, and restarts empty', async () => {
   const store = await host.xenstore();
   expect(host.hook('network-bridge', ['start', ...FIRST])).toMatchObject({ status: 0 });
-  guestsIn(store);
-  for (const domid of GUESTS) {
-    host.ip(`link add vif${domid}.0 type veth peer name guest${domid}`);
-    expect(host.hook('vif-bridge', ['online', 'type_if=vif'], xlEnv(domid, 0, {}))).toMatchObject({
-      status: 0,
-    });
-  }
+  startGuests(store);
   const before = held();
   expect(before).toMatchObject({ ports: GUESTS.map(() => ['xenbr0', true]) });
 
@@ -95,13 +100,7 @@ test('guests keep all that they have while xenstored is away between two network
 test('guests of which xenstore knew nothing when a network closed FORWARD get their rules by the next start', async () => {
   const store = await host.xenstore();
   expect(host.hook('network-bridge', ['start', ...FIRST])).toMatchObject({ status: 0 });
-  guestsIn(store);
-  for (const domid of GUESTS) {
-    host.ip(`link add vif${domid}.0 type veth peer name guest${domid}`);
-    expect(host.hook('vif-bridge', ['online', 'type_if=vif'], xlEnv(domid, 0, {}))).toMatchObject({
-      status: 0,
-    });
-  }
+  startGuests(store);
   const restricted = () =>
     GUESTS.filter((domid) =>
       host.ok('iptables', '-S', 'FORWARD').includes(`-s 192.0.2.10${domid}/32 -m physdev`),
